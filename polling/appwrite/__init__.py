@@ -1,0 +1,1 @@
+"""Appwrite: the client, the tables, and the two-way sync."""

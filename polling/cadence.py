@@ -1,0 +1,209 @@
+"""When a race is polled: windows of slots on a grid anchored to its advertised start.
+
+    T-60 ≤ t < T-20   every 5 min     8 slots
+    T-20 ≤ t < T-10   every 2 min     5
+    T-10 ≤ t < T-5    every 1 min     5
+    T-5  ≤ t < start  every 15 s     20
+    start ≤ t         every 5 min, the first at the start itself, until finalized
+
+The grid is anchored to the start floored to the tick step, so that every slot falls on a tick.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ZERO = timedelta()
+
+
+def floor(instant: datetime, step: timedelta) -> datetime:
+    """The last multiple of `step` on the wall clock at or before `instant`."""
+    return instant - (instant - EPOCH) % step
+
+
+def next_tick(instant: datetime, step: timedelta) -> datetime:
+    """The first tick after `instant`."""
+    return floor(instant, step) + step
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From `opens` before the start until the next window opens, a slot every `step`."""
+
+    opens: timedelta
+    step: timedelta
+
+    @property
+    def name(self) -> str:
+        """`T-5`, in minutes; `start` for the window after the start."""
+        return f"T-{self.opens / timedelta(minutes=1):g}" if self.opens else "start"
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """The windows, widest first, the last opening at the start itself; and the step of the tick."""
+
+    windows: tuple[Window, ...]
+    tick: timedelta
+
+    def __post_init__(self) -> None:
+        opens = [window.opens for window in self.windows]
+        if opens != sorted(set(opens), reverse=True) or opens[-1:] != [ZERO]:
+            raise ValueError("windows must open ever nearer to the start, the last at 0")
+        if any(window.step <= ZERO or window.step % self.tick for window in self.windows):
+            raise ValueError(f"every step must be a multiple of the tick ({self.tick.total_seconds():g} s)")
+        if any(opens % self.tick for opens in opens):
+            raise ValueError(f"every window must open on a tick ({self.tick.total_seconds():g} s)")
+
+    def anchor(self, start: datetime) -> datetime:
+        """The instant of the grid that stands for the advertised start."""
+        return floor(start, self.tick)
+
+    def window(self, start: datetime, *, now: datetime) -> Window | None:
+        """The window that `now` lies in; None before the first."""
+        ahead = self.anchor(start) - now
+        inside = [window for window in self.windows if window.opens >= ahead]
+        return inside[-1] if inside else None
+
+    def slots(self, start: datetime, *, after: datetime, thin_to: timedelta = ZERO) -> Iterator[datetime]:
+        """Every slot later than `after`, without end. `thin_to` is the provider's minimum interval."""
+        anchor = self.anchor(start)
+        before_start = _thinned(self, thin_to)
+        for offset in before_start[bisect_right(before_start, after - anchor) :]:
+            yield anchor + offset
+        step = self._step_after(thin_to)
+        past = (after - anchor) // step + 1 if after >= anchor else 0
+        while True:
+            yield anchor + past * step
+            past += 1
+
+    def next_slot(self, start: datetime, *, after: datetime, thin_to: timedelta = ZERO) -> datetime:
+        """The first slot later than `after`."""
+        return next(self.slots(start, after=after, thin_to=thin_to))
+
+    def newest_slot(self, start: datetime, *, now: datetime, thin_to: timedelta = ZERO) -> datetime | None:
+        """The slot begun last, at or before `now`; None before the first."""
+        anchor = self.anchor(start)
+        if now >= anchor:
+            return anchor + (now - anchor) // (step := self._step_after(thin_to)) * step
+        before_start = _thinned(self, thin_to)
+        begun = bisect_right(before_start, now - anchor)
+        return anchor + before_start[begun - 1] if begun else None
+
+    def between(
+        self, start: datetime, *, since: datetime, until: datetime, thin_to: timedelta = ZERO
+    ) -> list[datetime]:
+        """The slots from `since` on, before `until`."""
+        found = []
+        for slot in self.slots(start, after=since - timedelta.resolution, thin_to=thin_to):
+            if slot >= until:
+                break
+            found.append(slot)
+        return found
+
+    def plan(self, start: datetime, *, until: datetime, thin_to: timedelta = ZERO) -> list[datetime]:
+        """Every slot of a race up to `until`, the instant it is finalized."""
+        return self.between(start, since=self.anchor(start) - self.windows[0].opens, until=until, thin_to=thin_to)
+
+    def _step_after(self, thin_to: timedelta) -> timedelta:
+        """The step past the start, stretched to whole steps where the provider wants longer ones."""
+        step = self.windows[-1].step
+        return step * max(1, -(-thin_to // step))
+
+
+@lru_cache(maxsize=64)
+def _thinned(cadence: Cadence, least: timedelta) -> tuple[timedelta, ...]:
+    """The slots before the start as offsets from the anchor, none nearer than `least` to the one kept before.
+
+    The slot at the start is always kept, so a predecessor too near to it goes.
+    """
+    kept: list[timedelta] = []
+    for window, following in zip(cadence.windows, cadence.windows[1:], strict=False):
+        for count in range(-(-(window.opens - following.opens) // window.step)):
+            offset = count * window.step - window.opens
+            if not kept or offset - kept[-1] >= least:
+                kept.append(offset)
+    while kept and -kept[-1] < least:
+        kept.pop()
+    return tuple(kept)
+
+
+def _minutes(opens: float, step_seconds: int) -> Window:
+    return Window(timedelta(minutes=opens), timedelta(seconds=step_seconds))
+
+
+DEFAULT_WINDOWS = (_minutes(60, 300), _minutes(20, 120), _minutes(10, 60), _minutes(5, 15), _minutes(0, 300))
+URGENT = timedelta(minutes=5)  # a race this near its start never waits behind a far one
+
+
+def backoff(failures: int, *, tick: timedelta, most: timedelta = timedelta(minutes=5)) -> timedelta:
+    """How long to wait after `failures` polls in a row failed: a tick, then twice as long each time."""
+    return min(tick * 2 ** min(failures - 1, 16), most) if failures else ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class RaceFacts:
+    """What the plan of a race depends on. `covered` is the newest slot that was claimed or let go."""
+
+    advertised_start: datetime
+    finalized: bool = False
+    paused: bool = False
+    snoozed_until: datetime | None = None
+    covered: datetime | None = None
+    failures: int = 0
+    detail_wanted: bool = False
+    not_before: datetime | None = None
+    thin_to: timedelta = ZERO
+
+
+def next_poll(facts: RaceFacts, *, cadence: Cadence, now: datetime) -> datetime | None:
+    """When the race is polled next: on its grid, or sooner where `_sooner` says so; None when it is not polled."""
+    if facts.finalized or facts.paused:
+        return None
+    after = max(now, facts.covered or now, facts.snoozed_until or now)
+    planned = cadence.next_slot(facts.advertised_start, after=after, thin_to=facts.thin_to)
+    sooner = _sooner(facts, cadence=cadence, now=now)
+    return min(planned, sooner) if sooner else planned
+
+
+def _sooner(facts: RaceFacts, *, cadence: Cadence, now: datetime) -> datetime | None:
+    """The tick at which a race is polled off its grid.
+
+    At the next one where a slot of the present grid has begun and is not covered (a race found late, a start
+    that moved, a pause that ended), or where the status says final and the result is not here; with backoff
+    where polls failed. A race long past its start has time until its next slot: a first import of a whole
+    day must not ask for every race at once.
+    """
+    newest = cadence.newest_slot(facts.advertised_start, now=now, thin_to=facts.thin_to)
+    if newest is None or now - facts.advertised_start > cadence.windows[0].opens:
+        return None
+    uncovered = facts.covered is None or newest > facts.covered
+    if not (uncovered or facts.detail_wanted or facts.failures):
+        return None
+    wait = now + backoff(facts.failures, tick=cadence.tick)
+    held = max(instant for instant in (wait, facts.not_before, facts.snoozed_until) if instant)
+    return next_tick(max(held - cadence.tick, now), cadence.tick)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The poll a due race wants: on the grid (`on_grid`) or at the tick; and the slots that passed unclaimed."""
+
+    slot_at: datetime
+    on_grid: bool
+    missed: tuple[datetime, ...] = ()
+
+
+def wanted(start: datetime, *, planned: datetime, cadence: Cadence, now: datetime, thin_to: timedelta = ZERO) -> Wanted:
+    """What to claim for a race that was planned for `planned` and is due now.
+
+    The newest begun slot wins; what lies on the grid between the plan and it was missed.
+    """
+    newest = cadence.newest_slot(start, now=now, thin_to=thin_to)
+    if newest is None or newest < planned:
+        return Wanted(floor(now, cadence.tick), on_grid=False)
+    missed = cadence.between(start, since=planned, until=newest, thin_to=thin_to)
+    return Wanted(newest, on_grid=True, missed=tuple(missed))

@@ -1,0 +1,24 @@
+"""System checks of the settings that polling depends on."""
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+
+
+@register()
+def queue_outlasts_its_tasks(**_: object) -> list[CheckMessage]:
+    """A task is delivered again after `retry`; it must have ended by then, prefetched ones included."""
+    queue = settings.Q_CLUSTER
+    least = queue["timeout"] * (2 + queue["queue_limit"] / queue["workers"])
+    if queue["retry"] > least:
+        return []
+    return [Error(f"Q_CLUSTER retry must be above {least:g} s, or tasks run twice.", id="polling.E001")]
+
+
+@register()
+def queue_has_cron(**_: object) -> list[CheckMessage]:
+    """Without croniter, an extra of django-q2, no cron schedule fires and nothing ticks."""
+    try:
+        import croniter  # noqa: F401
+    except ImportError:
+        return [Error("croniter is not installed: the master tick would never run.", id="polling.E002")]
+    return []

@@ -1,0 +1,137 @@
+"""Claims polls and hands them to the queue; used by the tick, the admin, the commands and the pull."""
+
+import logging
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby, islice
+
+from django.conf import settings
+from django.db import transaction
+from django_q.brokers import get_broker
+from django_q.tasks import async_task
+
+from polling import providers
+from polling.cadence import URGENT
+from polling.errors import Blocked
+from polling.models import PollingSwitch, PollLog, PollState, SkipReason, Trigger
+from races.models import Race
+
+logger = logging.getLogger(__name__)
+
+LEASE_MARGIN = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """A poll that is wanted of a race, at an instant, for a reason."""
+
+    race: Race
+    slot_at: datetime
+    trigger: Trigger
+    requested_by: str = ""
+    retry_of: PollLog | None = None
+
+
+def claim(wants: Sequence[Want], *, now: datetime) -> list[PollLog]:
+    """Claims by inserting logs; returns those won. Who else holds the slot, or a poll of the race, keeps it.
+
+    While all polling is paused the slots are logged as skipped and nothing is won.
+    """
+    if not wants:
+        return []
+    if PollingSwitch.is_paused():
+        _log_skipped(wants, SkipReason.PAUSED, now=now)
+        return []
+    _drop_unstarted([want.race.pk for want in wants], now=now)
+    token = uuid.uuid4().hex
+    lease_until = now + settings.POLL_TASK_TIMEOUT + LEASE_MARGIN
+    logs = [_log(want, PollState.CLAIMED, claim=token, claimed_at=now, lease_until=lease_until) for want in wants]
+    PollLog.objects.bulk_create(logs, ignore_conflicts=True)
+    won = list(PollLog.objects.filter(claim=token).select_related("race"))
+    winners = {log.race_id for log in won}
+    _log_skipped([want for want in wants if want.race.pk not in winners], SkipReason.BUSY, now=now)
+    return won
+
+
+def _drop_unstarted(race_ids: list[int], *, now: datetime) -> None:
+    """A claim of an earlier tick that no worker has begun gives way to the slot that has begun since."""
+    planned = (Trigger.SLOT.value, Trigger.RETRY.value, Trigger.FOUND.value)
+    older = PollLog.objects.filter(race__in=race_ids, state=PollState.CLAIMED.value, trigger__in=planned)
+    older.filter(claimed_at__lte=now - settings.POLL_TICK / 2).update(
+        state=PollState.SKIPPED.value, reason=SkipReason.STALE.value, finished_at=now
+    )
+
+
+def _log_skipped(wants: Sequence[Want], reason: SkipReason, *, now: datetime) -> None:
+    if wants:
+        logs = [_log(want, PollState.SKIPPED, reason=reason.value, finished_at=now) for want in wants]
+        PollLog.objects.bulk_create(logs, ignore_conflicts=True)
+
+
+def _log(want: Want, state: PollState, **values: object) -> PollLog:
+    return PollLog(
+        race=want.race,
+        slot_at=want.slot_at,
+        trigger=want.trigger.value,
+        state=state.value,
+        requested_by=want.requested_by,
+        retry_of=want.retry_of,
+        **values,
+    )
+
+
+def force(races: Iterable[Race], *, trigger: Trigger, requested_by: str, now: datetime) -> list[PollLog]:
+    """Claims a poll of each race at once; a request that meets an open claim joins it. Sends what it won."""
+    wants = [Want(race, now, trigger, requested_by) for race in races]
+    with transaction.atomic():
+        open_claims = list(PollLog.objects.open().filter(race__in=[want.race.pk for want in wants]))
+        joined = {log.race_id for log in open_claims}
+        won = claim([want for want in wants if want.race.pk not in joined], now=now)
+        transaction.on_commit(lambda: send(won, now=now), robust=True)
+    return won + open_claims
+
+
+def send(logs: Sequence[PollLog], *, now: datetime) -> int:
+    """Hands claims to the queue, the urgent first; returns how many. Call it after the commit."""
+    if not logs:
+        return 0
+    broker = get_broker()
+    for chunk in _chunks(logs, now=now):
+        # The poll log is the audit, so the queue keeps no record of its own.
+        options = {"broker": broker, "save": False}
+        if len(chunk) == 1:
+            async_task("polling.tasks.poll_race", chunk[0].pk, q_options=options)
+        else:
+            async_task("polling.tasks.poll_races", [log.pk for log in chunk], q_options=options)
+    return len(logs)
+
+
+def _chunks(logs: Sequence[PollLog], *, now: datetime) -> Iterable[list[PollLog]]:
+    """By provider and urgency, so that a race about to start never waits behind a far one."""
+
+    def place(log: PollLog) -> tuple[bool, str]:
+        return not _is_urgent(log.race, now=now), log.race.provider
+
+    for (_, provider), group in groupby(sorted(logs, key=place), key=place):
+        rest = iter(group)
+        while chunk := list(islice(rest, _max_batch(provider))):
+            yield chunk
+
+
+def _is_urgent(race: Race, *, now: datetime) -> bool:
+    return abs(race.advertised_start - now) <= URGENT
+
+
+def _max_batch(provider: str) -> int:
+    try:
+        return providers.get(provider).capabilities.max_batch
+    except Blocked:
+        return 20
+
+
+def request_push() -> None:
+    """Asks for a push to Appwrite, where there is one; pushes that meet coalesce."""
+    if settings.APPWRITE_ENDPOINT:
+        async_task("polling.tasks.push", q_options={"save": False})

@@ -1,0 +1,63 @@
+"""What can go wrong outside, by what happens next.
+
+PollingError
+├── Unavailable        no answer, or a 5xx: ask again
+│   └── Ambiguous      a write whose answer was lost: it may have landed, read it back
+├── RateLimited        too fast: not before `retry_after`
+├── Blocked            refused (401, 403, wrong set-up): a person must act
+├── NotFound           the other side does not know the thing
+├── Malformed          an answer that cannot be read: keep `sample`, mend the parser
+└── Conflict           the row changed since we read it: read, merge, write again
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+SAMPLE_BYTES = 2_000
+
+
+@dataclass(eq=False)  # an exception must stay hashable
+class PollingError(Exception):
+    """The root of what is met outside; `http_status` is None where no answer came."""
+
+    message: str = ""
+    http_status: int | None = None
+    sample: str = ""
+
+    def __post_init__(self) -> None:
+        super().__init__(self.message)
+        self.sample = self.sample.encode()[:SAMPLE_BYTES].decode(errors="ignore")
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Unavailable(PollingError):
+    """No answer, or the other side is in trouble: ask again later."""
+
+
+class Ambiguous(Unavailable):
+    """A write was sent and no answer came: it may have landed."""
+
+
+@dataclass(eq=False)
+class RateLimited(PollingError):
+    """Asked too fast; `retry_after` is None where the other side did not say how long to wait."""
+
+    retry_after: timedelta | None = None
+
+
+class Blocked(PollingError):
+    """Refused for who we are or how we are set up: a person must act."""
+
+
+class NotFound(PollingError):
+    """The other side does not know the thing asked for."""
+
+
+class Malformed(PollingError):
+    """An answer that cannot be read."""
+
+
+class Conflict(PollingError):
+    """The row changed since it was read."""

@@ -1,0 +1,21 @@
+"""What polling remembers."""
+
+from polling.models.poll_log import PollLog, PollState, SkipReason, Trigger
+from polling.models.provider_state import ProviderState
+from polling.models.switch import PollingSwitch
+from polling.models.sync import SyncCheckpoint, SyncConflict, SyncLease, SyncState
+from polling.models.tick import Tick
+
+__all__ = [
+    "PollLog",
+    "PollState",
+    "PollingSwitch",
+    "ProviderState",
+    "SkipReason",
+    "SyncCheckpoint",
+    "SyncConflict",
+    "SyncLease",
+    "SyncState",
+    "Tick",
+    "Trigger",
+]

@@ -1,0 +1,83 @@
+"""What is known of the rows in Appwrite."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class SyncState(models.Model):
+    """One synced row: the field values both sides last agreed on (`base`), and how pushing it goes.
+
+    `target` names the Appwrite project and database, so that a new one starts from nothing.
+    """
+
+    target = models.CharField(max_length=200)
+    table = models.CharField(max_length=40)
+    local_pk = models.BigIntegerField()
+    remote_id = models.CharField(max_length=36)
+    base = models.JSONField(default=dict)
+    base_updated_at = models.CharField(max_length=40, blank=True, help_text="the row's $updatedAt, as it was sent")
+    base_sequence = models.CharField(max_length=40, blank=True)
+    pushed_version = models.PositiveIntegerField(default=0)
+    synced_at = models.DateTimeField(null=True, blank=True, help_text="when both sides last agreed")
+    remote_deleted_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    next_try_at = models.DateTimeField(null=True, blank=True)
+    dead_since = models.DateTimeField(null=True, blank=True)
+    error = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["target", "table", "local_pk"], name="sync_state_local"),
+            models.UniqueConstraint(fields=["target", "table", "remote_id"], name="sync_state_remote"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.table}/{self.remote_id}"
+
+
+class SyncCheckpoint(models.Model):
+    """Where the last pull of a table got to, in the server's time."""
+
+    target = models.CharField(max_length=200)
+    table = models.CharField(max_length=40)
+    updated_at = models.CharField(max_length=40, blank=True, help_text="the $updatedAt of the last row read")
+    row_id = models.CharField(max_length=36, blank=True)
+    pulled_at = models.DateTimeField(null=True, blank=True)
+    error = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["target", "table"], name="one_checkpoint_per_table")]
+
+    def __str__(self) -> str:
+        return f"{self.table} at {self.updated_at or 'the start'}"
+
+
+class SyncConflict(models.Model):
+    """Both sides moved a field away from its base, or one side a field that is not its own."""
+
+    state = models.ForeignKey(SyncState, models.CASCADE, related_name="conflicts")
+    field = models.CharField(max_length=40)
+    base = models.JSONField(null=True)
+    local = models.JSONField(null=True)
+    remote = models.JSONField(null=True)
+    chosen = models.CharField(max_length=8, choices=[("local", "Django's"), ("remote", "Appwrite's")])
+    policy = models.CharField(max_length=80, help_text="the rule that chose")
+    found_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-found_at"]
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.chosen}"
+
+
+class SyncLease(models.Model):
+    """Who may push a table: one row, taken by a conditional UPDATE and renewed per batch."""
+
+    table = models.CharField(max_length=40, unique=True)
+    holder = models.CharField(max_length=32, blank=True)
+    held_until = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.table}: {self.holder or 'free'}"

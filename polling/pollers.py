@@ -1,0 +1,154 @@
+"""The poller of one race or of many: takes its claims, asks, stores what came back, finishes the logs, plans on.
+
+No transaction is open while the provider is asked; everything that follows is in one.
+"""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from polling import clock, dispatch, fetching
+from polling.errors import Blocked, PollingError, RateLimited
+from polling.models import PollLog, PollState, ProviderState, SkipReason, Trigger
+from polling.planning import cadence, replan
+from polling.providers.base import Answer
+from races import ingest
+from races.models import Race
+from races.snapshots import RaceSnapshot
+
+logger = logging.getLogger(__name__)
+
+WHEN_BLOCKED = timedelta(minutes=5)
+WHEN_LIMITED = timedelta(seconds=30)  # where the provider does not say how long
+
+
+def run(log_ids: Sequence[int], *, now: datetime, finished: Callable[[], datetime] = clock.now) -> list[int]:
+    """Polls the races of these claims; returns the races that answered. A claim taken already is left alone."""
+    deadline = time.monotonic() + settings.POLL_REQUEST_DEADLINE.total_seconds()
+    token = uuid.uuid4().hex
+    logs = _take(log_ids, token=token, now=now)
+    logs = _skip(logs, [log for log in logs if _is_stale(log, now=now)], SkipReason.STALE, now=now)
+    held = set(ProviderState.objects.filter(not_before__gt=now).values_list("name", flat=True))
+    logs = _skip(logs, [log for log in logs if log.race.provider in held], SkipReason.QUOTA, now=now)
+    answers: dict[int, Answer] = {}
+    for name, group in groupby(sorted(logs, key=_provider_of), key=_provider_of):
+        answers |= fetching.fetch(name, [log.race for log in group], now=now, deadline=deadline)
+    return _settle(token, answers, now=finished()) if logs else []
+
+
+def _provider_of(log: PollLog) -> str:
+    return log.race.provider
+
+
+def _take(log_ids: Sequence[int], *, token: str, now: datetime) -> list[PollLog]:
+    """The claims that nobody has taken yet, so that a task delivered twice polls once."""
+    mine = PollLog.objects.filter(pk__in=log_ids, state=PollState.CLAIMED.value)
+    mine.update(state=PollState.RUNNING.value, run=token, started_at=now)
+    return list(PollLog.objects.filter(run=token).select_related("race__meeting"))
+
+
+def _is_stale(log: PollLog, *, now: datetime) -> bool:
+    """Whether a newer slot has begun, which has or will have a poll of its own. A request is never stale."""
+    if log.trigger in (Trigger.FORCED.value, Trigger.REMOTE.value, Trigger.PUSH.value):
+        return False
+    newest = cadence().newest_slot(log.race.advertised_start, now=now)
+    return newest is not None and newest > log.slot_at
+
+
+def _skip(logs: list[PollLog], skipped: list[PollLog], reason: SkipReason, *, now: datetime) -> list[PollLog]:
+    """Lets polls go, with the reason on their logs; returns the others."""
+    if not skipped:
+        return logs
+    with transaction.atomic():
+        PollLog.objects.filter(pk__in=[log.pk for log in skipped]).update(
+            state=PollState.SKIPPED.value, reason=reason.value, finished_at=now
+        )
+        replan([log.race_id for log in skipped], now=now)
+    return [log for log in logs if log not in skipped]
+
+
+def _settle(token: str, answers: dict[int, Answer], *, now: datetime) -> list[int]:
+    """Stores the answers and finishes the logs, of those claims that are still ours."""
+    with transaction.atomic():
+        own = PollLog.objects.filter(run=token, state=PollState.RUNNING.value)
+        logs = list(own.select_for_update(of=("self",)).select_related("race").order_by("race_id"))
+        told = {log.race_id: answer for log in logs if isinstance(answer := answers[log.race_id], RaceSnapshot)}
+        errors = {log.race_id: answer for log in logs if isinstance(answer := answers[log.race_id], PollingError)}
+        changes = ingest.apply(told.values(), now=now)
+        for log in logs:
+            _finish(log, errors.get(log.race_id), changed=log.race_id in changes.changed, now=now)
+        PollLog.objects.bulk_update(logs, FINISHED_FIELDS)
+        Race.objects.filter(pk__in=told).update(last_poll_time=now, last_attempt_at=now, failures=0)
+        Race.objects.filter(pk__in=errors).update(last_attempt_at=now, failures=F("failures") + 1)
+        _note_provider(list(told.values()), logs, errors, now=now)
+        replan([log.race_id for log in logs], now=now)
+        if logs:
+            transaction.on_commit(dispatch.request_push, robust=True)
+    _say(logs, told, errors, changes)
+    return sorted(told)
+
+
+FINISHED_FIELDS = [
+    "state", "finished_at", "changed", "http_status", "error_class", "message", "sample", "starts_incident",
+]  # fmt: skip
+
+
+def _finish(log: PollLog, error: PollingError | None, *, changed: bool, now: datetime) -> None:
+    log.finished_at, log.changed = now, changed
+    if error is None:
+        log.state, log.http_status = PollState.OK.value, 200
+        return
+    log.state, log.http_status = PollState.FAILED.value, error.http_status
+    log.error_class, log.message, log.sample = type(error).__name__, str(error)[:500], error.sample
+    log.starts_incident = log.race.failures == 0
+
+
+def _note_provider(
+    told: list[RaceSnapshot], logs: list[PollLog], errors: dict[int, PollingError], *, now: datetime
+) -> None:
+    """Keeps on the provider's row how long it wants to be left alone, and statuses that nobody has mapped."""
+    for log in logs:
+        if wait := _wait(errors.get(log.race_id)):
+            ProviderState.objects.update_or_create(
+                name=log.race.provider,
+                defaults={"not_before": now + wait, "reason": str(errors[log.race_id])[:200]},
+            )
+            break
+    note_unknown_statuses(told, now=now)
+
+
+def _wait(error: PollingError | None) -> timedelta | None:
+    if isinstance(error, RateLimited):
+        return error.retry_after if error.retry_after is not None else WHEN_LIMITED
+    return WHEN_BLOCKED if isinstance(error, Blocked) else None
+
+
+def note_unknown_statuses(told: Sequence[RaceSnapshot], *, now: datetime) -> None:
+    """Lists each unmapped status once on its provider's row, and warns that once."""
+    unknown = {(snapshot.provider, value) for snapshot in told if (value := snapshot.unknown_status)}
+    for provider, value in sorted(unknown):
+        state, _ = ProviderState.objects.get_or_create(name=provider)
+        if value not in state.unknown_statuses:
+            state.unknown_statuses[value] = now.isoformat()
+            state.save(update_fields=["unknown_statuses"])
+            logger.warning("%s sent the unknown status %r; the races keep theirs", provider, value)
+
+
+def _say(
+    logs: list[PollLog],
+    told: dict[int, RaceSnapshot],
+    errors: dict[int, PollingError],
+    changes: ingest.Changes,
+) -> None:
+    if told:
+        logger.info("polled %d races, %d changed", len(told), len(changes.changed))
+    for log in logs:
+        if log.starts_incident and log.race_id in errors:
+            logger.warning("%s: polls fail: %s", log.race, errors[log.race_id])

@@ -1,0 +1,66 @@
+"""What a provider can do, and what every adapter answers."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from polling.errors import PollingError
+from races.snapshots import RaceSnapshot
+
+
+class BatchScope(StrEnum):
+    """What one request for many races tells: nothing, their status, or all there is."""
+
+    NONE = "none"
+    STATUS = "status"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """`max_batch` is how many races one poller task takes; `max_concurrency` how many requests at once."""
+
+    batch_scope: BatchScope
+    max_batch: int = 1
+    max_concurrency: int = 1
+    min_interval: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True)
+class RaceRef:
+    """How a provider's race is addressed."""
+
+    provider_race_id: str
+    provider_meeting_id: str = ""
+
+
+Answer = RaceSnapshot | PollingError
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """An imported card: the races told of, and how many rows were no races or could not be read."""
+
+    races: Sequence[RaceSnapshot]
+    skipped: int = 0
+
+
+class Provider(Protocol):
+    """One racing data provider. `deadline` is an instant of time.monotonic() by which the answer must be here.
+
+    A failure of the whole request is raised as a PollingError; a failure of one race is its answer.
+    """
+
+    name: str
+    capabilities: Capabilities
+
+    def fetch_schedule(self, since: datetime, until: datetime, *, now: datetime, deadline: float) -> Schedule:
+        """The status and starts of every race advertised in between."""
+
+    def fetch_statuses(self, refs: Iterable[RaceRef], *, now: datetime, deadline: float) -> Mapping[str, RaceSnapshot]:
+        """Status and start by race id, in as few requests as the provider allows; what it left out is absent."""
+
+    def fetch_races(self, refs: Iterable[RaceRef], *, now: datetime, deadline: float) -> Mapping[str, Answer]:
+        """All there is of each race, by race id: a snapshot, or the error that its request met."""

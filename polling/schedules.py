@@ -1,0 +1,59 @@
+"""The django-q2 Schedule rows that racepoll runs by."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django_q.models import Schedule
+
+from polling import clock
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A schedule: cron fields are minute hour day month weekday second."""
+
+    name: str
+    func: str
+    cron: str
+    kwargs: str = "{'q_options': {'save': False}}"
+
+
+def rows() -> list[Row]:
+    """The table. The master tick runs in the sentinel itself (`sync`), so that no slow poll can starve it."""
+    step = settings.POLL_TICK.seconds
+    every_tick = f"* * * * * */{step}" if step < 60 else "* * * * * 0"
+    in_sentinel = "{'q_options': {'sync': True, 'save': False, 'timeout': 10}}"
+    return [
+        Row("master tick", "polling.tasks.master_tick", every_tick, in_sentinel),
+        Row("sync with Appwrite", "polling.tasks.sync", "* * * * * */15"),
+        Row("import the card", "polling.tasks.import_schedule", "*/5 * * * * 5"),
+        Row("prune old records", "polling.tasks.prune", "17 3 * * * 30"),
+    ]
+
+
+def ensure() -> None:
+    """Makes the rows as the table says. Idempotent; `next_run` is kept where the cron is as it was."""
+    now = clock.now()
+    for row in rows():
+        wanted: dict[str, Any] = {"func": row.func, "cron": row.cron, "kwargs": row.kwargs, "repeats": -1}
+        wanted |= {"schedule_type": Schedule.CRON}
+        known = Schedule.objects.filter(name=row.name).first()
+        # A row whose cron changed, or that a clock set back has left far ahead, starts anew.
+        if known is None or known.cron != row.cron or known.next_run > now + timedelta(days=1):
+            wanted["next_run"] = now
+        Schedule.objects.update_or_create(name=row.name, defaults=wanted)
+
+
+def after_migrate(sender: AppConfig, **_: object) -> None:
+    """The receiver of post_migrate. Waits for django-q2's own tables, which are made last."""
+    if sender.name in ("polling", "django_q") and Schedule._meta.db_table in _tables():
+        ensure()
+
+
+def _tables() -> list[str]:
+    from django.db import connection
+
+    return connection.introspection.table_names()

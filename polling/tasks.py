@@ -1,0 +1,52 @@
+"""What django-q2 runs: thin doors, by name in schedules.py and dispatch.py."""
+
+import logging
+from collections.abc import Sequence
+
+from django_q.exceptions import TimeoutException
+
+from polling import clock, importing, pollers, tick
+from polling.appwrite import pull as appwrite_pull
+from polling.appwrite import push as appwrite_push
+from polling.pruning import prune as prune_records
+
+logger = logging.getLogger(__name__)
+
+
+def master_tick() -> None:
+    """The brief's scheduler, every 15 s, in the cluster's sentinel: nothing may escape."""
+    try:
+        tick.run(now=clock.now())
+    except (Exception, TimeoutException):  # noqa: BLE001 - an escape would end the sentinel, and with it all ticks
+        logger.exception("the master tick failed")
+
+
+def poll_race(log_id: int) -> list[int]:
+    """The brief's single-race poller; returns the race, if it answered."""
+    return pollers.run([log_id], now=clock.now())
+
+
+def poll_races(log_ids: Sequence[int]) -> list[int]:
+    """The brief's batch poller; returns the races that answered."""
+    return pollers.run(log_ids, now=clock.now())
+
+
+def import_schedule() -> None:
+    """Imports the card of every provider."""
+    importing.import_all(now=clock.now())
+
+
+def push() -> None:
+    """Sends what changed to Appwrite."""
+    appwrite_push.run(now=clock.now())
+
+
+def sync() -> None:
+    """Fetches what changed in Appwrite, and sends what is left to send."""
+    appwrite_pull.run(now=clock.now())
+    appwrite_push.run(now=clock.now())
+
+
+def prune() -> None:
+    """Removes what is older than it is worth."""
+    prune_records(now=clock.now())

@@ -1,0 +1,99 @@
+"""The master tick: finds what is due, claims it, plans on, and hands it to the queue after the commit.
+
+A constant number of queries whatever is due; no HTTP; nothing may escape, it runs in the cluster's sentinel.
+"""
+
+import logging
+import time
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F, Q
+
+from polling import dispatch
+from polling.cadence import Wanted, floor, wanted
+from polling.dispatch import Want
+from polling.models import PollLog, PollState, Tick, Trigger
+from polling.planning import cadence, min_interval, replan
+from races.models import Race
+
+logger = logging.getLogger(__name__)
+
+MOST_MISSED = 40  # rows a race after an outage: enough to see it, not enough to drown in it
+
+
+def run(*, now: datetime) -> Tick | None:
+    """One tick; None where this slot has been ticked already, here or on another host."""
+    began = time.monotonic()
+    slot = floor(now, cadence().tick)
+    tick, mine = Tick.objects.get_or_create(slot_at=slot, defaults={"started_at": now})
+    if not mine:
+        return None
+    try:
+        with transaction.atomic():
+            _dispatch_due(tick, now=now)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a raise would undo the queue's whole pass, and django-q2's timeout is a SystemExit
+        logger.exception("tick %s failed", slot.isoformat())
+        tick.due = tick.claimed = 0
+        tick.error = f"{type(error).__name__}: {error}"
+    tick.finished_at = now + timedelta(seconds=time.monotonic() - began)
+    tick.save(update_fields=["finished_at", "due", "claimed", "error"])
+    return tick
+
+
+def _dispatch_due(tick: Tick, *, now: datetime) -> None:
+    lost = _write_off_lost(now=now)
+    races = list(Race.objects.filter(Q(pk__in=lost) | Q(pk__in=Race.objects.due(now=now).values("pk"))))
+    races.sort(key=lambda race: abs(race.advertised_start - now))
+    plans = [(race, _wanted(race, now=now)) for race in races]
+    won = dispatch.claim([_want(race, plan, lost.get(race.pk)) for race, plan in plans], now=now)
+    _log_missed(plans, now=now)
+    replan([race.pk for race in races], now=now)
+    tick.due, tick.claimed = len(races), len(won)
+    if won:
+        transaction.on_commit(lambda: _send(tick, won, now=now), robust=True)
+
+
+def _write_off_lost(*, now: datetime) -> dict[int, PollLog]:
+    """Claims whose lease ran out, by race: their worker died, the race is due again at once."""
+    lost = {log.race_id: log for log in PollLog.objects.lost(now=now)}
+    if lost:
+        PollLog.objects.filter(pk__in=[log.pk for log in lost.values()]).open().update(
+            state=PollState.LOST.value,
+            finished_at=now,
+            error_class="Lost",
+            message="no worker finished it in time",
+        )
+        Race.objects.filter(pk__in=lost).update(failures=F("failures") + 1)
+        logger.warning("%d polls were lost and are tried again", len(lost))
+    return lost
+
+
+def _wanted(race: Race, *, now: datetime) -> Wanted:
+    tick = floor(now, cadence().tick)
+    planned = min(race.next_poll_at or tick, tick)
+    thin_to = min_interval(race.provider)
+    return wanted(race.advertised_start, planned=planned, cadence=cadence(), now=now, thin_to=thin_to)
+
+
+def _want(race: Race, plan: Wanted, lost: PollLog | None) -> Want:
+    if plan.on_grid:
+        return Want(race, plan.slot_at, Trigger.SLOT)
+    return Want(race, plan.slot_at, Trigger.RETRY if race.failures else Trigger.FOUND, retry_of=lost)
+
+
+def _log_missed(plans: list[tuple[Race, Wanted]], *, now: datetime) -> None:
+    """The slots of the present grid that passed between the plan and the slot claimed now."""
+    missed = [
+        PollLog(race=race, slot_at=slot, trigger=Trigger.SLOT.value, state=PollState.MISSED.value, finished_at=now)
+        for race, plan in plans
+        for slot in plan.missed[-MOST_MISSED:]
+    ]
+    if missed:
+        PollLog.objects.bulk_create(missed, ignore_conflicts=True)
+
+
+def _send(tick: Tick, won: list[PollLog], *, now: datetime) -> None:
+    sent = dispatch.send(won, now=now)
+    Tick.objects.filter(pk=tick.pk).update(dispatched=sent)
+    logger.info("tick %s: %d due, %d sent", tick.slot_at.strftime("%H:%M:%S"), tick.due, sent)

@@ -1,0 +1,223 @@
+"""Django's settings; the only reader of the environment. `.env.example` explains every variable."""
+
+import os
+import secrets
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from csp.constants import NONE, SELF
+
+from racepoll_site.environment import Environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR = Path(os.environ.get("RACEPOLL_VAR") or BASE_DIR / "var")
+VAR.mkdir(parents=True, exist_ok=True)
+
+# `manage.py up` writes these two for what it simulates; each counts only while the real thing is not named.
+DEMO_PROVIDER_FILE = VAR / "demo-provider.env"
+DEMO_APPWRITE_FILE = VAR / "demo-appwrite.env"
+
+env = Environment(Path(os.environ.get("RACEPOLL_ENV_FILE") or BASE_DIR / ".env"))
+PROVIDER_IS_NAMED = env.text("RACE_PROVIDERS") not in ("", "sandbox")
+APPWRITE_IS_NAMED = env.text("APPWRITE_PROJECT_ID") not in ("", "sandbox")
+if not PROVIDER_IS_NAMED:
+    env.read(DEMO_PROVIDER_FILE)
+if not APPWRITE_IS_NAMED:
+    env.read(DEMO_APPWRITE_FILE)
+
+
+def _own_secret_key() -> str:
+    """A key made on first use and kept in `var/`: enough for one machine."""
+    path = VAR / "secret_key"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(50))
+    return path.read_text()
+
+
+# --- the site ---------------------------------------------------------------------------------------
+
+PORT = env.integer("PORT", default=8000, least=1, most=65_000)
+REDIS_URL = env.url("REDIS_URL", schemes=("redis", "rediss", "unix"))
+DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{VAR / 'racepoll.sqlite3'}")}
+_sqlite = DATABASES["default"]["ENGINE"].endswith("sqlite3")
+SECRET_KEY = env.text("DJANGO_SECRET_KEY")
+if not SECRET_KEY and (REDIS_URL or not _sqlite):
+    SECRET_KEY = env.needed("DJANGO_SECRET_KEY", "all machines of one database or Redis must share one")
+SECRET_KEY = SECRET_KEY or _own_secret_key()
+
+DEBUG = env.flag("DJANGO_DEBUG", default=False)
+ALLOWED_HOSTS = list(env.names("DJANGO_ALLOWED_HOSTS", ("127.0.0.1", "localhost")))
+CSRF_TRUSTED_ORIGINS = list(env.names("DJANGO_CSRF_TRUSTED_ORIGINS"))
+if env.flag("DJANGO_HTTPS", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SECURE_HSTS_SECONDS = 30 * 24 * 3600
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "csp",
+    "races",
+    "polling",
+    "sandbox",
+    "django_q",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "racepoll_site.urls"
+WSGI_APPLICATION = "racepoll_site.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "frame-ancestors": [NONE],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+    }
+}
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+LOGIN_URL = "admin:login"
+STATIC_URL = "static/"
+STATIC_ROOT = VAR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# --- the database and the cluster (why these values: docs/deployment.md) ---------------------------------
+
+DATABASES["default"] |= {"CONN_MAX_AGE": 600}
+if _sqlite:
+    # IMMEDIATE takes the write lock before the first read, so that nothing fails as "database is locked".
+    DATABASES["default"] |= {
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;",
+        }
+    }
+else:
+    DATABASES["default"] |= {"CONN_HEALTH_CHECKS": True}
+
+# django-q2's live figures go through a cache; a local-memory one would hide the cluster from the web process.
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "cluster": {
+        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+        "LOCATION": str(VAR / "cluster"),
+    },
+}
+POLL_TICK = env.seconds("POLL_TICK_SECONDS", default=15, least=1, most=60)
+if 60 % POLL_TICK.seconds:
+    env.reject("POLL_TICK_SECONDS", f"is {POLL_TICK.seconds}, which does not divide a minute", None)
+POLL_TASK_TIMEOUT = timedelta(seconds=12)  # above the deadline of a request, below the step of 15 s
+POLL_REQUEST_DEADLINE = timedelta(seconds=8)
+Q_CLUSTER = {
+    "name": "racepoll",
+    "broker_class": "polling.broker.RedisBroker" if REDIS_URL else "polling.broker.OrmBroker",
+    "cache": "cluster",
+    "workers": env.integer("POLL_WORKERS", default=4, least=1, most=64),
+    "queue_limit": 2,
+    "bulk": 1,
+    "poll": 0.1,
+    "guard_cycle": 0.5,
+    "timeout": POLL_TASK_TIMEOUT.seconds,
+    "retry": 60,
+    "ack_failures": True,
+    "max_attempts": 1,
+    "catch_up": False,
+    "save_limit": 100,
+    "recycle": 500,
+    "max_rss": 300_000,
+    "label": "Task queue",
+    **({"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}),
+}
+
+# --- providers -------------------------------------------------------------------------------------------
+
+RACE_PROVIDERS = env.names("RACE_PROVIDERS")
+RACE_DETAIL = env.choice("RACE_DETAIL", ("always", "until_start", "changed"), "until_start")
+SANDBOX_PROVIDER_URL = env.url("SANDBOX_PROVIDER_URL")
+TAB_AFFILIATES_URL = env.url("TAB_AFFILIATES_URL", "https://api.tab.co.nz/affiliates/v1")
+_why = "the TAB affiliates API asks every caller to say who it is"
+_tab = "tab_affiliates" in RACE_PROVIDERS
+TAB_AFFILIATES_IDENTITY = {
+    header: env.needed(name, _why) if _tab else env.text(name)
+    for header, name in {
+        "From": "TAB_AFFILIATES_CONTACT_EMAIL",
+        "X-Partner": "TAB_AFFILIATES_PARTNER",
+        "X-Partner-ID": "TAB_AFFILIATES_PARTNER_ID",
+    }.items()
+}
+for _name in RACE_PROVIDERS:
+    if _name not in ("tab_affiliates", "sandbox"):
+        env.reject("RACE_PROVIDERS", f"names the unknown provider {_name!r}; there are tab_affiliates, sandbox", None)
+if "sandbox" in RACE_PROVIDERS and not SANDBOX_PROVIDER_URL:
+    env.needed("SANDBOX_PROVIDER_URL", "RACE_PROVIDERS names the sandbox; `make run` sets both")
+
+# --- Appwrite --------------------------------------------------------------------------------------------
+
+APPWRITE_ENDPOINT = env.url("APPWRITE_ENDPOINT")
+APPWRITE_PROJECT_ID = env.text("APPWRITE_PROJECT_ID")
+APPWRITE_API_KEY = env.text("APPWRITE_API_KEY")
+APPWRITE_DATABASE_ID = env.text("APPWRITE_DATABASE_ID", "racepoll")
+APPWRITE_POLL_LOGS = env.choice("APPWRITE_POLL_LOGS", ("errors", "all", "none"), "errors")
+APPWRITE_WEBHOOK_SECRET = env.text("APPWRITE_WEBHOOK_SECRET")
+if any((APPWRITE_ENDPOINT, APPWRITE_PROJECT_ID, APPWRITE_API_KEY)):
+    for _name in ("APPWRITE_ENDPOINT", "APPWRITE_PROJECT_ID", "APPWRITE_API_KEY"):
+        env.needed(_name, "Appwrite needs endpoint, project and key; set all three or none")
+APPWRITE_TARGET = f"{APPWRITE_PROJECT_ID}/{APPWRITE_DATABASE_ID}@{urlsplit(APPWRITE_ENDPOINT).netloc}"
+
+# --- logging ---------------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {
+        "polling": {"level": env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO")},
+        # The queue says five lines a task at INFO; the poll log is our record.
+        "django-q": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+    },
+}
+
+env.check()

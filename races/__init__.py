@@ -1,0 +1,1 @@
+"""What is true of racing; knows nothing of polling or Appwrite."""

@@ -1,0 +1,141 @@
+"""The one writer of decisions: what staff, a command or Appwrite decided about a race, with an audit entry.
+
+Every function takes races by primary key, is idempotent, and returns the keys of those it changed.
+The caller replans what changed.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+
+from races.models import Race
+from races.status import FinalizedBy, Outcome, RaceStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who decides: a member of staff, or a system by name, which the audit shows as a user that cannot log in."""
+
+    username: str
+    source: FinalizedBy = FinalizedBy.STAFF
+
+
+APPWRITE = Actor("appwrite", FinalizedBy.APPWRITE)
+COMMAND = Actor("manage.py")
+
+
+def finalize(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) -> list[int]:
+    """Ends races whatever the provider says; what is ended already stays as it is."""
+
+    def end(race: Race) -> None:
+        race.status, race.finalized_by, race.finalized_at = RaceStatus.FINALIZED.value, by.source.value, now
+        race.outcome = race.outcome or (Outcome.RESULTED.value if race.results else "")
+        race.detail_wanted = False
+
+    fields = ["status", "finalized_by", "finalized_at", "outcome", "detail_wanted"]
+    return _decide(
+        race_ids,
+        end,
+        fields,
+        where=lambda race: not race.is_finalized,
+        by=by,
+        now=now,
+        said=f"Finalized: {reason}",
+    )
+
+
+def reopen(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) -> list[int]:
+    """Takes the end of races back: under way where they have started, scheduled where not."""
+
+    def open_again(race: Race) -> None:
+        status = RaceStatus.IN_PROGRESS if race.advertised_start <= now else RaceStatus.SCHEDULED
+        race.status, race.finalized_by, race.finalized_at, race.outcome = status.value, "", None, ""
+
+    fields = ["status", "finalized_by", "finalized_at", "outcome"]
+    return _decide(
+        race_ids,
+        open_again,
+        fields,
+        where=lambda race: race.is_finalized,
+        by=by,
+        now=now,
+        said=f"Reopened: {reason}",
+    )
+
+
+def pause(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) -> list[int]:
+    """Stops the polling of races until they are resumed."""
+    return _set(race_ids, "polling_paused", True, by=by, now=now, said=f"Polling paused: {reason}")
+
+
+def resume(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) -> list[int]:
+    """Lets races be polled again."""
+    return _set(race_ids, "polling_paused", False, by=by, now=now, said=f"Polling resumed: {reason}")
+
+
+def annotate(race_ids: Iterable[int], *, note: str, by: Actor, now: datetime) -> list[int]:
+    """Sets the staff's note."""
+    return _set(race_ids, "staff_note", note, by=by, now=now, said=f"Note: {note}")
+
+
+def request_poll(race_ids: Iterable[int], *, at: datetime, by: Actor, now: datetime) -> list[int]:
+    """Records that Appwrite asked for a poll at `at`; the caller makes it."""
+    return _set(race_ids, "poll_requested_at", at, by=by, now=now, said=f"Poll requested at {at:%H:%M:%S} UTC")
+
+
+def _set(race_ids: Iterable[int], name: str, value: Any, *, by: Actor, now: datetime, said: str) -> list[int]:
+    def assign(race: Race) -> None:
+        setattr(race, name, value)
+
+    return _decide(race_ids, assign, [name], where=lambda race: getattr(race, name) != value, by=by, now=now, said=said)
+
+
+def _decide(
+    race_ids: Iterable[int],
+    change: Callable[[Race], None],
+    fields: list[str],
+    *,
+    where: Callable[[Race], bool],
+    by: Actor,
+    now: datetime,
+    said: str,
+) -> list[int]:
+    with transaction.atomic():
+        races = [
+            race
+            for race in Race.objects.filter(pk__in=list(race_ids)).select_related("meeting").locked()
+            if where(race)
+        ]
+        for race in races:
+            change(race)
+            race.version += 1
+            race.last_changed_at = now
+        if races:
+            Race.objects.bulk_update(races, [*fields, "version", "last_changed_at"])
+            _audit(races, by=by, said=said)
+    return [race.pk for race in races]
+
+
+def _audit(races: list[Race], *, by: Actor, said: str) -> None:
+    user, made = User.objects.get_or_create(username=by.username, defaults={"is_active": False})
+    if made:
+        user.set_unusable_password()
+        user.save(update_fields=["password"])
+    content_type = ContentType.objects.get_for_model(Race)
+    LogEntry.objects.bulk_create(
+        LogEntry(
+            user=user,
+            content_type=content_type,
+            object_id=str(race.pk),
+            object_repr=str(race)[:200],
+            action_flag=CHANGE,
+            change_message=said,
+        )
+        for race in races
+    )

@@ -1,0 +1,153 @@
+"""The one writer of provider facts: what a provider said becomes meetings, races, runners and odds.
+
+Everything is bulk and in one transaction, and nothing is written that did not change.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Q
+
+from races.merging import (
+    MEETING_FACTS,
+    ODDS,
+    RUNNER_FACTS,
+    content_hash,
+    merge,
+    new_race,
+    set_meeting,
+    set_odds,
+    set_runner,
+)
+from races.models import Meeting, OddsChange, Race, Runner
+from races.snapshots import RaceSnapshot, Scope
+
+Key = tuple[str, str]
+
+
+@dataclass
+class Changes:
+    """What an ingest did, by primary key. `races` has every race the snapshots spoke of that is stored."""
+
+    races: dict[Key, int] = field(default_factory=dict)
+    created: set[int] = field(default_factory=set)
+    changed: set[int] = field(default_factory=set)
+    moved: set[int] = field(default_factory=set)
+
+
+def apply(snapshots: Iterable[RaceSnapshot], *, now: datetime) -> Changes:
+    """Writes what changed. Idempotent; of two snapshots of one race the later in the list counts."""
+    latest = {told.key: told for told in snapshots}
+    if not latest:
+        return Changes()
+    with transaction.atomic():
+        races = _known_races(latest)
+        # An older answer that comes late (a slow reply, a push) must not overwrite a newer one.
+        news = [told for key, told in latest.items() if not _is_older(told, races.get(key))]
+        detailed = [told for told in news if _has_new_detail(told, races.get(told.key))]
+        meetings = _write_meetings(news)
+        changes = _update_races(news, races, meetings, now=now)
+        created = _create_races(news, races, meetings, now=now)
+        changes.created = {race.pk for race in created.values()}
+        changes.changed |= changes.created
+        changes.races = {key: race.pk for key, race in (races | created).items()}
+        _write_runners({changes.races[told.key]: told for told in detailed if told.key in changes.races})
+    return changes
+
+
+def _known_races(latest: dict[Key, RaceSnapshot]) -> dict[Key, Race]:
+    wanted = Q()
+    for provider in {provider for provider, _ in latest}:
+        wanted |= Q(provider=provider, provider_race_id__in=[pk for name, pk in latest if name == provider])
+    return {(race.provider, race.provider_race_id): race for race in Race.objects.filter(wanted).locked()}
+
+
+def _is_older(told: RaceSnapshot, race: Race | None) -> bool:
+    return bool(race and race.source_time and told.source_time and told.source_time < race.source_time)
+
+
+def _has_new_detail(told: RaceSnapshot, race: Race | None) -> bool:
+    """By hash, so that an unchanged poll reads no runner."""
+    if told.scope is not Scope.FULL or told.runners is None:
+        return False
+    return race is None or race.content_hash != content_hash(told)
+
+
+def _write_meetings(snapshots: Sequence[RaceSnapshot]) -> dict[Key, Meeting]:
+    """The meetings that were told of, by identity; made where they are new and their track is told."""
+    told = {(m.provider, m.provider_meeting_id): m for snapshot in snapshots if (m := snapshot.meeting)}
+    wanted = Q(pk__in=[])
+    for provider in {provider for provider, _ in told}:
+        wanted |= Q(provider=provider, provider_meeting_id__in=[pk for name, pk in told if name == provider])
+    known = {(m.provider, m.provider_meeting_id): m for m in Meeting.objects.filter(wanted)}
+    changed = [meeting for key, meeting in known.items() if set_meeting(meeting, told[key])]
+    new = {
+        key: Meeting(provider=key[0], provider_meeting_id=key[1])
+        for key, meeting in told.items()
+        if key not in known and meeting.name
+    }
+    for key, meeting in new.items():
+        set_meeting(meeting, told[key])
+    Meeting.objects.bulk_create(new.values())
+    Meeting.objects.bulk_update(changed, MEETING_FACTS)
+    return known | new
+
+
+def _meeting_of(told: RaceSnapshot, meetings: dict[Key, Meeting]) -> Meeting | None:
+    return meetings.get((told.provider, told.meeting.provider_meeting_id)) if told.meeting else None
+
+
+def _update_races(
+    snapshots: Sequence[RaceSnapshot], races: dict[Key, Race], meetings: dict[Key, Meeting], *, now: datetime
+) -> Changes:
+    changes, fields, dirty = Changes(), set[str](), []
+    for told in snapshots:
+        if race := races.get(told.key):
+            changed = merge(race, told, meeting=_meeting_of(told, meetings), now=now)
+            if changed:
+                fields |= changed
+                dirty.append(race)
+            if "advertised_start" in changed:
+                changes.moved.add(race.pk)
+    if dirty:
+        Race.objects.bulk_update(dirty, fields)
+    changes.changed = {race.pk for race in dirty}
+    return changes
+
+
+def _create_races(
+    snapshots: Sequence[RaceSnapshot], known: dict[Key, Race], meetings: dict[Key, Meeting], *, now: datetime
+) -> dict[Key, Race]:
+    """Races not met before. Without an advertised start there is nothing to plan by: they wait for one."""
+    new = {
+        told.key: new_race(told, meeting=_meeting_of(told, meetings), now=now)
+        for told in snapshots
+        if told.key not in known and told.advertised_start
+    }
+    Race.objects.bulk_create(new.values())
+    return new
+
+
+def _write_runners(told_by_race: dict[int, RaceSnapshot]) -> None:
+    """Runners are flagged when scratched and never deleted; odds that moved leave a row behind."""
+    known = {(r.race_id, r.number): r for r in Runner.objects.filter(race__in=told_by_race)}
+    new, changed, moved = [], [], []
+    for race_id, told in told_by_race.items():
+        for snapshot in {runner.number: runner for runner in told.runners or ()}.values():
+            runner = known.get((race_id, snapshot.number)) or Runner(race_id=race_id, number=snapshot.number)
+            facts_changed = set_runner(runner, snapshot, now=told.observed_at)
+            odds_moved = set_odds(runner, snapshot)
+            if runner.pk is None:
+                new.append(runner)
+            elif facts_changed or odds_moved:
+                changed.append(runner)
+            if odds_moved:
+                odds = {name: getattr(runner, name) for name in ODDS}
+                moved.append(OddsChange(runner=runner, observed_at=told.observed_at, **odds))
+    Runner.objects.bulk_create(new)
+    Runner.objects.bulk_update(changed, [*RUNNER_FACTS, "scratched_at", *ODDS])
+    for change in moved:
+        change.runner_id = change.runner.pk  # known only now, where the runner is new
+    OddsChange.objects.bulk_create(moved)

@@ -1,0 +1,177 @@
+"""Meetings, races, runners and the odds that moved."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from django.db import models
+
+from races.status import FinalizedBy, Outcome, RaceStatus, ResultState, choices
+
+
+class Meeting(models.Model):
+    """One code's races at one track on one racing day; the day is the track's own."""
+
+    provider = models.CharField(max_length=40)
+    provider_meeting_id = models.CharField(max_length=80)
+    name = models.CharField("track", max_length=120)
+    country = models.CharField(max_length=8, blank=True)
+    state = models.CharField(max_length=8, blank=True)
+    code = models.CharField(max_length=16, blank=True, help_text="thoroughbred, harness or greyhound")
+    racing_day = models.DateField(null=True, blank=True)
+    timezone = models.CharField("time zone", max_length=40, default="UTC", help_text="an IANA zone")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["provider", "provider_meeting_id"], name="meeting_identity")]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.racing_day or ''}".strip()
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The track's zone, for display only."""
+        return ZoneInfo(self.timezone)
+
+
+class RaceQuerySet(models.QuerySet["Race"]):
+    """The vocabulary of questions about races."""
+
+    def due(self, *, now: datetime) -> RaceQuerySet:
+        """Races whose next poll is wanted by now."""
+        return self.filter(next_poll_at__lte=now)
+
+    def open(self) -> RaceQuerySet:
+        """Races that have not ended."""
+        return self.exclude(status=RaceStatus.FINALIZED.value)
+
+    def locked(self) -> RaceQuerySet:
+        """Under row locks taken in primary-key order, so that no two writers can wait for each other."""
+        return self.select_for_update(of=("self",)).order_by("pk")
+
+
+class Race(models.Model):
+    """One contest of a meeting. Who may write which field is said at each group."""
+
+    # Identity: number and time are attributes, they change. A race made by hand has no provider id.
+    provider = models.CharField(max_length=40, blank=True)
+    provider_race_id = models.CharField(max_length=80, blank=True)
+
+    # races.ingest
+    meeting = models.ForeignKey(Meeting, models.PROTECT, null=True, blank=True, related_name="races")
+    number = models.PositiveSmallIntegerField(null=True, blank=True)
+    name = models.CharField(max_length=200, blank=True)
+    distance_m = models.PositiveIntegerField("distance (m)", null=True, blank=True)
+    provider_start = models.DateTimeField(null=True, blank=True)
+    original_advertised_start = models.DateTimeField()
+    advertised_start = models.DateTimeField(db_index=True)
+    actual_start = models.DateTimeField(null=True, blank=True)
+    status = models.CharField(
+        max_length=16, choices=choices(RaceStatus), default=RaceStatus.SCHEDULED.value, db_index=True
+    )
+    provider_status = models.CharField(max_length=40, blank=True)
+    outcome = models.CharField(max_length=16, choices=choices(Outcome), blank=True)
+    result_state = models.CharField(max_length=16, choices=choices(ResultState), default=ResultState.NONE.value)
+    result_version = models.PositiveIntegerField(default=0)
+    protest = models.BooleanField(default=False)
+    results = models.JSONField(default=list, blank=True)
+    dividends = models.JSONField(default=list, blank=True)
+    source_time = models.DateTimeField(null=True, blank=True, help_text="the provider's clock at its last answer")
+    content_hash = models.CharField(max_length=64, blank=True)
+    detail_wanted = models.BooleanField(default=False, help_text="the status says final, the result is not here yet")
+    last_changed_at = models.DateTimeField(null=True, blank=True)
+
+    # races.ingest and races.decisions
+    finalized_by = models.CharField(max_length=16, choices=choices(FinalizedBy), blank=True)
+    finalized_at = models.DateTimeField(null=True, blank=True)
+    version = models.PositiveIntegerField(default=1, help_text="rises with every change of content")
+
+    # races.decisions
+    start_override = models.DateTimeField(null=True, blank=True)
+    polling_paused = models.BooleanField(default=False)
+    snoozed_until = models.DateTimeField(null=True, blank=True)
+    staff_note = models.TextField(blank=True)
+    poll_requested_at = models.DateTimeField(null=True, blank=True, help_text="set in Appwrite to force a poll")
+
+    # polling.pollers
+    last_poll_time = models.DateTimeField(null=True, blank=True, help_text="when an answer last arrived")
+    last_attempt_at = models.DateTimeField(null=True, blank=True)
+    failures = models.PositiveIntegerField(default=0, help_text="polls failed in a row")
+
+    # polling.planning
+    next_poll_at = models.DateTimeField(null=True, blank=True, db_index=True)
+
+    objects = RaceQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "provider_race_id"],
+                condition=~models.Q(provider_race_id=""),
+                name="race_identity",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status__in=[status.value for status in RaceStatus]),
+                name="race_status_known",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(status=RaceStatus.FINALIZED.value)
+                | (models.Q(finalized_at__isnull=False) & ~models.Q(finalized_by="")),
+                name="race_finalized_by_somebody",
+            ),
+        ]
+        permissions = [
+            ("force_poll_race", "Can force a poll of a race"),
+            ("finalize_race", "Can finalize a race"),
+            ("reopen_race", "Can reopen a finalized race"),
+            ("pause_race", "Can pause and resume the polling of a race"),
+        ]
+
+    def __str__(self) -> str:
+        track = self.meeting.name if self.meeting else self.provider or "race"
+        return f"{track} {self.number or '?'}"
+
+    @property
+    def is_finalized(self) -> bool:
+        """Whether the race has ended, so that it is polled no more."""
+        return self.status == RaceStatus.FINALIZED.value
+
+
+class Runner(models.Model):
+    """A horse, harness horse or greyhound in a race, by saddlecloth number. Odds are decimal, stake included."""
+
+    race = models.ForeignKey(Race, models.CASCADE, related_name="runners")
+    number = models.PositiveSmallIntegerField()
+    name = models.CharField(max_length=120)
+    barrier = models.PositiveSmallIntegerField(null=True, blank=True)
+    jockey = models.CharField(max_length=120, blank=True)
+    trainer = models.CharField(max_length=120, blank=True)
+    scratched_at = models.DateTimeField(null=True, blank=True)
+    fixed_win = models.DecimalField(max_digits=9, decimal_places=2, null=True, blank=True)
+    fixed_place = models.DecimalField(max_digits=9, decimal_places=2, null=True, blank=True)
+    tote_win = models.DecimalField(max_digits=9, decimal_places=2, null=True, blank=True)
+    tote_place = models.DecimalField(max_digits=9, decimal_places=2, null=True, blank=True)
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [models.UniqueConstraint(fields=["race", "number"], name="runner_identity")]
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.name}"
+
+
+class OddsChange(models.Model):
+    """A runner's odds as they stood from `observed_at` on; written only when they moved."""
+
+    runner = models.ForeignKey(Runner, models.CASCADE, related_name="odds_changes")
+    observed_at = models.DateTimeField()
+    fixed_win = models.DecimalField(max_digits=9, decimal_places=2, null=True, blank=True)
+    fixed_place = models.DecimalField(max_digits=9, decimal_places=2, null=True, blank=True)
+    tote_win = models.DecimalField(max_digits=9, decimal_places=2, null=True, blank=True)
+    tote_place = models.DecimalField(max_digits=9, decimal_places=2, null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["runner", "-observed_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.runner_id} {self.fixed_win or self.tote_win} at {self.observed_at:%H:%M:%S}"
