@@ -29,6 +29,10 @@ def next_tick(instant: datetime, step: timedelta) -> datetime:
     return floor(instant, step) + step
 
 
+def _ceiling(instant: datetime, step: timedelta) -> datetime:
+    return next_tick(instant - timedelta.resolution, step)
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """From `opens` before the start until the next window opens, a slot every `step`."""
@@ -183,9 +187,9 @@ def _sooner(facts: RaceFacts, *, cadence: Cadence, now: datetime) -> datetime | 
     uncovered = facts.covered is None or newest > facts.covered
     if not (uncovered or facts.detail_wanted or facts.failures):
         return None
-    wait = now + backoff(facts.failures, tick=cadence.tick)
-    held = max(instant for instant in (wait, facts.not_before, facts.snoozed_until) if instant)
-    return next_tick(max(held - cadence.tick, now), cadence.tick)
+    retry = floor(now + max(backoff(facts.failures, tick=cadence.tick), cadence.tick), cadence.tick)
+    held = max(facts.not_before or now, facts.snoozed_until or now)
+    return max(retry, _ceiling(held, cadence.tick))
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,15 +82,22 @@ def _log(want: Want, state: PollState, **values: object) -> PollLog:
     )
 
 
-def force(races: Iterable[Race], *, trigger: Trigger, requested_by: str, now: datetime) -> list[PollLog]:
-    """Claims a poll of each race at once; a request that meets an open claim joins it. Sends what it won."""
+def claim_now(
+    races: Iterable[Race], *, trigger: Trigger, requested_by: str, now: datetime
+) -> tuple[list[PollLog], list[PollLog]]:
+    """Claims a poll of each race at this instant; returns the claims won, and the open ones that it joins."""
     wants = [Want(race, now, trigger, requested_by) for race in races]
     with transaction.atomic():
-        open_claims = list(PollLog.objects.open().filter(race__in=[want.race.pk for want in wants]))
-        joined = {log.race_id for log in open_claims}
-        won = claim([want for want in wants if want.race.pk not in joined], now=now)
-        transaction.on_commit(lambda: send(won, now=now), robust=True)
-    return won + open_claims
+        joined = list(PollLog.objects.open().filter(race__in=[want.race.pk for want in wants]))
+        busy = {log.race_id for log in joined}
+        return claim([want for want in wants if want.race.pk not in busy], now=now), joined
+
+
+def force(races: Iterable[Race], *, trigger: Trigger, requested_by: str, now: datetime) -> list[PollLog]:
+    """Polls each race at once through the queue; returns the claims that will tell what came of it."""
+    won, joined = claim_now(races, trigger=trigger, requested_by=requested_by, now=now)
+    transaction.on_commit(lambda: send(won, now=now), robust=True)
+    return won + joined
 
 
 def send(logs: Sequence[PollLog], *, now: datetime) -> int:

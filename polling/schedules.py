@@ -42,7 +42,7 @@ def ensure() -> None:
         wanted |= {"schedule_type": Schedule.CRON}
         known = Schedule.objects.filter(name=row.name).first()
         # A row whose cron changed, or that a clock set back has left far ahead, starts anew.
-        if known is None or known.cron != row.cron or known.next_run > now + timedelta(days=1):
+        if known is None or known.cron != row.cron or (known.next_run or now) > now + timedelta(days=1):
             wanted["next_run"] = now
         Schedule.objects.update_or_create(name=row.name, defaults=wanted)
 

@@ -1,5 +1,6 @@
 """Reads and checks environment values, and names every one that is wrong in a line of its own."""
 
+import os
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -24,10 +25,12 @@ class Environment:
         for file in files:
             self.read(file)
 
-    def read(self, file: Path) -> None:
-        """Adds a file's lines; what the environment has already wins."""
+    def read(self, file: Path) -> list[str]:
+        """Adds a file's lines and returns the names that are new; what the environment has already wins."""
+        before = set(os.environ)
         if file.is_file():
             environ.Env.read_env(str(file))
+        return sorted(set(os.environ) - before)
 
     def text(self, name: str, default: str = "") -> str:
         try:

@@ -21,10 +21,10 @@ DEMO_APPWRITE_FILE = VAR / "demo-appwrite.env"
 env = Environment(Path(os.environ.get("RACEPOLL_ENV_FILE") or BASE_DIR / ".env"))
 PROVIDER_IS_NAMED = env.text("RACE_PROVIDERS") not in ("", "sandbox")
 APPWRITE_IS_NAMED = env.text("APPWRITE_PROJECT_ID") not in ("", "sandbox")
-if not PROVIDER_IS_NAMED:
-    env.read(DEMO_PROVIDER_FILE)
-if not APPWRITE_IS_NAMED:
-    env.read(DEMO_APPWRITE_FILE)
+DEMO_NAMES = (
+    *(() if PROVIDER_IS_NAMED else env.read(DEMO_PROVIDER_FILE)),
+    *(() if APPWRITE_IS_NAMED else env.read(DEMO_APPWRITE_FILE)),
+)
 
 
 def _own_secret_key() -> str:

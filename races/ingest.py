@@ -133,7 +133,9 @@ def _create_races(
 def _write_runners(told_by_race: dict[int, RaceSnapshot]) -> None:
     """Runners are flagged when scratched and never deleted; odds that moved leave a row behind."""
     known = {(r.race_id, r.number): r for r in Runner.objects.filter(race__in=told_by_race)}
-    new, changed, moved = [], [], []
+    new: list[Runner] = []
+    changed: list[Runner] = []
+    moved: list[OddsChange] = []
     for race_id, told in told_by_race.items():
         for snapshot in {runner.number: runner for runner in told.runners or ()}.values():
             runner = known.get((race_id, snapshot.number)) or Runner(race_id=race_id, number=snapshot.number)

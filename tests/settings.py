@@ -1,10 +1,13 @@
 """The settings of the tests: the product's own, with a database, passwords and files fit for tests."""
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 _var = tempfile.mkdtemp(prefix="racepoll-tests-")
+atexit.register(shutil.rmtree, _var, ignore_errors=True)
 os.environ.update(RACEPOLL_VAR=_var, RACEPOLL_ENV_FILE=os.devnull)
 for _name in [name for name in os.environ if name.startswith(("APPWRITE_", "TAB_AFFILIATES_", "RACE_"))]:
     del os.environ[_name]

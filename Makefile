@@ -1,0 +1,46 @@
+# Two commands do everything on a fresh machine: `make run` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+
+.PHONY: help run test check clean
+
+help:
+	@echo "make run     set up and run it all on 127.0.0.1:8000 (PORT=… for another)"
+	@echo "make test    set up and run the tests"
+	@echo "make check   ruff, mypy, import-linter, migrations"
+	@echo "make clean   remove the virtual environment and caches; var/ is yours and stays"
+
+run: $(VENV)/run.stamp
+	@exec $(BIN)/python manage.py up
+
+test: $(VENV)/dev.stamp
+	@$(BIN)/python -m pytest -n $(JOBS)
+
+check: $(VENV)/dev.stamp
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py makemigrations --check --dry-run
+	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py check
+
+# A half-made environment has no pip; it is made anew.
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "racepoll needs Python 3.11 or newer" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "install the package python3-venv (apt-get install python3-venv)" >&2; exit 2; }
+	@$(PYTHON) -m venv --clear $(VENV)
+
+$(VENV)/run.stamp: requirements.txt | $(VENV)/bin/pip
+	@echo "setting up $(VENV) (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/dev.stamp: requirements.txt requirements-dev.txt | $(VENV)/bin/pip
+	@echo "setting up $(VENV) for tests (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ $(VENV)/run.stamp
+
+clean:
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

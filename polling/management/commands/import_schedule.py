@@ -1,0 +1,35 @@
+"""`manage.py import_schedule`: fetches the card now."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management import BaseCommand, CommandError, CommandParser
+
+from polling import clock, importing
+from polling.errors import PollingError
+from polling.management.doors import BAD_INPUT
+from polling.providers import configured
+
+
+class Command(BaseCommand):
+    help = "Imports the card (races and starts) of each configured provider, 12 hours back and 36 ahead."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--provider", help="only this one")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        names = [options["provider"]] if options["provider"] else list(settings.RACE_PROVIDERS)
+        if not names or not set(names) <= set(settings.RACE_PROVIDERS):
+            what = f"the provider {options['provider']!r} is not configured" if names else "no provider is configured"
+            raise CommandError(f"{what}; RACE_PROVIDERS names: {configured()}", returncode=BAD_INPUT)
+        for name in names:
+            self._import(name)
+
+    def _import(self, name: str) -> None:
+        try:
+            changes = importing.import_schedule(name, now=clock.now())
+        except PollingError as error:
+            raise CommandError(f"{name}: {type(error).__name__}: {error}") from error
+        self.stdout.write(
+            f"{name}: {len(changes.races)} races, {len(changes.created)} new, {len(changes.changed)} changed"
+        )

@@ -1,0 +1,48 @@
+"""`manage.py poll RACE…`: polls races at once, in this process."""
+
+import json
+from typing import Any
+
+from django.core.management import BaseCommand, CommandError, CommandParser
+from django.core.serializers.json import DjangoJSONEncoder
+
+from polling import clock, dispatch, pollers
+from polling.management.doors import races_named
+from polling.models import PollLog, PollState, Trigger
+from races.documents import document
+from races.models import Race
+
+
+class Command(BaseCommand):
+    help = "Polls races now, whatever their plan says, and shows what came of it. Exit code 1 if one did not answer."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("races", nargs="+", metavar="RACE", help="our id or the provider's")
+        parser.add_argument("--json", action="store_true", help="print the updated races as JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        races, now = races_named(options["races"]), clock.now()
+        won, joined = dispatch.claim_now(races, trigger=Trigger.FORCED, requested_by="manage.py", now=now)
+        pollers.run([log.pk for log in won], now=now)
+        logs = PollLog.objects.filter(pk__in=[log.pk for log in won + joined]).select_related("race")
+        if options["json"]:
+            self._print_json(races)
+        else:
+            for log in logs:
+                self.stdout.write(f"{log.race}: {_outcome(log)}")
+        unanswered = len(races) - sum(log.state == PollState.OK.value for log in logs)
+        if unanswered:
+            raise CommandError("; ".join(f"race {log.race_id}: {_outcome(log)}" for log in logs) or "polling is paused")
+
+    def _print_json(self, races: list[Race]) -> None:
+        fresh = Race.objects.filter(pk__in=[race.pk for race in races]).select_related("meeting")
+        documents = [document(race) for race in fresh.prefetch_related("runners")]
+        self.stdout.write(json.dumps(documents, cls=DjangoJSONEncoder, indent=1))
+
+
+def _outcome(log: PollLog) -> str:
+    if log.state in (PollState.CLAIMED.value, PollState.RUNNING.value):
+        return "a poll of it is under way already"
+    if log.state == PollState.OK.value:
+        return "changed" if log.changed else "unchanged"
+    return f"{log.state} {log.reason or log.error_class}: {log.message}".rstrip(": ")

@@ -1,0 +1,20 @@
+"""`manage.py tick`: one master tick by hand."""
+
+from typing import Any
+
+from django.core.management import BaseCommand, CommandError
+
+from polling import clock, tick
+
+
+class Command(BaseCommand):
+    help = "Runs one master tick: claims what is due and hands it to the queue, which a running qcluster works off."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        done = tick.run(now=clock.now())
+        if done is None:
+            self.stdout.write("this slot has been ticked already")
+            return
+        if done.error:
+            raise CommandError(f"the tick failed: {done.error}")
+        self.stdout.write(f"{done}: {done.due} due, {done.claimed} claimed")

@@ -1,0 +1,175 @@
+"""`manage.py up`: the whole of racepoll on one machine; what `make run` calls."""
+
+import contextlib
+import http.client
+import os
+import secrets
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.management import BaseCommand, CommandError, call_command
+
+from polling import clock, importing
+from polling.management.doors import BAD_INPUT
+from polling.management.processes import Family
+
+STARTING_SECONDS = 30
+LOGIN_FILE = settings.VAR / "staff-login"
+
+
+class Command(BaseCommand):
+    help = (
+        "Sets up the database and runs web, worker and, where no real provider or Appwrite is named in the "
+        "environment, their simulations. Ctrl-C ends all of it."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        _settle_environment()
+        _need_free_ports()
+        call_command("migrate", verbosity=0)
+        call_command("collectstatic", interactive=False, verbosity=0)
+        family = Family()
+        with family.stopped_by_signals():
+            self._start_simulations(family)
+            self._prepare_appwrite()
+            importing.import_all(now=clock.now())
+            family.start("worker", "manage.py", "qcluster")
+            family.start(
+                "web", "-m", "gunicorn", "--config", "gunicorn.conf.py", "--bind", f"127.0.0.1:{settings.PORT}"
+            )
+            _wait_for(f"http://127.0.0.1:{settings.PORT}/admin/login/", family)
+            self._welcome(*_staff_login())
+            dead = family.wait()
+        if dead:
+            raise CommandError(f"{dead.name} ended with exit code {dead.process.returncode}; all is stopped")
+        self.stdout.write("all is stopped")
+
+    def _start_simulations(self, family: Family) -> None:
+        logs = settings.VAR / "sandbox"
+        logs.mkdir(exist_ok=True)
+        if not settings.PROVIDER_IS_NAMED:
+            port = str(_port_of(settings.SANDBOX_PROVIDER_URL))
+            family.start(
+                "provider", "manage.py", "sandbox", "provider", "--port", port, "--log", str(logs / "provider.log")
+            )
+            _wait_for(f"{settings.SANDBOX_PROVIDER_URL}/racing/meetings?limit=1", family)
+        if not settings.APPWRITE_IS_NAMED:
+            port = str(_port_of(settings.APPWRITE_ENDPOINT))
+            family.start(
+                "appwrite", "manage.py", "sandbox", "appwrite", "--port", port, "--state", str(logs / "appwrite")
+            )
+            _wait_for(f"{settings.APPWRITE_ENDPOINT}/health/version", family)
+
+    def _prepare_appwrite(self) -> None:
+        """Makes the tables in the stand-in; of a real Appwrite it only says what is wanting."""
+        if not settings.APPWRITE_IS_NAMED:
+            call_command("appwrite_schema", "apply", verbosity=0)
+            return
+        try:
+            call_command("appwrite_schema", "plan")
+        except CommandError as error:
+            self.stderr.write(f"{error}\nWhen you agree with the plan: manage.py appwrite_schema apply")
+
+    def _welcome(self, username: str, password: str) -> None:
+        simulated = [
+            *([] if settings.PROVIDER_IS_NAMED else ["provider"]),
+            *([] if settings.APPWRITE_IS_NAMED else ["Appwrite"]),
+        ]
+        self.stdout.write(f"\n  racepoll   http://127.0.0.1:{settings.PORT}/admin/")
+        self.stdout.write(f"  staff      {username} / {password}   (kept in {LOGIN_FILE})")
+        if simulated:
+            self.stdout.write(f"  simulated  {' and '.join(simulated)}; name the real ones in .env")
+        self.stdout.write("  Ctrl-C ends it\n")
+        self.stdout.flush()
+
+
+def _settle_environment() -> None:
+    """Writes down what is simulated, so that any other command finds it, and starts anew if that was not so yet."""
+    provider = "" if settings.PROVIDER_IS_NAMED else _provider_lines()
+    appwrite = "" if settings.APPWRITE_IS_NAMED else _appwrite_lines()
+    wanted = {settings.DEMO_PROVIDER_FILE: provider, settings.DEMO_APPWRITE_FILE: appwrite}
+    if all(_text(path) == text for path, text in wanted.items()):
+        return
+    for path, text in wanted.items():
+        path.write_text(text)
+    environment = {name: value for name, value in os.environ.items() if name not in settings.DEMO_NAMES}
+    os.execve(sys.executable, [sys.executable, *sys.argv], environment)  # noqa: S606 - ourselves again
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+def _provider_lines() -> str:
+    """The simulated races get a database of their own: they must not follow us to a real provider."""
+    lines = ["RACE_PROVIDERS=sandbox", f"SANDBOX_PROVIDER_URL=http://127.0.0.1:{settings.PORT + 1}/affiliates/v1"]
+    if "DATABASE_URL" not in os.environ or "DATABASE_URL" in settings.DEMO_NAMES:
+        lines.append(f"DATABASE_URL=sqlite:///{settings.VAR / 'demo.sqlite3'}")
+    return "\n".join([*lines, ""])
+
+
+def _appwrite_lines() -> str:
+    return (
+        f"APPWRITE_ENDPOINT=http://127.0.0.1:{settings.PORT + 2}/v1\n"
+        "APPWRITE_PROJECT_ID=sandbox\nAPPWRITE_API_KEY=sandbox\nAPPWRITE_POLL_LOGS=all\n"
+    )
+
+
+def _port_of(url: str) -> int:
+    return urlsplit(url).port or 0
+
+
+def _need_free_ports() -> None:
+    simulated = [
+        *([] if settings.PROVIDER_IS_NAMED else [settings.SANDBOX_PROVIDER_URL]),
+        *([] if settings.APPWRITE_IS_NAMED else [settings.APPWRITE_ENDPOINT]),
+    ]
+    for port in (settings.PORT, *map(_port_of, simulated)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                message = f"port {port} is taken; set PORT (the simulations take the two ports after it)"
+                raise CommandError(message, returncode=BAD_INPUT) from None
+
+
+def _wait_for(url: str, family: Family) -> None:
+    """Until the URL answers. Raises CommandError if its process dies or nothing answers in time."""
+    parts = urlsplit(url)
+    deadline = time.monotonic() + STARTING_SECONDS
+    while time.monotonic() < deadline and not family.stopping:
+        if dead := family.dead():
+            raise CommandError(f"{dead.name} ended with exit code {dead.process.returncode} while starting")
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)
+            connection.request("GET", f"{parts.path}?{parts.query}")
+            connection.getresponse().read()
+            connection.close()
+            return
+        time.sleep(0.05)
+    if not family.stopping:
+        raise CommandError(f"nothing answered at {url} in {STARTING_SECONDS} s")
+
+
+def _staff_login() -> tuple[str, str]:
+    """A superuser for this machine, made once; its password lies in the ignored `var/`, for its owner's eyes."""
+    username = "staff"
+    user = User.objects.filter(username=username).first()
+    known = _text(LOGIN_FILE).partition(" / ")[2].strip()
+    if user and known and user.check_password(known):
+        return username, known
+    password = secrets.token_urlsafe(12)
+    LOGIN_FILE.touch(mode=0o600)
+    LOGIN_FILE.write_text(f"{username} / {password}\n")
+    user = user or User(username=username)
+    user.is_staff = user.is_superuser = user.is_active = True
+    user.set_password(password)
+    user.save()
+    return username, password

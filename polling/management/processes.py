@@ -1,0 +1,102 @@
+"""Child processes that live and die together, each a session of its own, their output prefixed by name."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+GRACE_SECONDS = 20.0
+BASE_DIR = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A named process."""
+
+    name: str
+    process: subprocess.Popen[str]
+
+
+class Family:
+    """Starts children and stops them all; the first that dies ends the others.
+
+    Each gets a session of its own: a signal to a whole process group would hang django-q2's cluster.
+    """
+
+    def __init__(self) -> None:
+        self._children: list[Child] = []
+        self._stopping = threading.Event()
+
+    def start(self, name: str, *command: str) -> None:
+        """Runs a command of the project's own Python."""
+        process = subprocess.Popen(  # noqa: S603 - our own commands, no shell
+            [sys.executable, *command],
+            cwd=BASE_DIR,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        self._children.append(Child(name, process))
+        threading.Thread(target=_relay, args=(name, process.stdout), daemon=True).start()
+
+    @contextlib.contextmanager
+    def stopped_by_signals(self) -> Iterator[None]:
+        """Turns SIGINT, SIGTERM and SIGHUP into an orderly stop, and stops all at the end whatever happened."""
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            self._stopping.set()
+
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, stop) for number in numbers}
+        try:
+            yield
+        finally:
+            self._stop_all()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def wait(self) -> Child | None:
+        """Blocks until a signal came (None) or a child died (that child)."""
+        while not self._stopping.wait(0.2):
+            if dead := self.dead():
+                return dead
+        return None
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a signal has asked for the end."""
+        return self._stopping.is_set()
+
+    def dead(self) -> Child | None:
+        """A child that has ended."""
+        return next((child for child in self._children if child.process.poll() is not None), None)
+
+    def _stop_all(self) -> None:
+        for child in self._children:
+            if child.process.poll() is None:
+                child.process.terminate()
+        deadline = time.monotonic() + GRACE_SECONDS
+        for child in self._children:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.process.wait(max(0.1, deadline - time.monotonic()))
+            # What a killed child left in its session goes too.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.process.pid, signal.SIGKILL)
+            child.process.wait()
+
+
+def _relay(name: str, output: IO[str] | None) -> None:
+    for line in output or ():
+        sys.stdout.write(f"{name:<9}| {line}")
+        sys.stdout.flush()

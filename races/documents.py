@@ -1,0 +1,15 @@
+"""A race as a plain document, for people and programs that read JSON."""
+
+from typing import Any
+
+from races.models import Race
+
+
+def document(race: Race) -> dict[str, Any]:
+    """Every field of a race, its meeting's track, and its runners; datetimes and decimals as they are stored."""
+    fields = {field.name: getattr(race, field.attname) for field in race._meta.concrete_fields}
+    runners = [
+        {field.name: getattr(runner, field.attname) for field in runner._meta.concrete_fields if field.name != "race"}
+        for runner in race.runners.all()
+    ]
+    return {**fields, "track": race.meeting.name if race.meeting else "", "runners": runners}

@@ -1,0 +1,73 @@
+"""The outside world of the tests: the sandbox servers on loopback, driven by a clock the test sets."""
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from sandbox.provider.server import make_server
+
+from polling import importing, providers
+from races.models import Race
+from tests.factories import START
+
+
+@dataclass
+class ProviderBox:
+    """The simulated provider: `now` is its clock."""
+
+    url: str
+    now: list[datetime] = field(default_factory=lambda: [START])
+
+    def _control(self, method: str, path: str, body: object = None) -> Any:
+        parts = urlsplit(self.url)
+        reply = requests.request(method, f"{parts.scheme}://{parts.netloc}/sandbox/{path}", json=body, timeout=5)
+        reply.raise_for_status()
+        return json.loads(reply.text) if reply.text else None
+
+    def fault(self, kind: str, **options: object) -> None:
+        """Switches a fault on."""
+        self._control("POST", "faults", {"kind": kind, **options})
+
+    def mend(self) -> None:
+        """Switches all faults off."""
+        self._control("DELETE", "faults")
+
+    def steer(self, race: Race, **told: object) -> None:
+        """Makes the provider tell these things of a race."""
+        self._control("POST", f"races/{race.provider_race_id}", told)
+
+    def requests(self, containing: str = "") -> list[dict[str, Any]]:
+        """The API requests it got, oldest first."""
+        log = self._control("GET", "requests")
+        return [entry for entry in log["requests"] if containing in entry["path"]]
+
+    def forget_requests(self) -> None:
+        """Empties the request log."""
+        self._control("DELETE", "requests")
+
+    def import_card(self) -> list[Race]:
+        """Imports the card as of its clock; the races, nearest start first."""
+        importing.import_schedule("sandbox", now=self.now[0])
+        races = list(Race.objects.filter(status="scheduled").select_related("meeting"))
+        return sorted(races, key=lambda race: abs(race.advertised_start - self.now[0]))
+
+
+@pytest.fixture
+def provider(settings: Any) -> Iterator[ProviderBox]:
+    """The simulated provider over HTTP, configured as the only one."""
+    now = [START]
+    server = make_server(0, seed=7, clock=lambda: now[0])
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_address[1]}/affiliates/v1"
+    settings.RACE_PROVIDERS, settings.SANDBOX_PROVIDER_URL = ("sandbox",), url
+    providers.get.cache_clear()
+    yield ProviderBox(url, now)
+    providers.get.cache_clear()
+    server.shutdown()
+    server.server_close()

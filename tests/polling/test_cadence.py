@@ -1,0 +1,227 @@
+"""The cadence: every boundary, moved starts, late-found races, minimum intervals."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polling.cadence import (
+    DEFAULT_WINDOWS,
+    Cadence,
+    RaceFacts,
+    Wanted,
+    Window,
+    backoff,
+    floor,
+    next_poll,
+    next_tick,
+    wanted,
+)
+
+START = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
+TICK = timedelta(seconds=15)
+CADENCE = Cadence(DEFAULT_WINDOWS, TICK)
+MINUTE = timedelta(minutes=1)
+
+
+def at(minutes: float, seconds: float = 0) -> datetime:
+    """An instant relative to the start: negative before it."""
+    return START + timedelta(minutes=minutes, seconds=seconds)
+
+
+def test_a_race_that_starts_on_time_has_38_slots_before_its_start() -> None:
+    assert len(CADENCE.plan(START, until=START)) == 38
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "count", "step"),
+    [
+        pytest.param(-60, -20, 8, 300, id="T-60 to T-20 every five minutes"),
+        pytest.param(-20, -10, 5, 120, id="T-20 to T-10 every two minutes"),
+        pytest.param(-10, -5, 5, 60, id="T-10 to T-5 every minute"),
+        pytest.param(-5, 0, 20, 15, id="T-5 to the start every 15 seconds"),
+        pytest.param(0, 60, 12, 300, id="after the start every five minutes"),
+    ],
+)
+def test_each_window_has_its_step_and_its_count(since: int, until: int, count: int, step: int) -> None:
+    slots = CADENCE.between(START, since=at(since), until=at(until))
+    assert slots == [at(since, seconds=index * step) for index in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("now", "following"),
+    [
+        pytest.param(at(-90), at(-60), id="long before the first window"),
+        pytest.param(at(-60, -1), at(-60), id="a second before T-60"),
+        pytest.param(at(-60), at(-55), id="at T-60"),
+        pytest.param(at(-25), at(-20), id="the last slot of five minutes"),
+        pytest.param(at(-20), at(-18), id="at T-20"),
+        pytest.param(at(-12), at(-10), id="the last slot of two minutes"),
+        pytest.param(at(-10), at(-9), id="at T-10"),
+        pytest.param(at(-6), at(-5), id="the last slot of one minute"),
+        pytest.param(at(-5, -0.001), at(-5), id="a millisecond before T-5"),
+        pytest.param(at(-5), at(-5, 15), id="at T-5"),
+        pytest.param(at(0, -15), at(0), id="the last slot of 15 seconds"),
+        pytest.param(at(0, -1), at(0), id="a second before the start"),
+        pytest.param(at(0), at(5), id="at the start"),
+        pytest.param(at(4, 59), at(5), id="a second before the second slot after it"),
+        pytest.param(at(600), at(605), id="ten hours after it"),
+    ],
+)
+def test_the_next_slot_is_the_first_one_later_than_now(now: datetime, following: datetime) -> None:
+    assert CADENCE.next_slot(START, after=now) == following
+
+
+@pytest.mark.parametrize(
+    ("now", "newest"),
+    [
+        pytest.param(at(-60, -1), None, id="none before the first window"),
+        pytest.param(at(-60), at(-60), id="the first begins at T-60"),
+        pytest.param(at(-37), at(-40), id="found late at T-37"),
+        pytest.param(at(-5, 14), at(-5), id="just before the next"),
+        pytest.param(at(-5, 15), at(-5, 15), id="as it begins"),
+        pytest.param(at(0), at(0), id="the start itself"),
+        pytest.param(at(7), at(5), id="after the start"),
+    ],
+)
+def test_the_newest_slot_is_the_one_begun_last(now: datetime, newest: datetime | None) -> None:
+    assert CADENCE.newest_slot(START, now=now) == newest
+
+
+@pytest.mark.parametrize(
+    ("now", "name", "step"),
+    [
+        pytest.param(at(-61), None, None, id="before"),
+        pytest.param(at(-60), "T-60", 300, id="T-60"),
+        pytest.param(at(-20), "T-20", 120, id="T-20"),
+        pytest.param(at(-10), "T-10", 60, id="T-10"),
+        pytest.param(at(-5), "T-5", 15, id="T-5"),
+        pytest.param(at(0), "start", 300, id="start"),
+    ],
+)
+def test_the_window_tells_where_a_race_stands(now: datetime, name: str | None, step: int | None) -> None:
+    window = CADENCE.window(START, now=now)
+    assert (window and window.name) == name
+    assert (window and window.step.seconds) == step
+
+
+@given(st.integers(0, 3600), st.sampled_from([1, 5, 15]))
+def test_every_slot_falls_on_a_tick_whatever_the_start(seconds: int, tick_seconds: int) -> None:
+    tick = timedelta(seconds=tick_seconds)
+    cadence = Cadence(DEFAULT_WINDOWS, tick)
+    start = START + timedelta(seconds=seconds)
+    assert all(slot == floor(slot, tick) for slot in cadence.plan(start, until=start + MINUTE * 30))
+
+
+@given(st.integers(0, 7200), st.integers(0, 1200))
+def test_walking_slot_by_slot_gives_the_plan(before: int, thin_seconds: int) -> None:
+    thin_to = timedelta(seconds=thin_seconds)
+    now, walked = START - timedelta(seconds=before), []
+    while (now := CADENCE.next_slot(START, after=now, thin_to=thin_to)) < at(30):
+        walked.append(now)
+        assert CADENCE.newest_slot(START, now=now, thin_to=thin_to) == now
+    since = START - timedelta(seconds=before)
+    assert walked == [slot for slot in CADENCE.plan(START, until=at(30), thin_to=thin_to) if slot > since]
+
+
+@given(st.integers(0, 1800))
+def test_no_two_slots_are_nearer_than_the_provider_allows(seconds: int) -> None:
+    least = timedelta(seconds=seconds)
+    slots = CADENCE.plan(START, until=at(60), thin_to=least)
+    assert START in slots
+    assert all(later - sooner >= least for sooner, later in zip(slots, slots[1:], strict=False))
+
+
+def test_thinning_drops_the_slot_too_near_to_the_start_not_the_start() -> None:
+    slots = CADENCE.plan(START, until=at(1), thin_to=MINUTE * 5)
+    assert slots[-3:] == [at(-14), at(-9), at(0)]
+
+
+def test_jittered_ticks_poll_twenty_times_in_the_last_five_minutes() -> None:
+    jitter = [timedelta(milliseconds=(index * 377) % 1000) for index in range(400)]
+    planned, polled = at(-60), []
+    for index in range(-60 * 4, 1):
+        now = START + index * TICK + jitter[index]
+        if planned <= now:
+            want = wanted(START, planned=planned, cadence=CADENCE, now=now)
+            assert not want.missed
+            polled.append(want.slot_at)
+            planned = CADENCE.next_slot(START, after=now)
+    assert len([slot for slot in polled if at(-5) <= slot < START]) == 20
+    assert len(polled) == 39
+
+
+@pytest.mark.parametrize(
+    ("facts", "now", "planned"),
+    [
+        pytest.param({}, at(-90), at(-60), id="known early: the first slot"),
+        pytest.param({}, at(-37), at(-37, 15), id="found late: at the next tick"),
+        pytest.param({"covered": at(-40)}, at(-37), at(-35), id="covered: the next slot"),
+        pytest.param({"covered": at(-55)}, at(-37), at(-37, 15), id="a start that moved nearer: at the next tick"),
+        pytest.param({"covered": at(0)}, at(0, 1), at(5), id="polled at the start"),
+        pytest.param({"finalized": True}, at(1), None, id="finalized"),
+        pytest.param({"paused": True}, at(-30), None, id="paused"),
+        pytest.param({"snoozed_until": at(-10)}, at(-30), at(-10), id="snoozed: when it ends"),
+        pytest.param({"covered": at(-40), "failures": 1}, at(-39, 50), at(-38), id="failed once: the next tick"),
+        pytest.param({"covered": at(-40), "failures": 3}, at(-39, 50), at(-38, 45), id="failed thrice: backoff"),
+        pytest.param({"covered": at(-40), "failures": 9}, at(-39, 50), at(-35), id="failing: no later than the slot"),
+        pytest.param({"covered": at(-4), "failures": 9}, at(-4, 2), at(-4, 15), id="failing near the start"),
+        pytest.param(
+            {"covered": at(-40), "failures": 1, "not_before": at(-37, 5)}, at(-39, 50), at(-37, 15), id="held off"
+        ),
+        pytest.param({"covered": at(5), "detail_wanted": True}, at(6), at(6, 15), id="a final without its result"),
+        pytest.param({}, at(120), at(125), id="found long after the start: its next slot"),
+        pytest.param({"covered": at(-30)}, at(-40), at(-25), id="the clock stepped back: no slot twice"),
+    ],
+)
+def test_the_plan_follows_from_the_facts(facts: dict, now: datetime, planned: datetime | None) -> None:
+    known = RaceFacts(advertised_start=START, **facts)
+    assert next_poll(known, cadence=CADENCE, now=now) == planned
+
+
+def test_a_start_moved_into_the_past_is_polled_at_the_next_tick() -> None:
+    moved = RaceFacts(advertised_start=at(-10), covered=at(-9))
+    assert next_poll(moved, cadence=CADENCE, now=at(-4)) == at(-3, -45)
+
+
+@pytest.mark.parametrize(
+    ("planned", "now", "expected"),
+    [
+        pytest.param(at(-55), at(-55, 0.04), Wanted(at(-55), on_grid=True), id="on time"),
+        pytest.param(at(-37), at(-37, 0.1), Wanted(at(-37), on_grid=False), id="found late"),
+        pytest.param(at(-4), at(-3, -30), Wanted(at(-3, -30), True, (at(-4), at(-4, 15))), id="two were missed"),
+        pytest.param(at(-56), at(-55), Wanted(at(-55), on_grid=True), id="a retry gives way to a slot"),
+    ],
+)
+def test_a_due_race_wants_its_newest_slot_and_names_those_missed(
+    planned: datetime, now: datetime, expected: Wanted
+) -> None:
+    assert wanted(START, planned=planned, cadence=CADENCE, now=now) == expected
+
+
+@pytest.mark.parametrize(
+    ("failures", "seconds"), [(0, 0), (1, 15), (2, 30), (3, 60), (4, 120), (5, 240), (6, 300), (99, 300)]
+)
+def test_backoff_doubles_up_to_five_minutes(failures: int, seconds: int) -> None:
+    assert backoff(failures, tick=TICK) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    "windows",
+    [
+        pytest.param((), id="none"),
+        pytest.param((Window(MINUTE, TICK),), id="none after the start"),
+        pytest.param((Window(MINUTE, TICK), Window(MINUTE * 2, TICK), Window(MINUTE * 0, TICK)), id="out of order"),
+        pytest.param((Window(MINUTE, timedelta(seconds=20)), Window(MINUTE * 0, MINUTE)), id="a step off the tick"),
+        pytest.param((Window(timedelta(seconds=70), TICK), Window(MINUTE * 0, MINUTE)), id="an opening off the tick"),
+    ],
+)
+def test_windows_that_make_no_grid_are_refused(windows: tuple[Window, ...]) -> None:
+    with pytest.raises(ValueError, match=r"window|step"):
+        Cadence(windows, TICK)
+
+
+def test_ticks_are_multiples_of_the_step_on_the_wall_clock() -> None:
+    assert next_tick(at(0), TICK) == at(0, 15)
+    assert next_tick(at(0, 14.9), TICK) == at(0, 15)

@@ -1,0 +1,129 @@
+"""The commands: what they print, their exit codes, and one clear line for a mistake."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import time_machine
+from django.contrib.admin.models import LogEntry
+from django.core.management import CommandError, call_command, get_commands
+
+from polling.models import PollingSwitch, PollLog, Tick
+from races.models import Race
+from tests.factories import START, make_race
+from tests.polling.conftest import ProviderBox
+from tests.processes import ROOT
+
+pytestmark = [pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture(autouse=True)
+def _at_the_start() -> object:
+    with time_machine.travel(START, tick=False):
+        yield
+
+
+def refusal(*command: str) -> CommandError:
+    """The error that a command ends with."""
+    with pytest.raises(CommandError) as caught:
+        call_command(*command)
+    return caught.value
+
+
+def test_every_command_of_ours_has_a_test() -> None:
+    ours = {name for name, app in get_commands().items() if app in ("polling", "sandbox", "races")}
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
+    assert len(ours) >= 8
+    assert {name for name in ours if f'"{name}"' not in tests} == set()
+
+
+def test_poll_prints_what_came_of_it(provider: ProviderBox, capsys: pytest.CaptureFixture[str]) -> None:
+    race = provider.import_card()[0]
+    call_command("poll", str(race.pk))
+    assert capsys.readouterr().out == f"{race}: changed\n"
+    assert PollLog.objects.get().requested_by == "manage.py"
+
+
+def test_poll_prints_the_updated_races_as_json(provider: ProviderBox, capsys: pytest.CaptureFixture[str]) -> None:
+    races = provider.import_card()[:2]
+    call_command("poll", str(races[0].pk), races[1].provider_race_id, "--json")
+    told = {race["id"]: race for race in json.loads(capsys.readouterr().out)}
+    assert set(told) == {race.pk for race in races}
+    assert all(race["runners"] and race["last_poll_time"] and race["track"] for race in told.values())
+
+
+def test_poll_of_a_race_that_fails_ends_with_one(provider: ProviderBox) -> None:
+    race = provider.import_card()[0]
+    provider.fault("error", status=503, times=None)
+    error = refusal("poll", str(race.pk))
+    assert error.returncode == 1
+    assert "Unavailable" in str(error)
+
+
+def test_poll_while_all_is_paused_says_so(provider: ProviderBox) -> None:
+    race = provider.import_card()[0]
+    PollingSwitch.objects.create(pk=1, paused=True)
+    assert str(refusal("poll", str(race.pk))) == "polling is paused"
+
+
+@pytest.mark.parametrize("name", ["999999", "no-such-race", "", "9" * 40, "٣"])
+@pytest.mark.parametrize("command", [("poll",), ("finalize", "--reason", "why")], ids=["poll", "finalize"])
+def test_an_unknown_race_is_named_in_one_line(command: tuple[str, ...], name: str) -> None:
+    error = refusal(command[0], name, *command[1:])
+    assert (error.returncode, str(error)) == (2, f"no race has the id {name!r}")
+
+
+def test_finalize_ends_a_race_once_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    race = make_race()
+    call_command("finalize", str(race.pk), "--reason", "no result will come")
+    call_command("finalize", str(race.pk), "--reason", "again")
+    assert capsys.readouterr().out.splitlines() == [f"{race}: finalized", f"{race}: was finalized already"]
+    stored = Race.objects.get(pk=race.pk)
+    assert (stored.status, stored.finalized_by, stored.next_poll_at) == ("finalized", "staff", None)
+    entry = LogEntry.objects.get()
+    assert (entry.user.username, entry.change_message) == ("manage.py", "Finalized: no result will come")
+    assert not entry.user.is_active
+
+
+def test_finalize_wants_a_reason_that_says_something() -> None:
+    assert refusal("finalize", "1", "--reason", "  ").returncode == 2
+
+
+def test_import_schedule_says_what_it_found(provider: ProviderBox, capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("import_schedule")
+    count = Race.objects.count()
+    assert capsys.readouterr().out == f"sandbox: {count} races, {count} new, {count} changed\n"
+    assert count > 50
+    assert all(race.next_poll_at for race in Race.objects.filter(advertised_start__gt=START))
+
+
+def test_import_schedule_of_an_unknown_provider_ends_with_two() -> None:
+    error = refusal("import_schedule", "--provider", "nobody")
+    assert (error.returncode, str(error)) == (
+        2,
+        "the provider 'nobody' is not configured; RACE_PROVIDERS names: sandbox",
+    )
+
+
+def test_import_schedule_of_a_provider_that_is_down_ends_with_one(provider: ProviderBox) -> None:
+    provider.fault("drop", times=None)
+    error = refusal("import_schedule")
+    assert error.returncode == 1
+    assert str(error).startswith("sandbox: Unavailable: ")
+
+
+def test_tick_says_what_it_did_and_does_a_slot_once(capsys: pytest.CaptureFixture[str]) -> None:
+    make_race(next_poll_at=START - timedelta(minutes=1), start=START + timedelta(minutes=3))
+    call_command("tick")
+    call_command("tick")
+    assert capsys.readouterr().out.splitlines() == [
+        "tick 2026-11-23 03:00:00: 1 due, 1 claimed",
+        "this slot has been ticked already",
+    ]
+    assert Tick.objects.get().dispatched == 1
+
+
+def test_sandbox_wants_to_know_which(tmp_path: Path) -> None:
+    with pytest.raises(CommandError):
+        call_command("sandbox", "weather", "--port", "0", "--state", str(tmp_path))

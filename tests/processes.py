@@ -1,0 +1,84 @@
+"""Runs the project's own commands as processes, each test in a home of its own."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+ROOT = Path(__file__).resolve().parent.parent
+OURS = (
+    "APPWRITE_",
+    "TAB_AFFILIATES_",
+    "RACE_",
+    "RACEPOLL_",
+    "DJANGO_",
+    "SANDBOX_",
+    "POLL_",
+    "DATABASE_",
+    "REDIS_",
+    "PORT",
+)
+T = TypeVar("T")
+
+
+def environment(var: Path, **values: str) -> dict[str, str]:
+    """This process's environment without what configures racepoll, and with these values."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    return {**kept, "RACEPOLL_VAR": str(var), "RACEPOLL_ENV_FILE": os.devnull, **values}
+
+
+def manage(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command to its end."""
+    command = [sys.executable, "manage.py", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=90, check=False)
+
+
+def start(env: dict[str, str], output: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Starts a command in a session of its own, its output in a file."""
+    with output.open("w") as file:
+        return subprocess.Popen(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT, env=env, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+
+
+def free_ports(count: int) -> int:
+    """The first of `count` neighbouring ports that are free now."""
+    for first in range(20_000 + os.getpid() % 20_000, 60_000, count):
+        try:
+            for port in range(first, first + count):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return first
+    raise AssertionError("no free ports")
+
+
+def eventually(what: str, look: Callable[[], T | None], *, seconds: float = 40) -> T:
+    """What `look` finds, as soon as it finds anything."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s: {what}")
+
+
+def living(var: Path) -> list[int]:
+    """The processes whose environment names this home."""
+    mark = f"RACEPOLL_VAR={var}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if mark in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found

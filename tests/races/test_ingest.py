@@ -1,0 +1,275 @@
+"""Ingest: what a provider said becomes rows; what did not change writes nothing."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from races import decisions, ingest
+from races.decisions import Actor
+from races.models import Meeting, OddsChange, Race, Runner
+from races.snapshots import (
+    DividendSnapshot,
+    MeetingSnapshot,
+    RaceSnapshot,
+    ResultSnapshot,
+    RunnerSnapshot,
+    Scope,
+)
+from races.status import Outcome, RaceStatus, ResultState
+from tests.factories import START
+
+pytestmark = pytest.mark.django_db
+
+NOW = START - timedelta(minutes=30)
+MEETING = MeetingSnapshot("sandbox", "m1", "Kowhai Park", "NZ", "NZ", "thoroughbred", START.date(), "Pacific/Auckland")
+
+
+def status(race_id: str = "r1", **told: object) -> RaceSnapshot:
+    """A status-only answer."""
+    base = RaceSnapshot(
+        provider="sandbox",
+        provider_race_id=race_id,
+        scope=Scope.STATUS,
+        observed_at=NOW,
+        meeting=MEETING,
+        number=1,
+        name="Maiden",
+        advertised_start=START,
+        status=RaceStatus.SCHEDULED,
+        provider_status="Open",
+    )
+    return replace(base, **told)  # type: ignore[arg-type]
+
+
+def full(race_id: str = "r1", **told: object) -> RaceSnapshot:
+    """A whole answer with three runners."""
+    runners = tuple(
+        RunnerSnapshot(number, f"Horse {number}", barrier=number, fixed_win=Decimal("2.50")) for number in (1, 2, 3)
+    )
+    return replace(
+        status(race_id),
+        **{"scope": Scope.FULL, "runners": runners, "results": (), "dividends": ()} | told,  # type: ignore[arg-type]
+    )
+
+
+def ended(scope: Scope, outcome: Outcome = Outcome.RESULTED) -> dict[str, object]:
+    """What an answer says of a race that is over."""
+    return {
+        "scope": scope,
+        "status": RaceStatus.FINALIZED,
+        "provider_status": "Final" if outcome is Outcome.RESULTED else "Abandoned",
+        "outcome": outcome,
+        "result_state": ResultState.FINAL if outcome is Outcome.RESULTED else None,
+    }
+
+
+def race() -> Race:
+    """The one race, as stored."""
+    return Race.objects.get()
+
+
+def test_a_new_race_is_stored_with_its_meeting_and_runners() -> None:
+    changes = ingest.apply([full()], now=NOW)
+    assert changes.created == {race().pk} == changes.changed
+    assert race().original_advertised_start == race().advertised_start == race().provider_start == START
+    assert race().meeting == Meeting.objects.get(name="Kowhai Park", timezone="Pacific/Auckland")
+    assert list(race().runners.values_list("number", flat=True)) == [1, 2, 3]
+
+
+def test_the_same_answer_again_writes_nothing() -> None:
+    ingest.apply([full()], now=NOW)
+    version = race().version
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        changes = ingest.apply([replace(full(), observed_at=NOW + timedelta(seconds=15))], now=NOW)
+    assert not changes.changed
+    assert race().version == version
+    assert not [query for query in queries if query["sql"].startswith(("INSERT", "UPDATE"))]
+
+
+def test_odds_that_moved_leave_a_row_and_raise_the_version() -> None:
+    ingest.apply([full()], now=NOW)
+    before, moves = race().version, OddsChange.objects.count()
+    runners = tuple(replace(runner, fixed_win=Decimal("3.10")) for runner in full().runners[:1])  # type: ignore[index]
+    changes = ingest.apply([full(runners=runners + full().runners[1:])], now=NOW)  # type: ignore[index]
+    assert changes.changed == {race().pk}
+    assert race().version == before + 1
+    assert OddsChange.objects.count() == moves + 1
+    assert OddsChange.objects.latest("pk").fixed_win == Decimal("3.10")
+
+
+def test_a_status_answer_never_wipes_runners_or_odds() -> None:
+    ingest.apply([full()], now=NOW)
+    ingest.apply([status(status=RaceStatus.IN_PROGRESS, provider_status="Closed")], now=START)
+    assert race().status == RaceStatus.IN_PROGRESS
+    assert race().runners.filter(fixed_win=Decimal("2.50")).count() == 3
+    assert not ingest.apply([full(status=RaceStatus.IN_PROGRESS, provider_status="Closed")], now=START).changed
+
+
+def test_a_runner_is_scratched_and_unscratched() -> None:
+    ingest.apply([full()], now=NOW)
+    scratched = tuple(replace(r, scratched=r.number == 2, scratched_at=None) for r in full().runners or ())
+    ingest.apply([full(runners=scratched)], now=NOW)
+    assert Runner.objects.get(number=2).scratched_at == NOW
+    ingest.apply([full()], now=NOW)
+    assert Runner.objects.get(number=2).scratched_at is None
+
+
+def test_a_runner_that_is_told_of_no_more_is_kept() -> None:
+    ingest.apply([full()], now=NOW)
+    ingest.apply([full(runners=(full().runners or ())[:1])], now=NOW)
+    assert Runner.objects.count() == 3
+
+
+def test_dead_heats_codes_and_dividends_are_kept_as_told() -> None:
+    results = (
+        ResultSnapshot(2, position=1, margin=Decimal("0")),
+        ResultSnapshot(3, position=1, margin=Decimal("0")),
+        ResultSnapshot(1, code="PU"),
+    )
+    paid = DividendSnapshot("NZ", "Pool Win", (2,), Decimal("3.70"), ResultState.INTERIM)
+    ingest.apply([full(**ended(Scope.FULL), results=results, dividends=(paid,))], now=START)
+    assert [(r["runner_number"], r["position"], r["code"]) for r in race().results] == [
+        (2, 1, ""),
+        (3, 1, ""),
+        (1, None, "PU"),
+    ]
+    assert race().dividends == [
+        {"pool": "NZ", "product": "Pool Win", "selection": [2], "amount": "3.70", "state": "interim"}
+    ]
+    assert race().result_version == 1
+
+
+def test_a_corrected_result_raises_the_result_version() -> None:
+    ingest.apply([full(results=(ResultSnapshot(1, position=1),))], now=START)
+    ingest.apply([full(results=(ResultSnapshot(2, position=1),))], now=START)
+    assert race().result_version == 2
+
+
+def test_a_final_that_only_the_status_tells_waits_for_its_result() -> None:
+    ingest.apply([status()], now=NOW)
+    ingest.apply([status(**ended(Scope.STATUS))], now=START)
+    assert (race().status, race().detail_wanted) == (RaceStatus.IN_PROGRESS, True)
+    ingest.apply([full(**ended(Scope.FULL), results=(ResultSnapshot(1, position=1),))], now=START)
+    assert (race().status, race().outcome, race().detail_wanted) == ("finalized", "resulted", False)
+    assert (race().finalized_by, race().finalized_at) == ("provider", START)
+
+
+def test_an_abandoned_race_is_final_at_once() -> None:
+    ingest.apply([status()], now=NOW)
+    ingest.apply([status(**ended(Scope.STATUS, Outcome.ABANDONED))], now=START)
+    assert (race().status, race().outcome) == ("finalized", "abandoned")
+
+
+def test_a_race_that_was_closed_may_open_again() -> None:
+    ingest.apply([status(status=RaceStatus.IN_PROGRESS, provider_status="Closed")], now=NOW)
+    ingest.apply([status()], now=NOW)
+    assert race().status == "scheduled"
+
+
+def test_an_unknown_status_keeps_the_old_one() -> None:
+    ingest.apply([status(status=RaceStatus.IN_PROGRESS, provider_status="Closed")], now=NOW)
+    ingest.apply([status(status=None, provider_status="Parading")], now=NOW)
+    assert (race().status, race().provider_status) == ("in_progress", "Parading")
+
+
+def test_a_race_that_staff_finalized_stays_so_whatever_the_provider_says() -> None:
+    ingest.apply([full()], now=NOW)
+    decisions.finalize([race().pk], by=Actor("kim"), reason="wrong track", now=NOW)
+    ingest.apply([full(status=RaceStatus.IN_PROGRESS, provider_status="Closed")], now=START)
+    assert (race().status, race().finalized_by) == ("finalized", "staff")
+
+
+def test_a_moved_start_is_reported_and_the_first_is_kept() -> None:
+    ingest.apply([full()], now=NOW)
+    changes = ingest.apply([full(advertised_start=START + timedelta(minutes=3))], now=NOW)
+    assert changes.moved == {race().pk}
+    assert race().advertised_start == START + timedelta(minutes=3)
+    assert race().original_advertised_start == START
+
+
+def test_an_override_holds_until_the_provider_says_something_new() -> None:
+    ingest.apply([full()], now=NOW)
+    override = START + timedelta(minutes=10)
+    Race.objects.update(start_override=override, advertised_start=override)
+    ingest.apply([full()], now=NOW)
+    assert race().advertised_start == override
+    ingest.apply([full(advertised_start=START + timedelta(minutes=1))], now=NOW)
+    assert (race().advertised_start, race().start_override) == (START + timedelta(minutes=1), None)
+
+
+def test_an_answer_older_than_the_last_is_dropped() -> None:
+    ingest.apply([full(source_time=NOW, distance_m=1200)], now=NOW)
+    ingest.apply([full(source_time=NOW - timedelta(seconds=5), distance_m=1000)], now=NOW)
+    assert race().distance_m == 1200
+
+
+def test_of_two_answers_with_one_id_the_later_counts() -> None:
+    ingest.apply([status(distance_m=1000), status(distance_m=1200)], now=NOW)
+    assert race().distance_m == 1200
+
+
+def test_a_race_without_a_start_waits_until_one_is_told() -> None:
+    assert not ingest.apply([full(advertised_start=None)], now=NOW).races
+    assert not Race.objects.exists()
+    ingest.apply([full()], now=NOW)
+    assert race().runners.count() == 3
+
+
+def test_a_race_that_vanished_from_the_card_is_left_as_it_is() -> None:
+    ingest.apply([status("r1"), status("r2")], now=NOW)
+    before = Race.objects.values().get(provider_race_id="r1")
+    ingest.apply([status("r2", distance_m=900)], now=START)
+    assert Race.objects.values().get(provider_race_id="r1") == before
+
+
+@pytest.mark.parametrize("when", ["new", "changed", "unchanged"])
+def test_the_number_of_queries_does_not_grow_with_the_number_of_races(when: str) -> None:
+    def queries(count: int, offset: int) -> int:
+        told = [full(f"r{offset + index}") for index in range(count)]
+        if when != "new":
+            ingest.apply(told, now=NOW)
+        odds = "9.90" if when == "changed" else "2.50"
+        again = [replace(t, runners=tuple(replace(r, fixed_win=Decimal(odds)) for r in t.runners or ())) for t in told]
+        with CaptureQueriesContext(connection) as seen:
+            ingest.apply(again, now=NOW)
+        return len(seen)
+
+    ingest.apply([status("seed")], now=NOW)
+    assert queries(2, 100) == queries(8, 200) <= 15
+
+
+DECISIONS: list[tuple[Callable[..., list[int]], dict[str, object], str]] = [
+    (decisions.finalize, {"reason": "void"}, "Finalized: void"),
+    (decisions.pause, {"reason": "fog"}, "Polling paused: fog"),
+    (decisions.annotate, {"note": "late"}, "Note: late"),
+]
+
+
+@pytest.mark.parametrize(("decide", "values", "said"), DECISIONS, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_decision_is_audited_once_and_raises_the_version_once(
+    decide: Callable[..., list[int]], values: dict[str, object], said: str
+) -> None:
+    from django.contrib.admin.models import LogEntry
+
+    ingest.apply([full()], now=NOW)
+    version = race().version
+    now: datetime = START
+    assert decide([race().pk], by=Actor("kim"), now=now, **values) == [race().pk]
+    assert decide([race().pk], by=Actor("kim"), now=now, **values) == []
+    entry = LogEntry.objects.get()
+    assert (entry.user.username, entry.change_message, entry.object_id) == ("kim", said, str(race().pk))
+    assert race().version == version + 1
+
+
+def test_a_reopened_race_is_under_way_or_scheduled_again() -> None:
+    ingest.apply([full()], now=NOW)
+    decisions.finalize([race().pk], by=Actor("kim"), reason="by mistake", now=NOW)
+    assert decisions.reopen([race().pk], by=Actor("kim"), reason="sorry", now=NOW) == [race().pk]
+    assert (race().status, race().finalized_by, race().finalized_at) == ("scheduled", "", None)

@@ -1,0 +1,77 @@
+"""A mistake in the environment is one clear line a variable, exit code 2, and no traceback."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.processes import environment, manage
+
+TAB = {
+    "RACE_PROVIDERS": "tab_affiliates",
+    "TAB_AFFILIATES_CONTACT_EMAIL": "ops@example.com",
+    "TAB_AFFILIATES_PARTNER": "Example",
+    "TAB_AFFILIATES_PARTNER_ID": "example",
+}
+APPWRITE = {"APPWRITE_ENDPOINT": "http://127.0.0.1:9/v1", "APPWRITE_PROJECT_ID": "p", "APPWRITE_API_KEY": "k"}
+
+
+@pytest.mark.parametrize(
+    ("values", "lines"),
+    [
+        pytest.param({"RACE_PROVIDERS": "tab_affiliates"}, [
+            "TAB_AFFILIATES_CONTACT_EMAIL is not set", "TAB_AFFILIATES_PARTNER is not set",
+            "TAB_AFFILIATES_PARTNER_ID is not set",
+        ], id="a live provider without identity"),
+        pytest.param({"RACE_PROVIDERS": "tabnz"}, ["RACE_PROVIDERS names the unknown provider 'tabnz'"], id="provider"),
+        pytest.param({**TAB, "RACE_DETAIL": "often"}, ["RACE_DETAIL is 'often'"], id="a wrong choice"),
+        pytest.param({**TAB, "TAB_AFFILIATES_URL": "api.tab"}, ["TAB_AFFILIATES_URL is 'api.tab'"], id="a wrong URL"),
+        pytest.param({"APPWRITE_ENDPOINT": "http://127.0.0.1:9/v1"}, [
+            "APPWRITE_PROJECT_ID is not set", "APPWRITE_API_KEY is not set",
+        ], id="half of Appwrite"),
+        pytest.param({**APPWRITE, "APPWRITE_POLL_LOGS": "some"}, ["APPWRITE_POLL_LOGS is 'some'"], id="poll logs"),
+        pytest.param({"PORT": "eighty"}, ["PORT is 'eighty'"], id="a port that is no number"),
+        pytest.param({"PORT": "0"}, ["PORT is 0"], id="a port out of range"),
+        pytest.param({"POLL_TICK_SECONDS": "7"}, ["POLL_TICK_SECONDS is 7"], id="a tick off the minute"),
+        pytest.param({"DJANGO_DEBUG": "maybe"}, ["DJANGO_DEBUG is 'maybe'"], id="a flag that is neither"),
+        pytest.param({"DATABASE_URL": "mysql://u:secret@h/d"}, ["DATABASE_URL (h/d) is not"], id="database"),
+        pytest.param({"REDIS_URL": "redis://127.0.0.1:9/0"}, ["DJANGO_SECRET_KEY is not set"], id="no shared key"),
+        pytest.param({"REDIS_URL": "127.0.0.1", "PORT": "x"}, ["REDIS_URL is", "PORT is"], id="two at once"),
+    ],
+)  # fmt: skip
+def test_each_wrong_variable_is_named_in_one_line(values: dict[str, str], lines: list[str], tmp_path: Path) -> None:
+    done = manage(environment(tmp_path, **values), "check")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert "secret" not in done.stderr
+    said = done.stderr.strip().splitlines()
+    assert len(said) == len(lines)
+    assert all(any(line.startswith(start) for line in said) for start in lines)
+
+
+def test_with_nothing_set_the_commands_work_and_the_key_is_kept(tmp_path: Path) -> None:
+    assert manage(environment(tmp_path), "check").returncode == 0
+    key = (tmp_path / "secret_key").read_text()
+    assert len(key) > 50
+    assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
+    assert manage(environment(tmp_path), "check").returncode == 0
+    assert (tmp_path / "secret_key").read_text() == key
+
+
+def test_secrets_may_lie_in_files(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("from-a-file-" * 5)
+    env = environment(tmp_path, DJANGO_SECRET_KEY_FILE=str(tmp_path / "key"))
+    done = manage(env, "shell", "-v0", "-c", "from django.conf import settings; print(settings.SECRET_KEY)")
+    assert done.stdout.strip() == "from-a-file-" * 5
+
+
+def test_every_variable_that_is_read_is_explained() -> None:
+    import re
+
+    from tests.processes import ROOT
+
+    read = set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', (ROOT / "racepoll_site/settings.py").read_text()))
+    read |= set(re.findall(r'"(TAB_AFFILIATES_[A-Z_]+)"', (ROOT / "racepoll_site/settings.py").read_text()))
+    explained = (ROOT / ".env.example").read_text()
+    assert len(read) > 20
+    assert sorted(name for name in read if name not in explained) == ["SANDBOX_PROVIDER_URL"]

@@ -1,0 +1,63 @@
+"""`manage.py up`: everything starts from nothing, and Ctrl-C leaves nothing behind."""
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.processes import environment, eventually, free_ports, living, manage, start
+
+
+@pytest.mark.timeout(180)
+def test_it_starts_from_nothing_lets_staff_in_and_ends_on_ctrl_c(tmp_path: Path) -> None:
+    port = free_ports(3)
+    env = environment(tmp_path, PORT=str(port))
+    output = tmp_path / "up.txt"
+    process = start(env, output, "up")
+    try:
+        said = eventually("it says where it is", lambda: _login(output.read_text()), seconds=90)
+        url, username, password = said
+        assert url == f"http://127.0.0.1:{port}/admin/"
+        assert _can_log_in(url, username, password)
+        assert (tmp_path / "staff-login").stat().st_mode & 0o077 == 0
+        sql = "from polling.models import PollLog; print(PollLog.objects.filter(state='ok').count())"
+        polled = eventually("races are polled", lambda: int(manage(env, "shell", "-v0", "-c", sql).stdout), seconds=60)
+        assert polled > 0
+    finally:
+        process.send_signal(signal.SIGINT)
+        returncode = process.wait(40)
+    assert returncode == 0, output.read_text()
+    assert [pid for pid in living(tmp_path) if pid != os.getpid()] == []
+
+
+def _login(said: str) -> tuple[str, str, str] | None:
+    url = re.search(r"racepoll +(http\S+)", said)
+    login = re.search(r"staff +(\S+) / (\S+)", said)
+    return (url[1], login[1], login[2]) if url and login else None
+
+
+def _can_log_in(url: str, username: str, password: str) -> bool:
+    session = requests.Session()
+    page = session.get(f"{url}login/", timeout=10)
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
+    assert token
+    form = {"username": username, "password": password, "csrfmiddlewaretoken": token[1], "next": "/admin/races/race/"}
+    reply = session.post(f"{url}login/", form, headers={"Referer": url}, timeout=10)
+    return reply.status_code == 200 and reply.url.endswith("/admin/races/race/")
+
+
+def test_a_taken_port_is_named_in_one_line(tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = manage(environment(tmp_path, PORT=str(port)), "up")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        f"CommandError: port {port} is taken; set PORT (the simulations take the two ports after it)"
+    ]
