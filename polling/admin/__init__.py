@@ -1,0 +1,9 @@
+"""The console of staff, on Django's stock admin."""
+
+from django.contrib import admin
+
+from polling.admin import decision, meeting, poll_log, provider_state, queue, race, switch, sync, tick  # noqa: F401
+
+admin.site.site_header = admin.site.site_title = "racepoll"
+admin.site.index_title = "Races, polls and sync"
+admin.site.site_url = None  # the console is the site
