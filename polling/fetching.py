@@ -14,8 +14,9 @@ from races.status import RaceStatus, ResultState
 
 
 def wants_detail(race: Race, *, policy: str, now: datetime) -> bool:
-    """Up to the start the odds are the point; after it only what moved (RACE_DETAIL says otherwise if set)."""
-    if policy == "always" or race.detail_wanted:
+    """Up to the start the odds are the point, after it what moved; RACE_DETAIL may say otherwise."""
+    never_had_it = not race.content_hash
+    if policy == "always" or race.detail_wanted or never_had_it:
         return True
     return policy == "until_start" and now < race.advertised_start
 

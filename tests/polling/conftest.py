@@ -52,9 +52,9 @@ class ProviderBox:
         self._control("DELETE", "requests")
 
     def import_card(self) -> list[Race]:
-        """Imports the card as of its clock; the races, nearest start first."""
+        """Imports the card as of its clock; the races that have not ended, nearest start first."""
         importing.import_schedule("sandbox", now=self.now[0])
-        races = list(Race.objects.filter(status="scheduled").select_related("meeting"))
+        races = list(Race.objects.open().select_related("meeting"))
         return sorted(races, key=lambda race: abs(race.advertised_start - self.now[0]))
 
 

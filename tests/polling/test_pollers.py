@@ -1,7 +1,7 @@
 """The pollers against the simulated provider over real HTTP."""
 
-import time
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -30,11 +30,11 @@ def upcoming(provider: ProviderBox, count: int = 1) -> list[Race]:
 
 
 def under_way(provider: ProviderBox, count: int) -> list[Race]:
-    """Races past their advertised start, steered to be still open."""
+    """Races past their advertised start, steered to be still open, their detail known."""
     races = [race for race in provider.import_card() if race.advertised_start < START][:count]
     for race in races:
         provider.steer(race, status="Open")
-    importing.import_schedule("sandbox", now=START)
+    poll(*races, now=START - timedelta(seconds=1))
     return list(Race.objects.filter(pk__in=[race.pk for race in races]).order_by("pk"))
 
 
@@ -240,7 +240,7 @@ def test_a_race_that_vanished_from_the_card_goes_on_being_polled(provider: Provi
 
 def test_a_start_moved_into_the_past_is_taken_and_the_race_polled_at_once(provider: ProviderBox) -> None:
     race = next(race for race in upcoming(provider, 30) if race.advertised_start > START + timedelta(minutes=20))
-    poll(race)
+    poll(race, now=START - timedelta(minutes=5))
     moved = START - timedelta(minutes=1)
     provider.steer(race, advertised_start=moved.isoformat(), status="Open")
     importing.import_schedule("sandbox", now=START + timedelta(seconds=20))
@@ -260,10 +260,21 @@ def test_a_batch_costs_the_same_queries_whatever_its_size(provider: ProviderBox)
     assert queries(races[:3]) == queries(races[3:])
 
 
-def test_twenty_races_with_a_slow_provider_share_its_time(provider: ProviderBox) -> None:
-    """A bound, not a benchmark: one after another they would take six seconds."""
+def test_a_batch_asks_its_races_side_by_side(provider: ProviderBox) -> None:
     races = upcoming(provider, 20)
     provider.fault("slow", delay_ms=300, times=None)
-    began = time.monotonic()
+    provider.forget_requests()
     assert [log.state for log in poll(*races)] == ["ok"] * 20
-    assert time.monotonic() - began < 4
+    ends = [_arrival(entry) + timedelta(milliseconds=entry["duration_ms"]) for entry in provider.requests()]
+    under_way_at_once = sum(_arrival(entry) < min(ends) for entry in provider.requests())
+    assert under_way_at_once >= 8
+
+
+def _arrival(entry: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(entry["at"])
+
+
+def test_a_race_whose_detail_was_never_seen_is_asked_for_it_even_past_its_start(provider: ProviderBox) -> None:
+    races = [race for race in provider.import_card() if race.advertised_start < START][:2]
+    poll(*races)
+    assert all(race.runners.exists() for race in races)

@@ -1,0 +1,1 @@
+"""A stand-in for the part of Appwrite's REST API that the sync calls."""

@@ -1,0 +1,22 @@
+"""Text as MariaDB's utf8mb4_general_ci compares it: without case, accents and trailing spaces."""
+
+import unicodedata
+from functools import cache
+
+
+@cache
+def _weight(character: str) -> str:
+    if ord(character) > 0xFFFF:
+        return "\ufffd"  # this collation holds all characters beyond the basic plane equal
+    base = unicodedata.normalize("NFD", character)[0]
+    return (base if base.isascii() else character).upper()[0]
+
+
+def letters(text: str) -> str:
+    """The text as LIKE compares it: trailing spaces count."""
+    return text.upper() if text.isascii() else "".join(map(_weight, text))
+
+
+def fold(text: str) -> str:
+    """A key that is equal for texts that the server holds equal, and sorts as the server sorts."""
+    return letters(text).rstrip(" ")

@@ -1,0 +1,235 @@
+"""Appwrite's JSON queries: read, checked against the columns, not yet run."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sandbox.appwrite.columns import Column
+from sandbox.appwrite.datetimes import parse
+from sandbox.appwrite.errors import ApiError, JsonObject
+
+MOST_QUERIES = 100
+LONGEST_QUERY = 4096
+MOST_VALUES = 500
+# There is no largest limit: 10,000 rows come if 10,000 are asked for.
+DEFAULT_LIMIT = 25
+RANDOM = "$random"
+SYSTEM_FIELDS = ("$id", "$sequence", "$createdAt", "$updatedAt")
+SELECTABLE = (*SYSTEM_FIELDS, "$permissions", "$databaseId", "$tableId", "*")
+
+# Each filter with the number of values it takes; None is one or more.
+ARITY: dict[str, int | None] = {
+    "equal": None,
+    "notEqual": 1,
+    "lessThan": 1,
+    "lessThanEqual": 1,
+    "greaterThan": 1,
+    "greaterThanEqual": 1,
+    "between": 2,
+    "notBetween": 2,
+    "startsWith": 1,
+    "endsWith": 1,
+    "contains": None,
+    "isNull": 0,
+    "isNotNull": 0,
+}
+ON_LISTS = ("contains", "isNull", "isNotNull")
+ONLY_TEXT = ("startsWith", "endsWith", "contains")
+# What the real server knows and this one does not: better refused than taken for a bad query.
+LEFT_OUT = ("search", "notSearch", "regex", "exists", "notExists", "containsAny", "containsAll")
+LEFT_OUT_NEGATIONS = ("notContains", "notStartsWith", "notEndsWith")
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A condition on an attribute, or `or`/`and` over parts."""
+
+    method: str
+    attribute: str = ""
+    values: tuple[Any, ...] = ()
+    parts: tuple["Filter", ...] = ()
+
+
+@dataclass(frozen=True)
+class Order:
+    attribute: str
+    descending: bool = False
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a list of queries asks for."""
+
+    filters: tuple[Filter, ...] = ()
+    orders: tuple[Order, ...] = ()
+    limit: int | None = None
+    offset: int | None = None
+    cursor: str | None = None
+    backwards: bool = False
+    selection: frozenset[str] = field(default_factory=frozenset)
+
+
+def invalid(detail: str) -> ApiError:
+    return ApiError("general_query_invalid", detail)
+
+
+def read_queries(texts: Any, columns: Mapping[str, Column]) -> Listing:
+    """Raises general_argument_invalid for a bad form and general_query_invalid for a bad query."""
+    if not isinstance(texts, list) or len(texts) > MOST_QUERIES:
+        raise ApiError("general_argument_invalid", "queries")
+    if not all(isinstance(text, str) and 1 <= len(text) <= LONGEST_QUERY for text in texts):
+        raise ApiError("general_argument_invalid", "queries")
+    listing = Listing()
+    for query in map(_read, texts):
+        listing = _extended(listing, query, columns)
+    return listing
+
+
+def _read(text: str) -> JsonObject:
+    try:
+        query = json.loads(text)
+    except ValueError as exc:
+        raise invalid("not JSON") from exc
+    return _checked_form(query)
+
+
+def _checked_form(query: Any) -> JsonObject:
+    if not isinstance(query, dict):
+        raise invalid("must be an object")
+    form = {"attribute": "", "values": [], **query}
+    for name, kind in (("method", str), ("attribute", str), ("values", list)):
+        if not isinstance(form.get(name), kind):
+            raise invalid(f"{name} has the wrong type")
+    return form
+
+
+def _extended(listing: Listing, query: JsonObject, columns: Mapping[str, Column]) -> Listing:
+    """Of repeated limits, offsets and cursors the first one wins."""
+    method, values = query["method"], query["values"]
+    match method:
+        case "limit":
+            limit = _number(values, least=1)
+            return listing if listing.limit else replace(listing, limit=limit)
+        case "offset":
+            offset = _number(values, least=0)
+            return listing if listing.offset is not None else replace(listing, offset=offset)
+        case "cursorAfter" | "cursorBefore":
+            cursor = _cursor(values)
+            backwards = method == "cursorBefore"
+            return listing if listing.cursor else replace(listing, cursor=cursor, backwards=backwards)
+        case "orderAsc" | "orderDesc" | "orderRandom":
+            return replace(listing, orders=(*listing.orders, _order(query, columns)))
+        case "select":
+            return replace(listing, selection=listing.selection | _selection(values, columns))
+        case _:
+            return replace(listing, filters=(*listing.filters, _filter(query, columns)))
+
+
+def _number(values: list[Any], *, least: int) -> int:
+    """PHP takes "5" for 5, but not 1.5."""
+    value = values[0] if len(values) == 1 else None
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value)
+    if type(value) is not int or value < least:
+        raise invalid(f"value must be a number of at least {least}")
+    return value
+
+
+def _cursor(values: list[Any]) -> str:
+    if len(values) != 1 or not isinstance(values[0], str) or not values[0]:
+        raise invalid("a cursor needs one id")
+    return str(values[0])
+
+
+def _order(query: JsonObject, columns: Mapping[str, Column]) -> Order:
+    if query["method"] == "orderRandom":
+        return Order(RANDOM)
+    attribute = query["attribute"] or "$sequence"
+    _refuse_unknown(attribute, columns)
+    return Order(attribute, descending=query["method"] == "orderDesc")
+
+
+def _selection(values: list[Any], columns: Mapping[str, Column]) -> frozenset[str]:
+    if not values:
+        raise invalid("select needs at least one column")
+    for name in values:
+        if name not in SELECTABLE and name not in columns:
+            raise invalid(f"Attribute not found in schema: {name}")
+    return frozenset(values)
+
+
+def _refuse_unknown(attribute: str, columns: Mapping[str, Column]) -> None:
+    if attribute not in SYSTEM_FIELDS and attribute not in columns:
+        raise invalid(f"Attribute not found in schema: {attribute}")
+
+
+def _filter(query: JsonObject, columns: Mapping[str, Column]) -> Filter:
+    method, values, attribute = query["method"], query["values"], query["attribute"]
+    if method in ("or", "and"):
+        return Filter(method, parts=_parts(values, columns))
+    if method in (*LEFT_OUT, *LEFT_OUT_NEGATIONS):
+        raise ApiError("sandbox_not_implemented", f"the query method {method}")
+    if method not in ARITY:
+        raise invalid(f"Invalid query method: {method}")
+    arity = ARITY[method]
+    if arity != 0 and (not values or arity not in (None, len(values)) or len(values) > MOST_VALUES):
+        raise invalid(f"{method} has the wrong number of values")
+    _refuse_unknown(attribute, columns)
+    _refuse_bad_use(method, columns.get(attribute))
+    if arity != 0:
+        _refuse_bad_values(attribute, values, columns)
+    return Filter(method, attribute, tuple(values))
+
+
+def _parts(values: list[Any], columns: Mapping[str, Column]) -> tuple[Filter, ...]:
+    if not all(isinstance(value, dict) for value in values):
+        # The real server fails here instead of refusing.
+        raise ApiError("general_unknown")
+    if len(values) < 2:
+        raise invalid("or/and need at least two queries")
+    return tuple(_filter(_checked_form(value), columns) for value in values)
+
+
+def _refuse_bad_use(method: str, column: Column | None) -> None:
+    if column is not None and column.array:
+        if method not in ON_LISTS:
+            raise invalid(f"Cannot query {method} on a list")
+    elif method in ONLY_TEXT and column is not None and not column.is_text:
+        raise invalid(f"Cannot query {method} on {column.kind}")
+
+
+def _refuse_bad_values(attribute: str, values: list[Any], columns: Mapping[str, Column]) -> None:
+    kind = _kind(attribute, columns)
+    if not all(_fits(kind, value) for value in values):
+        raise invalid(f'Query value is invalid for attribute "{attribute}"')
+
+
+def _kind(attribute: str, columns: Mapping[str, Column]) -> str:
+    if attribute in columns:
+        return "text" if columns[attribute].is_text else columns[attribute].kind
+    return {"$id": "text", "$sequence": "sequence"}.get(attribute, "datetime")
+
+
+def _fits(kind: str, value: Any) -> bool:
+    match kind:
+        case "text":
+            return isinstance(value, str)
+        case "sequence":
+            return type(value) is int or (isinstance(value, str) and value.isdecimal())
+        case "datetime":
+            return isinstance(value, str) and _is_moment(value)
+        case "boolean":
+            return isinstance(value, bool)
+        case "float":
+            return type(value) in (int, float)
+        case _:
+            return type(value) is int
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        parse(text)
+    except ValueError:
+        return False
+    return True

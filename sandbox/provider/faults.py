@@ -1,0 +1,129 @@
+"""Faults that requests are to meet: some replace the answer, some falsify the races in it."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+
+from sandbox.provider.card import RaceState
+from sandbox.provider.formats import Json, error
+from sandbox.provider.replies import Reply
+
+# Kinds that replace the answer, with their status; None where no answer comes, or the usual one late.
+REPLACING: dict[str, int | None] = {
+    "rate_limited": 429,
+    "error": 500,
+    "blocked": 403,
+    "html": 200,
+    "malformed": 200,
+    "drop": None,
+    "slow": None,
+}
+# Kinds that falsify a race, with how often a list then holds it.
+FALSIFYING = {"missing_race": 0, "unknown_status": 1, "duplicate_race": 2}
+MESSAGES = {
+    "rate_limited": "You're requesting data too fast! Set your identification headers and contact us.",
+    "error": "We had a problem with our server. Try again later.",
+}
+PAGE = "<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
+PAGES = {"blocked": "Access Denied", "html": "Down for maintenance"}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault; `times` counts the requests it still is for, None is until it is cleared.
+
+    `race_id` narrows a replacing fault to the event of that race, a falsifying one to that race in any answer.
+    """
+
+    kind: str
+    times: int | None = None
+    path_contains: str = ""
+    race_id: str | None = None
+    retry_after: int | str | None = None
+    status: int | None = None
+    delay_ms: float = 0
+    value: str = "Suspended"
+
+    def replaces(self, target: str) -> bool:
+        return self.kind in REPLACING and self.path_contains in target and (self.race_id or "") in target
+
+    def falsify(self, states: Sequence[RaceState], *, is_list: bool) -> list[RaceState]:
+        return [shown for state in states for shown in self._shown(state, is_list)]
+
+    def used(self) -> "Fault":
+        return self if self.times is None else replace(self, times=self.times - 1)
+
+    def _shown(self, state: RaceState, is_list: bool) -> list[RaceState]:
+        if self.race_id not in (None, state.race.id):
+            return [state]
+        if self.kind == "unknown_status":
+            return [replace(state, status=self.value)]
+        return [state] * FALSIFYING[self.kind] if is_list else [state]
+
+
+def read_fault(body: Json) -> Fault:
+    """Raises ValueError for an unknown kind or field, or for a fault that no request would meet."""
+    if body.get("kind") not in REPLACING | FALSIFYING:
+        raise ValueError(f"kind must be one of {', '.join(REPLACING | FALSIFYING)}")
+    try:
+        fault = Fault(**body)
+    except TypeError as exc:
+        raise ValueError(str(exc)) from exc
+    if fault.times is not None and fault.times < 1:
+        raise ValueError("times must be at least 1, or null for until it is cleared")
+    return fault
+
+
+def fault_reply(fault: Fault, url: str, *, now: datetime) -> Reply:
+    """The answer of a fault that replaces it: an error of the API, or a page from in front of it."""
+    status = fault.status or REPLACING[fault.kind] or 200
+    headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+    if fault.kind in PAGES:
+        return Reply(status, PAGE.format(title=PAGES[fault.kind]), headers)
+    return Reply(status, error(MESSAGES[fault.kind], url, now=now), headers)
+
+
+class Faults:
+    """The faults that are switched on, oldest first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._faults: list[Fault] = []
+
+    def add(self, fault: Fault) -> None:
+        with self._lock:
+            self._faults.append(fault)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._faults = []
+
+    def shown(self) -> list[Json]:
+        with self._lock:
+            return [asdict(fault) for fault in self._faults]
+
+    def take(self, target: str) -> list[Fault]:
+        """The faults that replace the answer to this request: all slow ones and the first other."""
+        with self._lock:
+            met = [fault for fault in self._faults if fault.replaces(target)]
+            taken = [fault for fault in met if fault.kind == "slow"]
+            taken += [fault for fault in met if fault.kind != "slow"][:1]
+            self._use(taken)
+        return taken
+
+    def falsify(self, states: Sequence[RaceState], target: str, *, is_list: bool) -> list[RaceState]:
+        """The races as the faults show them; a fault that changed nothing is not used up."""
+        shown, used = list(states), []
+        with self._lock:
+            for fault in self._faults:
+                if fault.kind in FALSIFYING and fault.path_contains in target:
+                    before, shown = shown, fault.falsify(shown, is_list=is_list)
+                    used += [fault] if shown != before else []
+            self._use(used)
+        return shown
+
+    def _use(self, taken: list[Fault]) -> None:
+        """Counts a request off each of the taken; called with the lock held."""
+        left = [fault.used() if any(fault is used for used in taken) else fault for fault in self._faults]
+        self._faults = [fault for fault in left if fault.times != 0]

@@ -1,0 +1,150 @@
+"""What the seed decides of a race: when its start moves, when it jumps, when its result is known."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from itertools import pairwise
+
+from sandbox.provider.chance import between, chance, pick
+from sandbox.provider.field import Runner, runners
+from sandbox.provider.grid import Meeting, meeting_of, race_id, start_of
+from sandbox.provider.names import CLASSES, SPONSORS
+
+# Four kinds of race take turns on the grid, so that every instant has something to show and each kind visits
+# every track: two steady races, a very late one, and one that may be anything. The late one covers for the
+# other: while it is open past its start, the next may be abandoned, move or jump on the dot.
+LATE, WILD = 2, 3
+KINDS = 4
+
+# (share of races, seconds late): median 68 s, three quarters 157 s, nine in ten 275 s, as recorded.
+LATENESS = ((0.0, 20), (0.5, 68), (0.75, 157), (0.9, 275), (0.95, 333), (1.0, 720))
+
+# A steady race is Interim from these seconds after its start to those: its polls at +5 and +10 minutes
+# meet Interim and Final, and the Interim intervals of two in a row leave no gap that no poll falls into.
+INTERIM_FROM, INTERIM_BY, STILL_INTERIM = 260, 295, 560
+
+
+@dataclass(frozen=True)
+class Move:
+    """At `at` the advertised start changes by `by`, which is negative for an earlier start."""
+
+    at: datetime
+    by: timedelta
+
+
+@dataclass(frozen=True)
+class Race:
+    """A race's whole life. An abandoned race never jumps, whatever its lateness."""
+
+    seed: int
+    position: int
+    id: str
+    meeting: Meeting
+    number: int
+    name: str
+    distance: int
+    first_start: datetime
+    moves: tuple[Move, ...]
+    lateness: timedelta
+    interim_after: timedelta
+    final_after: timedelta
+    abandoned_at: datetime | None
+    running_status: str
+    runners: tuple[Runner, ...]
+
+    def advertised_start(self, now: datetime) -> datetime:
+        return self.first_start + sum((move.by for move in self.moves if move.at <= now), timedelta())
+
+    @property
+    def jump_at(self) -> datetime:
+        return self.first_start + sum((move.by for move in self.moves), self.lateness)
+
+    @property
+    def interim_at(self) -> datetime:
+        return self.jump_at + self.interim_after
+
+    @property
+    def final_at(self) -> datetime:
+        return self.interim_at + self.final_after
+
+    def status(self, now: datetime) -> str:
+        if self.abandoned_at is not None:
+            return "Abandoned" if now >= self.abandoned_at else "Open"
+        if now < self.jump_at:
+            return "Open"
+        if now < self.interim_at:
+            return self.running_status
+        return "Interim" if now < self.final_at else "Final"
+
+
+@lru_cache(maxsize=2048)
+def race_at(seed: int, position: int) -> Race:
+    meeting, number = meeting_of(seed, position)
+    key, start = (seed, position), start_of(position)
+    lateness = _lateness(key)
+    interim_after, final_after = _waits(key, lateness)
+    return Race(
+        seed=seed,
+        position=position,
+        id=race_id(seed, position),
+        meeting=meeting,
+        number=number,
+        name=f"{pick(SPONSORS, *key, 'sponsor')} {pick(CLASSES, *key, 'class')}",
+        distance=pick(meeting.track.distances, *key, "distance"),
+        first_start=start,
+        moves=_moves(key, start),
+        lateness=lateness,
+        interim_after=interim_after,
+        final_after=final_after,
+        abandoned_at=_abandoned_at(key, start),
+        running_status=pick(("Closed", "Live"), *key, "running"),
+        runners=runners(seed, position, meeting.track.code, start),
+    )
+
+
+Key = tuple[int, int]  # seed and position
+
+
+def _is(kind: int, key: Key) -> bool:
+    return key[1] % KINDS == kind
+
+
+def _lateness(key: Key) -> timedelta:
+    if _is(WILD, key) and chance(*key, "on time") < 0.2:
+        return timedelta()
+    share = chance(*key, "lateness") / 4
+    share = 0.75 + share if _is(LATE, key) else 3 * share
+    below, above = next(pair for pair in pairwise(LATENESS) if share < pair[1][0])
+    part = (share - below[0]) / (above[0] - below[0])
+    return timedelta(seconds=round(below[1] + part * (above[1] - below[1])))
+
+
+def _waits(key: Key, lateness: timedelta) -> tuple[timedelta, timedelta]:
+    """From the jump to Interim, two to four minutes, and from there to Final, two to five."""
+    late = lateness.total_seconds()
+    steady = not (_is(LATE, key) or _is(WILD, key))
+    low, high = (max(120, INTERIM_FROM - late), min(240, INTERIM_BY - late)) if steady else (120, 240)
+    interim = round(between(low, high, *key, "interim"))
+    shortest = STILL_INTERIM - late - interim if steady else 120
+    final = round(between(shortest, 300, *key, "final"))
+    return timedelta(seconds=interim), timedelta(seconds=final)
+
+
+def _moves(key: Key, start: datetime) -> tuple[Move, ...]:
+    """In the last 15 minutes: a minute earlier, or later by one to four in one or two steps."""
+    if not _is(WILD, key) or chance(*key, "moves") >= 0.4:
+        return ()
+    at = start - timedelta(seconds=round(between(300, 840, *key, "move")))
+    if chance(*key, "earlier") < 0.2:
+        return (Move(at, timedelta(minutes=-1)),)
+    move = Move(at, timedelta(minutes=1 + int(3 * chance(*key, "later by"))))
+    if chance(*key, "again") < 0.5:
+        return (move,)
+    again_at = start - timedelta(seconds=round(between(30, 240, *key, "again at")))
+    return move, Move(again_at, timedelta(minutes=1))
+
+
+def _abandoned_at(key: Key, start: datetime) -> datetime | None:
+    if not _is(WILD, key) or chance(*key, "abandoned") >= 0.16:
+        return None
+    return start + timedelta(seconds=round(between(-1200, 480, *key, "abandoned at")))

@@ -1,0 +1,106 @@
+"""The rows of the lists: meetings with their races, and the plain list of races."""
+
+from sandbox.provider.card import RaceState
+from sandbox.provider.chance import chance, pick, uid
+from sandbox.provider.formats import Json, iso, iso_day, tote_clock
+from sandbox.provider.grid import Meeting
+from sandbox.provider.names import CATEGORIES, CONDITIONS, WEATHER
+
+
+def meeting_row(states: list[RaceState]) -> Json:
+    """A meeting with those of its races that `states` holds, at least one."""
+    meeting = states[0].race.meeting
+    track = meeting.track
+    row: Json = {
+        "meeting": meeting.id,
+        "name": track.name,
+        "date": iso_day(meeting.racing_day),
+        "track_condition": condition(meeting),
+        "category": track.code,
+        "category_name": CATEGORIES[track.code],
+        "country": track.country,
+        "state": track.state,
+        "races": [*_jockey_challenge(states), *(_meeting_race(state) for state in states)],
+    }
+    return row | _tote_fields(meeting) if track.on_tote else row
+
+
+def list_row(state: RaceState) -> Json:
+    """A row of /racing/list, which tells no status."""
+    return {
+        "id": state.race.id,
+        "name": state.race.name.upper(),
+        "number": state.race.number,
+        "meeting_id": state.race.meeting.id,
+        "advertised_start": iso(state.advertised_start),
+        "actual_start": iso(state.actual_start),
+    }
+
+
+def list_special(state: RaceState) -> Json:
+    """The row without a number that the list puts beside a meeting's last race: a bet, not a race."""
+    meeting = state.race.meeting
+    return {
+        "id": uid(meeting.id, "special"),
+        "name": f"{meeting.track.name} ({meeting.track.code})",
+        "meeting_id": meeting.id,
+        "advertised_start": iso(state.advertised_start),
+        "actual_start": iso(state.actual_start),
+    }
+
+
+def condition(meeting: Meeting) -> str:
+    return pick(CONDITIONS, meeting.id, "condition") if meeting.track.on_tote else ""
+
+
+def weather(meeting: Meeting) -> str:
+    return pick(WEATHER, meeting.id, "weather") if meeting.track.on_tote else ""
+
+
+def _meeting_race(state: RaceState) -> Json:
+    race, track = state.race, state.race.meeting.track
+    row: Json = {
+        "id": race.id,
+        "race_number": race.number,
+        "name": race.name,
+        "start_time": iso(state.advertised_start),
+        "track_condition": condition(race.meeting),
+        "distance": race.distance,
+        "weather": weather(race.meeting),
+        "country": track.country,
+        "state": track.state,
+        "status": state.status,
+    }
+    if track.on_tote:
+        row["tote_start_time"] = tote_clock(state.advertised_start, race.meeting.racing_day)
+    return row
+
+
+def _jockey_challenge(states: list[RaceState]) -> list[Json]:
+    """The bet on the day's best jockey that gallops meetings list among their races, as number 0."""
+    meeting = states[0].race.meeting
+    if meeting.track.code != "T":
+        return []
+    row = {
+        "id": uid(meeting.id, "jockey challenge"),
+        "race_number": 0,
+        "name": f"Jockey Challenge - {meeting.track.name}",
+        "start_time": iso(states[0].advertised_start),
+        "track_condition": "",
+        "distance": 0,
+        "weather": "",
+        "country": "",
+        "state": "",
+    }
+    return [row]
+
+
+def _tote_fields(meeting: Meeting) -> Json:
+    return {
+        "video_channels": ["Trackside1", "Trackside2"],
+        "quaddie": [9, 10, 11, 12],
+        "early_quaddie": [5, 6, 7, 8],
+        "tote_meeting_number": 1 + int(70 * chance(meeting.id, "number")),
+        "tote_raceday_date": meeting.racing_day.isoformat(),
+        "tote_status": "Open",
+    }

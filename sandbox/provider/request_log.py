@@ -1,0 +1,40 @@
+"""Which requests the API got: the latest in memory, all of them as JSON lines in a file."""
+
+import json
+import threading
+from collections import deque
+from pathlib import Path
+
+from sandbox.provider.formats import Json
+
+KEPT = 50_000
+
+
+class RequestLog:
+    """The last 50,000 requests since the start or the last clearing."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._lock = threading.Lock()
+        self._entries: deque[Json] = deque(maxlen=KEPT)
+        self._file = file.open("a", encoding="utf-8") if file else None
+
+    def add(self, entry: Json) -> None:
+        with self._lock:
+            self._entries.append(entry)
+            if self._file is not None:
+                self._file.write(json.dumps(entry) + "\n")
+                self._file.flush()
+
+    def entries(self) -> list[Json]:
+        with self._lock:
+            return list(self._entries)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._entries.clear()
+
+    def close(self) -> None:
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None

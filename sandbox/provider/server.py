@@ -1,0 +1,184 @@
+"""The provider's HTTP: connections, identity, delays, faults and the request log."""
+
+import json
+import logging
+import socket
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from sandbox.provider import api, control
+from sandbox.provider.faults import MESSAGES, Fault, fault_reply
+from sandbox.provider.formats import Json, error
+from sandbox.provider.replies import Refused, Reply
+from sandbox.provider.request_log import RequestLog
+from sandbox.provider.world import World
+
+IDENTITY = ("From", "X-Partner")
+
+logger = logging.getLogger(__name__)
+
+
+def make_server(
+    port: int,
+    *,
+    seed: int,
+    clock: Callable[[], datetime] | None = None,
+    delay_ms: int = 0,
+    request_log: Path | None = None,
+    require_identity: bool = False,
+) -> ThreadingHTTPServer:
+    """A server bound to 127.0.0.1, not yet serving; port 0 takes any free one.
+
+    `clock` gives aware UTC instants, by default those of the wall. Every answer of the API takes `delay_ms`
+    longer; with `require_identity` callers without From and X-Partner headers get 429.
+    """
+    world = World(seed, clock or _wall_clock, RequestLog(request_log))
+    return ProviderServer(port, world, delay_ms / 1000, require_identity)
+
+
+def _wall_clock() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection. Head and body leave in one packet, without Nagle's delay."""
+
+    server: "ProviderServer"
+    protocol_version = "HTTP/1.1"
+    server_version = "Affiliates"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def _serve(self) -> None:
+        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.path.startswith(control.PREFIX):
+            self._send(control.answer(self.server.world, self.command, self.path, raw))
+        else:
+            self._serve_api()
+
+    do_GET = do_POST = do_DELETE = _serve
+
+    def _serve_api(self) -> None:
+        """What the request finds is what holds when it arrives, however long the answer takes."""
+        at, started = self.server.world.now(), time.monotonic()
+        faults = self.server.world.faults.take(self.path)
+        time.sleep(self.server.delay_seconds + sum(fault.delay_ms for fault in faults) / 1000)
+        fault = next((fault for fault in faults if fault.kind != "slow"), None)
+        reply = self._reply(fault, at)
+        # Logged before it is sent: whoever has the answer finds the request in the log.
+        self._log(reply, at, time.monotonic() - started)
+        if reply is None:
+            self._drop()
+        else:
+            self._send(reply)
+
+    def _reply(self, fault: Fault | None, at: datetime) -> Reply | None:
+        """None where the connection is to break instead."""
+        if self.server.require_identity and not all(self.headers.get(name) for name in IDENTITY):
+            return Reply(429, error(MESSAGES["rate_limited"], self.path, now=at))
+        if fault is None:
+            return self._answer(at)
+        if fault.kind == "drop":
+            return None
+        if fault.kind == "malformed":
+            return _cut(self._answer(at))
+        return fault_reply(fault, self.path, now=at)
+
+    def _answer(self, at: datetime) -> Reply:
+        if self.command != "GET":
+            return Reply(405, error("method not allowed", self.path, now=at), {"Allow": "GET"})
+        try:
+            return Reply(200, api.answer(self.server.world, self.path, now=at))
+        except Refused as refused:
+            return Reply(refused.status, error(str(refused), self.path, now=at))
+
+    def _log(self, reply: Reply | None, at: datetime, seconds: float) -> None:
+        path, _, query = self.path.partition("?")
+        self.server.world.log.add(
+            {
+                "at": at.isoformat(timespec="milliseconds"),
+                "method": self.command,
+                "path": path,
+                "query": query,
+                "status": reply.status if reply else None,
+                "race_id": api.race_id_of(self.path),
+                "duration_ms": round(seconds * 1000, 3),
+                "from": self.headers.get("From"),
+                "x_partner": self.headers.get("X-Partner"),
+            }
+        )
+
+    def _drop(self) -> None:
+        self.close_connection = True
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def _send(self, reply: Reply) -> None:
+        media_type, body = _rendered(reply.body)
+        headers = {"Content-Type": media_type, **reply.headers, "Content-Length": str(len(body))}
+        self.send_response(reply.status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Silent: the request log has it."""
+
+
+class ProviderServer(ThreadingHTTPServer):
+    """A thread for each connection; none of them keeps the process alive."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, port: int, world: World, delay_seconds: float, require_identity: bool) -> None:
+        self.world = world
+        self.delay_seconds = delay_seconds
+        self.require_identity = require_identity
+        self._connections: set[socket.socket] = set()
+        super().__init__(("127.0.0.1", port), Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        """Ends the kept connections too: a stopped server must not answer on them."""
+        super().server_close()
+        for connection in tuple(self._connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self.world.log.close()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A caller that hung up before its answer is the caller's business; anything else is a bug here."""
+        if isinstance(sys.exception(), ConnectionError):
+            logger.debug("%s hung up", client_address)
+        else:
+            logger.exception("the request of %s failed", client_address)
+
+
+def _rendered(body: Json | str) -> tuple[str, bytes]:
+    if isinstance(body, str):
+        return "text/html", body.encode()
+    return "application/json", _json(body).encode()
+
+
+def _json(body: Json | str) -> str:
+    return json.dumps(body, separators=(",", ":"))
+
+
+def _cut(reply: Reply) -> Reply:
+    text = _json(reply.body)
+    return Reply(reply.status, text[: len(text) // 2], {"Content-Type": "application/json"})

@@ -1,0 +1,184 @@
+"""How a test steers the simulated provider: faults, single races and the clock, over real HTTP."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import requests
+
+from sandbox.provider.card import AFTER_THE_JUMP
+from sandbox.provider.life import Race
+from tests.sandbox.provider_api import START, Provider, a_race, serving
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    with serving() as running:
+        yield running
+
+
+def test_shifting_the_clock_moves_the_card_on(provider: Provider) -> None:
+    race = a_race("Open")
+    answer = provider.order("POST", "clock", {"offset_seconds": (race.jump_at - START).total_seconds() + 1})
+    assert answer["now"].startswith((race.jump_at + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%S"))
+    told = provider.event(race)["race"]
+    assert told["status"] in AFTER_THE_JUMP
+    assert told["actual_start"] == race.jump_at.timestamp()
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [({"kind": "rate_limited"}, 429), ({"kind": "error"}, 500), ({"kind": "error", "status": 503}, 503)],
+)
+def test_an_error_is_answered_as_often_as_told(provider: Provider, fault: dict[str, Any], status: int) -> None:
+    provider.fault(**fault, times=2)
+    responses = [provider.get("/racing/list") for _ in range(3)]
+    assert [response.status_code for response in responses] == [status, status, 200]
+    assert responses[0].json()["header"]["error"]
+    assert "Retry-After" not in responses[0].headers
+    assert provider.order("GET", "faults") == {"faults": []}
+
+
+@pytest.mark.parametrize("retry_after", [7, "Mon, 23 Nov 2026 09:01:00 GMT"])
+def test_a_rate_limit_can_say_when_to_come_back(provider: Provider, retry_after: int | str) -> None:
+    provider.fault("rate_limited", retry_after=retry_after)
+    assert provider.get("/racing/list").headers["Retry-After"] == str(retry_after)
+
+
+@pytest.mark.parametrize(("kind", "status"), [("blocked", 403), ("html", 200)])
+def test_a_page_comes_from_in_front_of_the_api(provider: Provider, kind: str, status: int) -> None:
+    provider.fault(kind)
+    response = provider.get("/racing/list")
+    assert (response.status_code, response.headers["Content-Type"]) == (status, "text/html")
+
+
+def test_a_malformed_answer_is_json_that_breaks_off(provider: Provider) -> None:
+    provider.fault("malformed")
+    response = provider.get("/racing/list")
+    assert (response.status_code, response.headers["Content-Type"]) == (200, "application/json")
+    assert response.text.startswith('{"header":')
+    with pytest.raises(ValueError, match="JSON|delimiter|Unterminated|Expecting"):
+        json.loads(response.text)
+
+
+def test_a_dropped_request_gets_no_answer_and_is_logged(provider: Provider) -> None:
+    provider.fault("drop", times=1)
+    with pytest.raises(requests.ConnectionError):
+        provider.get("/racing/list")
+    assert provider.get("/racing/list").status_code == 200
+    assert [entry["status"] for entry in provider.log()] == [None, 200]
+
+
+def test_a_slow_request_is_answered_late_and_can_fail_as_well(provider: Provider) -> None:
+    provider.fault("slow", delay_ms=90, times=2)
+    provider.fault("error", times=1)
+    assert [provider.get("/racing/list").status_code for _ in range(2)] == [500, 200]
+    assert all(entry["duration_ms"] >= 90 for entry in provider.log())
+
+
+def test_a_fault_meets_only_the_paths_and_races_it_names(provider: Provider) -> None:
+    race, other = a_race("Open"), a_race("Final")
+    provider.fault("error", path_contains="/events/", race_id=race.id)
+    paths = [f"/racing/events/{race.id}", f"/racing/events/{other.id}", "/racing/list"]
+    assert [provider.get(path).status_code for path in paths] == [500, 200, 200]
+    provider.order("DELETE", "faults")
+    assert provider.get(paths[0]).status_code == 200
+
+
+def test_a_missing_race_is_left_out_of_lists_only(provider: Provider) -> None:
+    race = a_race("Open")
+    provider.fault("missing_race", race_id=race.id)
+    rows = provider.race_rows()
+    assert race.id not in {row["id"] for row in rows}
+    assert len(rows) == 179
+    assert provider.event(race)["race"]["event_id"] == race.id
+
+
+def test_a_duplicate_race_is_there_twice_in_lists(provider: Provider) -> None:
+    race = a_race("Open")
+    provider.fault("duplicate_race", race_id=race.id)
+    assert [row["id"] for row in provider.race_rows()].count(race.id) == 2
+
+
+def test_an_unknown_status_is_told_for_one_race_and_counts_only_where_it_shows(provider: Provider) -> None:
+    race, other = a_race("Open"), a_race("Final")
+    provider.fault("unknown_status", race_id=race.id, value="Protest", times=1)
+    assert provider.event(other)["race"]["status"] == "Final"
+    assert [provider.event(race)["race"]["status"] for _ in range(2)] == ["Protest", "Open"]
+
+
+@pytest.mark.parametrize("body", [{"kind": "flood"}, {"kind": "error", "often": 3}, {"kind": "error", "times": 0}, {}])
+def test_an_unknown_fault_is_refused(provider: Provider, body: dict[str, Any]) -> None:
+    response = requests.post(f"{provider.url}/sandbox/faults", json=body, timeout=10)
+    assert response.status_code == 400
+    assert provider.order("GET", "faults") == {"faults": []}
+
+
+def steer(provider: Provider, race: Race, **changes: Any) -> None:
+    provider.order("POST", f"races/{race.id}", changes)
+
+
+def test_a_steered_status_wins_over_the_card_until_it_is_released(provider: Provider) -> None:
+    race = a_race("Open")
+    steer(provider, race, status="Final", results=[[2], [1, 4], [3]])
+    data = provider.event(race)
+    assert data["race"]["status"] == "Final"
+    assert [(row["position"], row["runner_number"]) for row in data["results"]] == [
+        (1, 2),
+        (2, 1),
+        (2, 4),
+        (4, 3),
+    ]
+    assert {row["status"] for row in data["dividends"]} == {"Interim", "Final"}
+    assert next(row for row in provider.race_rows() if row["id"] == race.id)["status"] == "Final"
+    provider.order("DELETE", f"races/{race.id}")
+    assert provider.event(race)["race"]["status"] == "Open"
+    assert "results" not in provider.event(race)
+
+
+def test_a_steered_start_takes_the_whole_life_of_the_race_with_it(provider: Provider) -> None:
+    race = a_race("Final")
+    later = (START + 30 * MINUTE).replace(second=0)
+    steer(provider, race, advertised_start=later.isoformat())
+    assert provider.event(race)["race"]["advertised_start"] == later.timestamp()
+    assert provider.event(race)["race"]["status"] == "Open"
+    steer(provider, race, advertised_start=None)
+    assert provider.event(race)["race"]["status"] == "Final"
+
+
+def test_steered_scratchings_are_exactly_those_named(provider: Provider) -> None:
+    race = a_race("Open")
+    steer(provider, race, scratched=[2, 5])
+    provider.order("POST", "clock", {"offset_seconds": 60})
+    steer(provider, race, status="Open")
+    runners = [runner for runner in provider.event(race)["runners"] if runner["is_scratched"]]
+    told = [(runner["runner_number"], runner["scratch_time"]) for runner in runners]
+    assert told == [(2, START.timestamp()), (5, START.timestamp())]
+    steer(provider, race, scratched=[])
+    assert not any(runner["is_scratched"] for runner in provider.event(race)["runners"])
+
+
+def test_a_vanished_race_is_gone_from_lists_and_as_an_event(provider: Provider) -> None:
+    race = a_race("Open")
+    steer(provider, race, vanished=True)
+    assert race.id not in {row["id"] for row in provider.race_rows()}
+    assert provider.get(f"/racing/events/{race.id}").status_code == 404
+    steer(provider, race, vanished=False)
+    assert provider.get(f"/racing/events/{race.id}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body", [{"colour": "red"}, {"scratched": [77]}, {"results": [[1], [99]]}, {"advertised_start": "soon"}]
+)
+def test_a_race_cannot_be_steered_where_it_cannot_go(provider: Provider, body: dict[str, Any]) -> None:
+    url = f"{provider.url}/sandbox/races/{a_race('Open').id}"
+    assert requests.post(url, json=body, timeout=10).status_code == 400
+
+
+def test_a_race_that_is_not_on_the_card_cannot_be_steered(provider: Provider) -> None:
+    response = requests.post(f"{provider.url}/sandbox/races/nobody", json={"status": "Final"}, timeout=10)
+    assert response.status_code == 404
