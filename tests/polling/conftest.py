@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from sandbox.provider.server import make_server
 
 from polling import importing, providers
 from races.models import Race
+from sandbox.provider.server import make_server
 from tests.factories import START
 
 

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def box(tmp_path: Path) -> Iterator[Box]:
         state = ["--state", str(tmp_path / "appwrite")]
         started.append(start(env, tmp_path / "appwrite.txt", "sandbox", "appwrite", "--port", str(port + 1), *state))
         for name in ("provider", "appwrite"):
-            eventually(f"{name} serves", lambda name=name: (tmp_path / f"{name}.txt").read_text().startswith("http"))
+            eventually(f"{name} serves", partial((tmp_path / f"{name}.txt").read_text))
         for command in (["migrate", "-v0"], ["appwrite_schema", "apply"], ["import_schedule"]):
             done = manage(env, *command)
             assert done.returncode == 0, done.stderr

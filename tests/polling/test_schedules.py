@@ -2,6 +2,7 @@
 
 import pydoc
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -44,5 +45,5 @@ def test_a_row_left_far_ahead_by_a_wrong_clock_starts_anew() -> None:
 
 
 def test_a_task_is_not_delivered_again_while_it_may_still_run() -> None:
-    queue = settings.Q_CLUSTER
+    queue: dict[str, Any] = settings.Q_CLUSTER
     assert queue["retry"] > queue["timeout"] * (2 + queue["queue_limit"] / queue["workers"])

@@ -1,6 +1,7 @@
 """The master tick: what it claims, what it logs, and that nothing escapes it."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -23,7 +24,7 @@ def at(minutes: float, seconds: float = 0) -> datetime:
     return START + timedelta(minutes=minutes, seconds=seconds)
 
 
-def planned_race(*, now: datetime, start: datetime = START, **values: object) -> Race:
+def planned_race(*, now: datetime, start: datetime = START, **values: Any) -> Race:
     """A race whose next poll has been planned at `now`."""
     race = make_race(start=start, **values)
     replan([race.pk], now=now)
@@ -151,7 +152,7 @@ def test_while_all_polling_is_paused_slots_are_logged_and_nothing_is_sent() -> N
 
 
 @pytest.mark.parametrize("values", [{"polling_paused": True}, {"provider_race_id": ""}], ids=["paused", "by hand"])
-def test_a_race_that_is_not_to_be_polled_has_no_plan(values: dict[str, object]) -> None:
+def test_a_race_that_is_not_to_be_polled_has_no_plan(values: dict[str, Any]) -> None:
     assert planned_race(now=at(-30), **values).next_poll_at is None
 
 

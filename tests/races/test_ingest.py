@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -29,7 +30,7 @@ NOW = START - timedelta(minutes=30)
 MEETING = MeetingSnapshot("sandbox", "m1", "Kowhai Park", "NZ", "NZ", "thoroughbred", START.date(), "Pacific/Auckland")
 
 
-def status(race_id: str = "r1", **told: object) -> RaceSnapshot:
+def status(race_id: str = "r1", **told: Any) -> RaceSnapshot:
     """A status-only answer."""
     base = RaceSnapshot(
         provider="sandbox",
@@ -43,21 +44,21 @@ def status(race_id: str = "r1", **told: object) -> RaceSnapshot:
         status=RaceStatus.SCHEDULED,
         provider_status="Open",
     )
-    return replace(base, **told)  # type: ignore[arg-type]
+    return replace(base, **told)
 
 
-def full(race_id: str = "r1", **told: object) -> RaceSnapshot:
+def full(race_id: str = "r1", **told: Any) -> RaceSnapshot:
     """A whole answer with three runners."""
     runners = tuple(
         RunnerSnapshot(number, f"Horse {number}", barrier=number, fixed_win=Decimal("2.50")) for number in (1, 2, 3)
     )
     return replace(
         status(race_id),
-        **{"scope": Scope.FULL, "runners": runners, "results": (), "dividends": ()} | told,  # type: ignore[arg-type]
+        **{"scope": Scope.FULL, "runners": runners, "results": (), "dividends": ()} | told,
     )
 
 
-def ended(scope: Scope, outcome: Outcome = Outcome.RESULTED) -> dict[str, object]:
+def ended(scope: Scope, outcome: Outcome = Outcome.RESULTED) -> dict[str, Any]:
     """What an answer says of a race that is over."""
     return {
         "scope": scope,
@@ -245,7 +246,7 @@ def test_the_number_of_queries_does_not_grow_with_the_number_of_races(when: str)
     assert queries(2, 100) == queries(8, 200) <= 15
 
 
-DECISIONS: list[tuple[Callable[..., list[int]], dict[str, object], str]] = [
+DECISIONS: list[tuple[Callable[..., list[int]], dict[str, Any], str]] = [
     (decisions.finalize, {"reason": "void"}, "Finalized: void"),
     (decisions.pause, {"reason": "fog"}, "Polling paused: fog"),
     (decisions.annotate, {"note": "late"}, "Note: late"),
@@ -254,7 +255,7 @@ DECISIONS: list[tuple[Callable[..., list[int]], dict[str, object], str]] = [
 
 @pytest.mark.parametrize(("decide", "values", "said"), DECISIONS, ids=lambda value: getattr(value, "__name__", ""))
 def test_a_decision_is_audited_once_and_raises_the_version_once(
-    decide: Callable[..., list[int]], values: dict[str, object], said: str
+    decide: Callable[..., list[int]], values: dict[str, Any], said: str
 ) -> None:
     from django.contrib.admin.models import LogEntry
 

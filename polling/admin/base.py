@@ -1,0 +1,102 @@
+"""What the pages share: the request's instant, columns of instants, and pages that only show."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from polling import clock
+from polling.admin import wording
+
+M = TypeVar("M", bound=models.Model)
+Column = Callable[[Any], str]
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin
+else:
+
+    class ModelAdmin(admin.ModelAdmin):
+        """Django's own, which takes a type argument only in its stubs."""
+
+        def __class_getitem__(cls, _):
+            return cls
+
+
+def instant(request: HttpRequest) -> datetime:
+    """The one instant of a request: all that it shows and decides is measured from there."""
+    now: datetime = request.META.setdefault("racepoll.now", clock.now())
+    return now
+
+
+@cache
+def at(name: str) -> Column:
+    """A column of an instant in UTC to the second; Django's own leaves the seconds out."""
+
+    @admin.display(description=label(name), ordering=name)
+    def column(row: models.Model) -> SafeString:
+        value = getattr(row, name)
+        return wording.time(value, wording.utc(value))
+
+    column.__name__ = name
+    return column
+
+
+@cache
+def block(name: str) -> Column:
+    """A field as preformatted text: a sample as it came, JSON indented."""
+
+    @admin.display(description=label(name))
+    def column(row: models.Model) -> SafeString:
+        value = getattr(row, name)
+        text = value if isinstance(value, str) else json.dumps(value, indent=1, ensure_ascii=False)
+        return format_html('<pre class="rp-block" tabindex="0">{}</pre>', text or wording.NOTHING)
+
+    column.__name__ = name
+    return column
+
+
+def label(name: str) -> str:
+    """A field's name as the heading of a column: `finished_at` is `finished`."""
+    return name.removesuffix("_at").replace("_", " ")
+
+
+class ValuesFilter(admin.AllValuesFieldListFilter):
+    """Django's own, which gives a blank value a link without a text."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for choice in super().choices(changelist):
+            yield {**choice, "display": choice["display"] or wording.NOTHING}
+
+
+class ReadOnlyAdmin(ModelAdmin[M]):
+    """Pages to look at: every field is shown, and nobody adds, changes or deletes."""
+
+    actions: Any = None
+    show_full_result_count = False
+    list_per_page = 50
+    blocks: tuple[str, ...] = ()
+    computed: tuple[Column, ...] = ()
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False
+
+    def get_fields(self, request: HttpRequest, obj: M | None = None) -> Any:
+        return [*(self._shown(field) for field in self.opts.concrete_fields if not field.primary_key), *self.computed]
+
+    def _shown(self, field: "models.Field[Any, Any]") -> str | Column:
+        if isinstance(field, models.JSONField) or field.name in self.blocks:
+            return block(field.name)
+        return at(field.name) if isinstance(field, models.DateTimeField) else field.name

@@ -1,0 +1,49 @@
+"""Meetings, with their races."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from polling.admin import race_columns as columns
+from polling.admin.base import ReadOnlyAdmin, ValuesFilter, instant
+from polling.admin.race_columns import seen
+from races.models import Meeting, Race, RaceQuerySet
+
+if TYPE_CHECKING:
+    RaceInlineBase = admin.TabularInline[Race, Meeting]
+else:
+    RaceInlineBase = admin.TabularInline
+
+
+SHOWN: Any = (columns.title, columns.status, columns.start, columns.starts, columns.window, columns.last_poll)
+
+
+class RaceInline(RaceInlineBase):
+    """The races of a meeting by number, each with a link to its page."""
+
+    model = Race
+    ordering = ("number", "pk")
+    fields = readonly_fields = SHOWN
+    show_change_link = True
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> RaceQuerySet:
+        races: Any = super().get_queryset(request)
+        return seen(races, now=instant(request))
+
+
+@admin.register(Meeting)
+class MeetingAdmin(ReadOnlyAdmin[Meeting]):
+    list_display = ("name", "racing_day", "code", "country", "state", "timezone", "provider")
+    list_filter = (("code", ValuesFilter), ("country", ValuesFilter), "provider")
+    search_fields = ("name", "^provider_meeting_id")
+    date_hierarchy = "racing_day"
+    ordering = ("-racing_day", "name")
+    inlines = (RaceInline,)

@@ -1,0 +1,130 @@
+"""Races: the list that staff watch, and the page of one race."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.contrib.admin.utils import flatten_fieldsets
+from django.contrib.admin.widgets import AdminTextareaWidget
+from django.db import models
+from django.http import HttpRequest, HttpResponse
+
+from polling import staff
+from polling.admin import race_columns as columns
+from polling.admin.base import ValuesFilter, instant
+from polling.admin.race_actions import RaceActions, actor
+from polling.admin.race_columns import nearest_first, seen, track_time
+from polling.admin.race_filters import StartFilter
+from polling.admin.race_page import tables
+from polling.models import PollingSwitch
+from races.models import Race, RaceQuerySet
+
+NOTE = "staff_note"
+# Columns are functions, which Django takes in a fieldset and its stubs do not.
+FIELDSETS: Any = (
+    ("Now", {"fields": ((columns.status, columns.starts, columns.window),)}),
+    ("Staff", {"fields": (NOTE,)}),
+    (
+        "Polling",
+        {
+            "fields": (
+                (columns.next_poll, columns.last_poll, columns.failures),
+                (track_time("last_poll_time"), track_time("last_attempt_at"), "detail_wanted"),
+                (track_time("snoozed_until"), track_time("poll_requested_at")),
+            )
+        },
+    ),
+    (
+        "Start",
+        {
+            "fields": (
+                (track_time("advertised_start"), track_time("original_advertised_start")),
+                (track_time("provider_start"), track_time("start_override"), track_time("actual_start")),
+            )
+        },
+    ),
+    (
+        "Race",
+        {
+            "fields": (
+                ("meeting", "number", "distance_m"),
+                ("name", "protest"),
+                ("provider", "provider_race_id", "provider_status"),
+                ("outcome", "finalized_by", track_time("finalized_at")),
+                (track_time("source_time"), track_time("last_changed_at")),
+                ("version", "result_version"),
+            ),
+            "classes": ("collapse",),
+        },
+    ),
+)  # fmt: skip
+READ_ONLY: Any = [field for field in flatten_fieldsets(FIELDSETS) if field != NOTE]
+
+
+def _thrown_switch() -> PollingSwitch | None:
+    """The global pause, which list and page tell: without it a race that is not polled is a riddle."""
+    return PollingSwitch.objects.filter(paused=True).first()
+
+
+@admin.register(Race)
+class RaceAdmin(RaceActions):
+    """Providers write races, staff decide about them through actions; the note is the one field of a form."""
+
+    list_display = (
+        columns.title, columns.status, columns.start, columns.starts, columns.window,
+        columns.next_poll, columns.last_poll, columns.failures,
+    )  # fmt: skip
+    list_filter = (
+        StartFilter,
+        "status",
+        ("meeting__code", ValuesFilter),
+        ("meeting__country", ValuesFilter),
+        "polling_paused",
+    )
+    list_per_page = 50
+    list_select_related = ("meeting",)
+    search_fields = ("meeting__name", "name", "^provider_race_id")
+    search_help_text = "Track, race name, or the start of the provider's id"
+    date_hierarchy = "advertised_start"
+    show_full_result_count = False
+    formfield_overrides = {models.TextField: {"widget": AdminTextareaWidget(attrs={"rows": 3})}}
+    fieldsets = FIELDSETS
+    readonly_fields = READ_ONLY
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Race | None = None) -> bool:
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> RaceQuerySet:
+        races: Any = super().get_queryset(request)
+        return seen(races, now=instant(request))
+
+    def get_ordering(self, request: HttpRequest) -> list[Any]:
+        return nearest_first(now=instant(request))
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        context = {"title": "Races", "now": instant(request), "switch": _thrown_switch()}
+        return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Race | None = None,
+    ) -> HttpResponse:
+        if obj:
+            context |= {"tables": tables(obj), "buttons": self.buttons(request, obj), "switch": _thrown_switch()}
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def save_model(self, request: HttpRequest, obj: Race, form: "forms.ModelForm[Race]", change: bool) -> None:
+        staff.annotate([obj.pk], note=obj.staff_note, by=actor(request), now=instant(request))
+
+    def log_change(self, request: HttpRequest, obj: Race, message: object) -> LogEntry:
+        """Unsaved: races.decisions has written the entry, with the note."""
+        return LogEntry()

@@ -1,0 +1,131 @@
+"""What the list and the page say of a race, and the queryset that carries what they need to say it."""
+
+from datetime import datetime
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.contrib import admin
+from django.db.models import Case, DateTimeField, DurationField, ExpressionWrapper, F, OuterRef, Subquery, Value, When
+from django.db.models.functions import JSONObject
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from polling.admin import wording
+from polling.admin.base import Column, label
+from polling.models import PollLog
+from polling.planning import cadence
+from races.models import Race, RaceQuerySet
+from races.status import RaceStatus
+
+UTC = ZoneInfo("UTC")
+
+
+def seen(races: RaceQuerySet, *, now: datetime) -> RaceQuerySet:
+    """The races with `now`, the instant they are looked at, and `newest`, their newest poll log."""
+    told = JSONObject(state="state", reason="reason", error_class="error_class")
+    newest = PollLog.objects.filter(race=OuterRef("pk")).order_by("-slot_at").values(told=told)[:1]
+    return races.select_related("meeting").annotate(
+        now=Value(now, output_field=DateTimeField()), newest=Subquery(newest)
+    )
+
+
+def nearest_first(*, now: datetime) -> list[Any]:
+    """The order of the list: what has not ended, the nearest start first; then what has, the latest first."""
+    ended = When(status=RaceStatus.FINALIZED.value, then=Value(1))
+    ahead, past = F("advertised_start") - Value(now), Value(now) - F("advertised_start")
+    away = Case(
+        When(status=RaceStatus.FINALIZED.value, then=None),
+        When(advertised_start__gt=now, then=ExpressionWrapper(ahead, DurationField())),
+        default=ExpressionWrapper(past, DurationField()),
+    )
+    return [Case(ended, default=Value(0)), away, "-advertised_start"]
+
+
+def now_of(race: Race) -> datetime:
+    """The instant that `seen` put on the row."""
+    now: datetime = vars(race)["now"]
+    return now
+
+
+def zone_of(race: Race) -> ZoneInfo:
+    """The track's zone; UTC for a race without a meeting."""
+    return race.meeting.zone if race.meeting else UTC
+
+
+@cache
+def track_time(name: str) -> Column:
+    """A column of an instant in the track's own time."""
+
+    @admin.display(description=label(name))
+    def column(race: Race) -> SafeString:
+        return wording.local(getattr(race, name), zone_of(race))
+
+    column.__name__ = name
+    return column
+
+
+@admin.display(description="race", ordering="meeting__name")
+def title(race: Race) -> SafeString:
+    """Track, number and name."""
+    return format_html('{} <span class="rp-quiet">{}</span>', race, race.name)
+
+
+@admin.display(description="status", ordering="status")
+def status(race: Race) -> SafeString:
+    """The status, with how the race ended and whether its polling is paused."""
+    words = wording.badge(race.get_status_display(), wording.RACE_TONES[RaceStatus(race.status)])
+    ending = format_html(" {}", race.outcome) if race.outcome not in ("", "resulted") else ""
+    paused = format_html(" {}", wording.badge("paused", wording.WARNING)) if race.polling_paused else ""
+    return format_html("{}{}{}", words, ending, paused)
+
+
+@admin.display(description="start", ordering="advertised_start")
+def start(race: Race) -> SafeString:
+    """The advertised start in the track's time, and from when it moved."""
+    shown = wording.local(race.advertised_start, zone_of(race), "%d %b %H:%M %Z")
+    if race.advertised_start == race.original_advertised_start:
+        return shown
+    original = wording.local(race.original_advertised_start, zone_of(race), "%H:%M")
+    return format_html('{} <span class="rp-quiet">moved from {}</span>', shown, original)
+
+
+@admin.display(description="starts", ordering="advertised_start")
+def starts(race: Race) -> SafeString:
+    """How far off the advertised start is."""
+    return wording.time(race.advertised_start, wording.distance(race.advertised_start, now=now_of(race)))
+
+
+@admin.display(description="window")
+def window(race: Race) -> str:
+    """The window of the cadence that the race is in, and its step: `T-5, every 15 s`."""
+    if race.next_poll_at is None:
+        return wording.NOTHING
+    inside = cadence().window(race.advertised_start, now=now_of(race))
+    return f"{inside.name}, every {wording.span(inside.step)}" if inside else f"before {cadence().windows[0].name}"
+
+
+@admin.display(description="next poll", ordering="next_poll_at")
+def next_poll(race: Race) -> SafeString:
+    """When it is polled next; `due` where that has come."""
+    if race.next_poll_at is None:
+        return format_html("{}", wording.NOTHING)
+    is_due = race.next_poll_at <= now_of(race)
+    return wording.time(race.next_poll_at, "due" if is_due else wording.distance(race.next_poll_at, now=now_of(race)))
+
+
+@admin.display(description="last poll", ordering="last_poll_time")
+def last_poll(race: Race) -> SafeString:
+    """What came of the newest poll that was wanted, and how long ago an answer last arrived."""
+    newest, answered = vars(race)["newest"], race.last_poll_time
+    came = wording.poll_badge(**newest) if newest else wording.NOTHING
+    if answered is None:
+        return format_html("{}", came)
+    ago = wording.time(answered, wording.distance(answered, now=now_of(race)))
+    return format_html('{} <span class="rp-quiet">answered {}</span>', came, ago)
+
+
+@admin.display(description="failures", ordering="failures")
+def failures(race: Race) -> str:
+    """Polls failed in a row."""
+    return wording.badge(str(race.failures), wording.BAD) if race.failures else "0"

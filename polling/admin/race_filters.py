@@ -1,0 +1,38 @@
+"""The filters of the race list that Django has no field for."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from polling.admin.base import instant
+from races.models import Race
+
+HOUR = timedelta(hours=1)
+WINDOWS = {"hour": (timedelta(), HOUR), "hours": (-HOUR, 3 * HOUR), "day": (-12 * HOUR, 12 * HOUR)}
+
+
+class StartFilter(admin.SimpleListFilter):
+    """Races that start around now. A day is 12 hours to both sides: a racing day is the track's, not UTC's."""
+
+    title = "start"
+    parameter_name = "start"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [
+            ("hour", "in the next hour"),
+            ("hours", "1 h ago to in 3 h"),
+            ("day", "today: within 12 h"),
+            ("overdue", "started, not ended"),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Race]) -> QuerySet[Race]:
+        now, value = instant(request), self.value()
+        if value == "overdue":
+            return queryset.filter(pk__in=Race.objects.open().values("pk"), advertised_start__lte=now)
+        if value in WINDOWS:
+            since, until = WINDOWS[value]
+            return queryset.filter(advertised_start__gte=now + since, advertised_start__lte=now + until)
+        return queryset

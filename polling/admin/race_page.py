@@ -1,0 +1,151 @@
+"""The tables on a race's page: runners, results, dividends, polls and decisions."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from polling.admin import wording
+from polling.admin.race_columns import zone_of
+from polling.admin.wording import NOTHING
+from polling.models import PollLog
+from races.models import OddsChange, Race, Runner
+
+NEWEST = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What the template draws; `empty` is said where there are no rows."""
+
+    name: str
+    title: str
+    headers: tuple[str, ...]
+    rows: Sequence[tuple[object, ...]]
+    empty: str
+
+
+def tables(race: Race) -> list[Table]:
+    """All of them, in six queries."""
+    runners = list(_runners(race))
+    return [
+        _runner_table(race, runners),
+        _result_table(race, {runner.number: runner.name for runner in runners}),
+        _dividend_table(race),
+        _poll_table(race),
+        _decision_table(race),
+    ]
+
+
+def _runners(race: Race) -> QuerySet[Runner]:
+    first = OddsChange.objects.filter(runner=OuterRef("pk"), fixed_win__isnull=False).order_by("observed_at")
+    return race.runners.annotate(opened=Subquery(first.values("fixed_win")[:1]))
+
+
+def _runner_table(race: Race, runners: list[Runner]) -> Table:
+    headers = (
+        "No.", "Runner", "Barrier", "Jockey", "Trainer", "Opened", "Fixed win", "Fixed place", "Tote win", "Tote place",
+    )  # fmt: skip
+    rows = [
+        (
+            runner.number, _runner_name(runner, race), _or_nothing(runner.barrier), runner.jockey, runner.trainer,
+            *map(_odds, (
+                vars(runner)["opened"], runner.fixed_win, runner.fixed_place, runner.tote_win, runner.tote_place,
+            )),
+        )
+        for runner in runners
+    ]  # fmt: skip
+    return Table("runners", "Runners", headers, rows, "The provider has told of no runners yet.")
+
+
+def _runner_name(runner: Runner, race: Race) -> SafeString:
+    if runner.scratched_at is None:
+        return format_html("{}", runner.name)
+    when = wording.local(runner.scratched_at, zone_of(race), "%H:%M")
+    return format_html("<s>{}</s> {} {}", runner.name, wording.badge("scratched", wording.WARNING), when)
+
+
+def _odds(odds: Decimal | None) -> str:
+    return NOTHING if odds is None else f"{odds:.2f}"
+
+
+def _result_table(race: Race, names: dict[int, str]) -> Table:
+    shared = Counter(result["position"] for result in race.results)
+    rows = [
+        (
+            _place(result, shared),
+            result["runner_number"],
+            result["name"] or names.get(result["runner_number"], NOTHING),
+            _or_nothing(result["margin"]),
+        )
+        for result in sorted(race.results, key=lambda result: (result["position"] is None, result["position"] or 0))
+    ]
+    title = format_html("Results {}", wording.result_badge(race.result_state))
+    return Table("results", title, ("Place", "No.", "Runner", "Margin (lengths)"), rows, "There is no result yet.")
+
+
+def _place(result: dict[str, Any], shared: Counter[int]) -> str:
+    """`1`, `1 dead heat`, or the code of a runner that was not placed."""
+    place = result["position"]
+    if place is None:
+        return result["code"] or NOTHING
+    return f"{place} dead heat" if shared[place] > 1 else str(place)
+
+
+def _dividend_table(race: Race) -> Table:
+    rows = [
+        (
+            dividend["pool"],
+            dividend["product"],
+            NOTHING.join(map(str, dividend["selection"])),
+            dividend["amount"],
+            wording.result_badge(dividend["state"]),
+        )
+        for dividend in race.dividends
+    ]
+    headers = ("Pool", "Product", "Selection", "Per 1.00", "State")
+    return Table("dividends", "Dividends", headers, rows, "No dividends have been told.")
+
+
+def _poll_table(race: Race) -> Table:
+    zone = zone_of(race)
+    rows = [
+        (
+            format_html(
+                '<a href="{}">{}</a>',
+                reverse("admin:polling_polllog_change", args=[log.pk]),
+                wording.local(log.slot_at, zone, "%a %H:%M:%S %Z"),
+            ),
+            f"{log.trigger} {log.requested_by}",
+            wording.poll_badge(log.state, log.reason, log.error_class),
+            wording.short(log.lateness),
+            wording.short(log.duration),
+            _or_nothing(log.http_status),
+            log.message,
+            "changed" if log.changed else NOTHING,
+        )
+        for log in PollLog.objects.filter(race=race)[:NEWEST]
+    ]
+    headers = ("Slot", "Trigger", "State", "Late by", "Took", "HTTP", "Error", "Changed")
+    return Table("polls", f"Polls, the newest {NEWEST}", headers, rows, "It has not been polled yet.")
+
+
+def _decision_table(race: Race) -> Table:
+    of_race = LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(Race), object_id=str(race.pk))
+    rows = [
+        (wording.local(entry.action_time, zone_of(race)), entry.user.get_username(), entry.get_change_message())
+        for entry in of_race.select_related("user").order_by("-action_time", "-pk")[:NEWEST]
+    ]
+    return Table("decisions", "Decisions", ("When", "Who", "What"), rows, "Nobody has decided anything about it.")
+
+
+def _or_nothing(value: object) -> object:
+    return NOTHING if value is None else value

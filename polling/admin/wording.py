@@ -1,0 +1,95 @@
+"""How lengths, instants and states are put: words always, with a title or a badge beside them."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from zoneinfo import ZoneInfo
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from polling.models import PollState
+from races.status import RaceStatus, ResultState
+
+NOTHING = "–"
+UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+GOOD, BAD, WARNING, BUSY, CALM = "good", "bad", "warning", "busy", "calm"
+RACE_TONES: Mapping[RaceStatus, str] = MappingProxyType(
+    {RaceStatus.SCHEDULED: CALM, RaceStatus.IN_PROGRESS: BUSY, RaceStatus.FINALIZED: GOOD}
+)
+POLL_TONES: Mapping[PollState, str] = MappingProxyType(
+    {
+        PollState.CLAIMED: BUSY,
+        PollState.RUNNING: BUSY,
+        PollState.OK: GOOD,
+        PollState.FAILED: BAD,
+        PollState.MISSED: BAD,
+        PollState.LOST: BAD,
+        PollState.SKIPPED: WARNING,
+    }
+)
+RESULT_TONES: Mapping[ResultState, str] = MappingProxyType(
+    {ResultState.NONE: CALM, ResultState.INTERIM: WARNING, ResultState.FINAL: GOOD}
+)
+
+
+def span(length: timedelta) -> str:
+    """The two greatest units: `4 min 10 s`, `2 h`, `0 s`."""
+    left, parts = int(length.total_seconds()), list[str]()
+    for unit, seconds in UNITS:
+        count, left = divmod(left, seconds)
+        if parts or count or unit == "s":
+            parts.append(f"{count} {unit}" if count or not parts else "")
+    return " ".join(parts[:2]).strip()
+
+
+def short(length: timedelta | None) -> str:
+    """To the millisecond below ten seconds, where it matters."""
+    if length is None:
+        return NOTHING
+    milliseconds = length / timedelta(milliseconds=1)
+    return f"{milliseconds:.0f} ms" if milliseconds < 10_000 else span(length)
+
+
+def distance(instant: datetime, *, now: datetime) -> str:
+    """`in 4 min 10 s`, `3 min ago`."""
+    return f"in {span(instant - now)}" if instant > now else f"{span(now - instant)} ago"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 race`, `2 races`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def utc(instant: datetime | None) -> str:
+    """The instant in UTC, to the second."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if instant else NOTHING
+
+
+def time(instant: datetime | None, text: str) -> SafeString:
+    """What is said of an instant, with the instant itself in UTC as its title."""
+    if instant is None:
+        return format_html("{}", text)
+    return format_html('<time datetime="{}" title="{}">{}</time>', instant.isoformat(), utc(instant), text)
+
+
+def local(instant: datetime | None, zone: ZoneInfo, form: str = "%a %d %b %H:%M:%S %Z") -> SafeString:
+    """The instant in a track's own time, with the zone's abbreviation."""
+    return time(instant, instant.astimezone(zone).strftime(form) if instant else NOTHING)
+
+
+def badge(word: str, tone: str) -> SafeString:
+    """A word on a coloured ground; the word alone says it all."""
+    return format_html('<span class="rp-badge rp-{}">{}</span>', tone, word)
+
+
+def poll_badge(state: str, reason: str, error_class: str) -> SafeString:
+    """What came of a poll: `ok`, `failed Unavailable`, `skipped quota`."""
+    detail = error_class if state == PollState.FAILED.value else reason
+    return badge(f"{state} {detail}".strip(), POLL_TONES[PollState(state)])
+
+
+def result_badge(state: str) -> SafeString:
+    """How far a result or a dividend has got."""
+    return badge(state, RESULT_TONES[ResultState(state)])

@@ -1,0 +1,164 @@
+"""The pages that are not of a race: what they show, and what may be changed there."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from django.urls import reverse
+
+from polling import clock
+from polling.models import PollingSwitch, PollLog, PollState, ProviderState, SyncState, Tick
+from tests.factories import START, make_log, make_meeting, make_race
+
+pytestmark = pytest.mark.django_db
+
+SWITCH = reverse("admin:polling_pollingswitch_changelist")
+PROVIDERS = reverse("admin:polling_providerstate_changelist")
+READ_ONLY = ("polllog", "tick", "providerstate", "syncstate", "synccheckpoint", "syncconflict", "synclease")
+
+
+@pytest.mark.parametrize("name", [*(f"polling_{name}" for name in READ_ONLY), "admin_logentry", "races_meeting"])
+def test_a_superuser_adds_nothing_to_what_is_only_read(name: str, admin_client: Client) -> None:
+    assert admin_client.get(reverse(f"admin:{name}_add")).status_code == 403
+
+
+def test_a_poll_log_is_neither_changed_nor_deleted(admin_client: Client) -> None:
+    log = make_log(make_race())
+    for page in ("change", "delete"):
+        path = reverse(f"admin:polling_polllog_{page}", args=[log.pk])
+        assert admin_client.post(path, {"state": "failed", "post": "yes"}).status_code == 403
+    assert PollLog.objects.get().state == PollState.OK.value
+
+
+def test_a_poll_log_shows_its_sample_as_it_came(admin_client: Client) -> None:
+    log = make_log(make_race(), state=PollState.FAILED, error_class="Malformed", sample='{"name": "<b>"}')
+    html = admin_client.get(reverse("admin:polling_polllog_change", args=[log.pk])).content.decode()
+    assert '<pre class="rp-block" tabindex="0">{&quot;name&quot;: &quot;&lt;b&gt;&quot;}</pre>' in html
+
+
+def test_the_poll_list_tells_the_second_the_lateness_and_the_race(admin_client: Client) -> None:
+    slot = START + timedelta(seconds=15)
+    log = make_log(make_race(), slot_at=slot, started_at=slot + timedelta(milliseconds=38))
+    html = admin_client.get(reverse("admin:polling_polllog_changelist")).content.decode()
+    assert "2026-11-23 03:00:15 UTC" in html
+    assert "38 ms" in html
+    assert reverse("admin:races_race_change", args=[log.race_id]) in html
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["state__exact=failed", "trigger__exact=retry", "error_class=Lost", "changed__exact=1", "race__provider=p2"],
+)
+def test_the_poll_list_is_filtered(query: str, admin_client: Client) -> None:
+    make_log(make_race())
+    sought = make_log(
+        make_race(provider="p2"), state=PollState.FAILED, trigger="retry", error_class="Lost", changed=True
+    )  # fmt: skip
+    response = admin_client.get(reverse("admin:polling_polllog_changelist") + f"?{query}")
+    assert list(response.context["cl"].result_list) == [sought]
+
+
+def test_the_poll_list_is_filtered_by_the_meetings_of_today(admin_client: Client) -> None:
+    now = clock.now()
+    today, long_ago = make_meeting(name="Te Rapa"), make_meeting(name="Ellerslie")
+    sought = make_log(make_race(start=now, meeting=today))
+    old = make_log(make_race(start=now - timedelta(days=3), meeting=long_ago))
+    path = reverse("admin:polling_polllog_changelist")
+    html = admin_client.get(path).content.decode()
+    assert f"?meeting={today.pk}" in html
+    assert f"?meeting={long_ago.pk}" not in html
+    for meeting, log in ((today, sought), (long_ago, old)):
+        response = admin_client.get(path, {"meeting": meeting.pk})
+        assert list(response.context["cl"].result_list) == [log]
+
+
+@pytest.mark.parametrize("meeting", ["9" * 30, "0", "nonsense"])
+def test_a_meeting_that_is_none_has_no_polls(meeting: str, admin_client: Client) -> None:
+    make_log(make_race())
+    response = admin_client.get(reverse("admin:polling_polllog_changelist"), {"meeting": meeting})
+    assert list(response.context["cl"].result_list) == []
+
+
+def test_the_tick_list_tells_lateness_and_counts(admin_client: Client) -> None:
+    Tick.objects.create(
+        slot_at=START, started_at=START + timedelta(milliseconds=41), finished_at=START + timedelta(milliseconds=90),
+        due=7, claimed=6, dispatched=5, error="OperationalError: locked",
+    )  # fmt: skip
+    html = admin_client.get(reverse("admin:polling_tick_changelist")).content.decode()
+    for words in ("41 ms", "49 ms", ">7<", ">6<", ">5<", "OperationalError: locked"):
+        assert words in html
+
+
+def test_a_json_field_is_shown_indented(admin_client: Client) -> None:
+    state = SyncState.objects.create(target="p", table="races", local_pk=1, remote_id="r1", base={"number": 4})
+    html = admin_client.get(reverse("admin:polling_syncstate_change", args=[state.pk])).content.decode()
+    assert "{\n &quot;number&quot;: 4\n}" in html
+
+
+def test_a_meeting_shows_its_races_with_links_and_none_of_others(admin_client: Client) -> None:
+    mine, other = make_race(name="Maiden"), make_race(name="Oaks")
+    html = admin_client.get(reverse("admin:races_meeting_change", args=[mine.meeting_id])).content.decode()
+    assert "Maiden" in html and reverse("admin:races_race_change", args=[mine.pk]) in html
+    assert "Oaks" not in html and reverse("admin:races_race_change", args=[other.pk]) not in html
+
+
+def test_the_switch_is_one_row_that_the_first_visit_makes(admin_client: Client) -> None:
+    for _ in range(2):
+        assert admin_client.get(SWITCH).headers["Location"] == reverse("admin:polling_pollingswitch_change", args=[1])
+    assert PollingSwitch.objects.count() == 1
+    assert admin_client.get(reverse("admin:polling_pollingswitch_add")).status_code == 403
+    assert admin_client.post(reverse("admin:polling_pollingswitch_delete", args=[1])).status_code == 403
+
+
+def test_the_switch_pauses_all_polling_and_says_who_did_it(staff_client: Callable[..., Client]) -> None:
+    client = staff_client("change_pollingswitch")
+    path = client.get(SWITCH).headers["Location"]
+    client.post(path, {"paused": "on", "reason": "provider maintenance"})
+    assert PollingSwitch.is_paused()
+    assert LogEntry.objects.get().user.get_username() == "officer"
+
+
+def test_who_may_only_view_the_switch_cannot_throw_it(staff_client: Callable[..., Client]) -> None:
+    client = staff_client("view_pollingswitch")
+    assert client.post(client.get(SWITCH).headers["Location"], {"paused": "on"}).status_code == 403
+    assert not PollingSwitch.is_paused()
+
+
+def test_who_may_not_see_the_switch_does_not_make_it_either(staff_client: Callable[..., Client]) -> None:
+    assert staff_client().get(SWITCH).status_code == 403
+    assert not PollingSwitch.objects.exists()
+
+
+def test_a_superuser_ends_the_wait_for_a_provider_and_its_races_are_planned_anew(admin_client: Client) -> None:
+    now = clock.now()
+    held = ProviderState.objects.create(name="sandbox", not_before=now + timedelta(hours=1), reason="429")
+    race = make_race(start=now + timedelta(minutes=3), failures=1, next_poll_at=now + timedelta(hours=1))
+    other = make_race(provider="other", next_poll_at=now + timedelta(hours=1))
+    admin_client.post(PROVIDERS, {"action": "ask_again", "_selected_action": held.pk})
+    held.refresh_from_db()
+    race.refresh_from_db()
+    other.refresh_from_db()
+    assert (held.not_before, held.reason) == (None, "")
+    assert race.next_poll_at and race.next_poll_at < now + timedelta(minutes=2)
+    assert other.next_poll_at == now + timedelta(hours=1)
+    assert LogEntry.objects.get().change_message == "Asked again, although: 429"
+
+
+def test_staff_who_are_no_superusers_cannot_end_the_wait(staff_client: Callable[..., Client]) -> None:
+    held = ProviderState.objects.create(name="sandbox", not_before=START)
+    client = staff_client("view_providerstate", "change_providerstate")
+    assert b"ask_again" not in client.get(PROVIDERS).content
+    client.post(PROVIDERS, {"action": "ask_again", "_selected_action": held.pk})
+    held.refresh_from_db()
+    assert held.not_before == START
+
+
+def test_the_log_of_decisions_tells_of_whom_by_whom_and_why(admin_client: Client) -> None:
+    race = make_race()
+    admin_client.post(reverse("admin:races_race_change", args=[race.pk]), {"staff_note": "fog"})
+    html = admin_client.get(reverse("admin:admin_logentry_changelist")).content.decode()
+    assert "<h1>Decisions</h1>" in html
+    assert "Note: fog" in html
+    assert reverse("admin:races_race_change", args=[race.pk]) in html

@@ -1,0 +1,302 @@
+"""What staff do to races: who may, what it does, and that nothing happens by accident."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.contrib.admin.models import LogEntry
+from django.contrib.messages import get_messages
+from django.test import Client
+from django.urls import reverse
+from django_q.models import OrmQ
+
+from polling.admin.race_actions import FITS, MOST
+from polling.models import PollingSwitch, PollLog, PollState, Trigger
+from races.models import Race
+from races.status import FinalizedBy, RaceStatus
+from tests.factories import START, make_log, make_meeting, make_race
+
+pytestmark = pytest.mark.django_db
+
+NOW = START - timedelta(minutes=4, seconds=10)
+LIST = reverse("admin:races_race_changelist")
+PERMISSIONS = {
+    "force_poll": "force_poll_race",
+    "finalize": "finalize_race",
+    "reopen": "reopen_race",
+    "pause": "pause_race",
+    "resume": "pause_race",
+}
+ASKING = ("finalize", "reopen", "pause")
+EACH_ACTION = pytest.mark.parametrize("action", FITS)
+StaffClient = Callable[..., Client]
+
+
+@pytest.fixture(autouse=True)
+def at_now() -> Iterator[None]:
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+def ready(action: str) -> Race:
+    """A race that the action changes."""
+    if action == "reopen":
+        return make_race(status=RaceStatus.FINALIZED.value, finalized_at=NOW, finalized_by=FinalizedBy.STAFF.value)
+    return make_race(polling_paused=action == "resume")
+
+
+def post(client: Client, action: str, *races: Race, **data: Any) -> Any:
+    return client.post(LIST, {"action": action, "_selected_action": [race.pk for race in races], **data})
+
+
+def confirm(client: Client, action: str, *races: Race, reason: str = "track inspection", **data: Any) -> Any:
+    return post(client, action, *races, confirm="yes", reason=reason, **data)
+
+
+def state(race: Race) -> tuple[str, bool, int, int]:
+    """What an action may change: the race itself, its polls, and the queue."""
+    race.refresh_from_db()
+    return race.status, race.polling_paused, race.version, PollLog.objects.filter(race=race).count()
+
+
+def said(response: Any) -> list[str]:
+    return [str(message) for message in get_messages(response.wsgi_request)]
+
+
+def test_every_action_has_a_permission_of_the_model() -> None:
+    assert list(PERMISSIONS) == list(FITS)
+    assert set(PERMISSIONS.values()) == {codename for codename, _ in Race._meta.permissions}
+
+
+@EACH_ACTION
+def test_who_has_the_permission_is_offered_the_action_and_may_take_it(staff_client: StaffClient, action: str) -> None:
+    race = ready(action)
+    client, before = staff_client("view_race", PERMISSIONS[action]), state(race)
+    assert f'<option value="{action}">' in client.get(LIST).content.decode()
+    page = client.get(reverse("admin:races_race_change", args=[race.pk])).content.decode()
+    assert f'name="action" value="{action}"' in page
+    assert confirm(client, action, race).status_code == 302
+    assert state(race) != before
+
+
+@EACH_ACTION
+def test_who_lacks_the_permission_neither_sees_the_action_nor_can_take_it(
+    staff_client: StaffClient, action: str
+) -> None:
+    race = ready(action)
+    others = set(PERMISSIONS.values()) - {PERMISSIONS[action]}
+    client, before = staff_client("view_race", "change_race", *others), state(race)
+    assert f'value="{action}"' not in client.get(LIST).content.decode()
+    assert f'value="{action}"' not in client.get(reverse("admin:races_race_change", args=[race.pk])).content.decode()
+    assert said(confirm(client, action, race)) == ["No action selected."]
+    assert state(race) == before
+    assert not LogEntry.objects.exists()
+    assert not OrmQ.objects.exists()
+
+
+@EACH_ACTION
+def test_who_may_only_view_sees_no_actions_and_can_take_none(staff_client: StaffClient, action: str) -> None:
+    race = ready(action)
+    client, before = staff_client("view_race"), state(race)
+    assert 'name="action"' not in client.get(LIST).content.decode()
+    assert 'name="action"' not in client.get(reverse("admin:races_race_change", args=[race.pk])).content.decode()
+    confirm(client, action, race)
+    assert state(race) == before
+
+
+@EACH_ACTION
+def test_who_may_not_view_races_is_refused(staff_client: StaffClient, action: str) -> None:
+    race = ready(action)
+    client, before = staff_client(PERMISSIONS[action]), state(race)
+    assert confirm(client, action, race).status_code == 403
+    assert state(race) == before
+
+
+@EACH_ACTION
+def test_an_action_is_never_taken_by_get(admin_client: Client, action: str) -> None:
+    race = ready(action)
+    before = state(race)
+    admin_client.get(f"{LIST}?action={action}&_selected_action={race.pk}&confirm=yes&reason=x")
+    assert state(race) == before
+
+
+@EACH_ACTION
+def test_an_action_without_its_token_is_refused(admin_user: Any, action: str) -> None:
+    race = ready(action)
+    client, before = Client(enforce_csrf_checks=True), state(race)
+    client.force_login(admin_user)
+    assert confirm(client, action, race).status_code == 403
+    assert state(race) == before
+
+
+@pytest.mark.parametrize("action", ASKING)
+def test_a_decision_first_lists_its_races_and_asks_for_a_reason(admin_client: Client, action: str) -> None:
+    race = ready(action)
+    before = state(race)
+    response = post(admin_client, action, race)
+    assert response.status_code == 200
+    html = response.content.decode()
+    assert race.name in html
+    assert 'name="reason"' in html
+    assert state(race) == before
+
+
+@pytest.mark.parametrize("action", ASKING)
+@pytest.mark.parametrize("reason", ["", "   ", "x" * 201], ids=["none", "blank", "too long"])
+def test_a_decision_without_a_proper_reason_asks_again(admin_client: Client, action: str, reason: str) -> None:
+    race = ready(action)
+    before = state(race)
+    response = confirm(admin_client, action, race, reason=reason)
+    assert response.status_code == 200
+    assert "errorlist" in response.content.decode()
+    assert state(race) == before
+
+
+@pytest.mark.parametrize(
+    ("action", "entry"),
+    [
+        ("finalize", "Finalized: track inspection"),
+        ("reopen", "Reopened: track inspection"),
+        ("pause", "Polling paused: track inspection"),
+        ("resume", "Polling resumed: in the admin"),
+    ],
+)
+def test_a_decision_is_audited_with_its_user_and_its_reason(staff_client: StaffClient, action: str, entry: str) -> None:
+    race = ready(action)
+    confirm(staff_client("view_race", PERMISSIONS[action]), action, race, reason="  track inspection ")
+    [written] = LogEntry.objects.all()
+    assert (written.user.get_username(), written.object_id) == ("officer", str(race.pk))
+    assert written.change_message == entry
+
+
+def test_a_finalized_race_is_polled_no_more_and_a_reopened_one_again(admin_client: Client) -> None:
+    race = make_race(next_poll_at=NOW)
+    confirm(admin_client, "finalize", race)
+    race.refresh_from_db()
+    assert (race.status, race.finalized_by, race.finalized_at) == ("finalized", "staff", NOW)
+    assert race.next_poll_at is None
+    confirm(admin_client, "reopen", race)
+    race.refresh_from_db()
+    assert (race.status, race.finalized_by, race.finalized_at) == ("scheduled", "", None)
+    assert race.next_poll_at is not None
+
+
+def test_a_paused_race_is_polled_no_more_and_a_resumed_one_again(admin_client: Client) -> None:
+    race = make_race(next_poll_at=NOW)
+    confirm(admin_client, "pause", race)
+    race.refresh_from_db()
+    assert (race.polling_paused, race.next_poll_at) == (True, None)
+    post(admin_client, "resume", race)
+    race.refresh_from_db()
+    assert race.polling_paused is False
+    assert race.next_poll_at is not None
+
+
+def test_finalizing_twice_changes_a_race_once(admin_client: Client) -> None:
+    race = make_race()
+    assert said(confirm(admin_client, "finalize", race)) == ["1 of 1 race finalized."]
+    once = state(race)
+    assert "0 of 1 race finalized." in said(confirm(admin_client, "finalize", race))
+    assert state(race) == once
+    assert LogEntry.objects.count() == 1
+
+
+def test_a_decision_on_several_races_counts_those_it_changed(admin_client: Client) -> None:
+    races = [make_race(), make_race(), ready("reopen")]
+    assert said(confirm(admin_client, "finalize", *races)) == ["2 of 3 races finalized."]
+    assert {entry.object_id for entry in LogEntry.objects.all()} == {str(race.pk) for race in races[:2]}
+
+
+def test_a_forced_poll_is_claimed_and_queued(admin_client: Client, django_capture_on_commit_callbacks: Any) -> None:
+    race, untouched = make_race(), make_race()
+    with django_capture_on_commit_callbacks(execute=True):
+        response = post(admin_client, "force_poll", race)
+    assert said(response) == ["1 of 1 race being polled."]
+    [log] = PollLog.objects.all()
+    assert (log.race_id, log.slot_at, log.state) == (race.pk, NOW, PollState.CLAIMED.value)
+    assert (log.trigger, log.requested_by) == (Trigger.FORCED.value, "admin")
+    [queued] = OrmQ.objects.all()
+    assert (queued.func(), queued.task["args"]) == ("polling.tasks.poll_race", (log.pk,))
+    assert not untouched.poll_logs.exists()
+
+
+def test_forced_polls_of_several_races_go_to_the_batch_poller(
+    admin_client: Client, django_capture_on_commit_callbacks: Any
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        post(admin_client, "force_poll", make_race(), make_race())
+    [queued] = OrmQ.objects.all()
+    assert queued.func() == "polling.tasks.poll_races"
+    assert set(queued.task["args"][0]) == set(PollLog.objects.values_list("pk", flat=True))
+
+
+def test_a_forced_poll_joins_the_one_under_way(admin_client: Client, django_capture_on_commit_callbacks: Any) -> None:
+    log = make_log(make_race(), slot_at=NOW, state=PollState.RUNNING)
+    with django_capture_on_commit_callbacks(execute=True):
+        response = post(admin_client, "force_poll", log.race)
+    assert said(response) == ["1 of 1 race being polled."]
+    assert list(PollLog.objects.all()) == [log]
+    assert not OrmQ.objects.exists()
+
+
+def test_no_poll_is_forced_while_all_polling_is_paused(
+    admin_client: Client, django_capture_on_commit_callbacks: Any
+) -> None:
+    PollingSwitch.objects.create(pk=1, paused=True)
+    with django_capture_on_commit_callbacks(execute=True):
+        response = post(admin_client, "force_poll", make_race())
+    assert said(response) == ["0 of 1 race being polled."]
+    assert [(log.state, log.reason) for log in PollLog.objects.all()] == [("skipped", "paused")]
+    assert not OrmQ.objects.exists()
+
+
+@pytest.mark.parametrize("action", ["force_poll", "finalize"])
+def test_an_action_from_a_page_leads_back_to_it(admin_client: Client, action: str) -> None:
+    race = make_race()
+    response = confirm(admin_client, action, race, page=str(race.pk))
+    assert response.headers["Location"] == reverse("admin:races_race_change", args=[race.pk])
+
+
+@pytest.mark.parametrize("page", ["", "//evil.example/", "https://evil.example/"])
+def test_an_action_from_the_list_leads_back_to_the_list_as_it_was(admin_client: Client, page: str) -> None:
+    data = {"action": "pause", "_selected_action": make_race().pk, "confirm": "yes", "reason": "fog", "page": page}
+    filtered = f"{LIST}?status__exact=scheduled"
+    assert admin_client.post(filtered, data).headers["Location"] == filtered
+
+
+def test_a_race_that_leaves_the_filter_meanwhile_is_decided_on_all_the_same(admin_client: Client) -> None:
+    race = make_race(start=NOW + timedelta(seconds=1))
+    asked = admin_client.post(f"{LIST}?start=hour", {"action": "finalize", "_selected_action": race.pk})
+    form = asked.content.decode()
+    assert f'action="{LIST}"' in form
+    assert 'name="list" value="start=hour"' in form
+    with time_machine.travel(NOW + timedelta(minutes=1), tick=False):
+        response = confirm(admin_client, "finalize", race, list="start=hour")
+    assert response.headers["Location"] == f"{LIST}?start=hour"
+    race.refresh_from_db()
+    assert race.is_finalized
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ({}, ["force_poll", "finalize", "pause"]),
+        ({"polling_paused": True}, ["force_poll", "finalize", "resume"]),
+    ],
+    ids=str,
+)
+def test_a_page_offers_what_fits_its_race(admin_client: Client, values: dict[str, Any], names: list[str]) -> None:
+    response = admin_client.get(reverse("admin:races_race_change", args=[make_race(**values).pk]))
+    assert [name for name, _ in response.context["buttons"]] == names
+
+
+def test_more_races_than_a_confirmation_can_list_are_refused(admin_client: Client) -> None:
+    meeting = make_meeting()
+    start = {"advertised_start": START, "original_advertised_start": START}
+    Race.objects.bulk_create(Race(meeting=meeting, number=number, **start) for number in range(MOST + 1))
+    race = Race.objects.first()
+    assert race
+    response = post(admin_client, "finalize", race, select_across="1")
+    assert said(response) == [f"At most {MOST} races at once; narrow the list."]

@@ -1,0 +1,123 @@
+"""What a race's page shows, and the one thing that is written on it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from django.urls import reverse
+
+from polling.admin.race_page import NEWEST, Table
+from polling.models import PollState
+from races import decisions
+from races.decisions import Actor
+from races.models import OddsChange, Race, Runner
+from tests.factories import START, make_log, make_race
+
+pytestmark = pytest.mark.django_db
+
+
+def path(race: Race) -> str:
+    return reverse("admin:races_race_change", args=[race.pk])
+
+
+def table(client: Client, race: Race, name: str) -> list[list[str]]:
+    """The rows of one of the page's tables, as text."""
+    tables: list[Table] = client.get(path(race)).context["tables"]
+    [found] = [table for table in tables if table.name == name]
+    return [[str(cell) for cell in row] for row in found.rows]
+
+
+def test_runners_are_shown_with_their_odds_and_scratchings(admin_client: Client) -> None:
+    race = make_race()
+    runner = Runner.objects.create(race=race, number=1, name="Swift Kauri", barrier=7, jockey="J", fixed_win="4.20")
+    for minutes, odds in ((2, "5"), (1, "4.6")):
+        OddsChange.objects.create(runner=runner, observed_at=START - timedelta(minutes=minutes), fixed_win=odds)
+    Runner.objects.create(race=race, number=2, name="Glass Harbour", scratched_at=START)
+    first, second = table(admin_client, race, "runners")
+    assert first == ["1", "Swift Kauri", "7", "J", "", "5.00", "4.20", "–", "–", "–"]
+    assert "<s>Glass Harbour</s>" in second[1]
+    assert ">scratched<" in second[1]
+
+
+def test_a_dead_heat_and_a_runner_that_pulled_up_are_told(admin_client: Client) -> None:
+    def result(number: int, position: int | None, code: str = "") -> dict[str, object]:
+        return {"runner_number": number, "position": position, "code": code, "name": "", "margin": None}
+
+    race = make_race(results=[result(9, None, "PU"), result(3, 1), result(7, 1), result(1, 3)])
+    Runner.objects.create(race=race, number=3, name="Copper Tui")
+    rows = table(admin_client, race, "results")
+    assert [row[:2] for row in rows] == [["1 dead heat", "3"], ["1 dead heat", "7"], ["3", "1"], ["PU", "9"]]
+    assert rows[0][2] == "Copper Tui"
+
+
+def test_dividends_are_marked_interim_or_final(admin_client: Client) -> None:
+    race = make_race(
+        dividends=[
+            {"pool": "WIN", "product": "tote", "selection": [3], "amount": "2.40", "state": "final"},
+            {"pool": "TRI", "product": "tote", "selection": [3, 7, 1], "amount": "86.20", "state": "interim"},
+        ]
+    )
+    final, interim = table(admin_client, race, "dividends")
+    assert final[:4] == ["WIN", "tote", "3", "2.40"]
+    assert ">final<" in final[4]
+    assert interim[2] == "3–7–1"
+    assert ">interim<" in interim[4]
+
+
+def test_the_newest_polls_come_first_and_only_so_many(admin_client: Client) -> None:
+    race = make_race()
+    for step in range(NEWEST + 5):
+        make_log(
+            race,
+            slot_at=START + timedelta(seconds=15 * step),
+            started_at=START + timedelta(seconds=15 * step, milliseconds=38),
+        )
+    newest = make_log(
+        race, slot_at=START + timedelta(hours=1), state=PollState.FAILED,
+        http_status=503, error_class="Unavailable", message="no answer",
+    )  # fmt: skip
+    make_log(make_race(), slot_at=START + timedelta(hours=2))
+    rows = table(admin_client, race, "polls")
+    assert len(rows) == NEWEST
+    assert reverse("admin:polling_polllog_change", args=[newest.pk]) in rows[0][0]
+    assert "17:00:00 NZDT" in rows[0][0]
+    assert ">failed Unavailable<" in rows[0][2]
+    assert rows[0][5:] == ["503", "no answer", "–"]
+    assert rows[1][3:5] == ["38 ms", "362 ms"]
+
+
+def test_decisions_are_told_with_who_and_why(admin_client: Client) -> None:
+    race = make_race()
+    decisions.finalize([race.pk], by=Actor("ann"), reason="fog", now=START)
+    decisions.finalize([make_race().pk], by=Actor("bob"), reason="flood", now=START)
+    [[_, who, what]] = table(admin_client, race, "decisions")
+    assert (who, what) == ("ann", "Finalized: fog")
+
+
+def test_a_note_is_saved_with_one_entry_in_the_audit(staff_client: Callable[..., Client]) -> None:
+    race = make_race()
+    client = staff_client("view_race", "change_race")
+    response = client.post(path(race), {"staff_note": "steward's call", "name": "forged", "status": "finalized"})
+    assert response.status_code == 302
+    stored = Race.objects.get(pk=race.pk)
+    assert stored.staff_note == "steward's call"
+    assert (stored.name, stored.status, stored.version) == (race.name, race.status, race.version + 1)
+    [entry] = LogEntry.objects.all()
+    assert (entry.user.get_username(), entry.change_message) == ("officer", "Note: steward's call")
+
+
+def test_a_note_that_is_saved_unchanged_leaves_no_trace(staff_client: Callable[..., Client]) -> None:
+    race = make_race(staff_note="as it was")
+    staff_client("change_race").post(path(race), {"staff_note": "as it was"})
+    assert Race.objects.get(pk=race.pk).version == race.version
+    assert not LogEntry.objects.exists()
+
+
+def test_who_may_only_view_cannot_save_a_note(staff_client: Callable[..., Client]) -> None:
+    race = make_race()
+    client = staff_client("view_race")
+    assert b"<textarea" not in client.get(path(race)).content
+    assert client.post(path(race), {"staff_note": "mine"}).status_code == 403
+    assert Race.objects.get(pk=race.pk).staff_note == ""

@@ -1,0 +1,118 @@
+"""The Appwrite stand-in over real HTTP, with our tables, empty for every test."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test.utils import override_settings
+
+from polling.appwrite import schema
+from polling.appwrite.client import connect
+from tests.sandbox.appwrite_api import Client, query, running
+
+DATABASE = "racepoll"
+TARGET = "sandbox/racepoll@stand-in"
+
+
+def configuration(port: int) -> dict[str, str]:
+    """The settings that lead to a stand-in on this port."""
+    return {
+        "APPWRITE_ENDPOINT": f"http://127.0.0.1:{port}/v1",
+        "APPWRITE_PROJECT_ID": "sandbox",
+        "APPWRITE_API_KEY": "sandbox",
+        "APPWRITE_DATABASE_ID": DATABASE,
+        "APPWRITE_TARGET": TARGET,
+        "APPWRITE_POLL_LOGS": "errors",
+    }
+
+
+class Appwrite:
+    """What somebody else does in Appwrite, and what it was asked."""
+
+    def __init__(self, api: Client, table: str = "races") -> None:
+        self.api = api
+        self.port = api.port
+        self.path = f"/tablesdb/{DATABASE}/tables/{table}/rows"
+
+    def rows(self) -> list[dict[str, Any]]:
+        reply = self.api.call("GET", self.path, params={"queries[0]": query("limit", values=[1000])})
+        assert reply.status_code == 200, reply.text
+        return list(reply.json()["rows"])
+
+    def row(self) -> dict[str, Any]:
+        [row] = self.rows()
+        return row
+
+    def create(self, row_id: str, **values: Any) -> None:
+        reply = self.api.call("POST", self.path, {"rowId": row_id, "data": values})
+        assert reply.status_code == 201, reply.text
+
+    def edit(self, row_id: str, **values: Any) -> None:
+        reply = self.api.call("PATCH", f"{self.path}/{row_id}", {"data": values})
+        assert reply.status_code == 200, reply.text
+
+    def delete(self, row_id: str) -> None:
+        assert self.api.call("DELETE", f"{self.path}/{row_id}").status_code == 204
+
+    def fault(self, kind: str, **options: Any) -> None:
+        """Ill befalls the next request, or the next `times` of them."""
+        reply = self.api.control("POST", "faults", {"kind": kind, **options})
+        assert reply.status_code == 201, reply.text
+
+    def heal(self) -> None:
+        self.api.control("DELETE", "faults")
+
+    def forget(self) -> None:
+        """Begins to count requests anew."""
+        self.api.control("DELETE", "requests")
+
+    def asked(self, method: str = "", path: str = "") -> list[str]:
+        """The requests since the last `forget`, as method and path."""
+        entries = self.api.control("GET", "requests").json()["requests"]
+        said = [f"{entry['method']} {entry['path'].removeprefix('/v1')}" for entry in entries]
+        return [line for line in said if line.startswith(method) and path in line]
+
+
+def _prepared(api: Client) -> None:
+    with override_settings(**configuration(api.port)):
+        client = connect()
+        assert client is not None
+        schema.apply(client)
+
+
+@pytest.fixture(scope="session")
+def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    with running(tmp_path_factory.mktemp("appwrite")) as api:
+        _prepared(api)
+        yield api
+
+
+@pytest.fixture(scope="session")
+def old_stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    with running(tmp_path_factory.mktemp("appwrite-1.8"), version="1.8.1") as api:
+        _prepared(api)
+        yield api
+
+
+def _emptied(api: Client, settings: Any) -> Appwrite:
+    for name, value in configuration(api.port).items():
+        setattr(settings, name, value)
+    api.control("DELETE", "faults")
+    for table in schema.TABLES:
+        api.call("DELETE", f"/tablesdb/{DATABASE}/tables/{table}/rows", {})
+    client = connect()
+    assert client is not None and client.server_version  # asked once a process, and never counted in a test
+    api.control("DELETE", "requests")
+    return Appwrite(api)
+
+
+@pytest.fixture
+def appwrite(stand_in: Client, settings: Any) -> Appwrite:
+    """The table of races in a stand-in of Appwrite 1.9, which the settings name."""
+    return _emptied(stand_in, settings)
+
+
+@pytest.fixture
+def old_appwrite(old_stand_in: Client, settings: Any) -> Appwrite:
+    """The same in a stand-in of Appwrite 1.8."""
+    return _emptied(old_stand_in, settings)
