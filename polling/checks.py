@@ -1,5 +1,7 @@
 """System checks of the settings that polling depends on."""
 
+from typing import Any
+
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
@@ -7,7 +9,7 @@ from django.core.checks import CheckMessage, Error, register
 @register()
 def queue_outlasts_its_tasks(**_: object) -> list[CheckMessage]:
     """A task is delivered again after `retry`; it must have ended by then, prefetched ones included."""
-    queue = settings.Q_CLUSTER
+    queue: dict[str, Any] = settings.Q_CLUSTER
     least = queue["timeout"] * (2 + queue["queue_limit"] / queue["workers"])
     if queue["retry"] > least:
         return []

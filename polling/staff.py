@@ -7,9 +7,11 @@ from functools import partial
 from django.db import transaction
 
 from polling import dispatch
+from polling.models import Trigger
 from polling.planning import replan
 from races import decisions
 from races.decisions import Actor
+from races.models import Race
 
 
 def _then_replan(decide: Callable[[], list[int]], *, now: datetime) -> list[int]:
@@ -19,6 +21,16 @@ def _then_replan(decide: Callable[[], list[int]], *, now: datetime) -> list[int]
         if changed:
             transaction.on_commit(dispatch.request_push, robust=True)
     return changed
+
+
+def force_poll(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) -> list[int]:
+    """Polls races at once; returns those that are being polled, which none is while all polling is paused."""
+    with transaction.atomic():
+        races = list(Race.objects.filter(pk__in=list(race_ids)))
+        logs = dispatch.force(races, trigger=Trigger.FORCED, requested_by=by.username, now=now)
+        polled = [log.race_id for log in logs]
+        decisions.record_forced_poll(polled, by=by, reason=reason)
+    return polled
 
 
 def finalize(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) -> list[int]:

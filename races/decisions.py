@@ -89,6 +89,12 @@ def request_poll(race_ids: Iterable[int], *, at: datetime, by: Actor, now: datet
     return _set(race_ids, "poll_requested_at", at, by=by, now=now, said=f"Poll requested at {at:%H:%M:%S} UTC")
 
 
+def record_forced_poll(race_ids: Iterable[int], *, by: Actor, reason: str) -> None:
+    """Audits that a poll was asked for; nothing of the race changes by it."""
+    if races := list(Race.objects.filter(pk__in=list(race_ids)).select_related("meeting")):
+        _audit(races, by=by, said=f"Poll forced: {reason}")
+
+
 def _set(race_ids: Iterable[int], name: str, value: Any, *, by: Actor, now: datetime, said: str) -> list[int]:
     def assign(race: Race) -> None:
         setattr(race, name, value)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 _var = tempfile.mkdtemp(prefix="racepoll-tests-")
 atexit.register(shutil.rmtree, _var, ignore_errors=True)
+(Path(_var) / "static").mkdir()
 os.environ.update(RACEPOLL_VAR=_var, RACEPOLL_ENV_FILE=os.devnull)
 for _name in [name for name in os.environ if name.startswith(("APPWRITE_", "TAB_AFFILIATES_", "RACE_"))]:
     del os.environ[_name]

@@ -12,11 +12,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
-from polling import dispatch, staff
+from polling import staff
 from polling.admin import race_columns as columns
 from polling.admin.base import ModelAdmin, instant
 from polling.admin.wording import counted
-from polling.models import Trigger
 from races.decisions import Actor
 from races.models import Race
 
@@ -34,6 +33,9 @@ class Decision:
     effect: str
 
 
+FORCE_POLL = Decision(
+    "force_poll", staff.force_poll, "Force a poll of", "being polled", "A forced poll is asked for at once."
+)
 FINALIZE = Decision("finalize", staff.finalize, "Finalize", "finalized", "A finalized race is polled no more.")
 REOPEN = Decision(
     "reopen", staff.reopen, "Reopen", "reopened", "A reopened race loses its outcome and is polled again."
@@ -78,11 +80,9 @@ class RaceActions(ModelAdmin[Race]):
     def has_pause_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("races.pause_race")
 
-    @admin.action(description="Force a poll now", permissions=["force_poll"])
+    @admin.action(description="Force a poll…", permissions=["force_poll"])
     def force_poll(self, request: HttpRequest, races: QuerySet[Race]) -> HttpResponse:
-        by, chosen = actor(request).username, list(races)
-        logs = dispatch.force(chosen, trigger=Trigger.FORCED, requested_by=by, now=instant(request))
-        return self._report(request, len(logs), len(chosen), "being polled")
+        return self._with_reason(request, races, FORCE_POLL)
 
     @admin.action(description="Finalize…", permissions=["finalize"])
     def finalize(self, request: HttpRequest, races: QuerySet[Race]) -> HttpResponse:

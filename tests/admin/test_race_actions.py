@@ -29,7 +29,7 @@ PERMISSIONS = {
     "pause": "pause_race",
     "resume": "pause_race",
 }
-ASKING = ("finalize", "reopen", "pause")
+ASKING = ("force_poll", "finalize", "reopen", "pause")
 EACH_ACTION = pytest.mark.parametrize("action", FITS)
 StaffClient = Callable[..., Client]
 
@@ -212,13 +212,16 @@ def test_a_decision_on_several_races_counts_those_it_changed(admin_client: Clien
 def test_a_forced_poll_is_claimed_and_queued(admin_client: Client, django_capture_on_commit_callbacks: Any) -> None:
     race, untouched = make_race(), make_race()
     with django_capture_on_commit_callbacks(execute=True):
-        response = post(admin_client, "force_poll", race)
+        response = confirm(admin_client, "force_poll", race)
     assert said(response) == ["1 of 1 race being polled."]
     [log] = PollLog.objects.all()
     assert (log.race_id, log.slot_at, log.state) == (race.pk, NOW, PollState.CLAIMED.value)
     assert (log.trigger, log.requested_by) == (Trigger.FORCED.value, "admin")
     [queued] = OrmQ.objects.all()
     assert (queued.func(), queued.task["args"]) == ("polling.tasks.poll_race", (log.pk,))
+    entry = LogEntry.objects.get()
+    assert (entry.user.get_username(), entry.change_message) == ("admin", "Poll forced: track inspection")
+    assert entry.object_id == str(race.pk)
     assert not untouched.poll_logs.exists()
 
 
@@ -226,7 +229,7 @@ def test_forced_polls_of_several_races_go_to_the_batch_poller(
     admin_client: Client, django_capture_on_commit_callbacks: Any
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
-        post(admin_client, "force_poll", make_race(), make_race())
+        confirm(admin_client, "force_poll", make_race(), make_race())
     [queued] = OrmQ.objects.all()
     assert queued.func() == "polling.tasks.poll_races"
     assert set(queued.task["args"][0]) == set(PollLog.objects.values_list("pk", flat=True))
@@ -235,7 +238,7 @@ def test_forced_polls_of_several_races_go_to_the_batch_poller(
 def test_a_forced_poll_joins_the_one_under_way(admin_client: Client, django_capture_on_commit_callbacks: Any) -> None:
     log = make_log(make_race(), slot_at=NOW, state=PollState.RUNNING)
     with django_capture_on_commit_callbacks(execute=True):
-        response = post(admin_client, "force_poll", log.race)
+        response = confirm(admin_client, "force_poll", log.race)
     assert said(response) == ["1 of 1 race being polled."]
     assert list(PollLog.objects.all()) == [log]
     assert not OrmQ.objects.exists()
@@ -246,9 +249,10 @@ def test_no_poll_is_forced_while_all_polling_is_paused(
 ) -> None:
     PollingSwitch.objects.create(pk=1, paused=True)
     with django_capture_on_commit_callbacks(execute=True):
-        response = post(admin_client, "force_poll", make_race())
+        response = confirm(admin_client, "force_poll", make_race())
     assert said(response) == ["0 of 1 race being polled."]
     assert [(log.state, log.reason) for log in PollLog.objects.all()] == [("skipped", "paused")]
+    assert not LogEntry.objects.exists()
     assert not OrmQ.objects.exists()
 
 

@@ -1,0 +1,108 @@
+"""Values as providers write them: instants in three formats, numbers, money, text."""
+
+import re
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+Row = dict[str, Any]
+
+CENT = Decimal("0.01")
+MOST = 32_767  # what a small column holds; no saddlecloth, barrier, place or distance is above it
+HIGHEST_ODDS = Decimal(10_000_000)
+GO_STYLE = re.compile(r"(?P<day>\S+) (?P<time>\S+) (?P<offset>[+-]\d{4})(?: \S+)*")
+
+
+def instant(value: Any) -> datetime | None:
+    """The UTC instant of ISO text, epoch seconds or Go's `2025-07-17 00:50:00 +0000 UTC`; None if not told.
+
+    Go's zero time, in the year 1, and 0 mean "not told". Raises ValueError for what is none of these, or has no offset.
+    """
+    if value is None or value == "" or (_is_number(value) and value <= 0):
+        return None
+    try:
+        told = datetime.fromtimestamp(value, UTC) if _is_number(value) else _written(value)
+        told = told.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError, OSError) as exc:
+        raise ValueError(f"not an instant: {repr(value)[:80]}") from exc
+    return told if told.year > 1 else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _written(value: str) -> datetime:
+    if go := GO_STYLE.fullmatch(value):
+        value = f"{go['day']}T{go['time']}{go['offset']}"
+    told = datetime.fromisoformat(value)
+    if told.tzinfo is None:
+        raise ValueError("no offset: the zone would be a guess")
+    return told
+
+
+def instant_or_none(value: Any) -> datetime | None:
+    """The instant, or None also where it is unreadable: for facts that a race can do without."""
+    try:
+        return instant(value)
+    except ValueError:
+        return None
+
+
+def day(value: Any) -> date | None:
+    """The date that text begins with, as written: a racing day has no zone."""
+    try:
+        return date.fromisoformat(text(value)[:10])
+    except ValueError:
+        return None
+
+
+def positive(value: Any) -> int | None:
+    """A whole number from 1 that a column can hold, also from digits as text; None for anything else."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal():
+        value = int(value[:9])
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST else None
+
+
+def number(value: Any) -> Decimal | None:
+    """The exact decimal of a number or of digits as text; None where it is none, or not finite."""
+    if not _is_number(value) and not isinstance(value, str):
+        return None
+    try:
+        told = Decimal(str(value))  # by way of text: Decimal(0.4) is not 0.4
+    except InvalidOperation:
+        return None
+    return told if told.is_finite() else None
+
+
+def money(value: Any) -> Decimal | None:
+    """An amount above zero, in cents; None where there is none."""
+    told = number(value)
+    try:
+        amount = told.quantize(CENT) if told else None
+    except InvalidOperation:
+        return None
+    return amount if amount and amount > 0 else None
+
+
+def odds(value: Any) -> Decimal | None:
+    """Decimal odds; None where none are offered (0 or missing)."""
+    told = money(value)
+    return told if told and told < HIGHEST_ODDS else None
+
+
+def text(value: Any, longest: int = 120) -> str:
+    """Trimmed text, cut to what a column holds, without the NUL that PostgreSQL refuses; blank if none."""
+    return value.replace("\x00", "").strip()[:longest] if isinstance(value, str) else ""
+
+
+def to_object(value: Any) -> Row:
+    """The JSON object, or an empty one where there is none."""
+    return value if isinstance(value, dict) else {}
+
+
+def first_told(row: Row, *names: str) -> Any:
+    """The first of these fields that tells anything; dialects name one thing differently."""
+    return next((value for name in names if (value := row.get(name))), None)

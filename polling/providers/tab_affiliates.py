@@ -1,0 +1,139 @@
+"""The TAB affiliates API: TAB NZ, and Ladbrokes and Neds by another base URL.
+
+Status and start of every race come in bulk by meeting; runners, odds and results one race a request.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from polling.errors import Malformed, PollingError
+from polling.providers.base import Answer, BatchScope, Capabilities, RaceRef, Schedule
+from polling.providers.http import POOL_SIZE, HttpClient
+from polling.providers.reading import instant_or_none, positive
+from polling.providers.tab_payloads import echo, meeting_ids, parse_event, parse_meetings
+from races.snapshots import RaceSnapshot
+
+logger = logging.getLogger(__name__)
+
+MEETINGS = "/racing/meetings"
+PAGE = 200  # the most meetings it gives at once
+IDS = 100  # meeting ids a request: more would make a URL that servers refuse
+
+# Meetings are asked by the provider's local racing day. No zone is further from UTC, and a card that runs
+# past midnight keeps its day.
+OFF_UTC = timedelta(hours=14)
+NEARBY = timedelta(hours=12)
+
+
+class TabAffiliates:
+    """The provider; its source refreshes every 15 s, so that asking more often tells nothing new."""
+
+    def __init__(self, name: str, http: HttpClient) -> None:
+        self.name = name
+        self.capabilities = Capabilities(
+            batch_scope=BatchScope.STATUS,
+            max_batch=20,
+            max_concurrency=POOL_SIZE,
+            min_interval=timedelta(seconds=15),
+        )
+        self._http = http
+
+    def fetch_schedule(self, since: datetime, until: datetime, *, now: datetime, deadline: float) -> Schedule:
+        """The status and starts of every race advertised in between; `skipped` counts all pages' rows."""
+        cards = list(self._cards(since, until, now=now, deadline=deadline))
+        races = [race for race in _by_id(cards).values() if _starts_within(race, since, until)]
+        return Schedule(races, skipped=sum(card.skipped for card in cards))
+
+    def fetch_statuses(self, refs: Iterable[RaceRef], *, now: datetime, deadline: float) -> Mapping[str, RaceSnapshot]:
+        """Status and start by race id, one request for the meetings of the refs.
+
+        A race whose status was not told is left out: it must be asked singly, or it would never end.
+        """
+        wanted = list(refs)
+        meetings = sorted({ref.provider_meeting_id for ref in wanted if ref.provider_meeting_id})
+        cards = [
+            self._card({"ids": ",".join(meetings[first : first + IDS])}, now=now, deadline=deadline)
+            for first in range(0, len(meetings), IDS)
+        ]
+        if not all(ref.provider_meeting_id for ref in wanted):
+            cards += self._cards(now - NEARBY, now + NEARBY, now=now, deadline=deadline)
+        told, asked = _by_id(cards), {ref.provider_race_id for ref in wanted}
+        return {race_id: race for race_id, race in told.items() if race_id in asked and race.provider_status}
+
+    def fetch_races(self, refs: Iterable[RaceRef], *, now: datetime, deadline: float) -> Mapping[str, Answer]:
+        """All there is of each race, by race id, asked at once; one race alone starts no thread."""
+        wanted = list(dict.fromkeys(ref.provider_race_id for ref in refs))
+        ask = partial(self._answer, now=now, deadline=deadline)
+        if len(wanted) <= 1:
+            return {race_id: ask(race_id) for race_id in wanted}
+        workers = min(len(wanted), self.capabilities.max_concurrency)
+        with ThreadPoolExecutor(workers, thread_name_prefix=self.name) as pool:
+            return dict(zip(wanted, pool.map(ask, wanted), strict=True))
+
+    def _answer(self, race_id: str, *, now: datetime, deadline: float) -> Answer:
+        try:
+            return self._fetch_race(race_id, now=now, deadline=deadline)
+        except PollingError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - one race must not cost the others their answers
+            logger.exception("%s: race %s could not be read", self.name, race_id)
+            return Malformed(f"race {race_id} could not be read: {type(error).__name__}")
+
+    def _fetch_race(self, race_id: str, *, now: datetime, deadline: float) -> RaceSnapshot:
+        payload = self._http.get_json(f"/racing/events/{quote(race_id, safe='')}", {}, deadline=deadline)
+        told = parse_event(payload, provider=self.name, observed_at=now)
+        if told.provider_race_id != race_id:
+            raise Malformed(f"asked for race {race_id}, answered {told.provider_race_id}", http_status=200)
+        return told
+
+    def _card(self, params: Mapping[str, str], *, now: datetime, deadline: float) -> Schedule:
+        payload = self._http.get_json(MEETINGS, params, deadline=deadline)
+        return parse_meetings(payload, provider=self.name, observed_at=now)
+
+    def _cards(self, since: datetime, until: datetime, *, now: datetime, deadline: float) -> Iterator[Schedule]:
+        """Every page of the racing days that a race between these instants may belong to."""
+        first, last = _utc_day(since - OFF_UTC), _utc_day(until + OFF_UTC)
+        days = {"date_from": first.isoformat(), "date_to": last.isoformat()}
+        for payload in self._pages(days, deadline=deadline):
+            yield parse_meetings(payload, provider=self.name, observed_at=now)
+            self._warn_of_other_days(payload, asked=first)
+
+    def _pages(self, params: Mapping[str, str], *, deadline: float) -> Iterator[Any]:
+        seen: set[str] = set()
+        while True:
+            page = {"limit": PAGE, "offset": len(seen)}
+            payload = self._http.get_json(MEETINGS, {**params, **page}, deadline=deadline)
+            yield payload
+            ids = meeting_ids(payload)
+            # An offset that is ignored would bring the first page for ever.
+            if len(ids) < _page_size(payload) or ids <= seen:
+                return
+            seen |= ids
+
+    def _warn_of_other_days(self, payload: Any, *, asked: date) -> None:
+        """Its echo is the only sign of a parameter that the provider ignored. A day off may be its zone."""
+        heard = instant_or_none(echo(payload, "date_from"))
+        if heard is not None and abs(heard.date() - asked) > timedelta(days=1):
+            logger.warning("%s: asked for cards from %s, got those from %s", self.name, asked, heard.date())
+
+
+def _utc_day(instant: datetime) -> date:
+    return instant.astimezone(UTC).date()
+
+
+def _page_size(payload: Any) -> int:
+    """How many meetings the provider gives at once, which may be fewer than asked for."""
+    return min(positive(echo(payload, "limit")) or PAGE, PAGE)
+
+
+def _by_id(cards: Iterable[Schedule]) -> dict[str, RaceSnapshot]:
+    return {race.provider_race_id: race for card in cards for race in card.races}
+
+
+def _starts_within(race: RaceSnapshot, since: datetime, until: datetime) -> bool:
+    return race.advertised_start is not None and since <= race.advertised_start <= until

@@ -1,0 +1,269 @@
+"""What the payloads of the TAB affiliates API (TAB NZ, Ladbrokes, Neds) say of races, as snapshots.
+
+Every payload is `{"header": {"generated_time"}, "params": {…echo…}, "data": {…}}`. One API has three dialects
+of a race: `/racing/meetings` (`id`, `start_time`), `/racing/list` (`id`, `number`, `advertised_start`) and
+`/racing/events/{id}` (`event_id`, epoch seconds). Empty lists are left out. Unknown fields are ignored.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from polling.errors import SAMPLE_BYTES, Malformed
+from polling.providers import tab_detail
+from polling.providers.base import Schedule
+from polling.providers.reading import Row, day, first_told, instant, instant_or_none, positive, text, to_object
+from polling.providers.zones import zone
+from races.snapshots import MeetingSnapshot, RaceSnapshot, Scope
+from races.status import Outcome, RaceStatus, ResultState
+
+logger = logging.getLogger(__name__)
+
+LONGEST_ID = 80
+LONGEST_PLACE = 8
+LONGEST_STATUS = 40
+
+CODES = {"T": "thoroughbred", "H": "harness", "G": "greyhound"}
+
+
+class Meaning(NamedTuple):
+    """What a provider's status says in our words."""
+
+    status: RaceStatus | None = None
+    outcome: Outcome | None = None
+    result_state: ResultState | None = None
+
+
+UNKNOWN = Meaning()
+STATUSES = {
+    "open": Meaning(RaceStatus.SCHEDULED, None, ResultState.NONE),
+    "closed": Meaning(RaceStatus.IN_PROGRESS, None, ResultState.NONE),
+    "live": Meaning(RaceStatus.IN_PROGRESS, None, ResultState.NONE),
+    "interim": Meaning(RaceStatus.IN_PROGRESS, None, ResultState.INTERIM),
+    "final": Meaning(RaceStatus.FINALIZED, Outcome.RESULTED, ResultState.FINAL),
+    "abandoned": Meaning(RaceStatus.FINALIZED, Outcome.ABANDONED, ResultState.NONE),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An opened envelope: who said it, when by our clock and by theirs, and what."""
+
+    provider: str
+    observed_at: datetime
+    source_time: datetime | None
+    data: Row
+
+
+# --- whole payloads: each raises Malformed where its outermost shape is wrong ---------------------------
+
+
+def parse_event(payload: Any, *, provider: str, observed_at: datetime) -> RaceSnapshot:
+    """All there is of one race, from `/racing/events/{id}`."""
+    reply = _open(payload, provider, observed_at)
+    try:
+        return _detail(reply, reply.data, meeting=None)
+    except ValueError as exc:
+        raise _malformed(str(exc), payload) from exc
+
+
+def parse_meetings(payload: Any, *, provider: str, observed_at: datetime) -> Schedule:
+    """Status and start of every race, from `/racing/meetings` or `/racing/meetings/{id}`."""
+    reply = _open(payload, provider, observed_at)
+    rows = _with_meetings(reply, _top_list(reply, "meetings", payload))
+    return _read_all(reply, rows, _race)
+
+
+def parse_meetings_events(payload: Any, *, provider: str, observed_at: datetime) -> Schedule:
+    """All there is of every race, from `/racing/meetings-events/all`."""
+    reply = _open(payload, provider, observed_at)
+    rows = _with_meetings(reply, _top_list(reply, "meetings_races", payload))
+    return _read_all(reply, rows, _detail)
+
+
+def parse_list(payload: Any, *, provider: str, observed_at: datetime) -> Schedule:
+    """Starts, never a status, of every race of one page of `/racing/list`."""
+    reply = _open(payload, provider, observed_at)
+    rows = ((row, _meeting_of_race(reply, to_object(row))) for row in _top_list(reply, "races", payload))
+    return _read_all(reply, rows, _race)
+
+
+def meeting_ids(payload: Any) -> set[str]:
+    """The ids of the meetings on a page of `/racing/meetings`."""
+    meetings = to_object(to_object(payload).get("data")).get("meetings") or []
+    return {_meeting_id(meeting.get("meeting")) for meeting in map(to_object, meetings)}
+
+
+def echo(payload: Any, name: str) -> Any:
+    """What the provider took a parameter to be; it ignores those that it does not know without a word."""
+    return to_object(to_object(payload).get("params")).get(name)
+
+
+def _open(payload: Any, provider: str, observed_at: datetime) -> Reply:
+    envelope = to_object(payload)
+    if not isinstance(data := envelope.get("data"), dict):
+        raise _malformed("the answer has no data", payload)
+    generated = instant_or_none(to_object(envelope.get("header")).get("generated_time"))
+    return Reply(provider, observed_at, generated, data)
+
+
+def _top_list(reply: Reply, name: str, payload: Any) -> list[Any]:
+    try:
+        return _list(reply.data, name) or []
+    except ValueError as exc:
+        raise _malformed(str(exc), payload) from exc
+
+
+def _list(row: Row, name: str) -> list[Any] | None:
+    """The list of that name; None where it was left out or is null. Raises ValueError for anything else."""
+    value = row.get(name)
+    if value is None or isinstance(value, list):
+        return value
+    raise ValueError(f"{name} is not a list")
+
+
+def _malformed(message: str, payload: Any) -> Malformed:
+    sample = json.dumps(payload, default=str)[:SAMPLE_BYTES]
+    return Malformed(message, http_status=HTTPStatus.OK.value, sample=sample)  # no other answer is parsed
+
+
+# --- many races -----------------------------------------------------------------------------------------
+
+Rows = Iterable[tuple[Any, MeetingSnapshot | None]]
+Read = Callable[[Reply, Row, MeetingSnapshot | None], RaceSnapshot]
+
+
+def _read_all(reply: Reply, rows: Rows, read: Read) -> Schedule:
+    """Every race that can be read, the later of two with one id; specials and unreadable rows are counted."""
+    races: dict[str, RaceSnapshot] = {}
+    specials, failures = 0, []
+    for row, meeting in rows:
+        try:
+            if _is_special(_required_object(row)):
+                specials += 1
+            else:
+                told = read(reply, row, meeting)
+                races[told.provider_race_id] = told
+        except ValueError as exc:
+            failures.append(str(exc))
+    if failures:
+        logger.warning("%s: %d rows could not be read, the first: %s", reply.provider, len(failures), failures[0])
+    return Schedule(tuple(races.values()), skipped=specials + len(failures))
+
+
+def _required_object(row: Any) -> Row:
+    if not isinstance(row, dict):
+        raise ValueError(f"not an object: {repr(row)[:80]}")
+    return row
+
+
+def _with_meetings(reply: Reply, meetings: Iterable[Any]) -> Iterator[tuple[Any, MeetingSnapshot | None]]:
+    """Each race row with its meeting. What cannot hold races is passed on as a row, to be counted as one."""
+    for row in meetings:
+        meeting = to_object(row)
+        told = _meeting(reply, meeting, meeting.get("meeting"), meeting.get("name"))
+        races = meeting.get("races") if meeting else row
+        for race in races if isinstance(races, list) else filter(None, [races]):
+            yield race, told
+
+
+def _is_special(row: Row) -> bool:
+    """Jockey challenges, futures and the like come as race 0 or without a number."""
+    race = to_object(row.get("race", row))
+    return not _race_id(race) or _race_number(race) is None
+
+
+# --- one race -------------------------------------------------------------------------------------------
+
+
+def _race_id(row: Row) -> str:
+    told = text(first_told(row, "event_id", "id"), LONGEST_ID + 1)
+    return told if len(told) <= LONGEST_ID else ""
+
+
+def _meeting_id(value: Any) -> str:
+    return text(value, LONGEST_ID)
+
+
+def _race_number(row: Row) -> int | None:
+    return positive(first_told(row, "race_number", "number"))
+
+
+def _race(reply: Reply, row: Row, meeting: MeetingSnapshot | None) -> RaceSnapshot:
+    """What a row of any dialect tells of a race. Raises ValueError without an id, or for an unreadable start."""
+    if not (race_id := _race_id(row)):
+        raise ValueError("a race has no id")
+    status = text(row.get("status"), LONGEST_STATUS) or None
+    meant = STATUSES.get(status.casefold(), UNKNOWN) if status else UNKNOWN
+    start = instant(first_told(row, "advertised_start", "start_time", "advertised_start_string"))
+    return RaceSnapshot(
+        provider=reply.provider,
+        provider_race_id=race_id,
+        scope=Scope.STATUS,
+        observed_at=reply.observed_at,
+        source_time=reply.source_time,
+        meeting=meeting,
+        number=_race_number(row),
+        name=text(first_told(row, "description", "name")) or None,
+        distance_m=positive(row.get("distance")),
+        advertised_start=start,
+        actual_start=_actual_start(row, start, meant),
+        status=meant.status,
+        provider_status=status,
+        outcome=meant.outcome,
+        result_state=meant.result_state,
+        protest=protest if isinstance(protest := row.get("protest"), bool) else None,
+    )
+
+
+def _actual_start(row: Row, start: datetime | None, meant: Meaning) -> datetime | None:
+    """Until a race has started the provider repeats the advertised start, which tells nothing."""
+    told = instant_or_none(first_told(row, "actual_start", "actual_start_string"))
+    has_started = meant.status not in (None, RaceStatus.SCHEDULED) and meant.outcome is not Outcome.ABANDONED
+    return told if has_started or told != start else None
+
+
+def _meeting(reply: Reply, row: Row, meeting_id: Any, name: Any) -> MeetingSnapshot | None:
+    """The meeting with the track's facts of a row; None without an id. What was not told is blank."""
+    if not (told_id := _meeting_id(meeting_id)):
+        return None
+    country, state = text(row.get("country"), LONGEST_PLACE), text(row.get("state"), LONGEST_PLACE)
+    return MeetingSnapshot(
+        provider=reply.provider,
+        provider_meeting_id=told_id,
+        name=text(name),
+        country=country,
+        state=state,
+        code=CODES.get(text(first_told(row, "category", "type")).upper(), ""),
+        racing_day=day(row.get("date")),
+        timezone=zone(country, state) if country else "",
+    )
+
+
+def _meeting_of_race(reply: Reply, row: Row) -> MeetingSnapshot | None:
+    """The meeting as far as a race's own row tells it.
+
+    Without its racing day: `race_date_nz` is the race's, and a card that runs past midnight has two of them.
+    """
+    return _meeting(reply, row, row.get("meeting_id"), row.get("meeting_name"))
+
+
+def _detail(reply: Reply, detail: Row, meeting: MeetingSnapshot | None) -> RaceSnapshot:
+    """A race with runners, results and dividends. Raises ValueError for a shape that cannot be read."""
+    if not isinstance(race := detail.get("race"), dict):
+        raise ValueError("race is not an object")
+    told = _race(reply, race, meeting or _meeting_of_race(reply, race))
+    runners, results, dividends = (_list(detail, name) for name in ("runners", "results", "dividends"))
+    # What is empty is left out: before its result a race has none, after it a gap tells nothing.
+    unsaid = () if told.result_state is ResultState.NONE else None
+    return replace(
+        told,
+        scope=Scope.FULL,
+        runners=None if runners is None else tab_detail.runners(runners),
+        results=unsaid if results is None else tab_detail.results(results),
+        dividends=unsaid if dividends is None else tab_detail.dividends(dividends),
+    )
