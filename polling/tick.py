@@ -8,7 +8,7 @@ import time
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F
 
 from polling import dispatch
 from polling.cadence import Wanted, floor, wanted
@@ -43,8 +43,10 @@ def run(*, now: datetime) -> Tick | None:
 
 def _dispatch_due(tick: Tick, *, now: datetime) -> None:
     lost = _write_off_lost(now=now)
-    races = list(Race.objects.filter(Q(pk__in=lost) | Q(pk__in=Race.objects.due(now=now).values("pk"))))
-    races.sort(key=lambda race: abs(race.advertised_start - now))
+    due = Race.objects.due(now=now)
+    if lost:  # at once, but for those that have been finalized or paused since
+        due = due | Race.objects.filter(pk__in=lost, next_poll_at__isnull=False)
+    races = sorted(due, key=lambda race: abs(race.advertised_start - now))
     plans = [(race, _wanted(race, now=now)) for race in races]
     won = dispatch.claim([_want(race, plan, lost.get(race.pk)) for race, plan in plans], now=now)
     _log_missed(plans, now=now)
@@ -56,7 +58,9 @@ def _dispatch_due(tick: Tick, *, now: datetime) -> None:
 
 def _write_off_lost(*, now: datetime) -> dict[int, PollLog]:
     """Claims whose lease ran out, by race: their worker died, the race is due again at once."""
-    lost = {log.race_id: log for log in PollLog.objects.lost(now=now)}
+    # A poller that finishes just now holds its rows locked, and is not lost.
+    late = PollLog.objects.lost(now=now).select_for_update(skip_locked=True)
+    lost = {log.race_id: log for log in late}
     if lost:
         PollLog.objects.filter(pk__in=[log.pk for log in lost.values()]).open().update(
             state=PollState.LOST.value,

@@ -19,8 +19,9 @@ DEMO_PROVIDER_FILE = VAR / "demo-provider.env"
 DEMO_APPWRITE_FILE = VAR / "demo-appwrite.env"
 
 env = Environment(Path(os.environ.get("RACEPOLL_ENV_FILE") or BASE_DIR / ".env"))
-PROVIDER_IS_NAMED = env.text("RACE_PROVIDERS") not in ("", "sandbox")
-APPWRITE_IS_NAMED = env.text("APPWRITE_PROJECT_ID") not in ("", "sandbox")
+PROVIDER_IS_NAMED = bool(env.text("RACE_PROVIDERS"))
+_appwrite_names = ("APPWRITE_ENDPOINT", "APPWRITE_PROJECT_ID", "APPWRITE_API_KEY")
+APPWRITE_IS_NAMED = any(map(env.text, _appwrite_names))
 DEMO_NAMES = (
     *(() if PROVIDER_IS_NAMED else env.read(DEMO_PROVIDER_FILE)),
     *(() if APPWRITE_IS_NAMED else env.read(DEMO_APPWRITE_FILE)),
@@ -201,7 +202,7 @@ APPWRITE_DATABASE_ID = env.text("APPWRITE_DATABASE_ID", "racepoll")
 APPWRITE_POLL_LOGS = env.choice("APPWRITE_POLL_LOGS", ("errors", "all", "none"), "errors")
 APPWRITE_WEBHOOK_SECRET = env.text("APPWRITE_WEBHOOK_SECRET")
 if any((APPWRITE_ENDPOINT, APPWRITE_PROJECT_ID, APPWRITE_API_KEY)):
-    for _name in ("APPWRITE_ENDPOINT", "APPWRITE_PROJECT_ID", "APPWRITE_API_KEY"):
+    for _name in _appwrite_names:
         env.needed(_name, "Appwrite needs endpoint, project and key; set all three or none")
 APPWRITE_TARGET = f"{APPWRITE_PROJECT_ID}/{APPWRITE_DATABASE_ID}@{urlsplit(APPWRITE_ENDPOINT).netloc}"
 

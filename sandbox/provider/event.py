@@ -46,7 +46,7 @@ def _race(state: RaceState) -> Json:
         "display_meeting_name": meeting.track.name,
         "meeting_id": meeting.id,
         "status": state.status,
-        "description": race.name.upper(),
+        "description": race.name,
         "advertised_start": epoch(state.advertised_start),
         "actual_start": epoch(state.actual_start),
         "advertised_start_string": go_string(state.advertised_start),

@@ -29,7 +29,7 @@ def list_row(state: RaceState) -> Json:
     """A row of /racing/list, which tells no status."""
     return {
         "id": state.race.id,
-        "name": state.race.name.upper(),
+        "name": state.race.name,
         "number": state.race.number,
         "meeting_id": state.race.meeting.id,
         "advertised_start": iso(state.advertised_start),

@@ -222,6 +222,13 @@ def test_an_import_that_fails_is_noted_and_loses_nothing(provider: ProviderBox) 
     assert Race.objects.count() == before
 
 
+def test_the_list_and_the_detail_of_a_race_agree_so_that_neither_undoes_the_other(provider: ProviderBox) -> None:
+    races = provider.import_card()[:12]
+    poll(*races)
+    assert importing.import_schedule("sandbox", now=START).changed == set()
+    assert not any(log.changed for log in poll(*races, now=START + timedelta(seconds=1)))
+
+
 def test_a_race_told_of_twice_is_stored_once(provider: ProviderBox) -> None:
     provider.import_card()
     before = Race.objects.count()

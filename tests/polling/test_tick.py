@@ -126,6 +126,15 @@ def test_a_claim_whose_worker_died_is_lost_and_retried_in_the_same_tick() -> Non
     assert race.failures == 1
 
 
+def test_a_lost_poll_of_a_race_that_has_ended_since_is_not_retried() -> None:
+    race = planned_race(now=at(-61))
+    make_log(race, slot_at=at(-60), state=PollState.RUNNING)
+    ended = {"status": "finalized", "finalized_by": "staff", "finalized_at": at(-59)}
+    Race.objects.filter(pk=race.pk).update(next_poll_at=None, **ended)
+    tick.run(now=at(-58))
+    assert logs(race) == [("slot", "lost", at(-60))]
+
+
 def test_a_slot_that_meets_a_poll_under_way_is_logged_as_busy() -> None:
     race = planned_race(now=at(-5, -1))
     make_log(race, slot_at=at(-5), state=PollState.RUNNING)
