@@ -1,15 +1,24 @@
 """The Appwrite stand-in over real HTTP, with our tables, empty for every test."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db.models import F
 from django.test.utils import override_settings
 
-from polling.appwrite import schema
+from polling.appwrite import pull, push, schema, states
 from polling.appwrite.client import connect
+from polling.appwrite.pull import Pulled
+from polling.appwrite.push import Pushed
+from polling.models import SyncState
+from races.models import Race
+from tests.appwrite.gate import Gate, gate_before
+from tests.factories import START
 from tests.sandbox.appwrite_api import Client, query, running
 
+NOW = START - timedelta(minutes=30)
 DATABASE = "racepoll"
 TARGET = "sandbox/racepoll@stand-in"
 
@@ -24,6 +33,29 @@ def configuration(port: int) -> dict[str, str]:
         "APPWRITE_TARGET": TARGET,
         "APPWRITE_POLL_LOGS": "errors",
     }
+
+
+def change(race: Race, **values: Any) -> None:
+    """A change of content as the ingest makes it: the version rises with it."""
+    Race.objects.filter(pk=race.pk).update(**values, version=F("version") + 1)
+
+
+def pushed(now: datetime = NOW) -> Pushed:
+    """A push that met no trouble."""
+    done = push.run(now=now)
+    assert done.trouble is None
+    return done
+
+
+def pulled(now: datetime = NOW) -> Pulled:
+    """A pull that met no trouble."""
+    done = pull.run(now=now)
+    assert done.trouble is None
+    return done
+
+
+def state_of(race: Race) -> SyncState:
+    return states.states().get(local_pk=race.pk)
 
 
 class Appwrite:
@@ -116,3 +148,14 @@ def appwrite(stand_in: Client, settings: Any) -> Appwrite:
 def old_appwrite(old_stand_in: Client, settings: Any) -> Appwrite:
     """The same in a stand-in of Appwrite 1.8."""
     return _emptied(old_stand_in, settings)
+
+
+@pytest.fixture
+def gate(appwrite: Appwrite, settings: Any) -> Iterator[Gate]:
+    """A gate before the table: the settings lead to it, `appwrite` goes past it."""
+    with gate_before(appwrite.port) as (gate, port):
+        settings.APPWRITE_ENDPOINT = f"http://127.0.0.1:{port}/v1"
+        client = connect()
+        assert client is not None and client.server_version
+        appwrite.forget()
+        yield gate

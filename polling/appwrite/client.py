@@ -1,0 +1,284 @@
+"""The transport under the official Appwrite SDK: kept sessions, deadlines, and every failure one of our errors."""
+
+import json
+import os
+import re
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache, cached_property
+from http.cookiejar import DefaultCookiePolicy
+from ssl import SSLCertVerificationError
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from appwrite.client import Client
+from appwrite.exception import AppwriteException
+from appwrite.query import Query
+from appwrite.services.tables_db import TablesDB
+from django.conf import settings
+
+from polling.appwrite.refusals import http_date, refusal
+from polling.errors import Ambiguous, Blocked, Malformed, PollingError, Unavailable
+
+__all__ = ["Query", "Reply", "SyncClient", "TablesDB", "connect", "translated", "translation"]
+
+CONNECT_SECONDS, READ_SECONDS = 3.05, 20.0
+TOTAL_SECONDS = 30.0
+CHUNK_BYTES = 64 * 1024
+MAX_BODY_BYTES = 128 * 1024 * 1024
+OLDEST_SERVER = (1, 8)
+VERSION_PATH = "/health/version"
+TRANSPORT_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError)
+HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,35}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer with its headers; `told_at` is the server's clock, to the second."""
+
+    body: dict[str, Any]
+    headers: Mapping[str, str]
+
+    @property
+    def told_at(self) -> datetime | None:
+        return http_date(self.headers.get("Date", ""))
+
+
+@cache
+def _client(endpoint: str, project: str, key: str) -> "SyncClient":
+    return SyncClient(endpoint, project, key)
+
+
+def connect() -> "SyncClient | None":
+    """The client of the configured Appwrite, one a process; None where none is configured.
+
+    Raises Blocked for settings that cannot be right.
+    """
+    if not settings.APPWRITE_ENDPOINT:
+        return None
+    if not ID.fullmatch(settings.APPWRITE_DATABASE_ID):
+        raise Blocked("APPWRITE_DATABASE_ID is no Appwrite id: up to 36 of a-z, A-Z, 0-9, '.', '-' and '_'")
+    return _client(settings.APPWRITE_ENDPOINT, settings.APPWRITE_PROJECT_ID, settings.APPWRITE_API_KEY)
+
+
+class SyncClient(Client):  # type: ignore[misc]  # the SDK is untyped
+    """The SDK's client with a transport that keeps its connections, ends in time and never follows a redirect.
+
+    The SDK's services work on it. Threads may share it: a session serves one call at a time.
+    """
+
+    def __init__(self, endpoint: str, project: str, key: str) -> None:
+        super().__init__()
+        if not (HEADER_SAFE.fullmatch(key) and HEADER_SAFE.fullmatch(project)):
+            raise Blocked("APPWRITE_API_KEY and APPWRITE_PROJECT_ID must be plain ASCII without spaces")
+        self._endpoint = endpoint.rstrip("/")
+        self._config = {"project": project}
+        self._key = key
+        self._host = urlsplit(endpoint).netloc.rpartition("@")[2]
+        self._idle: deque[requests.Session] = deque()
+        self._pid = os.getpid()
+
+    @cached_property
+    def server_version(self) -> tuple[int, ...]:
+        """The server's version, asked once. Raises Blocked for one that is too old to sync with."""
+        told = str(self.exchange("get", VERSION_PATH).body.get("version", ""))
+        if not re.fullmatch(r"\d+(\.\d+)+", told):
+            raise Malformed(f"{self._host} does not say which version of Appwrite it is", sample=told)
+        version = tuple(map(int, told.split(".")))
+        if version < OLDEST_SERVER:
+            raise Blocked(f"{self._host} is Appwrite {told}; 1.8 or newer is needed, 1.9 recommended")
+        return version
+
+    def call(
+        self,
+        method: str,
+        path: str = "",
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+        response_type: str = "json",
+    ) -> dict[str, Any]:
+        """What the SDK's services call. Raises the PollingErrors of `exchange`."""
+        return self.exchange(method, path, headers=headers, params=params).body
+
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+        deadline: float | None = None,
+    ) -> Reply:
+        """One call, whole before `deadline`, an instant of time.monotonic(). Its `$sequence`s are text.
+
+        Raises Unavailable, Ambiguous (a write whose answer was lost), RateLimited, Blocked, Missing, NotFound,
+        Conflict, Refused or Malformed.
+        """
+        write = method.lower() != "get"
+        soonest = time.monotonic() + TOTAL_SECONDS
+        deadline = soonest if deadline is None else min(deadline, soonest)
+        options = {"data": json.dumps(params or {})} if write else {"params": self._flat(params)}
+        sent = {**self._headers(path), **(headers or {}), **({"content-type": "application/json"} if write else {})}
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise Unavailable(f"{self._host}: no time left to ask")
+        try:
+            with (
+                self._session() as session,
+                session.request(
+                    method.upper(),
+                    self._endpoint + path,
+                    headers=sent,
+                    timeout=(min(CONNECT_SECONDS, left), min(READ_SECONDS, left)),
+                    allow_redirects=False,
+                    stream=True,
+                    **options,
+                ) as answer,
+            ):
+                content = _content(answer, deadline)
+        except TRANSPORT_ERRORS as exc:
+            # Not `from exc`: requests quotes what it cannot send, and that may be the key.
+            raise translation(exc, write=write, host=self._host) from None
+        return Reply(self._read(answer, content, write=write), answer.headers)
+
+    def _headers(self, path: str) -> dict[str, str]:
+        ours = {"accept": "application/json", "user-agent": "racepoll", "x-appwrite-project": self._config["project"]}
+        if path == VERSION_PATH:  # for guests alone: no key has the scope "public"
+            return ours
+        # A format newer than the server's, as the SDK's own is, makes it warn with every reply.
+        version = ".".join(map(str, self.server_version))
+        return {**ours, "x-appwrite-key": self._key, "x-appwrite-response-format": version}
+
+    def _flat(self, params: Mapping[str, Any] | None) -> dict[str, Any]:
+        flat: dict[str, Any] = self.flatten(dict(params or {}))
+        return flat
+
+    @contextmanager
+    def _session(self) -> Iterator[requests.Session]:
+        """A session for one call at a time; it outlives the thread that opened it, but not a fork."""
+        if self._pid != os.getpid():
+            self._idle, self._pid = deque(), os.getpid()
+        try:
+            session = self._idle.pop()
+        except IndexError:
+            session = _open_session()
+        try:
+            yield session
+        finally:
+            self._idle.append(session)
+
+    def _read(self, answer: requests.Response, content: bytes, *, write: bool) -> dict[str, Any]:
+        """The body of a success. Raises what any other answer means."""
+        status, text = answer.status_code, content.decode(errors="replace")
+        if 300 <= status < 400:
+            to = urlsplit(answer.headers.get("Location", "")).netloc or "another path"
+            raise Blocked(f"{self._host} redirects to {to}: APPWRITE_ENDPOINT must name the final address", status)
+        html = "html" in answer.headers.get("Content-Type", "").lower()
+        if status < 300 and html:
+            raise Blocked(f"{self._host} answers with a web page: a login page of the network, or not Appwrite", status)
+        if status == 204:
+            return {}
+        body = _parsed(content)
+        if status < 300:
+            if body is None:
+                raise Malformed(f"{self._host}: not a JSON object", status, text)
+            return _with_text_sequence(body)
+        error = refusal(status, body or {}, headers=answer.headers, write=write, host=self._host)
+        error.message = error.message.replace(self._key, "***")
+        error.sample = "" if html else text.replace(self._key, "***")[:500]
+        raise error
+
+
+def _open_session() -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return session
+
+
+def _content(answer: requests.Response, deadline: float) -> bytes:
+    """The whole body, chunk by chunk as they come: the socket's timeout bounds one wait, not their sum."""
+    body = bytearray()
+    while chunk := answer.raw.read1(CHUNK_BYTES, decode_content=True):
+        body += chunk
+        if time.monotonic() > deadline:
+            raise requests.ReadTimeout("the deadline of the call has passed")
+        if len(body) > MAX_BODY_BYTES:
+            raise requests.exceptions.ContentDecodingError("a body beyond all reason")
+    return bytes(body)
+
+
+def _parsed(content: bytes) -> dict[str, Any] | None:
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _with_text_sequence(body: dict[str, Any]) -> dict[str, Any]:
+    """Servers before 1.9 send `$sequence` as a number, which the SDK's models refuse."""
+    rows = body.get("rows")
+    for row in [body, *(rows if isinstance(rows, list) else [])]:
+        if isinstance(row, dict) and isinstance(row.get("$sequence"), int):
+            row["$sequence"] = str(row["$sequence"])
+    return body
+
+
+# --- foreign errors -------------------------------------------------------------------------------------------------
+
+# The nearest ancestor of an error's class counts. Where Unavailable stands, a write that was sent becomes Ambiguous.
+TRANSLATIONS: dict[type[BaseException], type[PollingError]] = {
+    requests.exceptions.URLRequired: Blocked,
+    requests.exceptions.MissingSchema: Blocked,
+    requests.exceptions.InvalidSchema: Blocked,
+    requests.exceptions.InvalidURL: Blocked,
+    requests.exceptions.InvalidHeader: Blocked,
+    requests.exceptions.TooManyRedirects: Blocked,
+    requests.exceptions.InvalidJSONError: Malformed,
+    requests.exceptions.ContentDecodingError: Malformed,
+    requests.RequestException: Unavailable,
+    urllib3.exceptions.DecodeError: Malformed,
+    urllib3.exceptions.HTTPError: Unavailable,
+    UnicodeError: Blocked,
+    AppwriteException: Malformed,
+}
+NEVER_SENT = (requests.exceptions.ConnectTimeout, urllib3.exceptions.NewConnectionError)
+
+
+def translation(exc: BaseException, *, write: bool, host: str = "Appwrite") -> PollingError:
+    """A foreign error as ours, by its class. Its own text is left out: it may quote a header."""
+    if isinstance(exc, AppwriteException) and exc.code:
+        body = {"type": exc.type, "message": str(exc.message)}
+        return refusal(int(exc.code), body, headers={}, write=write, host=host)
+    causes = list(_causes(exc))
+    if any(isinstance(cause, SSLCertVerificationError) for cause in causes):
+        return Blocked(f"{host}: its certificate is not trusted")
+    ours = next((ours for kin in type(exc).__mro__ if (ours := TRANSLATIONS.get(kin))), Unavailable)
+    if write and ours is Unavailable and not any(isinstance(cause, NEVER_SENT) for cause in causes):
+        ours = Ambiguous
+    return ours(f"{host}: {type(causes[-1]).__name__}")
+
+
+def _causes(exc: BaseException) -> Iterator[BaseException]:
+    """The error, and inside it what requests and urllib3 wrapped."""
+    inner: object = exc
+    while isinstance(inner, BaseException):
+        yield inner
+        inner = getattr(inner, "reason", None) or next((arg for arg in inner.args if isinstance(arg, Exception)), None)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Around the SDK's services, which raise errors of their own where a model cannot read an answer."""
+    try:
+        yield
+    except AppwriteException as exc:
+        raise translation(exc, write=True) from None

@@ -1,0 +1,91 @@
+"""What a push has to do for one race."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+
+from polling.appwrite import mapping, states
+from polling.appwrite.mapping import Values
+from polling.appwrite.merge import outgoing
+from polling.appwrite.rows import Row
+from polling.appwrite.settling import local_values
+from polling.errors import Ambiguous, Blocked, PollingError, RateLimited, Unavailable
+from polling.models import SyncState
+from races.models import Race
+
+WHEN_BLOCKED = timedelta(minutes=1)
+LONGEST_BACKOFF = timedelta(minutes=5)
+_dice = secrets.SystemRandom()
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A race to push: its values, and the row as it stood when both sides last agreed."""
+
+    race_id: int
+    version: int
+    row_id: str
+    local: Values
+    base: Values
+    base_updated_at: str
+    attempts: int
+
+    @property
+    def is_new(self) -> bool:
+        """Whether Appwrite is not known to have the row."""
+        return not self.base_updated_at
+
+    @cached_property
+    def changes(self) -> Values:
+        """The fields to write; empty where only Django's version moved."""
+        return self.local if self.is_new else outgoing(self.base, self.local)
+
+    @property
+    def document(self) -> Row:
+        """The whole row, as it is made."""
+        return {"$id": self.row_id, **{name: value for name, value in self.local.items() if value is not None}}
+
+    def state(self) -> SyncState:
+        """The row's state to note a failure on."""
+        return states.new_state(self.race_id, self.row_id, attempts=self.attempts)
+
+
+def job_of(race: Race, state: SyncState | None) -> Job:
+    """Raises ValueError for a value that Appwrite could not keep."""
+    return Job(
+        race_id=race.pk,
+        version=race.version,
+        row_id=row_id_of(race, state),
+        local=local_values(race),
+        base=mapping.complete(state.base if state else {}),
+        base_updated_at=state.base_updated_at if state else "",
+        attempts=state.attempts if state else 0,
+    )
+
+
+def row_id_of(race: Race, state: SyncState | None) -> str:
+    """The `$id` of the race's row: its own, or that of a row made in Appwrite that it was matched with."""
+    return state.remote_id if state else mapping.race_row_id(race)
+
+
+# --- how failures go on ---------------------------------------------------------------------------------------------
+
+
+def is_of_all(error: PollingError) -> bool:
+    """Whether any other row would meet the error too. A lost answer may be the fault of one row."""
+    lost = isinstance(error, Ambiguous)
+    return isinstance(error, Blocked | RateLimited | Unavailable) and not lost
+
+
+def wait_after(error: Exception, attempts: int) -> timedelta:
+    """How long to wait after an error met so many times in a row."""
+    if isinstance(error, RateLimited) and error.retry_after is not None:
+        return error.retry_after
+    return WHEN_BLOCKED if isinstance(error, Blocked) else _backoff(attempts)
+
+
+def _backoff(attempts: int) -> timedelta:
+    """From a second up to a limit that doubles with each attempt; by chance, so that hosts do not come at once."""
+    longest = min(2.0 ** min(attempts, 16), LONGEST_BACKOFF.total_seconds())
+    return timedelta(seconds=_dice.uniform(1, max(longest, 1)))

@@ -1,0 +1,47 @@
+"""Who may push a table: one at a time, on any database, with no transaction open meanwhile."""
+
+import time
+import uuid
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+
+from polling.models import SyncLease
+
+HOLDS_FOR = timedelta(seconds=60)
+
+
+class Lease:
+    """The lease of one table. It is taken and renewed by an UPDATE whose row count decides."""
+
+    def __init__(self, table: str, *, now: datetime) -> None:
+        self._table = table
+        self._holder = uuid.uuid4().hex
+        self._began, self._started = now, time.monotonic()
+
+    def now(self) -> datetime:
+        """The present instant of the run: its own, and the time elapsed since."""
+        return self._began + timedelta(seconds=time.monotonic() - self._started)
+
+    def take(self) -> bool:
+        """Whether it is ours now: nobody holds it, nor has left word to wait."""
+        SyncLease.objects.get_or_create(table=self._table)
+        return self._hold(Q(held_until__isnull=True) | Q(held_until__lte=self.now()))
+
+    def renew(self) -> bool:
+        """Whether it is ours still."""
+        return self._hold(Q(holder=self._holder))
+
+    def _hold(self, condition: Q) -> bool:
+        free = SyncLease.objects.filter(condition, table=self._table)
+        return bool(free.update(holder=self._holder, held_until=self.now() + HOLDS_FOR))
+
+    def release(self, *, wait: timedelta | None = None) -> None:
+        """Gives it back; with `wait` nobody takes it before that, because the server is in trouble."""
+        until = None if wait is None else self.now() + wait
+        SyncLease.objects.filter(table=self._table, holder=self._holder).update(holder="", held_until=until)
+
+
+def forget_wait(table: str) -> None:
+    """Lets the next push begin at once, where no push holds the table."""
+    SyncLease.objects.filter(table=table, holder="").update(held_until=None)

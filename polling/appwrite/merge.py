@@ -1,0 +1,131 @@
+"""The three-way merge of one race: what Django takes, what it pushes, and what neither may lose. Pure.
+
+Base is what both sides last agreed on, local is Django's, remote is Appwrite's; all in canonical values.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from polling.appwrite.mapping import RACE_FIELDS, Values
+from races.status import RaceStatus
+
+
+class Owner(StrEnum):
+    """Whose word counts."""
+
+    DJANGO = "Django"
+    TRAVELS = "Django, but no reason to write"
+    STATUS = "Django, but for an end"
+    SHARED = "both"
+    APPWRITE = "Appwrite"
+
+
+OWNERS = dict.fromkeys(RACE_FIELDS, Owner.DJANGO) | {
+    "last_poll_time": Owner.TRAVELS,
+    "last_changed_at": Owner.TRAVELS,
+    "sync_version": Owner.TRAVELS,
+    "status": Owner.STATUS,
+    "staff_note": Owner.SHARED,
+    "polling_paused": Owner.SHARED,
+    "poll_requested_at": Owner.APPWRITE,
+}
+
+
+class Side(StrEnum):
+    """Which value a conflict was settled for."""
+
+    LOCAL = "local"
+    REMOTE = "remote"
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """A field that Appwrite moved and Django did not simply take; `policy` is the rule that chose."""
+
+    field: str
+    base: Any
+    local: Any
+    remote: Any
+    chosen: Side
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to take into Django, what to write to Appwrite, and what to log."""
+
+    take: Values
+    push: Values
+    clashes: tuple[Clash, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether Django takes the value; without a policy it is nothing to log."""
+
+    take: bool
+    policy: str = ""
+
+
+def merge(base: Mapping[str, Any], local: Mapping[str, Any], remote: Mapping[str, Any]) -> Plan:
+    """Field by field; a field that Appwrite left alone, or that both moved to one value, is no question."""
+    take: Values = {}
+    clashes = []
+    for field, owner in OWNERS.items():
+        if remote[field] in (base[field], local[field]) or (owner is Owner.TRAVELS and _is_ours(base, remote)):
+            continue
+        verdict = RULES[owner](base[field], local[field], remote[field])
+        if verdict.take:
+            take[field] = remote[field]
+        if verdict.policy:
+            chosen = Side.REMOTE if verdict.take else Side.LOCAL
+            clashes.append(Clash(field, base[field], local[field], remote[field], chosen, verdict.policy))
+    return Plan(take, outgoing(remote, {**local, **take}), tuple(clashes))
+
+
+def outgoing(base: Mapping[str, Any], local: Mapping[str, Any]) -> Values:
+    """The fields to write so that a row that stands at `base` says what Django does; none if nothing counts."""
+    moved = {field: local[field] for field in OWNERS if local[field] != base[field]}
+    owners = {OWNERS[field] for field in moved}
+    if owners <= {Owner.TRAVELS, Owner.APPWRITE}:
+        return {}
+    return {field: value for field, value in moved.items() if OWNERS[field] is not Owner.APPWRITE}
+
+
+def _is_ours(base: Mapping[str, Any], remote: Mapping[str, Any]) -> bool:
+    """Whether the row was last written by Django, unnoticed (its reply was lost): `sync_version` moved."""
+    return bool(remote["sync_version"] != base["sync_version"])
+
+
+def _keep(base: Any, local: Any, remote: Any) -> Verdict:
+    return Verdict(take=False, policy="the field is Django's: undone")
+
+
+def _status(base: Any, local: Any, remote: Any) -> Verdict:
+    if remote != RaceStatus.FINALIZED.value:
+        return Verdict(take=False, policy="only an end comes in from Appwrite: undone")
+    return Verdict(take=True, policy="" if local == base else "an end set in Appwrite counts")
+
+
+def _shared(base: Any, local: Any, remote: Any) -> Verdict:
+    if local == base:
+        return Verdict(take=True)
+    return Verdict(take=False, policy="both moved: Django's is kept")
+
+
+def _request(base: Any, local: Any, remote: Any) -> Verdict:
+    """Instants in one spelling compare as text."""
+    if remote is not None and (local is None or remote > local):
+        return Verdict(take=True)
+    return Verdict(take=False, policy="not newer than the last request: no poll")
+
+
+RULES: dict[Owner, Callable[[Any, Any, Any], Verdict]] = {
+    Owner.DJANGO: _keep,
+    Owner.TRAVELS: _keep,
+    Owner.STATUS: _status,
+    Owner.SHARED: _shared,
+    Owner.APPWRITE: _request,
+}

@@ -1,0 +1,108 @@
+"""Django's changes on their way to Appwrite: races, then poll logs. One pusher a table."""
+
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from polling.appwrite import push_logs, states
+from polling.appwrite.checkpoints import note
+from polling.appwrite.client import connect
+from polling.appwrite.jobs import wait_after
+from polling.appwrite.lease import Lease, forget_wait
+from polling.appwrite.push_logs import LogPush
+from polling.appwrite.push_races import Counts, RacePush
+from polling.appwrite.rows import Rows
+from polling.errors import PollingError
+
+# With the pull's, within the timeout of a task.
+BUDGET = timedelta(seconds=6)
+SECONDS_A_STEP = 2.0
+LONGEST_TABLE_WAIT = timedelta(minutes=1)
+
+
+@dataclass
+class Pushed:
+    """What a push did. `busy`: another one has the table, or the server is left alone after trouble.
+
+    Nothing is raised: what could not be pushed stays dirty and `trouble` says why.
+    """
+
+    races: Counts = field(default_factory=Counts)
+    logs: int = 0
+    configured: bool = True
+    busy: bool = False
+    trouble: PollingError | None = None
+
+
+class Work(Protocol):
+    """One table's push, in steps."""
+
+    def has_more(self) -> bool:
+        """Whether there is anything to push."""
+
+    def step(self) -> bool:
+        """Pushes one batch; whether there may be another one."""
+
+
+def run(*, now: datetime, budget: timedelta = BUDGET) -> Pushed:
+    """Pushes what is dirty, for as long as `budget`; what is left then stays dirty. Nothing dirty: no call."""
+    pushed = Pushed()
+    deadline = time.monotonic() + budget.total_seconds()
+    try:
+        client = connect()
+        if client is None:
+            return Pushed(configured=False)
+        lease = Lease(states.TABLE, now=now)
+        races = RacePush(Rows(client, states.TABLE, deadline=deadline), lease, pushed.races)
+        pushed.busy = not _work(races, lease, deadline=deadline)
+        lease = Lease(push_logs.TABLE, now=now)
+        logs = LogPush(Rows(client, push_logs.TABLE, deadline=deadline), lease)
+        _push_logs(logs, lease, pushed, deadline=deadline)
+    except PollingError as error:
+        pushed.trouble = error
+    return pushed
+
+
+def _push_logs(logs: LogPush, lease: Lease, pushed: Pushed, *, deadline: float) -> None:
+    what = "the push of poll logs"
+    try:
+        had_lease = _work(logs, lease, deadline=deadline)
+    except PollingError as error:
+        note(logs.checkpoint, what, error)
+        raise
+    finally:
+        pushed.logs = logs.sent
+    if had_lease:
+        note(logs.checkpoint, what, None)
+
+
+def _work(work: Work, lease: Lease, *, deadline: float) -> bool:
+    """Whether we got the lease wherever there was work.
+
+    After the release it looks once more: a push that was asked for meanwhile met our lease and went away.
+    """
+    while _has_time(deadline) and work.has_more():
+        if not lease.take():
+            return False
+        wait = None
+        try:
+            while _has_time(deadline) and lease.renew() and work.step():
+                pass
+        except PollingError as error:
+            wait = min(wait_after(error, states.most_attempts()), LONGEST_TABLE_WAIT)
+            raise
+        finally:
+            lease.release(wait=wait)
+    return True
+
+
+def _has_time(deadline: float) -> bool:
+    return time.monotonic() + SECONDS_A_STEP < deadline
+
+
+def insist() -> None:
+    """Lets the next push try at once what waits after trouble: a person asks."""
+    states.forget_waits()
+    for table in (states.TABLE, push_logs.TABLE):
+        forget_wait(table)

@@ -1,0 +1,101 @@
+"""One push of poll logs: append-only, in hundreds; APPWRITE_POLL_LOGS says which."""
+
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import QuerySet
+
+from polling.appwrite import mapping, states
+from polling.appwrite.checkpoints import checkpoint_of
+from polling.appwrite.jobs import row_id_of
+from polling.appwrite.lease import Lease
+from polling.appwrite.refusals import Refused
+from polling.appwrite.rows import MOST_ROWS, Row, Rows
+from polling.errors import Conflict, PollingError
+from polling.models import PollLog
+
+logger = logging.getLogger(__name__)
+
+TABLE = "poll_logs"
+# Logs are committed some seconds after the instant they carry; what is older than this has been looked at.
+LATE_COMMITS = timedelta(minutes=5)
+MOVES_EVERY = timedelta(minutes=1)
+
+
+class LogPush:
+    """Pushes finished logs while the lease is held.
+
+    The checkpoint's `pulled_at` is the instant up to which logs have been looked through, so that those which
+    are not for Appwrite are not read again and again.
+    """
+
+    def __init__(self, rows: Rows, lease: Lease) -> None:
+        self._rows, self._lease = rows, lease
+        self.checkpoint = checkpoint_of(TABLE)
+        self._given_up: list[int] = []
+        self.sent = 0
+
+    def has_more(self) -> bool:
+        """Whether a log is to be sent; if none is, the next search may begin here."""
+        if settings.APPWRITE_POLL_LOGS == "none":
+            return False
+        if self._wanted().exists():
+            return True
+        since, now = self.checkpoint.pulled_at, self._lease.now()
+        if since is None or now - since > MOVES_EVERY:
+            self.checkpoint.pulled_at = now
+            self.checkpoint.save(update_fields=["pulled_at"])
+        return False
+
+    def _wanted(self) -> QuerySet[PollLog]:
+        logs = PollLog.objects.filter(pushed_at=None, finished_at__isnull=False).exclude(pk__in=self._given_up)
+        if since := self.checkpoint.pulled_at:
+            logs = logs.filter(finished_at__gte=since - LATE_COMMITS)
+        if settings.APPWRITE_POLL_LOGS == "errors":
+            logs = logs.filter(starts_incident=True)
+        return logs.order_by("finished_at")
+
+    def step(self) -> bool:
+        """One batch; whether it was a full one."""
+        logs = list(self._wanted().select_related("race")[:MOST_ROWS])
+        known = {state.local_pk: state for state in states.states().filter(local_pk__in={log.race_id for log in logs})}
+        self._create(
+            [(log, mapping.log_document(log, race_row=row_id_of(log.race, known.get(log.race_id)))) for log in logs]
+        )
+        return len(logs) == MOST_ROWS
+
+    def _create(self, batch: Sequence[tuple[PollLog, Row]]) -> None:
+        if not batch:
+            return
+        try:
+            self._rows.create([document for _, document in batch])
+        except Conflict as error:
+            self._skip_those_there(batch, error)
+        except Refused as error:
+            self._halve(batch, error)
+        else:
+            self._done([log for log, _ in batch])
+
+    def _skip_those_there(self, batch: Sequence[tuple[PollLog, Row]], error: Conflict) -> None:
+        """A log never changes: one that is there was sent by us, and its answer was lost."""
+        there = self._rows.by_id([document["$id"] for _, document in batch])
+        if not there:
+            self._halve(batch, error)
+            return
+        self._done([log for log, document in batch if document["$id"] in there])
+        self._create([pair for pair in batch if pair[1]["$id"] not in there])
+
+    def _halve(self, batch: Sequence[tuple[PollLog, Row]], error: PollingError) -> None:
+        if len(batch) == 1:
+            logger.error("poll log %s is not taken by Appwrite: %s", batch[0][0].pk, error)
+            self._given_up.append(batch[0][0].pk)
+            return
+        middle = len(batch) // 2
+        self._create(batch[:middle])
+        self._create(batch[middle:])
+
+    def _done(self, logs: Sequence[PollLog]) -> None:
+        PollLog.objects.filter(pk__in=[log.pk for log in logs]).update(pushed_at=self._lease.now())
+        self.sent += len(logs)

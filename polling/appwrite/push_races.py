@@ -1,0 +1,286 @@
+"""One push of races: new ones in bulk, changed ones field by field, each against the base it was merged with."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+
+from polling.appwrite import mapping, states
+from polling.appwrite.checkpoints import level_of
+from polling.appwrite.jobs import Job, is_of_all, job_of, row_id_of, wait_after
+from polling.appwrite.lease import Lease
+from polling.appwrite.merge import Side
+from polling.appwrite.refusals import APPLY, Missing, Refused
+from polling.appwrite.rows import MOST_ROWS, Row, Rows
+from polling.appwrite.settling import Met, settle
+from polling.errors import Conflict, NotFound, PollingError
+from polling.models import SyncConflict
+from races.models import Race
+
+logger = logging.getLogger(__name__)
+
+THREADS = 8
+SECONDS_A_CALL = 1.0  # less than this, and another call is not begun
+MOST_CONFLICTS = 5  # of one row in one push
+
+
+@dataclass
+class Counts:
+    """What became of rows. `merged` had been changed in Appwrite too; `waiting` are tried again later."""
+
+    created: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    merged: int = 0
+    waiting: int = 0
+    dead: int = 0
+
+
+class RacePush:
+    """Pushes dirty races batch by batch, while the lease is held."""
+
+    def __init__(self, rows: Rows, lease: Lease, counts: Counts) -> None:
+        self._rows, self._lease, self._counts = rows, lease, counts
+        self._conflicts: Counter[int] = Counter()
+        self._open: dict[int, Job] = {}
+        self._stop: PollingError | None = None
+        self._columns_are_there = False
+
+    def has_more(self) -> bool:
+        """Whether a race is dirty."""
+        return states.dirty(now=self._lease.now()).exists()
+
+    def step(self) -> bool:
+        """One batch; whether it was a full one. Raises what every other row would meet too, after noting it."""
+        dirty = states.dirty(now=self._lease.now()).select_related("meeting").prefetch_related("runners")
+        races = list(dirty[:MOST_ROWS])
+        jobs = self._jobs(races)
+        self._open = {job.race_id: job for job in jobs}
+        try:
+            self._pass_over([job for job in jobs if not job.changes])
+            self._create([job for job in jobs if job.is_new])
+            self._update([job for job in jobs if job.changes and not job.is_new])
+        except PollingError as error:
+            self._postpone(list(self._open.values()), error)
+            raise
+        return len(races) == MOST_ROWS
+
+    def _jobs(self, races: Sequence[Race]) -> list[Job]:
+        known = {state.local_pk: state for state in states.states().filter(local_pk__in=[race.pk for race in races])}
+        jobs = []
+        for race in races:
+            state = known.get(race.pk)
+            try:
+                jobs.append(job_of(race, state))
+            except Exception as error:  # noqa: BLE001 - one bad race must not stop the others
+                logger.exception("%s cannot be written as a row", race)
+                states.bury(states.new_state(race.pk, row_id_of(race, state)), error, now=self._lease.now())
+                self._counts.dead += 1
+        return jobs
+
+    def _pass_over(self, jobs: Sequence[Job]) -> None:
+        """Races whose version moved but not their content. A base that a pull has replaced meanwhile stays dirty."""
+        with transaction.atomic():
+            for job in jobs:
+                same = states.states().filter(local_pk=job.race_id, base_updated_at=job.base_updated_at)
+                same.update(pushed_version=job.version, **states.NO_FAILURE)
+                self._close(job)
+        self._counts.unchanged += len(jobs)
+
+    def _close(self, job: Job) -> None:
+        self._open.pop(job.race_id, None)
+
+    # --- new rows ---------------------------------------------------------------------------------------------------
+
+    def _create(self, jobs: Sequence[Job]) -> None:
+        """In bulk, all or none: those that are there already are met, those that are refused found by halving."""
+        if not jobs:
+            return
+        try:
+            replies = self._rows.create([job.document for job in jobs])
+        except Conflict as error:
+            self._adopt(jobs, error)
+        except Refused as error:
+            self._halve(jobs, error)
+        else:
+            by_id = {row["$id"]: row for row in replies}
+            self._store([(job, by_id[job.row_id]) for job in jobs if job.row_id in by_id])
+            self._counts.created += len(jobs)
+
+    def _adopt(self, jobs: Sequence[Job], error: PollingError) -> None:
+        there = self._rows.by_id([job.row_id for job in jobs])
+        if not there:
+            self._halve(jobs, error)
+            return
+        for job in jobs:
+            if job.row_id in there:
+                self._meet(job, there[job.row_id])
+        self._create([job for job in jobs if job.row_id not in there])
+
+    def _halve(self, jobs: Sequence[Job], error: PollingError) -> None:
+        if len(jobs) == 1:
+            self._bury(jobs[0], error)
+            return
+        self._check_columns()
+        middle = len(jobs) // 2
+        self._create(jobs[:middle])
+        self._create(jobs[middle:])
+
+    # --- changed rows -----------------------------------------------------------------------------------------------
+
+    def _update(self, jobs: Sequence[Job]) -> None:
+        """Each with its own call; whoever changed the row since our base makes it a conflict, which is merged."""
+        if not jobs:
+            return
+        with ThreadPoolExecutor(min(THREADS, len(jobs))) as threads:
+            outcomes = list(zip(jobs, threads.map(self._patch, jobs), strict=True))
+        self._store(self._read_back([(job, reply) for job, reply in outcomes if isinstance(reply, dict)]))
+        self._resolve([job for job, error in outcomes if isinstance(error, Conflict)])
+        for job, error in outcomes:
+            if isinstance(error, NotFound):
+                self._recreate(job)
+            elif isinstance(error, Refused):
+                self._bury(job, error)
+        self._leave([(job, error) for job, error in outcomes if job.race_id in self._open], of=len(jobs))
+
+    def _patch(self, job: Job) -> Row | PollingError | None:
+        """The row as it is now, or the error; None where no time was left. Runs in threads: no database."""
+        if self._stop or not self._rows.has_time(SECONDS_A_CALL):
+            return self._stop
+        try:
+            return self._rows.update(job.row_id, job.changes, base_updated_at=job.base_updated_at)
+        except PollingError as error:
+            if is_of_all(error):
+                self._stop = error
+            return error
+
+    def _read_back(self, replied: list[tuple[Job, Row]]) -> list[tuple[Job, Row]]:
+        """The rows as they really are, where the server's replies prove nothing."""
+        if not (replied and self._rows.must_read_back):
+            return replied
+        there = self._rows.by_id([job.row_id for job, _ in replied])
+        return [(job, there.get(job.row_id, reply)) for job, reply in replied]
+
+    def _resolve(self, jobs: Sequence[Job]) -> None:
+        there = self._rows.by_id([job.row_id for job in jobs]) if jobs else {}
+        for job in jobs:
+            if job.row_id in there:
+                self._meet(job, there[job.row_id])
+            else:
+                self._recreate(job)
+
+    def _recreate(self, job: Job) -> None:
+        """The row was deleted in Appwrite and its race has changed since: an edit beats a deletion."""
+        with transaction.atomic():
+            state = states.states().select_for_update().get(local_pk=job.race_id)
+            state.base, state.base_updated_at, state.base_sequence = {}, "", ""
+            state.save()
+            SyncConflict.objects.create(
+                state=state,
+                field="(the row)",
+                local="changed",
+                remote="deleted",
+                chosen=Side.LOCAL.value,
+                policy="an edit beats a deletion: made again",
+                found_at=self._lease.now(),
+            )
+        self._close(job)
+
+    def _leave(self, outcomes: Sequence[tuple[Job, Row | PollingError | None]], *, of: int) -> None:
+        """What failed waits; where nothing got through, or nothing more would, all of it is in trouble."""
+        failed = [(job, error) for job, error in outcomes if isinstance(error, PollingError)]
+        trouble = self._stop or (failed[0][1] if len(failed) == of else None)
+        self._stop = None
+        if trouble:
+            raise trouble
+        for job, error in failed:
+            self._postpone([job], error)
+
+    # --- what came of a row -----------------------------------------------------------------------------------------
+
+    def _store(self, replied: Sequence[tuple[Job, Row]]) -> None:
+        """Replies become the new bases. One that nobody else had a hand in, as nearly all, is stored in bulk."""
+        agreed = []
+        for job, row in replied:
+            remote = self._read(job, row)
+            if remote and remote.values == {**job.base, **job.changes}:
+                agreed.append((job, remote))
+            elif remote:
+                self._settle(job, Met(job.race_id, remote, sent=job.changes))
+        self._agree(agreed)
+        self._counts.changed += sum(not job.is_new for job, _ in replied)
+
+    def _agree(self, agreed: Sequence[tuple[Job, mapping.Remote]]) -> None:
+        now = self._lease.now()
+        with transaction.atomic():
+            bases = dict(states.locked([job.race_id for job, _ in agreed]))
+            # A pull may have met a later state of the row while the reply was on its way.
+            fresh = [pair for pair in agreed if bases.get(pair[0].race_id, "") <= pair[1].updated_at]
+            found = [states.agreed(job.race_id, remote, version=job.version, now=now) for job, remote in fresh]
+            states.save(found, states.AGREED)
+        for job, _ in agreed:
+            self._close(job)
+        if any(job.attempts for job, _ in agreed):
+            states.forget_waits()
+            if not states.failing().exists():
+                logger.info("Appwrite takes the races again")
+
+    def _meet(self, job: Job, row: Row) -> None:
+        """A row that somebody changed, or made, since our base: merged now, what is left is pushed in the next step."""
+        remote = self._read(job, row)
+        if remote is None:
+            return
+        self._counts.merged += 1
+        self._conflicts[job.race_id] += 1
+        left = self._settle(job, Met(job.race_id, remote))
+        if left and self._conflicts[job.race_id] >= MOST_CONFLICTS:
+            self._postpone([job], Conflict(f"the row changed under {MOST_CONFLICTS} tries"))
+
+    def _settle(self, job: Job, met: Met) -> bool:
+        self._close(job)
+        try:
+            return settle(met, now=self._lease.now()).left
+        except Exception as error:  # noqa: BLE001 - one bad row must not stop the others
+            logger.exception("row %s could not be merged", job.row_id)
+            self._postpone([job], error)
+            return False
+
+    def _read(self, job: Job, row: Row) -> mapping.Remote | None:
+        try:
+            return mapping.read(row)
+        except ValueError as error:
+            self._bury(job, error)
+            return None
+
+    def _postpone(self, jobs: Sequence[Job], error: Exception) -> None:
+        if not jobs:
+            return
+        level = logging.DEBUG if states.failing().exists() else level_of(error)
+        logger.log(level, "%d races wait to be pushed: %s: %s", len(jobs), type(error).__name__, error)
+        until: datetime = self._lease.now() + wait_after(error, max(job.attempts for job in jobs) + 1)
+        states.postpone([job.state() for job in jobs], error, until=until)
+        self._counts.waiting += len(jobs)
+        for job in jobs:
+            self._close(job)
+
+    def _bury(self, job: Job, error: Exception) -> None:
+        if isinstance(error, Refused):
+            self._check_columns()
+        logger.error("race %d cannot be pushed until a person acts: %s", job.race_id, error)
+        states.bury(job.state(), error, now=self._lease.now())
+        self._counts.dead += 1
+        self._close(job)
+
+    def _check_columns(self) -> None:
+        """Raises Missing where the table lacks a column of ours: then no row is at fault. Asked once a push."""
+        if self._columns_are_there:
+            return
+        try:
+            self._rows.check_columns(list(mapping.RACE_FIELDS))
+        except Refused as error:
+            raise Missing(f"the table {self._rows.table} lacks columns of ours; {APPLY}", 400) from error
+        self._columns_are_there = True

@@ -1,0 +1,132 @@
+"""The rows of one table, in the calls that the sync needs."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from django.conf import settings
+
+from polling.appwrite.client import Query, SyncClient
+from polling.errors import Malformed
+
+Row = dict[str, Any]
+
+MOST_ROWS = 100  # of a bulk write; also the ids that fit the 4,096 characters of one query
+PAGE_ROWS = 500
+SAFE_COMPARE_AND_SET = (1, 9)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where a listing by ($updatedAt, $id) has got to. Without an id the instant itself is still to come."""
+
+    updated_at: str = ""
+    row_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`$id` and `$updatedAt` of rows, and the server's clock when it told them."""
+
+    rows: list[Row]
+    told_at: datetime | None
+
+    @property
+    def is_last(self) -> bool:
+        return len(self.rows) < PAGE_ROWS
+
+
+class Rows:
+    """One table's rows. Every call ends before `deadline`, an instant of time.monotonic()."""
+
+    def __init__(self, client: SyncClient, table: str, *, deadline: float) -> None:
+        self.table = table
+        self.deadline = deadline
+        self._client = client
+        self._path = f"/tablesdb/{settings.APPWRITE_DATABASE_ID}/tables/{table}/rows"
+
+    @property
+    def must_read_back(self) -> bool:
+        """Whether two racing writers may both pass compare-and-set, so that a write's reply proves nothing."""
+        return self._client.server_version < SAFE_COMPARE_AND_SET
+
+    def has_time(self, seconds: float) -> bool:
+        """Whether so much is left before the deadline."""
+        return time.monotonic() + seconds < self.deadline
+
+    def changed(self, after: Place) -> Page:
+        """A page of what changed behind a place, oldest first: $id and $updatedAt alone.
+
+        By values, because a cursor follows a row that changes in between and skips what lies before it.
+        """
+        queries = [
+            *_behind(after),
+            Query.order_asc("$updatedAt"),
+            Query.order_asc("$id"),
+            Query.select(["$id", "$updatedAt"]),
+        ]
+        reply = self._client.exchange("get", self._path, params=_listing(queries, PAGE_ROWS), deadline=self.deadline)
+        return Page(_rows(reply.body), reply.told_at)
+
+    def by_id(self, ids: Iterable[str]) -> dict[str, Row]:
+        """The rows of these ids that exist. From a list, because the reply of a single row may be cached."""
+        found: dict[str, Row] = {}
+        for some in batches(ids, MOST_ROWS):
+            params = _listing([Query.equal("$id", some)], len(some))
+            reply = self._client.exchange("get", self._path, params=params, deadline=self.deadline)
+            found |= {row["$id"]: row for row in _rows(reply.body)}
+        return found
+
+    def create(self, documents: Sequence[Row]) -> list[Row]:
+        """Makes up to 100 rows, all or none; each document has its `$id`."""
+        params = {"rows": list(documents)}
+        return _rows(self._client.exchange("post", self._path, params=params, deadline=self.deadline).body)
+
+    def update(self, row_id: str, values: Mapping[str, Any], *, base_updated_at: str) -> Row:
+        """Changes fields of a row, if nobody else has since `base_updated_at`. Raises Conflict if somebody has."""
+        if not base_updated_at:
+            raise ValueError("an empty base switches the server's check off")
+        return self._client.exchange(
+            "patch",
+            f"{self._path}/{row_id}",
+            headers={"x-appwrite-timestamp": base_updated_at},
+            params={"data": dict(values)},
+            deadline=self.deadline,
+        ).body
+
+    def check_columns(self, columns: Sequence[str]) -> None:
+        """Raises Refused where the table lacks one of the columns; needs no more than the right to read rows."""
+        queries = [Query.select(list(columns))]
+        self._client.exchange("get", self._path, params=_listing(queries, 1), deadline=self.deadline)
+
+
+def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """The items in lists of at most `size`."""
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+def _behind(place: Place) -> list[str]:
+    if not place.updated_at:
+        return []
+    if not place.row_id:
+        return [Query.greater_than_equal("$updatedAt", place.updated_at)]
+    same_instant = [Query.equal("$updatedAt", place.updated_at), Query.greater_than("$id", place.row_id)]
+    later = Query.greater_than("$updatedAt", place.updated_at)
+    return [Query.or_queries([later, Query.and_queries(same_instant)])]
+
+
+def _listing(queries: list[str], limit: int) -> dict[str, Any]:
+    """`total=0` spares the server a count; the word "false" would be true to it."""
+    return {"queries": [*queries, Query.limit(limit)], "total": 0}
+
+
+def _rows(body: Row) -> list[Row]:
+    rows = body.get("rows")
+    if not isinstance(rows, list):
+        raise Malformed("Appwrite's answer has no list of rows", 200, str(body))
+    return [row for row in rows if isinstance(row, dict) and isinstance(row.get("$id"), str)]

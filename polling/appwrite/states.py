@@ -1,0 +1,98 @@
+"""What is known of the row of each race: what is still to push, what both sides agreed on, what failed."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
+
+from polling.appwrite.mapping import Remote
+from polling.models import SyncState
+from races.models import Race
+
+TABLE = "races"
+KEY = ("target", "table", "local_pk")
+NO_FAILURE: dict[str, Any] = {"attempts": 0, "next_try_at": None, "dead_since": None, "error": ""}
+AGREED = ("remote_id", "base", "base_updated_at", "base_sequence", "pushed_version", "synced_at", *NO_FAILURE)
+
+
+def states() -> QuerySet[SyncState]:
+    """The rows of races in the configured Appwrite."""
+    return SyncState.objects.filter(target=settings.APPWRITE_TARGET, table=TABLE)
+
+
+def dirty(*, now: datetime) -> QuerySet[Race]:
+    """Races that may have something to push, what changed last first: a result does not wait behind a first load."""
+    settled = states().filter(
+        Q(pushed_version__gte=OuterRef("version")) | Q(next_try_at__gt=now) | Q(dead_since__isnull=False),
+        local_pk=OuterRef("pk"),
+    )
+    return Race.objects.filter(~Exists(settled)).order_by(F("last_changed_at").desc(nulls_last=True), "pk")
+
+
+def new_state(race_id: int, row_id: str, **values: Any) -> SyncState:
+    """A state that is not stored yet."""
+    return SyncState(target=settings.APPWRITE_TARGET, table=TABLE, local_pk=race_id, remote_id=row_id, **values)
+
+
+def agreed(race_id: int, remote: Remote, *, version: int, now: datetime) -> SyncState:
+    """The state of a row on which both sides are one."""
+    return new_state(
+        race_id,
+        remote.row_id,
+        base=remote.values,
+        base_updated_at=remote.updated_at,
+        base_sequence=remote.sequence,
+        pushed_version=version,
+        synced_at=now,
+        **NO_FAILURE,
+    )
+
+
+def save(found: Sequence[SyncState], fields: Iterable[str]) -> None:
+    """Stores states, those of them that are there already in these fields alone."""
+    SyncState.objects.bulk_create(found, update_conflicts=True, unique_fields=KEY, update_fields=list(fields))
+
+
+def postpone(found: Sequence[SyncState], error: Exception, *, until: datetime) -> None:
+    """Notes one more failure on each row; it is not tried before `until`."""
+    for state in found:
+        state.attempts, state.next_try_at, state.error = state.attempts + 1, until, _words(error)
+    save(found, ("attempts", "next_try_at", "error"))
+
+
+def bury(state: SyncState, error: Exception, *, now: datetime) -> None:
+    """A row that cannot be pushed until a person acts."""
+    state.attempts, state.dead_since, state.error = state.attempts + 1, now, _words(error)
+    save([state], ("attempts", "dead_since", "error"))
+
+
+def failing() -> QuerySet[SyncState]:
+    """Rows whose last push failed and that are tried again."""
+    return states().filter(attempts__gt=0, dead_since=None)
+
+
+def most_attempts() -> int:
+    """How often in a row pushes have failed, by the row that failed most."""
+    return failing().aggregate(most=Max("attempts"))["most"] or 0
+
+
+def locked(race_ids: Iterable[int]) -> Iterable[tuple[int, str]]:
+    """The races' rows and the `$updatedAt` of their bases, under locks taken in one order."""
+    rows = states().filter(local_pk__in=list(race_ids)).order_by("pk").select_for_update()
+    return rows.values_list("local_pk", "base_updated_at")
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:500]
+
+
+def revive() -> int:
+    """Lets rows that were given up be tried again; returns how many."""
+    return states().filter(dead_since__isnull=False).update(**NO_FAILURE)
+
+
+def forget_waits() -> None:
+    """Lets rows that wait for a later try be tried at once."""
+    states().filter(next_try_at__isnull=False).update(next_try_at=None)

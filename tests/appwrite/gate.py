@@ -1,0 +1,77 @@
+"""A proxy before the stand-in, where a test steps in between a request and its answer."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import requests
+
+Step = Callable[[], object]
+Answer = dict[str, Any]
+
+
+class Gate:
+    """What happens to calls of a method: `before` they reach the server, and to their `answer` on its way back.
+
+    Each hook is called once for every call and may put another hook in its place.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.before: dict[str, Step] = {}
+        self.after: dict[str, Step] = {}
+        self.answer: dict[str, Callable[[Answer], Answer | bytes]] = {}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    gate: Gate
+
+    def _pass(self) -> None:
+        gate, method = self.gate, self.command
+        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        gate.before.get(method, _nothing)()
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
+        reply = requests.request(method, gate.root + self.path, data=raw, headers=headers, timeout=20)
+        gate.after.get(method, _nothing)()
+        content = self._changed(method, reply)
+        self.send_response(reply.status_code)
+        self.send_header("Content-Type", reply.headers.get("Content-Type", "application/json"))
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _pass
+
+    def _changed(self, method: str, reply: requests.Response) -> bytes:
+        change = self.gate.answer.get(method)
+        if change is None or not reply.ok:
+            return reply.content
+        changed = change(reply.json())
+        return changed if isinstance(changed, bytes) else json.dumps(changed).encode()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Quiet."""
+
+
+def _nothing() -> None:
+    return None
+
+
+@contextmanager
+def gate_before(port: int) -> Iterator[tuple[Gate, int]]:
+    """A gate before the server on `port`, and the port to call instead."""
+    gate = Gate(f"http://127.0.0.1:{port}")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"gate": gate}))
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield gate, server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,380 @@
+"""Pulling what changed in Appwrite into Django, over real HTTP to the stand-in."""
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.db import connection
+from django_q.models import OrmQ
+
+from polling import staff
+from polling.appwrite import mapping, pull, rows
+from polling.appwrite.merge import OWNERS, Owner
+from polling.appwrite.pull import Pulled
+from polling.appwrite.settling import TAKERS
+from polling.errors import Blocked, Unavailable
+from polling.models import PollLog, SyncCheckpoint, SyncConflict, SyncState, Trigger
+from races.decisions import COMMAND
+from races.models import Race
+from tests.appwrite.conftest import NOW, Appwrite, change, pulled, pushed, state_of
+from tests.appwrite.gate import Gate
+from tests.factories import START, make_race
+
+pytestmark = pytest.mark.django_db(transaction=True)
+REQUESTED = "2026-11-23T02:29:30.000+00:00"
+FAR_AHEAD = "2099-01-01T00:00:00.000+00:00"
+
+
+@pytest.fixture
+def race(appwrite: Appwrite) -> Race:
+    """A race that both sides agree on."""
+    race = make_race()
+    pushed()
+    pulled()
+    appwrite.forget()
+    return race
+
+
+def edit(appwrite: Appwrite, race: Race, **values: Any) -> None:
+    """What somebody does to a race in Appwrite."""
+    appwrite.edit(state_of(race).remote_id, **values)
+
+
+def audit(race: Race) -> list[tuple[str, str]]:
+    entries = LogEntry.objects.filter(object_id=str(race.pk)).order_by("pk")
+    return [(entry.user.username, entry.change_message) for entry in entries]
+
+
+def conflicts() -> list[tuple[str, Any, Any, str]]:
+    return list(SyncConflict.objects.order_by("pk").values_list("field", "local", "remote", "chosen"))
+
+
+def test_nothing_changed_costs_one_read_and_no_write(appwrite: Appwrite, race: Race) -> None:
+    assert pulled() == Pulled()
+    pushed()
+    assert appwrite.asked() == [f"GET {appwrite.path}"]
+
+
+# --- what comes in --------------------------------------------------------------------------------------------------
+
+
+def test_a_note_and_an_end_set_there_arrive_with_an_audit_entry(appwrite: Appwrite, race: Race) -> None:
+    edit(appwrite, race, staff_note="stewards' inquiry", status="finalized")
+    assert (pulled().taken, pulled().taken) == (1, 0)
+    race.refresh_from_db()
+    assert (race.staff_note, race.status, race.finalized_by) == ("stewards' inquiry", "finalized", "appwrite")
+    assert race.next_poll_at is None
+    assert sorted(audit(race)) == [
+        ("appwrite", "Finalized: set in Appwrite"),
+        ("appwrite", "Note: stewards' inquiry"),
+    ]
+
+
+def test_what_came_in_is_not_sent_back(appwrite: Appwrite, race: Race) -> None:
+    edit(appwrite, race, staff_note="soft", polling_paused=True)
+    pulled()
+    appwrite.forget()
+    assert pushed().races.unchanged + pushed().races.changed == 0
+    pulled()
+    assert appwrite.asked("POST") == appwrite.asked("PATCH") == []
+    assert state_of(race).pushed_version == Race.objects.get().version
+
+
+def test_polling_is_paused_and_resumed_from_there(appwrite: Appwrite, race: Race) -> None:
+    Race.objects.update(next_poll_at=START)
+    edit(appwrite, race, polling_paused=True)
+    pulled()
+    assert Race.objects.values_list("polling_paused", "next_poll_at").get() == (True, None)
+    edit(appwrite, race, polling_paused=None)
+    pulled()
+    race.refresh_from_db()
+    assert race.polling_paused is False
+    assert race.next_poll_at is not None
+    assert [said for _, said in audit(race)] == ["Polling paused: set in Appwrite", "Polling resumed: set in Appwrite"]
+
+
+def test_a_poll_requested_there_is_made_once(appwrite: Appwrite, race: Race) -> None:
+    edit(appwrite, race, poll_requested_at=REQUESTED)
+    pulled()
+    log = PollLog.objects.get()
+    assert (log.trigger, log.requested_by, log.slot_at) == (Trigger.REMOTE.value, "appwrite", NOW)
+    assert OrmQ.objects.count() == 1
+    edit(appwrite, race, staff_note="something else")
+    pulled(NOW + timedelta(seconds=15))
+    assert PollLog.objects.count() == 1
+    assert audit(race)[0] == ("appwrite", "Poll requested at 02:29:30 UTC")
+    edit(appwrite, race, poll_requested_at="2026-11-23T02:29:31.000+00:00")
+    PollLog.objects.update(state="ok")
+    pulled(NOW + timedelta(seconds=30))
+    assert PollLog.objects.count() == 2
+
+
+def test_an_older_request_polls_nothing_and_is_logged(appwrite: Appwrite, race: Race) -> None:
+    edit(appwrite, race, poll_requested_at=REQUESTED)
+    pulled()
+    edit(appwrite, race, poll_requested_at="2026-11-22T00:00:00.000+00:00")
+    pulled()
+    assert PollLog.objects.count() == 1
+    assert [field for field, *_ in conflicts()] == ["poll_requested_at"]
+
+
+# --- what is undone -------------------------------------------------------------------------------------------------
+
+
+def test_a_step_back_made_there_is_undone_and_logged(appwrite: Appwrite, race: Race) -> None:
+    staff.finalize([race.pk], by=COMMAND, reason="x", now=NOW)
+    pushed()
+    edit(appwrite, race, status="scheduled")
+    done = pulled()
+    assert (done.taken, done.conflicts) == (0, 1)
+    assert pushed().races.changed == 1
+    assert appwrite.row()["status"] == Race.objects.get().status == "finalized"
+    assert conflicts() == [("status", "finalized", "scheduled", "local")]
+
+
+def test_a_start_that_the_console_shifted_is_undone_and_logged(appwrite: Appwrite, race: Race) -> None:
+    edit(appwrite, race, advertised_start="2026-11-23T12:00:00.000+00:00", staff_note="and a note")
+    pulled()
+    pushed()
+    row = appwrite.row()
+    assert (row["advertised_start"], row["staff_note"]) == ("2026-11-23T03:00:00.000+00:00", "and a note")
+    assert Race.objects.get().advertised_start == START
+    assert conflicts() == [
+        ("advertised_start", "2026-11-23T03:00:00.000+00:00", "2026-11-23T12:00:00.000+00:00", "local")
+    ]
+
+
+def test_an_end_set_there_stays_when_django_moved_on_meanwhile(appwrite: Appwrite, race: Race) -> None:
+    change(race, status="in_progress")
+    edit(appwrite, race, status="finalized")
+    pulled()
+    pushed()
+    assert appwrite.row()["status"] == Race.objects.get().status == "finalized"
+    assert conflicts() == [("status", "in_progress", "finalized", "remote")]
+
+
+def test_a_race_that_staff_reopened_is_not_ended_by_its_old_row(appwrite: Appwrite, race: Race) -> None:
+    edit(appwrite, race, status="finalized")
+    pulled()
+    staff.reopen([race.pk], by=COMMAND, reason="x", now=NOW)
+    pulled()
+    pushed()
+    pulled()
+    assert appwrite.row()["status"] == Race.objects.get().status == "scheduled"
+
+
+# --- rows that are not ours -----------------------------------------------------------------------------------------
+
+
+def test_a_row_made_there_is_matched_by_the_providers_id(appwrite: Appwrite) -> None:
+    race = make_race(name="Cup")
+    appwrite.create(
+        "made-there", provider=race.provider, provider_race_id=race.provider_race_id,
+        advertised_start="2026-11-23T03:00:00Z", staff_note="by hand",
+    )  # fmt: skip
+    assert pulled().taken == 1
+    pushed()
+    race.refresh_from_db()
+    assert race.staff_note == "by hand"
+    assert (appwrite.row()["$id"], appwrite.row()["name"]) == ("made-there", "Cup")
+    assert not SyncConflict.objects.exists()
+
+
+def test_a_second_row_of_a_race_and_a_row_of_no_race_are_left_and_said_once(
+    appwrite: Appwrite, race: Race, caplog: pytest.LogCaptureFixture
+) -> None:
+    appwrite.create("second", provider=race.provider, provider_race_id=race.provider_race_id)
+    appwrite.create("unknown", provider="sandbox", provider_race_id="no-such-race")
+    appwrite.create("nameless", staff_note="who am I?")
+    with caplog.at_level(logging.INFO, logger="polling"):
+        assert [pulled().left, pulled().left] == [3, 3]
+    assert len(caplog.records) == 3
+    assert (Race.objects.count(), len(appwrite.rows())) == (1, 4)
+
+
+def test_columns_of_others_are_left_alone(appwrite: Appwrite, race: Race) -> None:
+    state = state_of(race)
+    assert "$permissions" not in state.base
+    edit(appwrite, race, staff_note="x")
+    pulled()
+    assert state_of(race).base.keys() == state.base.keys()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param({"staff_note": "a\x00b"}, id="a text that PostgreSQL cannot store"),
+        pytest.param({"polling_paused": "maybe"}, id="a wrong type"),
+        pytest.param({"$updatedAt": None}, id="no time of change"),
+    ],
+)
+def test_a_row_that_cannot_be_read_does_not_stop_the_page(
+    appwrite: Appwrite, gate: Gate, caplog: pytest.LogCaptureFixture, wrong: dict[str, Any]
+) -> None:
+    bad, good = make_race(), make_race()
+    pushed()
+    pulled()
+    for race in (bad, good):
+        edit(appwrite, race, staff_note="x")
+    bad_row = state_of(bad).remote_id
+
+    def spoiled(body: dict[str, Any]) -> dict[str, Any]:
+        """Only whole rows are spoiled: the thin list goes by."""
+        whole = [row for row in body["rows"] if row["$id"] == bad_row and "provider" in row]
+        for row in whole:
+            row |= wrong
+        return body
+
+    gate.answer["GET"] = spoiled
+    done = pulled()
+    assert (done.taken, done.unreadable) == (1, 1)
+    assert pulled().unreadable == 1
+    assert Race.objects.get(pk=good.pk).staff_note == "x"
+    assert "ValueError" in state_of(bad).error
+    assert len(caplog.records) == 1, "what is wrong is said once"
+    gate.answer.clear()
+    edit(appwrite, bad, staff_note="y")
+    assert pulled().taken == 1
+    assert state_of(bad).error == ""
+
+
+# --- how far it has got ---------------------------------------------------------------------------------------------
+
+
+def test_the_first_pull_of_an_empty_table_starts_from_nothing(appwrite: Appwrite) -> None:
+    assert pulled() == Pulled()
+    checkpoint = SyncCheckpoint.objects.get(table="races")
+    assert (checkpoint.updated_at, checkpoint.row_id, checkpoint.pulled_at) == ("", "", NOW)
+
+
+def test_pages_by_values_lose_nothing_of_rows_that_share_an_instant(
+    appwrite: Appwrite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "PAGE_ROWS", 7)
+    races = [make_race() for _ in range(30)]
+    pushed()
+    for race in races:
+        edit(appwrite, race, staff_note="x")
+    SyncCheckpoint.objects.all().delete()
+    assert pulled().taken == 30
+    assert len(appwrite.asked("GET")) >= 5
+
+
+def test_a_row_committed_late_behind_the_checkpoint_is_found(appwrite: Appwrite, race: Race) -> None:
+    other = make_race()
+    pushed()
+    edit(appwrite, other, staff_note="on time")
+    pulled()
+    reached = SyncCheckpoint.objects.get(table="races").updated_at
+    stamp = mapping.instant(datetime.fromisoformat(state_of(race).base_updated_at) + timedelta(milliseconds=1))
+    assert stamp and stamp < reached
+    edit(appwrite, race, staff_note="late", **{"$updatedAt": stamp})
+    assert pulled().taken == 1
+    assert SyncCheckpoint.objects.get(table="races").updated_at == reached
+
+
+def test_a_stamp_from_the_future_does_not_carry_the_checkpoint_along(appwrite: Appwrite, race: Race) -> None:
+    edit(appwrite, race, staff_note="from the future", **{"$updatedAt": FAR_AHEAD})
+    assert pulled().taken == 1
+    assert SyncCheckpoint.objects.get(table="races").updated_at < FAR_AHEAD
+    other = make_race()
+    pushed()
+    edit(appwrite, other, staff_note="from now")
+    assert pulled().taken == 1
+
+
+def test_an_answer_that_comes_late_does_not_undo_a_newer_base(appwrite: Appwrite, gate: Gate, settings: Any) -> None:
+    """A pull reads the row whole; before it can merge it, the race changes and is pushed in another thread."""
+    race = make_race()
+    pushed()
+    edit(appwrite, race, staff_note="older")
+    listings = []
+
+    def push_meanwhile() -> None:
+        listings.append(True)
+        if len(listings) == 2:  # the thin list, then the whole rows
+            change(race, staff_note="newer")
+            pushed()
+            connection.close()
+
+    gate.after["GET"] = push_meanwhile
+    done = pulled()
+    assert (done.changed, done.taken) == (1, 0)
+    gate.after.clear()
+    pushed()
+    pulled()
+    assert appwrite.row()["staff_note"] == Race.objects.get().staff_note == "newer"
+    assert conflicts() == [("staff_note", "newer", "older", "local")]
+
+
+def test_a_page_that_is_cut_off_is_read_again(appwrite: Appwrite, race: Race) -> None:
+    """The checkpoint moves with the rows, in one transaction."""
+    edit(appwrite, race, staff_note="x")
+    before = SyncCheckpoint.objects.get(table="races").updated_at
+
+    def killed(execute: Any, sql: str, *args: Any) -> Any:
+        if sql.startswith("UPDATE") and "synccheckpoint" in sql:
+            raise SystemExit
+        return execute(sql, *args)
+
+    with pytest.raises(SystemExit), connection.execute_wrapper(killed):
+        pull.run(now=NOW)
+    assert SyncCheckpoint.objects.get(table="races").updated_at == before
+    assert Race.objects.get().staff_note == ""
+    assert pulled().taken == 1
+
+
+# --- trouble --------------------------------------------------------------------------------------------------------
+
+
+def test_while_appwrite_is_down_nothing_escapes_and_the_edges_are_said(
+    appwrite: Appwrite, race: Race, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    edit(appwrite, race, staff_note="x")
+    up = settings.APPWRITE_ENDPOINT
+    with caplog.at_level(logging.INFO, logger="polling"):
+        settings.APPWRITE_ENDPOINT = "http://127.0.0.1:1/v1"
+        assert isinstance(pull.run(now=NOW).trouble, Unavailable)
+        assert isinstance(pull.run(now=NOW).trouble, Unavailable)
+        settings.APPWRITE_ENDPOINT = up
+        assert pulled().taken == 1
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "trouble"),
+    [
+        pytest.param({"kind": "html", "status": 200}, Blocked, id="a login page"),
+        pytest.param({"kind": "redirect"}, Blocked, id="a redirect"),
+        pytest.param({"kind": "status", "status": 401}, Blocked, id="a revoked key"),
+        pytest.param({"kind": "drop"}, Unavailable, id="no answer"),
+        pytest.param({"kind": "html"}, Unavailable, id="a gateway's page"),
+    ],
+)
+def test_a_fault_leaves_the_checkpoint_and_the_next_pull_goes_on(
+    appwrite: Appwrite, race: Race, fault: dict[str, Any], trouble: type[Exception]
+) -> None:
+    edit(appwrite, race, staff_note="x")
+    appwrite.fault(**fault)
+    assert isinstance(pull.run(now=NOW).trouble, trouble)
+    assert Race.objects.get().staff_note == ""
+    assert pulled().taken == 1
+
+
+def test_without_appwrite_nothing_happens_and_it_says_so(settings: Any) -> None:
+    assert pull.run(now=NOW) == Pulled(configured=False)
+    assert not SyncCheckpoint.objects.exists()
+
+
+def test_every_field_that_may_come_in_has_its_door() -> None:
+    comes_in = {field for field, owner in OWNERS.items() if owner in (Owner.STATUS, Owner.SHARED, Owner.APPWRITE)}
+    assert comes_in == TAKERS.keys()
+
+
+def test_a_race_deleted_here_leaves_its_row_alone(appwrite: Appwrite, race: Race) -> None:
+    edit(appwrite, race, staff_note="x")
+    race.delete()
+    assert pulled().taken == 0
+    assert SyncState.objects.count() == 1
