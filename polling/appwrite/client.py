@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, cached_property
+from functools import cache
 from http.cookiejar import DefaultCookiePolicy
 from ssl import SSLCertVerificationError
 from typing import Any
@@ -84,11 +84,16 @@ class SyncClient(Client):  # type: ignore[misc]  # the SDK is untyped
         self._host = urlsplit(endpoint).netloc.rpartition("@")[2]
         self._idle: deque[requests.Session] = deque()
         self._pid = os.getpid()
+        self._version: tuple[int, ...] | None = None
 
-    @cached_property
-    def server_version(self) -> tuple[int, ...]:
+    def server_version(self, *, deadline: float | None = None) -> tuple[int, ...]:
         """The server's version, asked once. Raises Blocked for one that is too old to sync with."""
-        told = str(self.exchange("get", VERSION_PATH).body.get("version", ""))
+        if self._version is None:
+            self._version = self._ask_version(deadline)
+        return self._version
+
+    def _ask_version(self, deadline: float | None) -> tuple[int, ...]:
+        told = str(self.exchange("get", VERSION_PATH, deadline=deadline).body.get("version", ""))
         if not re.fullmatch(r"\d+(\.\d+)+", told):
             raise Malformed(f"{self._host} does not say which version of Appwrite it is", sample=told)
         version = tuple(map(int, told.split(".")))
@@ -124,36 +129,32 @@ class SyncClient(Client):  # type: ignore[misc]  # the SDK is untyped
         write = method.lower() != "get"
         soonest = time.monotonic() + TOTAL_SECONDS
         deadline = soonest if deadline is None else min(deadline, soonest)
-        options = {"data": json.dumps(params or {})} if write else {"params": self._flat(params)}
-        sent = {**self._headers(path), **(headers or {}), **({"content-type": "application/json"} if write else {})}
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise Unavailable(f"{self._host}: no time left to ask")
+        request = {
+            "headers": {**self._headers(path, deadline), **(headers or {})},
+            **({"data": json.dumps(params or {})} if write else {"params": self._flat(params)}),
+        }
         try:
             with (
                 self._session() as session,
-                session.request(
-                    method.upper(),
-                    self._endpoint + path,
-                    headers=sent,
-                    timeout=(min(CONNECT_SECONDS, left), min(READ_SECONDS, left)),
-                    allow_redirects=False,
-                    stream=True,
-                    **options,
-                ) as answer,
+                _asked(session, method, self._endpoint + path, request, deadline) as answer,
             ):
                 content = _content(answer, deadline)
         except TRANSPORT_ERRORS as exc:
             # Not `from exc`: requests quotes what it cannot send, and that may be the key.
             raise translation(exc, write=write, host=self._host) from None
-        return Reply(self._read(answer, content, write=write), answer.headers)
+        return Reply(self._read(answer, content), answer.headers)
 
-    def _headers(self, path: str) -> dict[str, str]:
-        ours = {"accept": "application/json", "user-agent": "racepoll", "x-appwrite-project": self._config["project"]}
+    def _headers(self, path: str, deadline: float) -> dict[str, str]:
+        ours = {
+            "accept": "application/json",
+            "content-type": "application/json",
+            "user-agent": "racepoll",
+            "x-appwrite-project": self._config["project"],
+        }
         if path == VERSION_PATH:  # for guests alone: no key has the scope "public"
             return ours
         # A format newer than the server's, as the SDK's own is, makes it warn with every reply.
-        version = ".".join(map(str, self.server_version))
+        version = ".".join(map(str, self.server_version(deadline=deadline)))
         return {**ours, "x-appwrite-key": self._key, "x-appwrite-response-format": version}
 
     def _flat(self, params: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -174,25 +175,26 @@ class SyncClient(Client):  # type: ignore[misc]  # the SDK is untyped
         finally:
             self._idle.append(session)
 
-    def _read(self, answer: requests.Response, content: bytes, *, write: bool) -> dict[str, Any]:
+    def _read(self, answer: requests.Response, content: bytes) -> dict[str, Any]:
         """The body of a success. Raises what any other answer means."""
-        status, text = answer.status_code, content.decode(errors="replace")
+        status, headers = answer.status_code, answer.headers
+        html = "html" in headers.get("Content-Type", "").lower()
         if 300 <= status < 400:
-            to = urlsplit(answer.headers.get("Location", "")).netloc or "another path"
+            to = urlsplit(headers.get("Location", "")).netloc or "another path"
             raise Blocked(f"{self._host} redirects to {to}: APPWRITE_ENDPOINT must name the final address", status)
-        html = "html" in answer.headers.get("Content-Type", "").lower()
         if status < 300 and html:
             raise Blocked(f"{self._host} answers with a web page: a login page of the network, or not Appwrite", status)
         if status == 204:
             return {}
-        body = _parsed(content)
+        text = content.decode(errors="replace")
         if status < 300:
-            if body is None:
+            if (body := _parsed(text)) is None:
                 raise Malformed(f"{self._host}: not a JSON object", status, text)
             return _with_text_sequence(body)
-        error = refusal(status, body or {}, headers=answer.headers, write=write, host=self._host)
-        error.message = error.message.replace(self._key, "***")
-        error.sample = "" if html else text.replace(self._key, "***")[:500]
+        text = text.replace(self._key, "***")
+        write = answer.request.method != "GET"
+        error = refusal(status, _parsed(text) or {}, headers=headers, write=write, host=self._host)
+        error.sample = "" if html else text[:500]
         raise error
 
 
@@ -201,6 +203,17 @@ def _open_session() -> requests.Session:
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return session
+
+
+def _asked(
+    session: requests.Session, method: str, url: str, request: dict[str, Any], deadline: float
+) -> requests.Response:
+    """The start of the answer. Raises Unavailable if no time is left to ask."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise Unavailable("no time left to ask Appwrite")
+    timeout: Any = urllib3.Timeout(total=left, connect=min(CONNECT_SECONDS, left), read=min(READ_SECONDS, left))
+    return session.request(method.upper(), url, timeout=timeout, allow_redirects=False, stream=True, **request)
 
 
 def _content(answer: requests.Response, deadline: float) -> bytes:
@@ -215,9 +228,9 @@ def _content(answer: requests.Response, deadline: float) -> bytes:
     return bytes(body)
 
 
-def _parsed(content: bytes) -> dict[str, Any] | None:
+def _parsed(text: str) -> dict[str, Any] | None:
     try:
-        body = json.loads(content)
+        body = json.loads(text)
     except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None

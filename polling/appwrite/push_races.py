@@ -122,8 +122,11 @@ class RacePush:
         self._create([job for job in jobs if job.row_id not in there])
 
     def _halve(self, jobs: Sequence[Job], error: PollingError) -> None:
-        if len(jobs) == 1:
+        if len(jobs) == 1 and isinstance(error, Refused):
             self._bury(jobs[0], error)
+            return
+        if len(jobs) == 1:
+            self._postpone(jobs, error)
             return
         self._check_columns()
         middle = len(jobs) // 2

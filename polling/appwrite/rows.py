@@ -51,7 +51,7 @@ class Rows:
     @property
     def must_read_back(self) -> bool:
         """Whether two racing writers may both pass compare-and-set, so that a write's reply proves nothing."""
-        return self._client.server_version < SAFE_COMPARE_AND_SET
+        return self._client.server_version(deadline=self.deadline) < SAFE_COMPARE_AND_SET
 
     def has_time(self, seconds: float) -> bool:
         """Whether so much is left before the deadline."""

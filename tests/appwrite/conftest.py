@@ -133,7 +133,7 @@ def _emptied(api: Client, settings: Any) -> Appwrite:
     for table in schema.TABLES:
         api.call("DELETE", f"/tablesdb/{DATABASE}/tables/{table}/rows", {})
     client = connect()
-    assert client is not None and client.server_version  # asked once a process, and never counted in a test
+    assert client is not None and client.server_version()  # asked once a process, and never counted in a test
     api.control("DELETE", "requests")
     return Appwrite(api)
 
@@ -156,6 +156,6 @@ def gate(appwrite: Appwrite, settings: Any) -> Iterator[Gate]:
     with gate_before(appwrite.port) as (gate, port):
         settings.APPWRITE_ENDPOINT = f"http://127.0.0.1:{port}/v1"
         client = connect()
-        assert client is not None and client.server_version
+        assert client is not None and client.server_version()
         appwrite.forget()
         yield gate

@@ -1,6 +1,8 @@
 """The commands: what they print, their exit codes, and one clear line for a mistake."""
 
 import json
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from polling.models import PollingSwitch, PollLog, Tick
 from races.models import Race
 from tests.factories import START, make_race
 from tests.polling.conftest import ProviderBox
-from tests.processes import ROOT
+from tests.processes import ROOT, environment
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
@@ -122,6 +124,18 @@ def test_tick_says_what_it_did_and_does_a_slot_once(capsys: pytest.CaptureFixtur
         "this slot has been ticked already",
     ]
     assert Tick.objects.get().dispatched == 1
+
+
+def test_sandbox_ends_on_sigterm_even_as_a_background_job(tmp_path: Path) -> None:
+    command = f"trap '' INT; exec {sys.executable} manage.py sandbox provider --port 0"
+    process = subprocess.Popen(
+        ["sh", "-c", command], cwd=ROOT, env=environment(tmp_path), stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    assert process.stdout.readline().startswith("http://127.0.0.1:")
+    process.terminate()
+    assert process.wait(10) == 0
+    process.stdout.close()
 
 
 def test_sandbox_wants_to_know_which(tmp_path: Path) -> None:

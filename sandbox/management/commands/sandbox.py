@@ -36,7 +36,8 @@ class Command(BaseCommand):
             version = options["server_version"]
             server = make_appwrite(port, server_version=version, state_dir=options["state"], request_log=log)
             path = "/v1"
-        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+        for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job would ignore the first
+            signal.signal(number, signal.default_int_handler)
         self.stdout.write(f"http://127.0.0.1:{server.server_address[1]}{path}")
         self.stdout.flush()
         try:
