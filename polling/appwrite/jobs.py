@@ -10,7 +10,7 @@ from polling.appwrite.mapping import Values
 from polling.appwrite.merge import outgoing
 from polling.appwrite.rows import Row
 from polling.appwrite.settling import local_values
-from polling.errors import Ambiguous, Blocked, PollingError, RateLimited, Unavailable
+from polling.errors import Ambiguous, Blocked, RateLimited, Unavailable
 from polling.models import SyncState
 from races.models import Race
 
@@ -72,7 +72,7 @@ def row_id_of(race: Race, state: SyncState | None) -> str:
 # --- how failures go on ---------------------------------------------------------------------------------------------
 
 
-def is_of_all(error: PollingError) -> bool:
+def is_of_all(error: Exception) -> bool:
     """Whether any other row would meet the error too. A lost answer may be the fault of one row."""
     lost = isinstance(error, Ambiguous)
     return isinstance(error, Blocked | RateLimited | Unavailable) and not lost

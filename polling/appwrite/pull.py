@@ -73,8 +73,8 @@ class _Pull:
         place: Place | None = _overlapped(self._checkpoint)
         while place is not None and self._rows.has_time(SECONDS_A_PAGE):
             page = self._rows.changed(place)
-            # In hundreds, so that no transaction holds the database for long.
-            for some in batches(page.rows, MOST_ROWS) if page.rows else [[]]:
+            # In hundreds, so that no transaction holds the database for long; an empty page is applied too.
+            for some in list(batches(page.rows, MOST_ROWS)) or [[]]:
                 self._apply(some, told_at=page.told_at)
             place = None if page.is_last else _place(page.rows[-1])
 

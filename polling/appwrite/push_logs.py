@@ -19,6 +19,7 @@ from polling.models import PollLog
 logger = logging.getLogger(__name__)
 
 TABLE = "poll_logs"
+COLUMNS = ("race_id", *mapping.LOG_FIELDS)
 # Logs are committed some seconds after the instant they carry; what is older than this has been looked at.
 LATE_COMMITS = timedelta(minutes=5)
 MOVES_EVERY = timedelta(minutes=1)
@@ -88,6 +89,7 @@ class LogPush:
         self._create([pair for pair in batch if pair[1]["$id"] not in there])
 
     def _halve(self, batch: Sequence[tuple[PollLog, Row]], error: PollingError) -> None:
+        self._rows.need_columns(COLUMNS)
         if len(batch) == 1:
             logger.error("poll log %s is not taken by Appwrite: %s", batch[0][0].pk, error)
             self._given_up.append(batch[0][0].pk)

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.db import transaction
 
@@ -14,7 +13,7 @@ from polling.appwrite.checkpoints import level_of
 from polling.appwrite.jobs import Job, is_of_all, job_of, row_id_of, wait_after
 from polling.appwrite.lease import Lease
 from polling.appwrite.merge import Side
-from polling.appwrite.refusals import APPLY, Missing, Refused
+from polling.appwrite.refusals import Refused
 from polling.appwrite.rows import MOST_ROWS, Row, Rows
 from polling.appwrite.settling import Met, settle
 from polling.errors import Conflict, NotFound, PollingError
@@ -48,7 +47,6 @@ class RacePush:
         self._conflicts: Counter[int] = Counter()
         self._open: dict[int, Job] = {}
         self._stop: PollingError | None = None
-        self._columns_are_there = False
 
     def has_more(self) -> bool:
         """Whether a race is dirty."""
@@ -122,16 +120,15 @@ class RacePush:
         self._create([job for job in jobs if job.row_id not in there])
 
     def _halve(self, jobs: Sequence[Job], error: PollingError) -> None:
-        if len(jobs) == 1 and isinstance(error, Refused):
+        if len(jobs) > 1:
+            self._rows.need_columns(mapping.RACE_FIELDS)
+            middle = len(jobs) // 2
+            self._create(jobs[:middle])
+            self._create(jobs[middle:])
+        elif isinstance(error, Refused):
             self._bury(jobs[0], error)
-            return
-        if len(jobs) == 1:
+        else:
             self._postpone(jobs, error)
-            return
-        self._check_columns()
-        middle = len(jobs) // 2
-        self._create(jobs[:middle])
-        self._create(jobs[middle:])
 
     # --- changed rows -----------------------------------------------------------------------------------------------
 
@@ -218,6 +215,7 @@ class RacePush:
         self._counts.changed += sum(not job.is_new for job, _ in replied)
 
     def _agree(self, agreed: Sequence[tuple[Job, mapping.Remote]]) -> None:
+        """Stores bases in bulk. A row that failed before says that the trouble is over: none needs to wait then."""
         now = self._lease.now()
         with transaction.atomic():
             bases = dict(states.locked([job.race_id for job, _ in agreed]))
@@ -264,7 +262,7 @@ class RacePush:
             return
         level = logging.DEBUG if states.failing().exists() else level_of(error)
         logger.log(level, "%d races wait to be pushed: %s: %s", len(jobs), type(error).__name__, error)
-        until: datetime = self._lease.now() + wait_after(error, max(job.attempts for job in jobs) + 1)
+        until = self._lease.now() + wait_after(error, max(job.attempts for job in jobs) + 1)
         states.postpone([job.state() for job in jobs], error, until=until)
         self._counts.waiting += len(jobs)
         for job in jobs:
@@ -272,18 +270,8 @@ class RacePush:
 
     def _bury(self, job: Job, error: Exception) -> None:
         if isinstance(error, Refused):
-            self._check_columns()
+            self._rows.need_columns(mapping.RACE_FIELDS)
         logger.error("race %d cannot be pushed until a person acts: %s", job.race_id, error)
         states.bury(job.state(), error, now=self._lease.now())
         self._counts.dead += 1
         self._close(job)
-
-    def _check_columns(self) -> None:
-        """Raises Missing where the table lacks a column of ours: then no row is at fault. Asked once a push."""
-        if self._columns_are_there:
-            return
-        try:
-            self._rows.check_columns(list(mapping.RACE_FIELDS))
-        except Refused as error:
-            raise Missing(f"the table {self._rows.table} lacks columns of ours; {APPLY}", 400) from error
-        self._columns_are_there = True

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 
 from polling.appwrite.client import Query, SyncClient
+from polling.appwrite.refusals import APPLY, Missing, Refused
 from polling.errors import Malformed
 
 Row = dict[str, Any]
@@ -46,6 +47,7 @@ class Rows:
         self.table = table
         self.deadline = deadline
         self._client = client
+        self._has_columns = False
         self._path = f"/tablesdb/{settings.APPWRITE_DATABASE_ID}/tables/{table}/rows"
 
     @property
@@ -97,10 +99,19 @@ class Rows:
             deadline=self.deadline,
         ).body
 
-    def check_columns(self, columns: Sequence[str]) -> None:
-        """Raises Refused where the table lacks one of the columns; needs no more than the right to read rows."""
-        queries = [Query.select(list(columns))]
-        self._client.exchange("get", self._path, params=_listing(queries, 1), deadline=self.deadline)
+    def need_columns(self, columns: Iterable[str]) -> None:
+        """Raises Missing where the table lacks one of our columns: then no row is at fault that was refused.
+
+        Asked once; needs no more than the right to read rows.
+        """
+        if self._has_columns:
+            return
+        params = _listing([Query.select(list(columns))], 1)
+        try:
+            self._client.exchange("get", self._path, params=params, deadline=self.deadline)
+        except Refused as error:
+            raise Missing(f"the table {self.table} lacks columns of ours; {APPLY}", 400) from error
+        self._has_columns = True
 
 
 def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -36,14 +36,29 @@ class Column:
         detail = str(self.size) if self.size else ", ".join(self.elements)
         return f"{self.kind} ({detail})" if detail else self.kind
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What its kind is made with, beside the key."""
+        return {name: value for name, value in (("size", self.size), ("elements", list(self.elements))) if value}
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index on columns, never a unique one."""
+
+    columns: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"on {', '.join(self.columns)}"
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table's columns by key, and its indexes as the columns they are on."""
+    """A table's columns and indexes by key."""
 
     name: str
     columns: dict[str, Column]
-    indexes: dict[str, tuple[str, ...]]
+    indexes: dict[str, Index]
 
 
 def _text(size: int) -> Column:
@@ -85,7 +100,7 @@ TABLES = {
             "results": _text(OFF_THE_ROW),
             "dividends": _text(OFF_THE_ROW),
         },
-        {"by_change": ("$updatedAt",), "by_provider_race": ("provider", "provider_race_id")},
+        {"by_change": Index(("$updatedAt",))},
     ),
     "poll_logs": Table(
         "Poll logs",
@@ -100,7 +115,7 @@ TABLES = {
             "error_class": _text(40),
             "message": _text(500),
         },
-        {"by_race": ("race_id",)},
+        {},
     ),
 }
 
@@ -150,43 +165,40 @@ class _Provisioning:
         for table_id, table in TABLES.items():
             if not self._exists(self._path(table_id)):
                 yield Step(f"create the table {table_id}", partial(self._create_table, table_id, table))
-            yield from self._parts(
-                table_id, "columns", {key: f": {column}" for key, column in table.columns.items()}, self._create_column
-            )
-            yield from self._parts(
-                table_id,
-                "indexes",
-                {key: f" on {', '.join(on)}" for key, on in table.indexes.items()},
-                self._create_index,
-            )
+            yield from self._parts(table_id, "columns", table.columns, self._create_column)
+            yield from self._parts(table_id, "indexes", table.indexes, self._create_index)
 
     def _parts(
-        self, table_id: str, parts: str, wanted: dict[str, str], create: Callable[[str, str], None]
+        self, table_id: str, parts: str, wanted: Mapping[str, object], create: Callable[[str, str], None]
     ) -> Iterator[Step]:
         found = self._found(table_id, parts)
-        for key, detail in wanted.items():
+        for key, declared in wanted.items():
             if key not in found:
-                yield Step(f"create in {table_id}.{parts} {key}{detail}", partial(create, table_id, key))
+                yield Step(f"create in {table_id}.{parts} {key}: {declared}", partial(create, table_id, key))
             elif (status := found[key]["status"]) != "available":
                 words = f"wait for {table_id}.{parts} {key}, which is {status}"
                 yield Step(words, partial(self.settle, table_id, parts))
 
     def settle(self, table_id: str, parts: str) -> None:
-        """Waits until all columns, or indexes, of a table are available: they are made in the background.
+        """Waits until our columns, or indexes, of a table are available: they are made in the background.
 
         By the list, because the reply of a single one may be stale. Raises Blocked for one that failed.
         """
         deadline = time.monotonic() + SETTLES_WITHIN
-        while unsettled := {
-            k: part for k, part in self._found(table_id, parts).items() if part["status"] != "available"
-        }:
-            for key, part in unsettled.items():
-                if part["status"] == "failed":
-                    why = part.get("error") or "Appwrite does not say why"
-                    raise Blocked(f"{table_id}.{parts} {key} failed: {why}; delete it in Appwrite and apply again")
+        while unsettled := self._unsettled(table_id, parts):
             if time.monotonic() > deadline:
                 raise Unavailable(f"{table_id}.{parts} {', '.join(unsettled)} not available in {SETTLES_WITHIN:.0f} s")
             time.sleep(LOOKS_EVERY)
+
+    def _unsettled(self, table_id: str, parts: str) -> list[str]:
+        found, table = self._found(table_id, parts), TABLES[table_id]
+        ours = table.columns if parts == "columns" else table.indexes
+        unsettled = {key: part for key, part in found.items() if key in ours and part["status"] != "available"}
+        for key, part in unsettled.items():
+            if part["status"] == "failed":
+                why = part.get("error") or "Appwrite does not say why"
+                raise Blocked(f"{table_id}.{parts} {key} failed: {why}; delete it in Appwrite and apply again")
+        return list(unsettled)
 
     def _found(self, table_id: str, parts: str) -> dict[str, dict[str, Any]]:
         """The columns or indexes there are, by key; none where the table is not there either."""
@@ -195,7 +207,7 @@ class _Provisioning:
         except Missing as error:
             _need_absence(error)
             return {}
-        return {part["key"]: part for part in reply[parts]}
+        return {part["key"]: part for part in reply.get(parts, [])}
 
     def _exists(self, path: str) -> bool:
         try:
@@ -220,15 +232,12 @@ class _Provisioning:
 
     def _create_column(self, table_id: str, key: str) -> None:
         column = TABLES[table_id].columns[key]
-        options = (
-            {"size": column.size} if column.size else {"elements": list(column.elements)} if column.elements else {}
-        )
         with _made_by_anybody():
-            self._creators[column.kind](self._database, table_id, key, required=False, **options)
+            self._creators[column.kind](self._database, table_id, key, required=False, **column.options)
 
     def _create_index(self, table_id: str, key: str) -> None:
         self.settle(table_id, "columns")
-        on = list(TABLES[table_id].indexes[key])
+        on = list(TABLES[table_id].indexes[key].columns)
         with _made_by_anybody():
             try:
                 self._service.create_index(self._database, table_id, key, "key", on)

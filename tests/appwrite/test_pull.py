@@ -57,6 +57,17 @@ def test_nothing_changed_costs_one_read_and_no_write(appwrite: Appwrite, race: R
     assert appwrite.asked() == [f"GET {appwrite.path}"]
 
 
+def test_echoes_of_our_own_writes_are_not_even_read(appwrite: Appwrite) -> None:
+    races = [make_race() for _ in range(20)]
+    pushed()
+    for race in races:
+        change(race, provider_status="Closed")
+    pushed()
+    appwrite.forget()
+    assert pulled() == Pulled()
+    assert appwrite.asked() == [f"GET {appwrite.path}"]
+
+
 # --- what comes in --------------------------------------------------------------------------------------------------
 
 

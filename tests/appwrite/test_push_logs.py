@@ -8,7 +8,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from polling.appwrite import push
+from polling.appwrite import push, schema
+from polling.appwrite.client import connect
 from polling.appwrite.mapping import race_row_id
 from polling.errors import Ambiguous, Blocked
 from polling.models import PollLog, PollState, SyncCheckpoint
@@ -112,6 +113,21 @@ def test_a_log_that_is_refused_is_named_and_the_others_go(
     assert said.startswith(f"poll log {bad.pk} is not taken by Appwrite: ")
     bad.refresh_from_db()
     assert bad.pushed_at is None
+
+
+def test_a_table_that_lacks_a_column_is_the_set_up_and_no_log_is_given_up(
+    appwrite: Appwrite, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.APPWRITE_DATABASE_ID, settings.APPWRITE_POLL_LOGS = "drifted-logs", "all"
+    client = connect()
+    assert client is not None
+    schema.apply(client)
+    appwrite.api.call("DELETE", "/tablesdb/drifted-logs/tables/poll_logs/columns/message")
+    make_logs(make_race(), 3)
+    assert isinstance(push.run(now=NOW).trouble, Blocked)
+    assert len(caplog.records) == 1
+    schema.apply(client)
+    assert pushed(LATER).logs == 3
 
 
 def test_trouble_is_said_once_and_so_is_its_end(

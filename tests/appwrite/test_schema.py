@@ -47,7 +47,7 @@ def test_apply_makes_what_plan_says_and_then_nothing_is_wanting(
     assert "create the database made-anew" in planned
     assert "create the table poll_logs" in planned
     assert "create in races.columns provider: string (40)" in planned
-    assert "create in races.indexes by_change on $updatedAt" in planned
+    assert "create in races.indexes by_change: on $updatedAt" in planned
     assert schema.apply(client) == planned
     assert (schema.plan(client), schema.apply(client)) == ([], [])
 
@@ -160,7 +160,7 @@ def test_a_table_whose_cached_copy_is_stale_is_touched_once(scripted: HTTPServer
     scripted.expect_oneshot_request(indexes, method="POST").respond_with_json(made, 202)
     client = connect()
     assert client is not None
-    assert schema.apply(client) == ["create in races.indexes by_change on $updatedAt"]
+    assert schema.apply(client) == ["create in races.indexes by_change: on $updatedAt"]
     writes = [(request.method, request.path) for request, _ in scripted.log if request.method != "GET"]
     assert writes == [("POST", indexes), ("PUT", indexes.removesuffix("/indexes")), ("POST", indexes)]
 

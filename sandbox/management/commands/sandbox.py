@@ -1,5 +1,6 @@
 """`manage.py sandbox provider|appwrite`: the simulated outside world, each a process of its own."""
 
+import contextlib
 import signal
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,8 @@ class Command(BaseCommand):
             path = "/v1"
         for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job would ignore the first
             signal.signal(number, signal.default_int_handler)
-        self.stdout.write(f"http://127.0.0.1:{server.server_address[1]}{path}")
-        self.stdout.flush()
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
+            self.stdout.write(f"http://127.0.0.1:{server.server_address[1]}{path}")
+            self.stdout.flush()
             server.serve_forever()
-        except KeyboardInterrupt:
-            server.server_close()
+        server.server_close()
