@@ -5,12 +5,11 @@ from datetime import datetime, timedelta
 from functools import cache
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.db.models import Max
 
 from polling import providers
-from polling.cadence import DEFAULT_WINDOWS, Cadence, RaceFacts, Window, next_poll
+from polling.cadence import Cadence, RaceFacts, next_poll
 from polling.errors import Blocked
 from polling.models import PollLog, PollState, ProviderState
 from races.models import Race
@@ -18,13 +17,8 @@ from races.models import Race
 
 @cache
 def cadence() -> Cadence:
-    """The cadence in force: POLL_WINDOWS as (minutes before the start, step in seconds), or the default."""
-    rows = getattr(settings, "POLL_WINDOWS", None)
-    windows = [Window(timedelta(minutes=opens), timedelta(seconds=step)) for opens, step in rows or ()]
-    try:
-        return Cadence(tuple(windows) or DEFAULT_WINDOWS, settings.POLL_TICK)
-    except ValueError as error:
-        raise ImproperlyConfigured(f"POLL_WINDOWS: {error}") from error
+    """The cadence in force."""
+    return Cadence(settings.POLL_WINDOWS, settings.POLL_TICK)
 
 
 def min_interval(provider: str) -> timedelta:

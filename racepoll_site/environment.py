@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from polling.cadence import Cadence, Window
+
 T = TypeVar("T")
 
 
@@ -78,6 +80,17 @@ class Environment:
     def names(self, name: str, default: Sequence[str] = ()) -> tuple[str, ...]:
         """A comma-separated list."""
         return tuple(part.strip() for part in self.text(name).split(",") if part.strip()) or tuple(default)
+
+    def windows(self, name: str, default: tuple[Window, ...], tick: timedelta) -> tuple[Window, ...]:
+        """Windows of the cadence as `minutes before the start:step in seconds`, widest first, the last at 0."""
+        try:
+            pairs = [part.split(":") for part in self.names(name)]
+            windows = tuple(
+                Window(timedelta(minutes=float(opens)), timedelta(seconds=int(step))) for opens, step in pairs
+            )
+            return Cadence(windows or default, tick).windows
+        except ValueError as error:
+            return self.reject(name, f"is {self.text(name)!r}: {error}", default)
 
     def database(self, name: str, default: str) -> dict[str, Any]:
         """Django's settings of a database given as a URL."""

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
 
+from polling.cadence import DEFAULT_WINDOWS
 from racepoll_site.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -147,7 +148,9 @@ CACHES = {
 }
 POLL_TICK = env.seconds("POLL_TICK_SECONDS", default=15, least=1, most=60)
 if 60 % POLL_TICK.seconds:
-    env.reject("POLL_TICK_SECONDS", f"is {POLL_TICK.seconds}, which does not divide a minute", None)
+    problem = f"is {POLL_TICK.seconds}, which does not divide a minute"
+    POLL_TICK = env.reject("POLL_TICK_SECONDS", problem, timedelta(seconds=15))
+POLL_WINDOWS = env.windows("POLL_WINDOWS", DEFAULT_WINDOWS, POLL_TICK)
 POLL_TASK_TIMEOUT = timedelta(seconds=12)  # above the deadline of a request, below the step of 15 s
 POLL_REQUEST_DEADLINE = timedelta(seconds=8)
 Q_CLUSTER = {

@@ -32,6 +32,11 @@ APPWRITE = {"APPWRITE_ENDPOINT": "http://127.0.0.1:9/v1", "APPWRITE_PROJECT_ID":
         pytest.param({"PORT": "eighty"}, ["PORT is 'eighty'"], id="a port that is no number"),
         pytest.param({"PORT": "0"}, ["PORT is 0"], id="a port out of range"),
         pytest.param({"POLL_TICK_SECONDS": "7"}, ["POLL_TICK_SECONDS is 7"], id="a tick off the minute"),
+        pytest.param(
+            {"POLL_WINDOWS": "20:120,60:300,0:300"}, ["POLL_WINDOWS is '20:120,60:300,0:300': windows"], id="order"
+        ),
+        pytest.param({"POLL_WINDOWS": "60:301,0:300"}, ["POLL_WINDOWS is '60:301,0:300': every step"], id="a step"),
+        pytest.param({"POLL_WINDOWS": "sixty"}, ["POLL_WINDOWS is 'sixty'"], id="windows that are none"),
         pytest.param({"DJANGO_DEBUG": "maybe"}, ["DJANGO_DEBUG is 'maybe'"], id="a flag that is neither"),
         pytest.param({"DATABASE_URL": "mysql://u:secret@h/d"}, ["DATABASE_URL (h/d) is not"], id="database"),
         pytest.param({"REDIS_URL": "redis://127.0.0.1:9/0"}, ["DJANGO_SECRET_KEY is not set"], id="no shared key"),
@@ -56,6 +61,12 @@ def test_with_nothing_set_the_commands_work_and_the_key_is_kept(tmp_path: Path) 
     assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
     assert manage(environment(tmp_path), "check").returncode == 0
     assert (tmp_path / "secret_key").read_text() == key
+
+
+def test_the_windows_of_the_cadence_may_be_set(tmp_path: Path) -> None:
+    code = "from polling.planning import cadence; print([window.name for window in cadence().windows])"
+    done = manage(environment(tmp_path, POLL_WINDOWS="30:300,2.5:15,0:60"), "shell", "-v0", "-c", code)
+    assert done.stdout.strip() == "['T-30', 'T-2.5', 'start']"
 
 
 def test_secrets_may_lie_in_files(tmp_path: Path) -> None:
