@@ -9,6 +9,7 @@ from itertools import groupby, islice
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F, QuerySet
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
@@ -31,7 +32,26 @@ class Want:
     slot_at: datetime
     trigger: Trigger
     requested_by: str = ""
-    retry_of: PollLog | None = None
+    retry_of: int | None = None
+
+
+def lease() -> timedelta:
+    """How long a claim is held, and again a poll once begun; past it the worker is taken for dead."""
+    return settings.POLL_TASK_TIMEOUT + LEASE_MARGIN
+
+
+def write_off_lost(lost: QuerySet[PollLog], *, now: datetime) -> dict[int, PollLog]:
+    """Ends claims whose lease ran out; returns them by race. Their races count a failure and want a retry."""
+    # A poller that finishes just now holds its rows locked, and is not lost.
+    late = {log.race_id: log for log in lost.select_for_update(skip_locked=True).order_by("race_id")}
+    if late:
+        PollLog.objects.filter(pk__in=[log.pk for log in late.values()]).open().update(
+            state=PollState.LOST.value, finished_at=now, error_class="Lost", message="no worker finished it in time"
+        )
+        list(Race.objects.filter(pk__in=late).locked().values_list("pk"))  # locks, in the order of all others
+        Race.objects.filter(pk__in=late).update(failures=F("failures") + 1)
+        logger.warning("%d polls were lost and are tried again", len(late))
+    return late
 
 
 def claim(wants: Sequence[Want], *, now: datetime) -> list[PollLog]:
@@ -46,8 +66,7 @@ def claim(wants: Sequence[Want], *, now: datetime) -> list[PollLog]:
         return []
     _drop_unstarted([want.race.pk for want in wants], now=now)
     token = uuid.uuid4().hex
-    lease_until = now + settings.POLL_TASK_TIMEOUT + LEASE_MARGIN
-    logs = [_log(want, PollState.CLAIMED, claim=token, claimed_at=now, lease_until=lease_until) for want in wants]
+    logs = [_log(want, PollState.CLAIMED, claim=token, claimed_at=now, lease_until=now + lease()) for want in wants]
     PollLog.objects.bulk_create(logs, ignore_conflicts=True)
     won = list(PollLog.objects.filter(claim=token).select_related("race"))
     winners = {log.race_id for log in won}
@@ -77,7 +96,7 @@ def _log(want: Want, state: PollState, **values: object) -> PollLog:
         trigger=want.trigger.value,
         state=state.value,
         requested_by=want.requested_by,
-        retry_of=want.retry_of,
+        retry_of_id=want.retry_of,
         **values,
     )
 
@@ -86,8 +105,11 @@ def claim_now(
     races: Iterable[Race], *, trigger: Trigger, requested_by: str, now: datetime
 ) -> tuple[list[PollLog], list[PollLog]]:
     """Claims a poll of each race at this instant; returns the claims won, and the open ones that it joins."""
-    wants = [Want(race, now, trigger, requested_by) for race in races]
+    # A race made by hand has nobody to be asked of.
+    wants = [Want(race, now, trigger, requested_by) for race in races if race.provider_race_id]
     with transaction.atomic():
+        lost = PollLog.objects.lost(now=now).filter(race__in=[want.race.pk for want in wants])
+        write_off_lost(lost, now=now)
         joined = list(PollLog.objects.open().filter(race__in=[want.race.pk for want in wants]))
         busy = {log.race_id for log in joined}
         return claim([want for want in wants if want.race.pk not in busy], now=now), joined
@@ -128,7 +150,7 @@ def _chunks(logs: Sequence[PollLog], *, now: datetime) -> Iterable[list[PollLog]
 
 
 def _is_urgent(race: Race, *, now: datetime) -> bool:
-    return abs(race.advertised_start - now) <= URGENT
+    return timedelta() < race.advertised_start - now <= URGENT
 
 
 def _max_batch(provider: str) -> int:

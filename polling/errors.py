@@ -16,6 +16,11 @@ from datetime import timedelta
 SAMPLE_BYTES = 2_000
 
 
+def _storable(text: str) -> str:
+    """Without what no database takes: NUL, and halves of characters."""
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
+
+
 @dataclass(eq=False)  # an exception must stay hashable
 class PollingError(Exception):
     """The root of what is met outside; `http_status` is None where no answer came."""
@@ -26,7 +31,8 @@ class PollingError(Exception):
 
     def __post_init__(self) -> None:
         super().__init__(self.message)
-        self.sample = self.sample.encode()[:SAMPLE_BYTES].decode(errors="ignore")
+        self.message = _storable(self.message)
+        self.sample = _storable(self.sample).encode()[:SAMPLE_BYTES].decode(errors="ignore")
 
     def __str__(self) -> str:
         return self.message

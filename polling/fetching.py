@@ -1,13 +1,14 @@
 """Whom to ask for what: which races of a poll want their detail, and which a status answers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
 
 from polling import providers
-from polling.errors import NotFound, PollingError
-from polling.providers.base import Answer, BatchScope, Provider, RaceRef
+from polling.errors import Blocked, NotFound, PollingError, RateLimited
+from polling.providers.base import BatchScope, Provider, RaceRef
 from races.models import Race
 from races.snapshots import RaceSnapshot
 from races.status import RaceStatus, ResultState
@@ -29,37 +30,72 @@ def has_news(race: Race, told: RaceSnapshot) -> bool:
     return moved or postponed or ended or told.result_state is ResultState.INTERIM
 
 
-def fetch(provider_name: str, races: Sequence[Race], *, now: datetime, deadline: float) -> dict[int, Answer]:
-    """An answer for every race, by primary key. One request that fails is the answer of its races alone."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back for a race: what was told, or the error, or the status told and its detail's error."""
+
+    told: RaceSnapshot | None = None
+    error: PollingError | None = None
+
+
+def fetch(
+    provider_name: str, races: Sequence[Race], *, whole: Collection[int] = (), now: datetime, deadline: float
+) -> dict[int, Answer]:
+    """An answer for every race, by primary key; those in `whole` are asked for their detail whatever the policy."""
     try:
         provider = providers.get(provider_name)
-        answers = _ask(provider, races, now=now, deadline=deadline)
+        detailed = {race.pk for race in races if race.pk in whole or _asks_singly(provider, race, now=now)}
+        return _ask(provider, races, detailed, now=now, deadline=deadline)
     except PollingError as error:
-        return dict.fromkeys((race.pk for race in races), error)
-    unanswered = NotFound("the provider said nothing of this race")
-    return {race.pk: answers.get(race.provider_race_id, unanswered) for race in races}
+        return {race.pk: Answer(error=error) for race in races}
 
 
-def _ask(provider: Provider, races: Sequence[Race], *, now: datetime, deadline: float) -> dict[str, Answer]:
-    by_status = [race for race in races if not _asks_singly(provider, race, len(races), now=now)]
-    statuses = _ask_statuses(provider, by_status, now=now, deadline=deadline)
+def _ask(
+    provider: Provider, races: Sequence[Race], detailed: set[int], *, now: datetime, deadline: float
+) -> dict[int, Answer]:
+    """The list of statuses, then the details; a list that fails is the answer of its own races alone."""
+    listed = [race for race in races if race.pk not in detailed]
+    statuses, failure = _ask_statuses(provider, listed, now=now, deadline=deadline)
     # A race missing from the list is unknown, never finished: it is asked singly.
-    singly = [race for race in races if (told := statuses.get(race.provider_race_id)) is None or has_news(race, told)]
+    detailed |= {
+        race.pk
+        for race in listed
+        if not failure and ((told := statuses.get(race.provider_race_id)) is None or has_news(race, told))
+    }
+    singly = [race for race in races if race.pk in detailed]
     details = provider.fetch_races(map(ref, singly), now=now, deadline=deadline) if singly else {}
-    return {**statuses, **details}
+    answers = {}
+    for race in races:
+        missing = failure or NotFound("the provider said nothing of this race")
+        detail = details.get(race.provider_race_id) if race.pk in detailed else None
+        answers[race.pk] = _answer(statuses.get(race.provider_race_id), detail, missing)
+    return answers
 
 
-def _asks_singly(provider: Provider, race: Race, count: int, *, now: datetime) -> bool:
-    """One race alone is cheapest asked whole; so is any where the provider has no list of statuses."""
-    if count == 1 or provider.capabilities.batch_scope is BatchScope.NONE:
+def _answer(status: RaceSnapshot | None, detail: RaceSnapshot | PollingError | None, missing: PollingError) -> Answer:
+    """The detail counts; where it failed the status told is kept, and the failure said all the same."""
+    if isinstance(detail, PollingError):
+        return Answer(told=status, error=detail)
+    told = detail or status
+    return Answer(told=told) if told else Answer(error=missing)
+
+
+def _asks_singly(provider: Provider, race: Race, *, now: datetime) -> bool:
+    if provider.capabilities.batch_scope is BatchScope.NONE:
         return True
     return wants_detail(race, policy=settings.RACE_DETAIL, now=now)
 
 
 def _ask_statuses(
     provider: Provider, races: Sequence[Race], *, now: datetime, deadline: float
-) -> dict[str, RaceSnapshot]:
-    return dict(provider.fetch_statuses(map(ref, races), now=now, deadline=deadline)) if races else {}
+) -> tuple[dict[str, RaceSnapshot], PollingError | None]:
+    """The statuses, or why there are none. Raises where the provider wants to be left alone."""
+    try:
+        return dict(provider.fetch_statuses(map(ref, races), now=now, deadline=deadline)) if races else {}, None
+    except (RateLimited, Blocked):
+        raise
+    except PollingError as error:
+        return {}, error
 
 
 def ref(race: Race) -> RaceRef:

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 
-from polling import dispatch, providers
-from polling.errors import PollingError
+from polling import dispatch, providers, quota
+from polling.errors import PollingError, RateLimited
 from polling.models import ProviderState
 from polling.planning import replan
 from polling.pollers import note_unknown_statuses
@@ -25,14 +25,19 @@ def import_schedule(provider: str, *, now: datetime, deadline_seconds: float = 1
 
     Raises the PollingError that the provider met, after noting it on the provider's row.
     """
+    if until := quota.held(now=now).get(provider):
+        raise RateLimited(f"{provider} wants to be left alone until {until:%H:%M:%S} UTC")
     try:
         schedule = providers.get(provider).fetch_schedule(
             now - BEHIND, now + AHEAD, now=now, deadline=time.monotonic() + deadline_seconds
         )
     except PollingError as error:
         _note(provider, error=f"{type(error).__name__}: {error}")
+        quota.hold(provider, [error], now=now)
         raise
     with transaction.atomic():
+        # One import at a time: two that meet would make the same meetings twice.
+        ProviderState.objects.select_for_update().get_or_create(name=provider)
         changes = ingest.apply(schedule.races, now=now)
         note_unknown_statuses(schedule.races, now=now)
         replan(changes.created | changes.changed, now=now)

@@ -7,26 +7,25 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import groupby
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from polling import clock, dispatch, fetching
-from polling.errors import Blocked, PollingError, RateLimited
+from polling import clock, dispatch, fetching, quota
+from polling.errors import PollingError
+from polling.fetching import Answer
 from polling.models import PollLog, PollState, ProviderState, SkipReason, Trigger
-from polling.planning import cadence, replan
-from polling.providers.base import Answer
+from polling.planning import cadence, min_interval, replan
 from races import ingest
 from races.models import Race
 from races.snapshots import RaceSnapshot
 
 logger = logging.getLogger(__name__)
 
-WHEN_BLOCKED = timedelta(minutes=5)
-WHEN_LIMITED = timedelta(seconds=30)  # where the provider does not say how long
+REQUESTS = (Trigger.FORCED.value, Trigger.REMOTE.value, Trigger.PUSH.value)
 
 
 def run(log_ids: Sequence[int], *, now: datetime, finished: Callable[[], datetime] = clock.now) -> list[int]:
@@ -35,11 +34,13 @@ def run(log_ids: Sequence[int], *, now: datetime, finished: Callable[[], datetim
     token = uuid.uuid4().hex
     logs = _take(log_ids, token=token, now=now)
     logs = _skip(logs, [log for log in logs if _is_stale(log, now=now)], SkipReason.STALE, now=now)
-    held = set(ProviderState.objects.filter(not_before__gt=now).values_list("name", flat=True))
+    held = quota.held(now=now)
     logs = _skip(logs, [log for log in logs if log.race.provider in held], SkipReason.QUOTA, now=now)
     answers: dict[int, Answer] = {}
     for name, group in groupby(sorted(logs, key=_provider_of), key=_provider_of):
-        answers |= fetching.fetch(name, [log.race for log in group], now=now, deadline=deadline)
+        polls = list(group)
+        whole = {log.race_id for log in polls if log.trigger in REQUESTS}
+        answers |= fetching.fetch(name, [log.race for log in polls], whole=whole, now=now, deadline=deadline)
     return _settle(token, answers, now=finished()) if logs else []
 
 
@@ -50,15 +51,16 @@ def _provider_of(log: PollLog) -> str:
 def _take(log_ids: Sequence[int], *, token: str, now: datetime) -> list[PollLog]:
     """The claims that nobody has taken yet, so that a task delivered twice polls once."""
     mine = PollLog.objects.filter(pk__in=log_ids, state=PollState.CLAIMED.value)
-    mine.update(state=PollState.RUNNING.value, run=token, started_at=now)
+    mine.update(state=PollState.RUNNING.value, run=token, started_at=now, lease_until=now + dispatch.lease())
     return list(PollLog.objects.filter(run=token).select_related("race__meeting"))
 
 
 def _is_stale(log: PollLog, *, now: datetime) -> bool:
     """Whether a newer slot has begun, which has or will have a poll of its own. A request is never stale."""
-    if log.trigger in (Trigger.FORCED.value, Trigger.REMOTE.value, Trigger.PUSH.value):
+    if log.trigger in REQUESTS:
         return False
-    newest = cadence().newest_slot(log.race.advertised_start, now=now)
+    thin_to = min_interval(log.race.provider)
+    newest = cadence().newest_slot(log.race.advertised_start, now=now, thin_to=thin_to)
     return newest is not None and newest > log.slot_at
 
 
@@ -78,21 +80,25 @@ def _settle(token: str, answers: dict[int, Answer], *, now: datetime) -> list[in
     """Stores the answers and finishes the logs, of those claims that are still ours."""
     with transaction.atomic():
         own = PollLog.objects.filter(run=token, state=PollState.RUNNING.value)
-        logs = list(own.select_for_update(of=("self",)).select_related("race").order_by("race_id"))
-        told = {log.race_id: answer for log in logs if isinstance(answer := answers[log.race_id], RaceSnapshot)}
-        errors = {log.race_id: answer for log in logs if isinstance(answer := answers[log.race_id], PollingError)}
+        logs = list(own.select_for_update(of=("self", "race")).select_related("race").order_by("race_id"))
+        told = {log.race_id: snapshot for log in logs if (snapshot := answers[log.race_id].told)}
+        errors = {log.race_id: error for log in logs if (error := answers[log.race_id].error)}
         changes = ingest.apply(told.values(), now=now)
         for log in logs:
             _finish(log, errors.get(log.race_id), changed=log.race_id in changes.changed, now=now)
         PollLog.objects.bulk_update(logs, FINISHED_FIELDS)
-        Race.objects.filter(pk__in=told).update(last_poll_time=now, last_attempt_at=now, failures=0)
+        Race.objects.filter(pk__in=told).update(last_poll_time=now)
+        Race.objects.filter(pk__in=told.keys() - errors.keys()).update(last_attempt_at=now, failures=0)
         Race.objects.filter(pk__in=errors).update(last_attempt_at=now, failures=F("failures") + 1)
-        _note_provider(list(told.values()), logs, errors, now=now)
+        for name in {log.race.provider for log in logs}:
+            met = [errors[log.race_id] for log in logs if log.race.provider == name and log.race_id in errors]
+            quota.hold(name, met, now=now)
+        note_unknown_statuses(list(told.values()), now=now)
         replan([log.race_id for log in logs], now=now)
         if logs:
             transaction.on_commit(dispatch.request_push, robust=True)
     _say(logs, told, errors, changes)
-    return sorted(told)
+    return sorted(told.keys() - errors.keys())
 
 
 FINISHED_FIELDS = [
@@ -108,26 +114,6 @@ def _finish(log: PollLog, error: PollingError | None, *, changed: bool, now: dat
     log.state, log.http_status = PollState.FAILED.value, error.http_status
     log.error_class, log.message, log.sample = type(error).__name__, str(error)[:500], error.sample
     log.starts_incident = log.race.failures == 0
-
-
-def _note_provider(
-    told: list[RaceSnapshot], logs: list[PollLog], errors: dict[int, PollingError], *, now: datetime
-) -> None:
-    """Keeps on the provider's row how long it wants to be left alone, and statuses that nobody has mapped."""
-    for log in logs:
-        if wait := _wait(errors.get(log.race_id)):
-            ProviderState.objects.update_or_create(
-                name=log.race.provider,
-                defaults={"not_before": now + wait, "reason": str(errors[log.race_id])[:200]},
-            )
-            break
-    note_unknown_statuses(told, now=now)
-
-
-def _wait(error: PollingError | None) -> timedelta | None:
-    if isinstance(error, RateLimited):
-        return error.retry_after if error.retry_after is not None else WHEN_LIMITED
-    return WHEN_BLOCKED if isinstance(error, Blocked) else None
 
 
 def note_unknown_statuses(told: Sequence[RaceSnapshot], *, now: datetime) -> None:

@@ -8,7 +8,7 @@ import time
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Max
 
 from polling import dispatch
 from polling.cadence import Wanted, floor, wanted
@@ -42,35 +42,19 @@ def run(*, now: datetime) -> Tick | None:
 
 
 def _dispatch_due(tick: Tick, *, now: datetime) -> None:
-    lost = _write_off_lost(now=now)
+    lost = dispatch.write_off_lost(PollLog.objects.lost(now=now), now=now)
     due = Race.objects.due(now=now)
     if lost:  # at once, but for those that have been finalized or paused since
         due = due | Race.objects.filter(pk__in=lost, next_poll_at__isnull=False)
     races = sorted(due, key=lambda race: abs(race.advertised_start - now))
     plans = [(race, _wanted(race, now=now)) for race in races]
-    won = dispatch.claim([_want(race, plan, lost.get(race.pk)) for race, plan in plans], now=now)
+    failed = _newest_failures([race for race in races if race.failures])
+    won = dispatch.claim([_want(race, plan, failed.get(race.pk)) for race, plan in plans], now=now)
     _log_missed(plans, now=now)
     replan([race.pk for race in races], now=now)
     tick.due, tick.claimed = len(races), len(won)
     if won:
         transaction.on_commit(lambda: _send(tick, won, now=now), robust=True)
-
-
-def _write_off_lost(*, now: datetime) -> dict[int, PollLog]:
-    """Claims whose lease ran out, by race: their worker died, the race is due again at once."""
-    # A poller that finishes just now holds its rows locked, and is not lost.
-    late = PollLog.objects.lost(now=now).select_for_update(skip_locked=True)
-    lost = {log.race_id: log for log in late}
-    if lost:
-        PollLog.objects.filter(pk__in=[log.pk for log in lost.values()]).open().update(
-            state=PollState.LOST.value,
-            finished_at=now,
-            error_class="Lost",
-            message="no worker finished it in time",
-        )
-        Race.objects.filter(pk__in=lost).update(failures=F("failures") + 1)
-        logger.warning("%d polls were lost and are tried again", len(lost))
-    return lost
 
 
 def _wanted(race: Race, *, now: datetime) -> Wanted:
@@ -80,10 +64,17 @@ def _wanted(race: Race, *, now: datetime) -> Wanted:
     return wanted(race.advertised_start, planned=planned, cadence=cadence(), now=now, thin_to=thin_to)
 
 
-def _want(race: Race, plan: Wanted, lost: PollLog | None) -> Want:
+def _newest_failures(races: list[Race]) -> dict[int, int]:
+    """The poll that each race's retry is a retry of."""
+    states = (PollState.FAILED.value, PollState.LOST.value)
+    failed = PollLog.objects.filter(race__in=races, state__in=states).order_by()
+    return dict(failed.values_list("race").annotate(Max("pk"))) if races else {}
+
+
+def _want(race: Race, plan: Wanted, failed: int | None) -> Want:
     if plan.on_grid:
         return Want(race, plan.slot_at, Trigger.SLOT)
-    return Want(race, plan.slot_at, Trigger.RETRY if race.failures else Trigger.FOUND, retry_of=lost)
+    return Want(race, plan.slot_at, Trigger.RETRY if race.failures else Trigger.FOUND, retry_of=failed)
 
 
 def _log_missed(plans: list[tuple[Race, Wanted]], *, now: datetime) -> None:

@@ -4,13 +4,13 @@ import os
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from polling.cadence import Cadence, Window
+from polling.cadence import Window
 
 T = TypeVar("T")
 
@@ -29,10 +29,11 @@ class Environment:
 
     def read(self, file: Path) -> list[str]:
         """Adds a file's lines and returns the names that are new; what the environment has already wins."""
-        before = set(os.environ)
-        if file.is_file():
-            environ.Env.read_env(str(file))
-        return sorted(set(os.environ) - before)
+        if not file.is_file():
+            return []
+        added = [name for name, value in _lines(file).items() if value and not os.environ.get(name)]
+        os.environ.update({name: _lines(file)[name] for name in added})
+        return added
 
     def text(self, name: str, default: str = "") -> str:
         try:
@@ -70,27 +71,25 @@ class Environment:
     def url(self, name: str, default: str = "", schemes: Sequence[str] = ("http", "https")) -> str:
         """A URL with a host and one of `schemes`, without its last slash."""
         value = self.text(name, default)
-        if not value:
-            return ""
-        parts = urlsplit(value)
-        if parts.scheme in schemes and parts.netloc:
+        if not value or _is_url(value, schemes):
             return value.rstrip("/")
-        return self.reject(name, f"is {value!r}, not a URL of {' or '.join(schemes)}", "")
+        # The value is not shown: URLs carry passwords.
+        return self.reject(name, f"is not a URL of {' or '.join(schemes)}", "")
 
     def names(self, name: str, default: Sequence[str] = ()) -> tuple[str, ...]:
         """A comma-separated list."""
         return tuple(part.strip() for part in self.text(name).split(",") if part.strip()) or tuple(default)
 
-    def windows(self, name: str, default: tuple[Window, ...], tick: timedelta) -> tuple[Window, ...]:
+    def windows(self, name: str, default: tuple[Window, ...]) -> tuple[Window, ...]:
         """Windows of the cadence as `minutes before the start:step in seconds`, widest first, the last at 0."""
         try:
             pairs = [part.split(":") for part in self.names(name)]
-            windows = tuple(
-                Window(timedelta(minutes=float(opens)), timedelta(seconds=int(step))) for opens, step in pairs
+            return (
+                tuple(Window(timedelta(minutes=float(opens)), timedelta(seconds=int(step))) for opens, step in pairs)
+                or default
             )
-            return Cadence(windows or default, tick).windows
-        except ValueError as error:
-            return self.reject(name, f"is {self.text(name)!r}: {error}", default)
+        except (ValueError, OverflowError):
+            return self.reject(name, f"is {self.text(name)!r}, not minutes:seconds, comma-separated", default)
 
     def database(self, name: str, default: str) -> dict[str, Any]:
         """Django's settings of a database given as a URL."""
@@ -101,8 +100,7 @@ class Environment:
             config = {}
         if config.get("ENGINE") in ("django.db.backends.sqlite3", "django.db.backends.postgresql"):
             return config
-        shown = value.split("@")[-1]  # never a password
-        return self.reject(name, f"({shown}) is not a sqlite:// or postgres:// URL", environ.Env.db_url_config(default))
+        return self.reject(name, "is not a sqlite:// or postgres:// URL", environ.Env.db_url_config(default))
 
     def reject(self, name: str, problem: str, fallback: T) -> T:
         """Notes what is wrong and goes on with `fallback`, so that the next mistake is found too."""
@@ -120,3 +118,21 @@ class Environment:
             return cast(value) if value else default
         except ValueError:
             return self.reject(name, f"is {value!r}, not {kind}", default)
+
+
+def _lines(file: Path) -> dict[str, str]:
+    """The variables of an environment file, read as django-environ reads it."""
+
+    class Lines(environ.Env):  # type: ignore[misc]
+        ENVIRON: ClassVar[dict[str, str]] = {}
+
+    Lines.read_env(str(file))
+    return Lines.ENVIRON
+
+
+def _is_url(value: str, schemes: Sequence[str]) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in schemes and bool(parts.netloc or parts.scheme == "unix") and parts.port != 0
+    except ValueError:  # brackets that do not match, a port that is no number
+        return False

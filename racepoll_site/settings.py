@@ -7,25 +7,32 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 
-from polling.cadence import DEFAULT_WINDOWS
+from polling.cadence import DEFAULT_WINDOWS, Cadence
 from racepoll_site.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR = Path(os.environ.get("RACEPOLL_VAR") or BASE_DIR / "var")
-VAR.mkdir(parents=True, exist_ok=True)
+try:
+    VAR.mkdir(mode=0o700, parents=True, exist_ok=True)  # for its owner alone: database, keys, the staff's login
+except OSError as error:
+    raise ImproperlyConfigured(f"RACEPOLL_VAR: {error}") from error
 
-# `manage.py up` writes these two for what it simulates; each counts only while the real thing is not named.
-DEMO_PROVIDER_FILE = VAR / "demo-provider.env"
-DEMO_APPWRITE_FILE = VAR / "demo-appwrite.env"
-
-env = Environment(Path(os.environ.get("RACEPOLL_ENV_FILE") or BASE_DIR / ".env"))
-PROVIDER_IS_NAMED = bool(env.text("RACE_PROVIDERS"))
+_env_file = os.environ.get("RACEPOLL_ENV_FILE")
+if _env_file and not Path(_env_file).exists():
+    raise ImproperlyConfigured(f"RACEPOLL_ENV_FILE: there is no {_env_file}")
+env = Environment(Path(_env_file or BASE_DIR / ".env"))
 _appwrite_names = ("APPWRITE_ENDPOINT", "APPWRITE_PROJECT_ID", "APPWRITE_API_KEY")
+PROVIDER_IS_NAMED = bool(env.text("RACE_PROVIDERS"))
 APPWRITE_IS_NAMED = any(map(env.text, _appwrite_names))
+# What `manage.py up` simulates it tells its children by the environment, and other commands by these files,
+# which count only while nothing real is named.
+SIMULATED = env.names("RACEPOLL_SIMULATED")
+DEMO_PROVIDER_FILE, DEMO_APPWRITE_FILE = VAR / "demo-provider.env", VAR / "demo-appwrite.env"
 DEMO_NAMES = (
     *(() if PROVIDER_IS_NAMED else env.read(DEMO_PROVIDER_FILE)),
-    *(() if APPWRITE_IS_NAMED else env.read(DEMO_APPWRITE_FILE)),
+    *(() if PROVIDER_IS_NAMED or APPWRITE_IS_NAMED else env.read(DEMO_APPWRITE_FILE)),
 )
 
 
@@ -150,7 +157,11 @@ POLL_TICK = env.seconds("POLL_TICK_SECONDS", default=15, least=1, most=60)
 if 60 % POLL_TICK.seconds:
     problem = f"is {POLL_TICK.seconds}, which does not divide a minute"
     POLL_TICK = env.reject("POLL_TICK_SECONDS", problem, timedelta(seconds=15))
-POLL_WINDOWS = env.windows("POLL_WINDOWS", DEFAULT_WINDOWS, POLL_TICK)
+POLL_WINDOWS = env.windows("POLL_WINDOWS", DEFAULT_WINDOWS)
+try:
+    Cadence(POLL_WINDOWS, POLL_TICK)
+except ValueError as error:
+    env.reject("POLL_WINDOWS", f"and POLL_TICK_SECONDS make no grid: {error}", None)
 POLL_TASK_TIMEOUT = timedelta(seconds=12)  # above the deadline of a request, below the step of 15 s
 POLL_REQUEST_DEADLINE = timedelta(seconds=8)
 Q_CLUSTER = {

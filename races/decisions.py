@@ -15,7 +15,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 
 from races.models import Race
-from races.status import FinalizedBy, Outcome, RaceStatus
+from races.status import FinalizedBy, Outcome, RaceStatus, ResultState
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,9 @@ def reopen(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) ->
     def open_again(race: Race) -> None:
         status = RaceStatus.IN_PROGRESS if race.advertised_start <= now else RaceStatus.SCHEDULED
         race.status, race.finalized_by, race.finalized_at, race.outcome = status.value, "", None, ""
+        race.result_state = (ResultState.INTERIM if race.results else ResultState.NONE).value
 
-    fields = ["status", "finalized_by", "finalized_at", "outcome"]
+    fields = ["status", "finalized_by", "finalized_at", "outcome", "result_state"]
     return _decide(
         race_ids,
         open_again,

@@ -48,7 +48,8 @@ def merge(race: Race, told: RaceSnapshot, *, meeting: Meeting | None, now: datet
     if changed:
         race.version += 1
         race.last_changed_at = now
-        race.source_time = told.source_time or race.source_time
+        # Never ahead of our own clock: one wrong time of the provider's would make all later answers look old.
+        race.source_time = min(told.source_time, now) if told.source_time else race.source_time
         changed |= {"version", "last_changed_at", "source_time"}
     return changed
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import models
 
@@ -30,8 +30,11 @@ class Meeting(models.Model):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The track's zone, for display only."""
-        return ZoneInfo(self.timezone)
+        """The track's zone, for display only; UTC for a name that this system does not know."""
+        try:
+            return ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            return ZoneInfo("UTC")
 
 
 class RaceQuerySet(models.QuerySet["Race"]):

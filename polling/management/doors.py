@@ -18,5 +18,6 @@ def races_named(names: Sequence[str]) -> list[Race]:
         race = Race.objects.filter(Q(provider_race_id=name) | ours if ours else Q(provider_race_id=name)).first()
         if race is None or not name:
             raise CommandError(f"no race has the id {name!r}", returncode=BAD_INPUT)
-        found.append(race)
+        if race not in found:
+            found.append(race)
     return found

@@ -98,5 +98,7 @@ class Family:
 
 def _relay(name: str, output: IO[str] | None) -> None:
     for line in output or ():
-        sys.stdout.write(f"{name:<9}| {line}")
-        sys.stdout.flush()
+        # Where nobody reads us any more the children must still be drained, or they would stand still.
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.write(f"{name:<9}| {line}")
+            sys.stdout.flush()

@@ -94,8 +94,10 @@ def odds(value: Any) -> Decimal | None:
 
 
 def text(value: Any, longest: int = 120) -> str:
-    """Trimmed text, cut to what a column holds, without the NUL that PostgreSQL refuses; blank if none."""
-    return value.replace("\x00", "").strip()[:longest] if isinstance(value, str) else ""
+    """Trimmed text, cut to what a column holds, without what no database takes: NUL, halves of characters."""
+    if not isinstance(value, str):
+        return ""
+    return value.replace("\x00", "").encode(errors="ignore").decode().strip()[:longest]
 
 
 def to_object(value: Any) -> Row:

@@ -55,6 +55,14 @@ def test_poll_prints_the_updated_races_as_json(provider: ProviderBox, capsys: py
     assert all(race["runners"] and race["last_poll_time"] and race["track"] for race in told.values())
 
 
+def test_poll_of_one_race_by_both_its_ids_polls_it_once(
+    provider: ProviderBox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    race = provider.import_card()[0]
+    call_command("poll", str(race.pk), race.provider_race_id)
+    assert capsys.readouterr().out == f"{race}: changed\n"
+
+
 def test_poll_of_a_race_that_fails_ends_with_one(provider: ProviderBox) -> None:
     race = provider.import_card()[0]
     provider.fault("error", status=503, times=None)

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from polling import dispatch, importing, pollers
-from polling.errors import PollingError
+from polling.errors import Malformed, PollingError, RateLimited
 from polling.models import PollLog, PollState, ProviderState, Trigger
 from races.models import Race
 from tests.factories import START, make_log, make_race
@@ -17,9 +17,9 @@ from tests.polling.conftest import ProviderBox
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def poll(*races: Race, now: datetime = START) -> list[PollLog]:
-    """Forces a poll of the races at `now`, in this process; the logs in the order of the races."""
-    won, _ = dispatch.claim_now(races, trigger=Trigger.FORCED, requested_by="test", now=now)
+def poll(*races: Race, now: datetime = START, trigger: Trigger = Trigger.FOUND) -> list[PollLog]:
+    """Polls the races at `now`, in this process; the logs in the order of the races."""
+    won, _ = dispatch.claim_now(races, trigger=trigger, requested_by="test", now=now)
     pollers.run([log.pk for log in won], now=now, finished=lambda: now + timedelta(milliseconds=300))
     return sorted(PollLog.objects.filter(pk__in=[log.pk for log in won]), key=lambda log: log.race_id)
 
@@ -84,6 +84,34 @@ def test_a_race_whose_status_moved_is_asked_for_its_detail(provider: ProviderBox
     assert [(r["runner_number"], r["position"]) for r in final.results][:3] == [(2, 1), (1, 2), (4, 2)]
 
 
+def test_a_forced_poll_asks_for_the_detail_whatever_the_policy(provider: ProviderBox) -> None:
+    races = under_way(provider, 3)
+    provider.forget_requests()
+    poll(*races, trigger=Trigger.FORCED)
+    assert len(provider.requests("/events/")) == len(provider.requests()) == 3
+
+
+def test_a_list_that_fails_fails_its_own_races_alone(provider: ProviderBox) -> None:
+    started, coming = under_way(provider, 2), upcoming(provider, 2)
+    provider.fault("error", status=503, times=None, path_contains="/racing/meetings")
+    poll(*started, *coming)
+    states = dict(PollLog.objects.filter(slot_at=START).values_list("race", "state"))
+    assert [states[race.pk] for race in started] == ["failed"] * 2
+    assert [states[race.pk] for race in coming] == ["ok"] * 2
+
+
+def test_a_status_that_was_told_is_kept_though_its_detail_fails(provider: ProviderBox) -> None:
+    races = under_way(provider, 2)
+    provider.steer(races[0], status="Abandoned")
+    provider.fault("error", status=500, times=None, path_contains="/events/")
+    logs = {log.race_id: log for log in poll(*races)}
+    assert logs[races[0].pk].error_class == "Unavailable"
+    assert (Race.objects.get(pk=races[0].pk).status, Race.objects.get(pk=races[1].pk).status) == (
+        "finalized",
+        "scheduled",
+    )
+
+
 def test_a_race_missing_from_the_list_is_asked_singly_and_never_finalized(provider: ProviderBox) -> None:
     races = under_way(provider, 3)
     provider.fault("missing_race", race_id=races[1].provider_race_id, times=None)
@@ -133,6 +161,14 @@ def test_an_answer_that_cannot_be_read_is_kept_cut_to_two_kilobytes(provider: Pr
     provider.fault("malformed", times=1)
     [log] = poll(race)
     assert 0 < len(log.sample.encode()) <= 2000
+
+
+def test_a_sample_holds_nothing_that_a_database_refuses() -> None:
+    error = Malformed("caf\ud800\0", sample="\0<html>\udfff" + "x" * 3000)
+    log = make_log(make_race(), sample=error.sample, message=str(error))
+    log.refresh_from_db()
+    assert len(log.sample.encode()) <= 2000
+    assert "\0" not in log.sample + log.message
 
 
 def test_an_unknown_status_keeps_the_old_one_and_is_listed_once(
@@ -207,6 +243,32 @@ def test_a_race_of_a_provider_that_is_not_configured_fails_and_says_so(provider:
     [log] = poll(race)
     assert (log.state, log.error_class) == ("failed", "Blocked")
     assert "elsewhere" in log.message
+
+
+def test_an_import_obeys_the_wait_that_a_provider_asks_for(provider: ProviderBox) -> None:
+    provider.fault("rate_limited", times=1, retry_after=600)
+    with pytest.raises(RateLimited):
+        importing.import_schedule("sandbox", now=START)
+    assert ProviderState.objects.get(name="sandbox").not_before == START + timedelta(seconds=600)
+    provider.forget_requests()
+    with pytest.raises(RateLimited):
+        importing.import_schedule("sandbox", now=START + timedelta(seconds=599))
+    assert provider.requests() == []
+    assert importing.import_schedule("sandbox", now=START + timedelta(seconds=601)).created
+
+
+def test_a_claim_taken_late_is_held_as_long_as_one_taken_at_once(provider: ProviderBox) -> None:
+    [race] = upcoming(provider)
+    log = make_log(race, slot_at=START, state=PollState.CLAIMED, trigger=Trigger.FORCED.value)
+    taken = START + timedelta(seconds=21)
+    seen = []
+
+    def look() -> datetime:
+        seen.append(PollLog.objects.get(pk=log.pk).lease_until)
+        return taken
+
+    pollers.run([log.pk], now=taken, finished=look)
+    assert seen == [taken + dispatch.lease()]
 
 
 def test_an_import_that_fails_is_noted_and_loses_nothing(provider: ProviderBox) -> None:

@@ -165,6 +165,27 @@ def test_a_race_that_is_not_to_be_polled_has_no_plan(values: dict[str, Any]) -> 
     assert planned_race(now=at(-30), **values).next_poll_at is None
 
 
+def test_a_retry_names_the_poll_it_is_a_retry_of() -> None:
+    race = planned_race(now=at(-61))
+    failed = make_log(race, slot_at=at(-60), state=PollState.FAILED)
+    Race.objects.filter(pk=race.pk).update(failures=1)
+    replan([race.pk], now=at(-60, 1))
+    tick.run(now=at(-60, 15))
+    assert race.poll_logs.get(trigger=Trigger.RETRY.value).retry_of == failed
+
+
+def test_a_claim_whose_lease_ran_out_does_not_stand_in_the_way_of_a_forced_poll() -> None:
+    race = make_race()
+    dead = make_log(race, slot_at=at(-60), state=PollState.CLAIMED)
+    [log] = dispatch.force([race], trigger=Trigger.FORCED, requested_by="kim", now=at(60))
+    dead.refresh_from_db()
+    assert (dead.state, log.state, log.slot_at) == ("lost", "claimed", at(60))
+
+
+def test_a_race_made_by_hand_cannot_be_forced() -> None:
+    assert dispatch.force([make_race(provider_race_id="")], trigger=Trigger.FORCED, requested_by="kim", now=at(0)) == []
+
+
 def test_a_forced_poll_joins_the_one_under_way() -> None:
     race = planned_race(now=at(-61))
     open_claim = make_log(race, slot_at=at(-60), state=PollState.RUNNING)

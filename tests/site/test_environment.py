@@ -12,6 +12,7 @@ TAB = {
     "TAB_AFFILIATES_PARTNER": "Example",
     "TAB_AFFILIATES_PARTNER_ID": "example",
 }
+GRID = "POLL_WINDOWS and POLL_TICK_SECONDS make no grid"
 APPWRITE = {"APPWRITE_ENDPOINT": "http://127.0.0.1:9/v1", "APPWRITE_PROJECT_ID": "p", "APPWRITE_API_KEY": "k"}
 
 
@@ -24,7 +25,7 @@ APPWRITE = {"APPWRITE_ENDPOINT": "http://127.0.0.1:9/v1", "APPWRITE_PROJECT_ID":
         ], id="a live provider without identity"),
         pytest.param({"RACE_PROVIDERS": "tabnz"}, ["RACE_PROVIDERS names the unknown provider 'tabnz'"], id="provider"),
         pytest.param({**TAB, "RACE_DETAIL": "often"}, ["RACE_DETAIL is 'often'"], id="a wrong choice"),
-        pytest.param({**TAB, "TAB_AFFILIATES_URL": "api.tab"}, ["TAB_AFFILIATES_URL is 'api.tab'"], id="a wrong URL"),
+        pytest.param({**TAB, "TAB_AFFILIATES_URL": "api.tab"}, ["TAB_AFFILIATES_URL is not a URL"], id="a wrong URL"),
         pytest.param({"APPWRITE_ENDPOINT": "http://127.0.0.1:9/v1"}, [
             "APPWRITE_PROJECT_ID is not set", "APPWRITE_API_KEY is not set",
         ], id="half of Appwrite"),
@@ -33,14 +34,21 @@ APPWRITE = {"APPWRITE_ENDPOINT": "http://127.0.0.1:9/v1", "APPWRITE_PROJECT_ID":
         pytest.param({"PORT": "0"}, ["PORT is 0"], id="a port out of range"),
         pytest.param({"POLL_TICK_SECONDS": "7"}, ["POLL_TICK_SECONDS is 7"], id="a tick off the minute"),
         pytest.param(
-            {"POLL_WINDOWS": "20:120,60:300,0:300"}, ["POLL_WINDOWS is '20:120,60:300,0:300': windows"], id="order"
+            {"POLL_WINDOWS": "20:120,60:300,0:300"}, [f"{GRID}: windows"], id="order"
         ),
-        pytest.param({"POLL_WINDOWS": "60:301,0:300"}, ["POLL_WINDOWS is '60:301,0:300': every step"], id="a step"),
+        pytest.param({"POLL_WINDOWS": "60:301,0:300"}, [f"{GRID}: every step"], id="a step"),
         pytest.param({"POLL_WINDOWS": "sixty"}, ["POLL_WINDOWS is 'sixty'"], id="windows that are none"),
+        pytest.param({"POLL_TICK_SECONDS": "20"}, [GRID], id="a wide tick"),
+        pytest.param({"REDIS_URL": "redis//:secret@host"}, ["REDIS_URL is not a URL"], id="a password in a wrong URL"),
+        pytest.param({"DATABASE_URL": "mysql://root:secret"}, ["DATABASE_URL is not"], id="and in a database's"),
+        pytest.param({**TAB, "TAB_AFFILIATES_URL": "http://[::1"}, ["TAB_AFFILIATES_URL is not"], id="an open bracket"),
+        pytest.param({**TAB, "TAB_AFFILIATES_URL": "http://h:x/"}, ["TAB_AFFILIATES_URL is not"], id="a port in words"),
+        pytest.param({"RACEPOLL_ENV_FILE": "/nowhere/env"}, ["RACEPOLL_ENV_FILE: there is no"], id="no such file"),
+        pytest.param({"RACEPOLL_VAR": "/dev/null"}, ["RACEPOLL_VAR: "], id="a var that is no folder"),
         pytest.param({"DJANGO_DEBUG": "maybe"}, ["DJANGO_DEBUG is 'maybe'"], id="a flag that is neither"),
-        pytest.param({"DATABASE_URL": "mysql://u:secret@h/d"}, ["DATABASE_URL (h/d) is not"], id="database"),
+        pytest.param({"DATABASE_URL": "mysql://u:secret@h/d"}, ["DATABASE_URL is not a sqlite"], id="database"),
         pytest.param({"REDIS_URL": "redis://127.0.0.1:9/0"}, ["DJANGO_SECRET_KEY is not set"], id="no shared key"),
-        pytest.param({"REDIS_URL": "127.0.0.1", "PORT": "x"}, ["REDIS_URL is", "PORT is"], id="two at once"),
+        pytest.param({"REDIS_URL": "127.0.0.1", "PORT": "x"}, ["REDIS_URL is not", "PORT is"], id="two at once"),
     ],
 )  # fmt: skip
 def test_each_wrong_variable_is_named_in_one_line(values: dict[str, str], lines: list[str], tmp_path: Path) -> None:
@@ -61,6 +69,31 @@ def test_with_nothing_set_the_commands_work_and_the_key_is_kept(tmp_path: Path) 
     assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
     assert manage(environment(tmp_path), "check").returncode == 0
     assert (tmp_path / "secret_key").read_text() == key
+
+
+def test_a_database_that_cannot_be_reached_is_one_line(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/nowhere/db.sqlite3"
+    done = manage(environment(tmp_path, DATABASE_URL=url), "migrate")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert done.stderr.startswith("DATABASE_URL: the database cannot be used: ")
+
+
+def test_a_blank_value_counts_as_none(tmp_path: Path) -> None:
+    (tmp_path / "blank.env").write_text("APPWRITE_ENDPOINT=\nRACE_PROVIDERS=\nPORT=\n")
+    (tmp_path / "demo-provider.env").write_text("RACE_PROVIDERS=sandbox\nSANDBOX_PROVIDER_URL=http://127.0.0.1:9/x\n")
+    env = environment(tmp_path, RACE_DETAIL="", RACEPOLL_ENV_FILE=str(tmp_path / "blank.env"))
+    code = "from django.conf import settings as s; print(s.RACE_PROVIDERS, s.PORT, s.RACE_DETAIL)"
+    assert manage(env, "shell", "-v0", "-c", code).stdout.strip() == "('sandbox',) 8000 until_start"
+
+
+def test_a_unix_socket_is_a_url_of_redis(tmp_path: Path) -> None:
+    env = environment(tmp_path, REDIS_URL="unix:///run/redis.sock", DJANGO_SECRET_KEY="k" * 50)
+    assert manage(env, "shell", "-v0", "-c", "print(1)").stdout == "1\n"
+
+
+def test_what_lies_in_var_is_for_its_owner(tmp_path: Path) -> None:
+    assert manage(environment(tmp_path / "var"), "check").returncode == 0
+    assert (tmp_path / "var").stat().st_mode & 0o077 == 0
 
 
 def test_the_windows_of_the_cadence_may_be_set(tmp_path: Path) -> None:
@@ -85,4 +118,4 @@ def test_every_variable_that_is_read_is_explained() -> None:
     read |= set(re.findall(r'"(TAB_AFFILIATES_[A-Z_]+)"', (ROOT / "racepoll_site/settings.py").read_text()))
     explained = (ROOT / ".env.example").read_text()
     assert len(read) > 20
-    assert sorted(name for name in read if name not in explained) == ["SANDBOX_PROVIDER_URL"]
+    assert sorted(name for name in read if name not in explained) == ["RACEPOLL_SIMULATED", "SANDBOX_PROVIDER_URL"]

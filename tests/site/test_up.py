@@ -49,6 +49,15 @@ def _can_log_in(url: str, username: str, password: str) -> bool:
     return reply.status_code == 200 and reply.url.endswith("/admin/races/race/")
 
 
+def test_simulated_races_are_refused_for_an_appwrite_elsewhere(tmp_path: Path) -> None:
+    named = {"APPWRITE_ENDPOINT": "https://appwrite.example/v1", "APPWRITE_PROJECT_ID": "p", "APPWRITE_API_KEY": "k"}
+    done = manage(environment(tmp_path, **named), "up")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "CommandError: RACE_PROVIDERS is not set; simulated races must not go to the Appwrite that is named"
+    ]
+
+
 def test_a_taken_port_is_named_in_one_line(tmp_path: Path) -> None:
     import socket
 
@@ -61,3 +70,4 @@ def test_a_taken_port_is_named_in_one_line(tmp_path: Path) -> None:
     assert done.stderr.splitlines() == [
         f"CommandError: port {port} is taken; set PORT (the simulations take the two ports after it)"
     ]
+    assert not (tmp_path / "demo-provider.env").exists()

@@ -7,7 +7,6 @@ import secrets
 import socket
 import sys
 import time
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +19,7 @@ from polling.management.doors import BAD_INPUT
 from polling.management.processes import Family
 
 STARTING_SECONDS = 30
+NOTHING = "nothing"
 LOGIN_FILE = settings.VAR / "staff-login"
 
 
@@ -30,8 +30,8 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        _settle_environment()
-        _need_free_ports()
+        if not settings.SIMULATED:
+            _start_anew_with_what_is_simulated()
         call_command("migrate", verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)
         family = Family()
@@ -53,13 +53,13 @@ class Command(BaseCommand):
     def _start_simulations(self, family: Family) -> None:
         logs = settings.VAR / "sandbox"
         logs.mkdir(exist_ok=True)
-        if not settings.PROVIDER_IS_NAMED:
+        if "provider" in settings.SIMULATED:
             port = str(_port_of(settings.SANDBOX_PROVIDER_URL))
             family.start(
                 "provider", "manage.py", "sandbox", "provider", "--port", port, "--log", str(logs / "provider.log")
             )
             _wait_for(f"{settings.SANDBOX_PROVIDER_URL}/racing/meetings?limit=1", family)
-        if not settings.APPWRITE_IS_NAMED:
+        if "appwrite" in settings.SIMULATED:
             port = str(_port_of(settings.APPWRITE_ENDPOINT))
             family.start(
                 "appwrite", "manage.py", "sandbox", "appwrite", "--port", port, "--state", str(logs / "appwrite")
@@ -68,7 +68,7 @@ class Command(BaseCommand):
 
     def _prepare_appwrite(self) -> None:
         """Makes the tables in the stand-in; of a real Appwrite it only says what is wanting."""
-        if not settings.APPWRITE_IS_NAMED:
+        if "appwrite" in settings.SIMULATED:
             call_command("appwrite_schema", "apply", verbosity=0)
             return
         try:
@@ -77,60 +77,64 @@ class Command(BaseCommand):
             self.stderr.write(f"{error}\nWhen you agree with the plan: manage.py appwrite_schema apply")
 
     def _welcome(self, username: str, password: str) -> None:
-        simulated = [
-            *([] if settings.PROVIDER_IS_NAMED else ["provider"]),
-            *([] if settings.APPWRITE_IS_NAMED else ["Appwrite"]),
-        ]
         self.stdout.write(f"\n  racepoll   http://127.0.0.1:{settings.PORT}/admin/")
         self.stdout.write(f"  staff      {username} / {password}   (kept in {LOGIN_FILE})")
-        if simulated:
+        if simulated := [name for name in settings.SIMULATED if name != NOTHING]:
             self.stdout.write(f"  simulated  {' and '.join(simulated)}; name the real ones in .env")
         self.stdout.write("  Ctrl-C ends it\n")
         self.stdout.flush()
 
 
-def _settle_environment() -> None:
-    """Writes down what is simulated, so that any other command finds it, and starts anew if that was not so yet."""
-    provider = "" if settings.PROVIDER_IS_NAMED else _provider_lines()
-    appwrite = "" if settings.APPWRITE_IS_NAMED else _appwrite_lines()
-    wanted = {settings.DEMO_PROVIDER_FILE: provider, settings.DEMO_APPWRITE_FILE: appwrite}
-    if all(_text(path) == text for path, text in wanted.items()):
-        return
-    for path, text in wanted.items():
-        path.write_text(text)
-    environment = {name: value for name, value in os.environ.items() if name not in settings.DEMO_NAMES}
+def _start_anew_with_what_is_simulated() -> None:
+    """Replaces this process by one whose environment names the simulations, and leaves a note for other commands."""
+    provider = {} if settings.PROVIDER_IS_NAMED else _simulated_provider()
+    appwrite = {} if settings.APPWRITE_IS_NAMED else _simulated_appwrite()
+    if provider and not appwrite and not _is_local(settings.APPWRITE_ENDPOINT):
+        message = "RACE_PROVIDERS is not set; simulated races must not go to the Appwrite that is named"
+        raise CommandError(message, returncode=BAD_INPUT)
+    _need_free_ports(
+        [settings.PORT, *([settings.PORT + 1] if provider else []), *([settings.PORT + 2] if appwrite else [])]
+    )
+    settings.DEMO_PROVIDER_FILE.write_text(_as_file(provider))
+    settings.DEMO_APPWRITE_FILE.write_text(_as_file(appwrite))
+    simulated = [name for name, values in (("provider", provider), ("appwrite", appwrite)) if values] or [NOTHING]
+    own = {name: value for name, value in os.environ.items() if name not in settings.DEMO_NAMES}
+    environment = {**own, **provider, **appwrite, "RACEPOLL_SIMULATED": ",".join(simulated)}
     os.execve(sys.executable, [sys.executable, *sys.argv], environment)  # noqa: S606 - ourselves again
 
 
-def _text(path: Path) -> str:
-    return path.read_text() if path.exists() else ""
+def _simulated_provider() -> dict[str, str]:
+    """With a database of its own, if none is named: simulated races must not follow us to a real provider."""
+    values = {
+        "RACE_PROVIDERS": "sandbox",
+        "SANDBOX_PROVIDER_URL": f"http://127.0.0.1:{settings.PORT + 1}/affiliates/v1",
+    }
+    named = {"DATABASE_URL", "DATABASE_URL_FILE"} & {name for name, value in os.environ.items() if value}
+    if not named - set(settings.DEMO_NAMES):
+        values["DATABASE_URL"] = f"sqlite:///{settings.VAR / 'demo.sqlite3'}"
+    return values
 
 
-def _provider_lines() -> str:
-    """The simulated races get a database of their own: they must not follow us to a real provider."""
-    lines = ["RACE_PROVIDERS=sandbox", f"SANDBOX_PROVIDER_URL=http://127.0.0.1:{settings.PORT + 1}/affiliates/v1"]
-    if "DATABASE_URL" not in os.environ or "DATABASE_URL" in settings.DEMO_NAMES:
-        lines.append(f"DATABASE_URL=sqlite:///{settings.VAR / 'demo.sqlite3'}")
-    return "\n".join([*lines, ""])
+def _simulated_appwrite() -> dict[str, str]:
+    endpoint = f"http://127.0.0.1:{settings.PORT + 2}/v1"
+    key = {"APPWRITE_PROJECT_ID": "sandbox", "APPWRITE_API_KEY": "sandbox"}
+    return {"APPWRITE_ENDPOINT": endpoint, **key, "APPWRITE_POLL_LOGS": "all"}
 
 
-def _appwrite_lines() -> str:
-    return (
-        f"APPWRITE_ENDPOINT=http://127.0.0.1:{settings.PORT + 2}/v1\n"
-        "APPWRITE_PROJECT_ID=sandbox\nAPPWRITE_API_KEY=sandbox\nAPPWRITE_POLL_LOGS=all\n"
-    )
+def _as_file(values: dict[str, str]) -> str:
+    return "".join(f"{name}={value}\n" for name, value in values.items())
+
+
+def _is_local(url: str) -> bool:
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
 
 
 def _port_of(url: str) -> int:
     return urlsplit(url).port or 0
 
 
-def _need_free_ports() -> None:
-    simulated = [
-        *([] if settings.PROVIDER_IS_NAMED else [settings.SANDBOX_PROVIDER_URL]),
-        *([] if settings.APPWRITE_IS_NAMED else [settings.APPWRITE_ENDPOINT]),
-    ]
-    for port in (settings.PORT, *map(_port_of, simulated)):
+def _need_free_ports(ports: list[int]) -> None:
+    for port in ports:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -162,7 +166,7 @@ def _staff_login() -> tuple[str, str]:
     """A superuser for this machine, made once; its password lies in the ignored `var/`, for its owner's eyes."""
     username = "staff"
     user = User.objects.filter(username=username).first()
-    known = _text(LOGIN_FILE).partition(" / ")[2].strip()
+    known = LOGIN_FILE.read_text().partition(" / ")[2].strip() if LOGIN_FILE.exists() else ""
     if user and known and user.check_password(known):
         return username, known
     password = secrets.token_urlsafe(12)
