@@ -23,8 +23,10 @@ from appwrite.query import Query
 from appwrite.services.tables_db import TablesDB
 from django.conf import settings
 
-from polling.appwrite.refusals import http_date, refusal
+from polling.appwrite.refusals import refusal
 from polling.errors import Ambiguous, Blocked, Malformed, PollingError, Unavailable
+from polling.providers import http
+from polling.providers.http import FOREIGN_ERRORS, http_date
 
 __all__ = ["Query", "Reply", "SyncClient", "TablesDB", "connect", "translated", "translation"]
 
@@ -34,7 +36,6 @@ CHUNK_BYTES = 64 * 1024
 MAX_BODY_BYTES = 128 * 1024 * 1024
 OLDEST_SERVER = (1, 8)
 VERSION_PATH = "/health/version"
-TRANSPORT_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError)
 HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,35}")
 
@@ -139,7 +140,7 @@ class SyncClient(Client):  # type: ignore[misc]  # the SDK is untyped
                 _asked(session, method, self._endpoint + path, request, deadline) as answer,
             ):
                 content = _content(answer, deadline)
-        except TRANSPORT_ERRORS as exc:
+        except FOREIGN_ERRORS as exc:
             # Not `from exc`: requests quotes what it cannot send, and that may be the key.
             raise translation(exc, write=write, host=self._host) from None
         return Reply(self._read(answer, content), answer.headers)
@@ -247,22 +248,8 @@ def _with_text_sequence(body: dict[str, Any]) -> dict[str, Any]:
 
 # --- foreign errors -------------------------------------------------------------------------------------------------
 
-# The nearest ancestor of an error's class counts. Where Unavailable stands, a write that was sent becomes Ambiguous.
-TRANSLATIONS: dict[type[BaseException], type[PollingError]] = {
-    requests.exceptions.URLRequired: Blocked,
-    requests.exceptions.MissingSchema: Blocked,
-    requests.exceptions.InvalidSchema: Blocked,
-    requests.exceptions.InvalidURL: Blocked,
-    requests.exceptions.InvalidHeader: Blocked,
-    requests.exceptions.TooManyRedirects: Blocked,
-    requests.exceptions.InvalidJSONError: Malformed,
-    requests.exceptions.ContentDecodingError: Malformed,
-    requests.RequestException: Unavailable,
-    urllib3.exceptions.DecodeError: Malformed,
-    urllib3.exceptions.HTTPError: Unavailable,
-    UnicodeError: Blocked,
-    AppwriteException: Malformed,
-}
+# Where Unavailable stands, a write that was sent becomes Ambiguous.
+TRANSLATIONS: dict[type[BaseException], type[PollingError]] = {**http.TRANSLATIONS, AppwriteException: Malformed}
 NEVER_SENT = (requests.exceptions.ConnectTimeout, urllib3.exceptions.NewConnectionError)
 
 

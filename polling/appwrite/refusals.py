@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from polling.errors import (
@@ -17,6 +16,7 @@ from polling.errors import (
     RateLimited,
     Unavailable,
 )
+from polling.providers.http import http_date
 
 LONGEST_WAIT = timedelta(hours=1)
 ROW_GONE = ("row_not_found", "document_not_found")
@@ -82,12 +82,3 @@ def _wait(headers: Mapping[str, str]) -> timedelta | None:
     if until is None and re.fullmatch(r"\d{1,11}", reset):
         until = datetime.fromtimestamp(int(reset), tz=UTC)
     return min(max(until - told_at, timedelta()), LONGEST_WAIT) if until and told_at else None
-
-
-def http_date(text: str) -> datetime | None:
-    """The instant of an HTTP date header; None if unreadable."""
-    try:
-        instant = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

@@ -131,13 +131,14 @@ def retry_after(value: str | None, date: str | None) -> timedelta | None:
     if value.isascii() and value.isdecimal():
         # Nine digits are decades already; Python refuses to read numbers of thousands.
         return min(timedelta(seconds=int(value[:9])), LONGEST_WAIT)
-    until, told_at = _http_date(value), _http_date(date or "")
+    until, told_at = http_date(value), http_date(date or "")
     if until is None or told_at is None:
         return None
     return min(max(until - told_at, timedelta()), LONGEST_WAIT)
 
 
-def _http_date(value: str) -> datetime | None:
+def http_date(value: str) -> datetime | None:
+    """The instant of an HTTP date header; None if unreadable."""
     try:
         instant = parsedate_to_datetime(value)
     except ValueError:
@@ -174,7 +175,7 @@ def _text(body: bytes) -> str:
 # UnicodeError: a header that cannot be sent. urllib3's own errors slip through requests now and then.
 FOREIGN_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError)
 
-_TRANSLATIONS: dict[type[BaseException], type[PollingError]] = {
+TRANSLATIONS: dict[type[BaseException], type[PollingError]] = {
     requests.exceptions.URLRequired: Blocked,
     requests.exceptions.MissingSchema: Blocked,
     requests.exceptions.InvalidSchema: Blocked,
@@ -184,6 +185,7 @@ _TRANSLATIONS: dict[type[BaseException], type[PollingError]] = {
     requests.exceptions.InvalidJSONError: Malformed,
     requests.exceptions.ContentDecodingError: Malformed,
     requests.RequestException: Unavailable,
+    urllib3.exceptions.DecodeError: Malformed,
     urllib3.exceptions.HTTPError: Unavailable,
     UnicodeError: Blocked,
 }
@@ -191,7 +193,7 @@ _TRANSLATIONS: dict[type[BaseException], type[PollingError]] = {
 
 def translate(exc: BaseException, *, path: str = "", http_status: int | None = None) -> PollingError:
     """A foreign error as ours, by its class. Its own text is left out: it may hold the URL with its key."""
-    error_class = next((ours for kin in type(exc).__mro__ if (ours := _TRANSLATIONS.get(kin))), Unavailable)
+    error_class = next((ours for kin in type(exc).__mro__ if (ours := TRANSLATIONS.get(kin))), Unavailable)
     return error_class(f"{path}: {_cause(exc)}".removeprefix(": "), http_status=http_status)
 
 

@@ -4,7 +4,7 @@ import json
 
 from sandbox.appwrite.call import Reply
 from sandbox.appwrite.faults import Faults, read_fault
-from sandbox.appwrite.request_log import RequestLog
+from sandbox.request_log import RequestLog
 
 # Outside /v1, so that no client of the API meets it by accident.
 PREFIX = "/sandbox/"

@@ -3,9 +3,7 @@
 import gzip
 import json
 import logging
-import socket
 import time
-from contextlib import suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,10 +12,12 @@ from typing import Any
 from sandbox.appwrite import control
 from sandbox.appwrite.api import Api
 from sandbox.appwrite.call import Reply
+from sandbox.appwrite.datetimes import canonical
 from sandbox.appwrite.dialects import DIALECTS
 from sandbox.appwrite.faults import Fault, Faults, faulty_reply
-from sandbox.appwrite.request_log import RequestLog
 from sandbox.appwrite.store import Store
+from sandbox.request_log import RequestLog
+from sandbox.serving import LoopbackServer
 
 API_PREFIX = "/v1"
 LARGEST_BODY = 12 * 2**20
@@ -73,18 +73,25 @@ class Handler(BaseHTTPRequestHandler):
         time.sleep(delay_ms / 1000)
         reply = self._reply(fault, raw, arrived_at)
         # Logged before it is sent: a test that has its answer finds it counted.
-        self.server.log.add(
-            self.command,
-            self.path,
-            status=reply.status if reply else None,
-            fault=fault.kind if fault else None,
-            at=arrived_at,
-            seconds=time.monotonic() - started,
-        )
+        self._log(reply, fault, at=arrived_at, seconds=time.monotonic() - started)
         if reply is None or (fault is not None and fault.kind == "drop_after_commit"):
             self.close_connection = True
         else:
             self._send(reply)
+
+    def _log(self, reply: Reply | None, fault: Fault | None, *, at: datetime, seconds: float) -> None:
+        path, _, query = self.path.partition("?")
+        self.server.log.add(
+            {
+                "method": self.command,
+                "path": path,
+                "query": query,
+                "status": reply.status if reply else None,
+                "fault": fault.kind if fault else None,
+                "at": canonical(at),
+                "duration_ms": round(seconds * 1000, 3),
+            }
+        )
 
     def _reply(self, fault: Fault | None, raw: bytes, arrived_at: datetime) -> Reply | None:
         if fault is not None and fault.kind == "drop":
@@ -124,35 +131,16 @@ def _rendered(body: dict[str, Any] | str | None) -> tuple[str, bytes]:
     return "application/json; charset=UTF-8", text.encode()
 
 
-class AppwriteServer(ThreadingHTTPServer):
+class AppwriteServer(LoopbackServer):
     """The server with what its connections share."""
-
-    daemon_threads = True
-    request_queue_size = 128
 
     def __init__(self, port: int, api: Api, log: RequestLog) -> None:
         self.api = api
         self.log = log
         self.faults = Faults()
-        self._connections: set[socket.socket] = set()
-        super().__init__(("127.0.0.1", port), Handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._connections.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self._connections.discard(request)
-        super().shutdown_request(request)
+        super().__init__(port, Handler)
 
     def server_close(self) -> None:
-        """Ends the kept connections too: a stopped server must not answer on them."""
         super().server_close()
-        for connection in tuple(self._connections):
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
         self.log.close()
         self.api.close()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        logger.debug("a connection ended early", exc_info=True)

@@ -3,7 +3,6 @@
 import json
 import logging
 import socket
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,8 +15,9 @@ from sandbox.provider import api, control
 from sandbox.provider.faults import MESSAGES, Fault, fault_reply
 from sandbox.provider.formats import Json, error
 from sandbox.provider.replies import Refused, Reply
-from sandbox.provider.request_log import RequestLog
 from sandbox.provider.world import World
+from sandbox.request_log import RequestLog
+from sandbox.serving import LoopbackServer
 
 IDENTITY = ("From", "X-Partner")
 
@@ -132,41 +132,18 @@ class Handler(BaseHTTPRequestHandler):
         """Silent: the request log has it."""
 
 
-class ProviderServer(ThreadingHTTPServer):
+class ProviderServer(LoopbackServer):
     """A thread for each connection; none of them keeps the process alive."""
-
-    daemon_threads = True
-    request_queue_size = 128
 
     def __init__(self, port: int, world: World, delay_seconds: float, require_identity: bool) -> None:
         self.world = world
         self.delay_seconds = delay_seconds
         self.require_identity = require_identity
-        self._connections: set[socket.socket] = set()
-        super().__init__(("127.0.0.1", port), Handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._connections.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self._connections.discard(request)
-        super().shutdown_request(request)
+        super().__init__(port, Handler)
 
     def server_close(self) -> None:
-        """Ends the kept connections too: a stopped server must not answer on them."""
         super().server_close()
-        for connection in tuple(self._connections):
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
         self.world.log.close()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A caller that hung up before its answer is the caller's business; anything else is a bug here."""
-        if isinstance(sys.exception(), ConnectionError):
-            logger.debug("%s hung up", client_address)
-        else:
-            logger.exception("the request of %s failed", client_address)
 
 
 def _rendered(body: Json | str) -> tuple[str, bytes]:

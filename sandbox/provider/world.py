@@ -9,7 +9,7 @@ from typing import Any
 from sandbox.provider.card import Override, RaceState, state
 from sandbox.provider.faults import Faults
 from sandbox.provider.life import Race
-from sandbox.provider.request_log import RequestLog
+from sandbox.request_log import RequestLog
 
 
 class World:

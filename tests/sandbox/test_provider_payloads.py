@@ -14,8 +14,8 @@ from sandbox.provider import api
 from sandbox.provider.card import RaceState, listed, state
 from sandbox.provider.event import event_data
 from sandbox.provider.life import Race
-from sandbox.provider.request_log import RequestLog
 from sandbox.provider.world import World
+from sandbox.request_log import RequestLog
 
 RECORDED = Path(__file__).resolve().parents[2] / "../shared/data/providers"
 START = datetime(2026, 11, 23, 9, 0, 7, 123456, tzinfo=UTC)

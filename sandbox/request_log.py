@@ -1,31 +1,31 @@
-"""Which requests the API got: the latest in memory, all of them as JSON lines in a file."""
+"""Which requests a server got: the latest in memory for tests to count, all of them as JSON lines in a file."""
 
 import json
 import threading
 from collections import deque
 from pathlib import Path
+from typing import Any
 
-from sandbox.provider.formats import Json
-
-KEPT = 50_000
+Entry = dict[str, Any]
+KEPT = 100_000
 
 
 class RequestLog:
-    """The last 50,000 requests since the start or the last clearing."""
+    """The last 100,000 requests since the start or the last clearing; the file keeps all."""
 
     def __init__(self, file: Path | None) -> None:
         self._lock = threading.Lock()
-        self._entries: deque[Json] = deque(maxlen=KEPT)
+        self._entries: deque[Entry] = deque(maxlen=KEPT)
         self._file = file.open("a", encoding="utf-8") if file else None
 
-    def add(self, entry: Json) -> None:
+    def add(self, entry: Entry) -> None:
         with self._lock:
             self._entries.append(entry)
             if self._file is not None:
                 self._file.write(json.dumps(entry) + "\n")
                 self._file.flush()
 
-    def entries(self) -> list[Json]:
+    def entries(self) -> list[Entry]:
         with self._lock:
             return list(self._entries)
 
