@@ -83,11 +83,10 @@ class Family:
         return next((child for child in self._children if child.process.poll() is not None), None)
 
     def _stop_all(self) -> None:
-        for child in self._children:
-            if child.process.poll() is None:
-                child.process.terminate()
+        """One after another, the last started first: what the others depend on must outlive them."""
         deadline = time.monotonic() + GRACE_SECONDS
-        for child in self._children:
+        for child in reversed(self._children):
+            child.process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.process.wait(max(0.1, deadline - time.monotonic()))
             # What a killed child left in its session goes too.
