@@ -42,9 +42,9 @@ def push() -> None:
 
 
 def sync() -> None:
-    """Fetches what changed in Appwrite, and sends what is left to send."""
-    appwrite_pull.run(now=clock.now())
-    appwrite_push.run(now=clock.now())
+    """Fetches what changed in Appwrite, and sends what is left to send; after trouble the next one sends."""
+    if not appwrite_pull.run(now=clock.now()).trouble:
+        appwrite_push.run(now=clock.now())
 
 
 def prune() -> None:

@@ -1,6 +1,7 @@
 """Reads and checks environment values, and names every one that is wrong in a line of its own."""
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -45,6 +46,11 @@ class Environment:
     def needed(self, name: str, why: str) -> str:
         """The value of a variable that must be there; `why` says what needs it."""
         return self.text(name) or self.reject(name, f"is not set; {why}", "")
+
+    def matching(self, name: str, pattern: str, what: str, default: str = "") -> str:
+        """A value of a form, which `what` says; it is not shown, it may be a secret."""
+        value = self.text(name, default)
+        return value if not value or re.fullmatch(pattern, value) else self.reject(name, f"must be {what}", default)
 
     def choice(self, name: str, choices: Sequence[str], default: str) -> str:
         value = self.text(name, default)

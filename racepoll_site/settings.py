@@ -210,15 +210,18 @@ if "sandbox" in RACE_PROVIDERS and not SANDBOX_PROVIDER_URL:
 # --- Appwrite --------------------------------------------------------------------------------------------
 
 APPWRITE_ENDPOINT = env.url("APPWRITE_ENDPOINT")
-APPWRITE_PROJECT_ID = env.text("APPWRITE_PROJECT_ID")
-APPWRITE_API_KEY = env.text("APPWRITE_API_KEY")
-APPWRITE_DATABASE_ID = env.text("APPWRITE_DATABASE_ID", "racepoll")
+_header = (r"[\x21-\x7e]+", "plain ASCII without spaces")
+_id = (r"[A-Za-z0-9][A-Za-z0-9._-]{0,35}", "an Appwrite id: up to 36 of a-z, A-Z, 0-9, '.', '-' and '_'")
+APPWRITE_PROJECT_ID = env.matching("APPWRITE_PROJECT_ID", *_header)
+APPWRITE_API_KEY = env.matching("APPWRITE_API_KEY", *_header)
+APPWRITE_DATABASE_ID = env.matching("APPWRITE_DATABASE_ID", *_id, default="racepoll")
 APPWRITE_POLL_LOGS = env.choice("APPWRITE_POLL_LOGS", ("errors", "all", "none"), "errors")
 APPWRITE_WEBHOOK_SECRET = env.text("APPWRITE_WEBHOOK_SECRET")
 if any((APPWRITE_ENDPOINT, APPWRITE_PROJECT_ID, APPWRITE_API_KEY)):
     for _name in _appwrite_names:
         env.needed(_name, "Appwrite needs endpoint, project and key; set all three or none")
-APPWRITE_TARGET = f"{APPWRITE_PROJECT_ID}/{APPWRITE_DATABASE_ID}@{urlsplit(APPWRITE_ENDPOINT).netloc}"
+_host = urlsplit(APPWRITE_ENDPOINT).netloc.rpartition("@")[2]  # never a password
+APPWRITE_TARGET = f"{APPWRITE_PROJECT_ID}/{APPWRITE_DATABASE_ID}@{_host}"
 
 # --- logging ---------------------------------------------------------------------------------------------
 

@@ -88,7 +88,9 @@ class RaceAdmin(RaceActions):
     search_help_text = "Track, race name, or the start of the provider's id"
     date_hierarchy = "advertised_start"
     show_full_result_count = False
-    formfield_overrides = {models.TextField: {"widget": AdminTextareaWidget(attrs={"rows": 3})}}
+    formfield_overrides = {
+        models.TextField: {"widget": AdminTextareaWidget(attrs={"rows": 3}), "show_hidden_initial": True}
+    }
     fieldsets = FIELDSETS
     readonly_fields = READ_ONLY
 
@@ -123,7 +125,9 @@ class RaceAdmin(RaceActions):
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def save_model(self, request: HttpRequest, obj: Race, form: "forms.ModelForm[Race]", change: bool) -> None:
-        staff.annotate([obj.pk], note=obj.staff_note, by=actor(request), now=instant(request))
+        # A page left open must not put back what it showed: only a note that was edited is saved.
+        if NOTE in form.changed_data:
+            staff.annotate([obj.pk], note=obj.staff_note, by=actor(request), now=instant(request))
 
     def log_change(self, request: HttpRequest, obj: Race, message: object) -> LogEntry:
         """Unsaved: races.decisions has written the entry, with the note."""

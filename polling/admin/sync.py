@@ -1,6 +1,7 @@
 """What is known of the rows in Appwrite."""
 
 from django.contrib import admin
+from django.db.models import F
 
 from polling.admin.base import ReadOnlyAdmin, at
 from polling.models import SyncCheckpoint, SyncConflict, SyncLease, SyncState
@@ -19,7 +20,7 @@ class SyncStateAdmin(ReadOnlyAdmin[SyncState]):
         "target",
     )
     search_fields = ("remote_id", "=local_pk")
-    ordering = ("-dead_since", "-synced_at")
+    ordering = (F("dead_since").desc(nulls_last=True), "-synced_at")
 
 
 @admin.register(SyncCheckpoint)

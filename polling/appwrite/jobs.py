@@ -73,9 +73,10 @@ def row_id_of(race: Race, state: SyncState | None) -> str:
 
 
 def is_of_all(error: Exception) -> bool:
-    """Whether any other row would meet the error too. A lost answer may be the fault of one row."""
-    lost = isinstance(error, Ambiguous)
-    return isinstance(error, Blocked | RateLimited | Unavailable) and not lost
+    """Whether any other row would meet the error too. A lost answer, or a 500, may be the fault of one row."""
+    if isinstance(error, Unavailable):
+        return error.http_status in (None, 503) and not isinstance(error, Ambiguous)
+    return isinstance(error, Blocked | RateLimited)
 
 
 def wait_after(error: Exception, attempts: int) -> timedelta:

@@ -76,7 +76,8 @@ def merge(base: Mapping[str, Any], local: Mapping[str, Any], remote: Mapping[str
     for field, owner in OWNERS.items():
         if remote[field] in (base[field], local[field]) or (owner is Owner.TRAVELS and _is_ours(base, remote)):
             continue
-        verdict = RULES[owner](base[field], local[field], remote[field])
+        rule = _ours if owner is Owner.STATUS and _is_ours(base, remote) else RULES[owner]
+        verdict = rule(base[field], local[field], remote[field])
         if verdict.take:
             take[field] = remote[field]
         if verdict.policy:
@@ -101,6 +102,10 @@ def _is_ours(base: Mapping[str, Any], remote: Mapping[str, Any]) -> bool:
 
 def _keep(base: Any, local: Any, remote: Any) -> Verdict:
     return Verdict(take=False, policy="the field is Django's: undone")
+
+
+def _ours(base: Any, local: Any, remote: Any) -> Verdict:
+    return Verdict(take=False, policy="written by Django, which missed the reply: Django's is kept")
 
 
 def _status(base: Any, local: Any, remote: Any) -> Verdict:

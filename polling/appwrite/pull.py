@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import OperationalError
 
 from polling.appwrite import mapping, states
 from polling.appwrite.checkpoints import checkpoint_of, note
@@ -14,7 +14,7 @@ from polling.appwrite.client import connect
 from polling.appwrite.mapping import Remote
 from polling.appwrite.rows import MOST_ROWS, Place, Row, Rows, batches
 from polling.appwrite.settling import Met, settle
-from polling.errors import PollingError
+from polling.errors import PollingError, Unavailable
 from polling.models import SyncCheckpoint
 from races.models import Race
 
@@ -79,12 +79,14 @@ class _Pull:
             place = None if page.is_last else _place(page.rows[-1])
 
     def _apply(self, listed: Sequence[Row], *, told_at: datetime | None) -> None:
-        """Rows and checkpoint in one transaction, after the rows have been fetched whole."""
-        rows = self._rows.by_id(_unmet(listed))
-        with transaction.atomic():
-            for row in rows.values():
-                self._meet(row)
-            self._move(listed, told_at=told_at or self._now)
+        """The rows, fetched whole, each in a transaction of its own; then the checkpoint.
+
+        A row met twice changes nothing, so one that is committed before a kill costs only another look. One
+        transaction for all would hold locks of many races, in another order than the pollers take them.
+        """
+        for row in self._rows.by_id(_unmet(listed)).values():
+            self._meet(row)
+        self._move(listed, told_at=told_at or self._now)
 
     def _move(self, listed: Sequence[Row], *, told_at: datetime) -> None:
         """The checkpoint never moves back, nor past the server's own clock."""
@@ -96,11 +98,12 @@ class _Pull:
         checkpoint.save(update_fields=["updated_at", "row_id", "pulled_at"])
 
     def _meet(self, row: Row) -> None:
-        """One row, in a savepoint of its own: what is wrong with it must not stop the page."""
+        """One row: what is wrong with it must not stop the page. A database in trouble must, or the row were lost."""
         self._pulled.changed += 1
         try:
-            with transaction.atomic():
-                self._merge(mapping.read(row))
+            self._merge(mapping.read(row))
+        except OperationalError as error:
+            raise Unavailable(f"the database was busy: {error}") from error
         except Exception as error:  # noqa: BLE001 - one bad row must not stop the others
             self._pulled.unreadable += 1
             self._blame(row, error)

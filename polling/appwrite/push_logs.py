@@ -35,7 +35,6 @@ class LogPush:
     def __init__(self, rows: Rows, lease: Lease) -> None:
         self._rows, self._lease = rows, lease
         self.checkpoint = checkpoint_of(TABLE)
-        self._given_up: list[int] = []
         self.sent = 0
 
     def has_more(self) -> bool:
@@ -51,7 +50,7 @@ class LogPush:
         return False
 
     def _wanted(self) -> QuerySet[PollLog]:
-        logs = PollLog.objects.filter(pushed_at=None, finished_at__isnull=False).exclude(pk__in=self._given_up)
+        logs = PollLog.objects.filter(pushed_at=None, finished_at__isnull=False)
         if since := self.checkpoint.pulled_at:
             logs = logs.filter(finished_at__gte=since - LATE_COMMITS)
         if settings.APPWRITE_POLL_LOGS == "errors":
@@ -91,13 +90,17 @@ class LogPush:
     def _halve(self, batch: Sequence[tuple[PollLog, Row]], error: PollingError) -> None:
         self._rows.need_columns(COLUMNS)
         if len(batch) == 1:
+            # A log is a record of the past: it will not become fit, and is done with.
             logger.error("poll log %s is not taken by Appwrite: %s", batch[0][0].pk, error)
-            self._given_up.append(batch[0][0].pk)
+            self._mark([batch[0][0]])
             return
         middle = len(batch) // 2
         self._create(batch[:middle])
         self._create(batch[middle:])
 
     def _done(self, logs: Sequence[PollLog]) -> None:
-        PollLog.objects.filter(pk__in=[log.pk for log in logs]).update(pushed_at=self._lease.now())
+        self._mark(logs)
         self.sent += len(logs)
+
+    def _mark(self, logs: Sequence[PollLog]) -> None:
+        PollLog.objects.filter(pk__in=[log.pk for log in logs]).update(pushed_at=self._lease.now())

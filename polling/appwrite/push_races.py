@@ -59,7 +59,9 @@ class RacePush:
         jobs = self._jobs(races)
         self._open = {job.race_id: job for job in jobs}
         try:
-            self._pass_over([job for job in jobs if not job.changes])
+            self._pass_over([job for job in jobs if not job.changes and not job.attempts])
+            # Nothing to write, but an earlier write may have landed unnoticed: what is there must be seen.
+            self._resolve([job for job in jobs if not job.changes and job.attempts])
             self._create([job for job in jobs if job.is_new])
             self._update([job for job in jobs if job.changes and not job.is_new])
         except PollingError as error:
@@ -76,8 +78,10 @@ class RacePush:
                 jobs.append(job_of(race, state))
             except Exception as error:  # noqa: BLE001 - one bad race must not stop the others
                 logger.exception("%s cannot be written as a row", race)
-                states.bury(states.new_state(race.pk, row_id_of(race, state)), error, now=self._lease.now())
+                unfit = states.new_state(race.pk, row_id_of(race, state))
+                states.bury(unfit, error, now=self._lease.now())
                 self._counts.dead += 1
+        states.forget_orphans([job.row_id for job in jobs if job.is_new])
         return jobs
 
     def _pass_over(self, jobs: Sequence[Job]) -> None:
@@ -210,7 +214,7 @@ class RacePush:
             if remote and remote.values == {**job.base, **job.changes}:
                 agreed.append((job, remote))
             elif remote:
-                self._settle(job, Met(job.race_id, remote, sent=job.changes))
+                self._settle(job, Met(job.race_id, remote, sent=job.changes, based_on=job.base_updated_at))
         self._agree(agreed)
         self._counts.changed += sum(not job.is_new for job, _ in replied)
 
@@ -220,7 +224,7 @@ class RacePush:
         with transaction.atomic():
             bases = dict(states.locked([job.race_id for job, _ in agreed]))
             # A pull may have met a later state of the row while the reply was on its way.
-            fresh = [pair for pair in agreed if bases.get(pair[0].race_id, "") <= pair[1].updated_at]
+            fresh = [pair for pair in agreed if bases.get(pair[0].race_id, "") == pair[0].base_updated_at]
             found = [states.agreed(job.race_id, remote, version=job.version, now=now) for job, remote in fresh]
             states.save(found, states.AGREED)
         for job, _ in agreed:

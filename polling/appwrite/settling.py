@@ -3,17 +3,19 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import transaction
 
-from polling import dispatch, staff
+from polling import dispatch
 from polling.appwrite import mapping
 from polling.appwrite.mapping import Remote, Values
 from polling.appwrite.merge import Plan, merge, outgoing
 from polling.appwrite.states import NO_FAILURE, new_state, states
 from polling.models import SyncConflict, SyncState, Trigger
+from polling.planning import replan
 from races import decisions
 from races.decisions import APPWRITE
 from races.models import Race
@@ -21,15 +23,26 @@ from races.models import Race
 logger = logging.getLogger(__name__)
 
 REASON = "set in Appwrite"
+MOST_AHEAD = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """A row as it stands in Appwrite; `sent` are the fields that a write of ours has just set in it."""
+    """A row as it stands in Appwrite.
+
+    `sent` are the fields that a write of ours has just set in it, `based_on` the `$updatedAt` it was made against.
+    """
 
     race_id: int
     remote: Remote
     sent: Values = field(default_factory=dict)
+    based_on: str | None = None
+
+    def comes_late(self, base_updated_at: str) -> bool:
+        """Whether a later state of the row has been met meanwhile; a reply need not be later by its own clock."""
+        if self.based_on is not None:
+            return base_updated_at != self.based_on
+        return base_updated_at > self.remote.updated_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +67,27 @@ def settle(met: Met, *, now: datetime) -> Settled:
     with transaction.atomic():
         state = _locked_state(met)
         race = _locked_race(met.race_id)
-        if race is None or state.base_updated_at > met.remote.updated_at:
+        if race is None or met.comes_late(state.base_updated_at):
             return Settled()
-        base = {**mapping.complete(state.base), **met.sent}
+        forgotten = not state.base_updated_at and (met.remote.values["sync_version"] or 0) > race.version
+        base = _adopted(race, met.remote) if forgotten else {**mapping.complete(state.base), **met.sent}
         plan = merge(base, local_values(race), met.remote.values)
         if plan.take:
             _take(race, plan.take, now=now)
             race = _locked_race(met.race_id) or race
-        left = bool(outgoing(met.remote.values, local_values(race)))
+        left = not forgotten and bool(outgoing(met.remote.values, local_values(race)))
         _keep(state, met.remote, version=race.version, left=left, now=now)
         _log(race, state, plan, now=now)
     return Settled(bool(plan.take), len(plan.clashes), left)
+
+
+def _adopted(race: Race, remote: Remote) -> Values:
+    """The base of a row that an earlier database of ours wrote: it stands until the race has been polled again.
+
+    This database knows less than the row, so nothing of it may be undone; what staff set there comes in.
+    """
+    logger.warning("%s: Appwrite has more than this database; the row is kept until the race changes", race)
+    return {**remote.values, "staff_note": None, "polling_paused": False}
 
 
 def _locked_state(met: Met) -> SyncState:
@@ -107,30 +130,35 @@ def _log(race: Race, state: SyncState, plan: Plan, *, now: datetime) -> None:
     )
 
 
-# --- what Django takes, each by the door that staff use ---------------------------------------------------------------
+# --- what Django takes, each with its audit entry ---------------------------------------------------------------------
 
 
 def _take(race: Race, taken: Mapping[str, Any], *, now: datetime) -> None:
     for name, value in taken.items():
         TAKERS[name](race, value, now)
+    replan([race.pk], now=now)
 
 
 def _end(race: Race, value: str, now: datetime) -> None:
-    staff.finalize([race.pk], by=APPWRITE, reason=REASON, now=now)
+    decisions.finalize([race.pk], by=APPWRITE, reason=REASON, now=now)
 
 
 def _annotate(race: Race, value: str | None, now: datetime) -> None:
-    staff.annotate([race.pk], note=value or "", by=APPWRITE, now=now)
+    decisions.annotate([race.pk], note=value or "", by=APPWRITE, now=now)
 
 
 def _pause(race: Race, value: bool, now: datetime) -> None:
-    decide = staff.pause if value else staff.resume
+    decide = decisions.pause if value else decisions.resume
     decide([race.pk], by=APPWRITE, reason=REASON, now=now)
 
 
 def _request_poll(race: Race, value: str, now: datetime) -> None:
-    decisions.request_poll([race.pk], at=datetime.fromisoformat(value), by=APPWRITE, now=now)
-    dispatch.force([race], trigger=Trigger.REMOTE, requested_by=APPWRITE.username, now=now)
+    # A request from far ahead would make all later ones look old.
+    at = min(datetime.fromisoformat(value), now + MOST_AHEAD)
+    decisions.request_poll([race.pk], at=at, by=APPWRITE, now=now)
+    force = partial(dispatch.force, [race], trigger=Trigger.REMOTE, requested_by=APPWRITE.username, now=now)
+    # After the commit: a claim made under the race's lock would meet the tick, which locks the other way round.
+    transaction.on_commit(force, robust=True)
 
 
 TAKERS: dict[str, Callable[[Race, Any, datetime], None]] = {

@@ -68,6 +68,11 @@ def bury(state: SyncState, error: Exception, *, now: datetime) -> None:
     save([state], ("attempts", "dead_since", "error"))
 
 
+def forget_orphans(row_ids: Iterable[str]) -> None:
+    """Drops what is known of these rows by races that are gone: the same race has come back under another key."""
+    states().filter(remote_id__in=list(row_ids)).exclude(local_pk__in=Race.objects.values("pk")).delete()
+
+
 def failing() -> QuerySet[SyncState]:
     """Rows whose last push failed and that are tried again."""
     return states().filter(attempts__gt=0, dead_since=None)

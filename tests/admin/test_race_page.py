@@ -115,6 +115,13 @@ def test_a_note_that_is_saved_unchanged_leaves_no_trace(staff_client: Callable[.
     assert not LogEntry.objects.exists()
 
 
+def test_a_page_left_open_does_not_put_back_the_note_it_showed(staff_client: Callable[..., Client]) -> None:
+    race = make_race(staff_note="set elsewhere meanwhile")
+    shown = {"staff_note": "", "initial-staff_note": ""}
+    staff_client("change_race").post(path(race), shown)
+    assert Race.objects.get(pk=race.pk).staff_note == "set elsewhere meanwhile"
+
+
 def test_who_may_only_view_cannot_save_a_note(staff_client: Callable[..., Client]) -> None:
     race = make_race()
     client = staff_client("view_race")

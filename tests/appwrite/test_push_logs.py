@@ -112,7 +112,10 @@ def test_a_log_that_is_refused_is_named_and_the_others_go(
     [said] = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert said.startswith(f"poll log {bad.pk} is not taken by Appwrite: ")
     bad.refresh_from_db()
-    assert bad.pushed_at is None
+    assert bad.pushed_at is not None, "it is done with"
+    logs.forget()
+    assert pushed().logs == 0
+    assert logs.asked() == []
 
 
 def test_a_table_that_lacks_a_column_is_the_set_up_and_no_log_is_given_up(

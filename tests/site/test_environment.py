@@ -29,6 +29,8 @@ APPWRITE = {"APPWRITE_ENDPOINT": "http://127.0.0.1:9/v1", "APPWRITE_PROJECT_ID":
         pytest.param({"APPWRITE_ENDPOINT": "http://127.0.0.1:9/v1"}, [
             "APPWRITE_PROJECT_ID is not set", "APPWRITE_API_KEY is not set",
         ], id="half of Appwrite"),
+        pytest.param({**APPWRITE, "APPWRITE_DATABASE_ID": "a/b"}, ["APPWRITE_DATABASE_ID must be an"], id="an id"),
+        pytest.param({**APPWRITE, "APPWRITE_API_KEY": "the secret"}, ["APPWRITE_API_KEY must be plain"], id="a key"),
         pytest.param({**APPWRITE, "APPWRITE_POLL_LOGS": "some"}, ["APPWRITE_POLL_LOGS is 'some'"], id="poll logs"),
         pytest.param({"PORT": "eighty"}, ["PORT is 'eighty'"], id="a port that is no number"),
         pytest.param({"PORT": "0"}, ["PORT is 0"], id="a port out of range"),
@@ -94,6 +96,12 @@ def test_a_unix_socket_is_a_url_of_redis(tmp_path: Path) -> None:
 def test_what_lies_in_var_is_for_its_owner(tmp_path: Path) -> None:
     assert manage(environment(tmp_path / "var"), "check").returncode == 0
     assert (tmp_path / "var").stat().st_mode & 0o077 == 0
+
+
+def test_no_password_goes_into_the_name_of_the_target(tmp_path: Path) -> None:
+    env = environment(tmp_path, **{**APPWRITE, "APPWRITE_ENDPOINT": "http://bob:hunter2@127.0.0.1:9/v1"})
+    done = manage(env, "shell", "-v0", "-c", "from django.conf import settings as s; print(s.APPWRITE_TARGET)")
+    assert done.stdout.strip() == "p/racepoll@127.0.0.1:9"
 
 
 def test_the_windows_of_the_cadence_may_be_set(tmp_path: Path) -> None:

@@ -1,0 +1,118 @@
+"""What Django wrote to Appwrite and no longer knows of: replies that were lost, and databases that are new."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django_q.models import OrmQ
+
+from polling import staff
+from polling.appwrite import pull, push
+from polling.errors import Unavailable
+from polling.models import SyncCheckpoint, SyncConflict, SyncState
+from races.decisions import COMMAND
+from races.models import Race
+from tests.appwrite.conftest import NOW, Appwrite, change, pulled, pushed, state_of
+from tests.factories import make_race
+
+pytestmark = pytest.mark.django_db(transaction=True)
+RESULT = [{"runner_number": 4, "position": 1, "code": "", "name": "Rata", "margin": None}]
+ENDED: dict[str, Any] = {"status": "finalized", "finalized_by": "provider", "finalized_at": NOW, "outcome": "resulted"}
+
+
+def test_a_new_database_neither_wipes_the_results_in_appwrite_nor_ends_its_races_by_them(appwrite: Appwrite) -> None:
+    race = make_race(provider_race_id="r1", results=RESULT, version=9, **ENDED)
+    pushed()
+    appwrite.edit(state_of(race).remote_id, staff_note="keep")
+    Race.objects.all().delete()
+    SyncState.objects.all().delete()
+    race = make_race(provider_race_id="r1", status="in_progress")
+    pushed()
+    assert "Rata" in appwrite.row()["results"]
+    stored = Race.objects.get(pk=race.pk)
+    assert (stored.status, stored.staff_note) == ("in_progress", "keep")
+    change(race, results=RESULT, staff_note="keep", **ENDED)
+    pushed()
+    assert (appwrite.row()["status"], appwrite.row()["outcome"]) == ("finalized", "resulted")
+
+
+def test_an_end_of_ours_whose_reply_was_lost_does_not_undo_a_reopening(appwrite: Appwrite) -> None:
+    race = make_race()
+    pushed()
+    staff.finalize([race.pk], by=COMMAND, reason="by mistake", now=NOW)
+    appwrite.fault("drop_after_commit", method="PATCH")
+    push.run(now=NOW)
+    assert appwrite.row()["status"] == "finalized"
+    staff.reopen([race.pk], by=COMMAND, reason="sorry", now=NOW)
+    later = NOW + timedelta(hours=1)
+    pushed(later)
+    pushed(later)
+    assert Race.objects.get().status != "finalized"
+    assert appwrite.row()["status"] == Race.objects.get().status
+
+
+def test_a_race_that_comes_back_under_another_key_does_not_block_the_push(appwrite: Appwrite) -> None:
+    make_race(provider_race_id="r1")
+    pushed()
+    Race.objects.all().delete()
+    again, other = make_race(provider_race_id="r1"), make_race()
+    pushed()
+    assert state_of(again).base_updated_at
+    assert state_of(other).base_updated_at
+    assert len(appwrite.rows()) == 2
+
+
+def test_a_base_ahead_of_the_servers_clock_costs_no_more_than_one_call(appwrite: Appwrite) -> None:
+    race = make_race()
+    pushed()
+    row = state_of(race).remote_id
+    appwrite.edit(row, **{"staff_note": "n", "$updatedAt": "2099-01-01T00:00:00.000+00:00"})
+    pulled()
+    change(Race.objects.get(), name="Plate")
+    appwrite.forget()
+    pushed()
+    assert len(appwrite.asked("PATCH")) == 1
+    assert appwrite.row()["name"] == "Plate"
+
+
+def test_what_comes_in_asks_for_no_push_of_its_own(appwrite: Appwrite) -> None:
+    races = [make_race() for _ in range(5)]
+    pushed()
+    for race in races:
+        appwrite.edit(state_of(race).remote_id, staff_note="seen")
+    assert pulled().taken == 5
+    assert not OrmQ.objects.exists()
+
+
+def test_a_request_from_far_ahead_does_not_make_later_ones_look_old(appwrite: Appwrite) -> None:
+    race = make_race()
+    pushed()
+    row = state_of(race).remote_id
+    appwrite.edit(row, poll_requested_at="2099-01-01T00:00:00.000+00:00")
+    pulled()
+    assert race.poll_logs.count() == 1
+    race.poll_logs.update(state="ok")
+    later = NOW + timedelta(minutes=5)
+    appwrite.edit(row, poll_requested_at=later.isoformat())
+    pull.run(now=later)
+    assert race.poll_logs.count() == 2
+
+
+def test_a_database_in_trouble_ends_the_pull_and_the_row_is_read_again(appwrite: Appwrite) -> None:
+    race = make_race()
+    pushed()
+    pulled()
+    appwrite.edit(state_of(race).remote_id, staff_note="x")
+    before = SyncCheckpoint.objects.get(table="races").updated_at
+
+    def deadlocked(execute: Any, sql: str, *args: Any) -> Any:
+        if sql.startswith("UPDATE") and "races_race" in sql:
+            raise OperationalError("deadlock detected")
+        return execute(sql, *args)
+
+    with connection.execute_wrapper(deadlocked):
+        assert isinstance(pull.run(now=NOW).trouble, Unavailable)
+    assert SyncCheckpoint.objects.get(table="races").updated_at == before
+    assert pulled().taken == 1
+    assert SyncConflict.objects.count() == 0
