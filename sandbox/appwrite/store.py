@@ -101,7 +101,7 @@ class Store:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
-            except BaseException:
+            except BaseException:  # noqa: BLE001 - whatever ended the block, the transaction must end too
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
