@@ -41,7 +41,11 @@ def run(log_ids: Sequence[int], *, now: datetime, finished: Callable[[], datetim
         polls = list(group)
         whole = {log.race_id for log in polls if log.trigger in REQUESTS}
         answers |= fetching.fetch(name, [log.race for log in polls], whole=whole, now=now, deadline=deadline)
-    return _settle(token, answers, now=finished()) if logs else []
+    if not logs:
+        return []
+    ended = finished()
+    _note_providers(logs, answers, now=ended)
+    return _settle(token, answers, now=ended)
 
 
 def _provider_of(log: PollLog) -> str:
@@ -76,6 +80,14 @@ def _skip(logs: list[PollLog], skipped: list[PollLog], reason: SkipReason, *, no
     return [log for log in logs if log not in skipped]
 
 
+def _note_providers(logs: list[PollLog], answers: dict[int, Answer], *, now: datetime) -> None:
+    """What the answers say of providers; before the races are locked, since an import locks the other way round."""
+    for name in {log.race.provider for log in logs}:
+        met = [answers[log.race_id] for log in logs if log.race.provider == name]
+        quota.hold(name, [answer.error for answer in met if answer.error], now=now)
+        note_unknown_statuses([answer.told for answer in met if answer.told], now=now)
+
+
 def _settle(token: str, answers: dict[int, Answer], *, now: datetime) -> list[int]:
     """Stores the answers and finishes the logs, of those claims that are still ours."""
     with transaction.atomic():
@@ -90,10 +102,6 @@ def _settle(token: str, answers: dict[int, Answer], *, now: datetime) -> list[in
         Race.objects.filter(pk__in=told).update(last_poll_time=now)
         Race.objects.filter(pk__in=told.keys() - errors.keys()).update(last_attempt_at=now, failures=0)
         Race.objects.filter(pk__in=errors).update(last_attempt_at=now, failures=F("failures") + 1)
-        for name in {log.race.provider for log in logs}:
-            met = [errors[log.race_id] for log in logs if log.race.provider == name and log.race_id in errors]
-            quota.hold(name, met, now=now)
-        note_unknown_statuses(list(told.values()), now=now)
         replan([log.race_id for log in logs], now=now)
         if logs:
             transaction.on_commit(dispatch.request_push, robust=True)
@@ -120,11 +128,12 @@ def note_unknown_statuses(told: Sequence[RaceSnapshot], *, now: datetime) -> Non
     """Lists each unmapped status once on its provider's row, and warns that once."""
     unknown = {(snapshot.provider, value) for snapshot in told if (value := snapshot.unknown_status)}
     for provider, value in sorted(unknown):
-        state, _ = ProviderState.objects.get_or_create(name=provider)
-        if value not in state.unknown_statuses:
-            state.unknown_statuses[value] = now.isoformat()
-            state.save(update_fields=["unknown_statuses"])
-            logger.warning("%s sent the unknown status %r; the races keep theirs", provider, value)
+        with transaction.atomic():
+            state, _ = ProviderState.objects.select_for_update().get_or_create(name=provider)
+            if value not in state.unknown_statuses:
+                state.unknown_statuses[value] = now.isoformat()
+                state.save(update_fields=["unknown_statuses"])
+                logger.warning("%s sent the unknown status %r; the races keep theirs", provider, value)
 
 
 def _say(

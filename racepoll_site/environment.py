@@ -32,9 +32,9 @@ class Environment:
         """Adds a file's lines and returns the names that are new; what the environment has already wins."""
         if not file.is_file():
             return []
-        added = [name for name, value in _lines(file).items() if value and not os.environ.get(name)]
-        os.environ.update({name: _lines(file)[name] for name in added})
-        return added
+        added = {name: value for name, value in _lines(file).items() if value and not os.environ.get(name)}
+        os.environ.update(added)
+        return list(added)
 
     def text(self, name: str, default: str = "") -> str:
         try:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import models
 
-from races.status import FinalizedBy, Outcome, RaceStatus, ResultState, choices
+from races.status import TERMINAL, FinalizedBy, Outcome, RaceStatus, ResultState, choices
 
 
 class Meeting(models.Model):
@@ -46,7 +46,7 @@ class RaceQuerySet(models.QuerySet["Race"]):
 
     def open(self) -> RaceQuerySet:
         """Races that have not ended."""
-        return self.exclude(status=RaceStatus.FINALIZED.value)
+        return self.exclude(status__in=TERMINAL)
 
     def locked(self) -> RaceQuerySet:
         """Under row locks taken in primary-key order, so that no two writers can wait for each other."""
@@ -137,7 +137,7 @@ class Race(models.Model):
     @property
     def is_finalized(self) -> bool:
         """Whether the race has ended, so that it is polled no more."""
-        return self.status == RaceStatus.FINALIZED.value
+        return self.status in TERMINAL
 
 
 class Runner(models.Model):

@@ -1,11 +1,10 @@
 """Faults that the next requests are to meet."""
 
-import threading
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from sandbox.appwrite.call import Reply
 from sandbox.appwrite.errors import JsonObject, error_body
+from sandbox.fault_list import FaultList
 
 # Each kind with the status of its reply; None for one that answers nothing or answers as usual.
 KINDS: dict[str, int | None] = {
@@ -55,24 +54,8 @@ def read_fault(body: JsonObject) -> Fault:
     return replace(fault, status=fault.status or KINDS[fault.kind])
 
 
-class Faults:
-    """The faults that are switched on, oldest first."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._faults: list[Fault] = []
-
-    def add(self, fault: Fault) -> None:
-        with self._lock:
-            self._faults.append(fault)
-
-    def clear(self) -> None:
-        with self._lock:
-            self._faults = []
-
-    def shown(self) -> list[dict[str, Any]]:
-        with self._lock:
-            return [asdict(fault) for fault in self._faults]
+class Faults(FaultList[Fault]):
+    """The faults of this server."""
 
     def take(self, method: str, path: str) -> tuple[float, Fault | None]:
         """The milliseconds to wait and the first other fault for a request; each is used up by one."""

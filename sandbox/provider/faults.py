@@ -1,10 +1,10 @@
 """Faults that requests are to meet: some replace the answer, some falsify the races in it."""
 
-import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from sandbox.fault_list import FaultList
 from sandbox.provider.card import RaceState
 from sandbox.provider.formats import Json, error
 from sandbox.provider.replies import Reply
@@ -84,24 +84,8 @@ def fault_reply(fault: Fault, url: str, *, now: datetime) -> Reply:
     return Reply(status, error(MESSAGES[fault.kind], url, now=now), headers)
 
 
-class Faults:
-    """The faults that are switched on, oldest first."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._faults: list[Fault] = []
-
-    def add(self, fault: Fault) -> None:
-        with self._lock:
-            self._faults.append(fault)
-
-    def clear(self) -> None:
-        with self._lock:
-            self._faults = []
-
-    def shown(self) -> list[Json]:
-        with self._lock:
-            return [asdict(fault) for fault in self._faults]
+class Faults(FaultList[Fault]):
+    """The faults of this server."""
 
     def take(self, target: str) -> list[Fault]:
         """The faults that replace the answer to this request: all slow ones and the first other."""

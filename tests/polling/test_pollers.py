@@ -197,6 +197,17 @@ def test_too_many_requests_hold_the_provider_for_as_long_as_it_says(provider: Pr
     assert poll(races[1], now=START + timedelta(seconds=45))[0].state == "ok"
 
 
+def test_the_providers_row_is_written_before_races_are_locked_as_an_import_does_it(provider: ProviderBox) -> None:
+    """The other way round a poller and an import would wait for each other on PostgreSQL."""
+    [race] = upcoming(provider)
+    provider.fault("rate_limited", times=1, retry_after=40)
+    with CaptureQueriesContext(connection) as seen:
+        poll(race)
+    written = [query["sql"].split('"')[1] for query in seen if query["sql"].startswith(("UPDATE", "INSERT"))]
+    assert written.index("polling_providerstate") < written.index("races_race")
+    assert "polling_providerstate" not in written[written.index("races_race") :]
+
+
 def test_one_race_that_fails_does_not_fail_the_others(provider: ProviderBox) -> None:
     races = upcoming(provider, 3)
     provider.fault("error", status=500, times=None, path_contains=races[1].provider_race_id)
