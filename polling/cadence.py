@@ -6,14 +6,17 @@
     T-5  ≤ t < start  every 15 s     20
     start ≤ t         every 5 min, the first at the start itself, until finalized
 
-The grid is anchored to the start floored to the tick step, so that every slot falls on a tick.
+The grid is anchored to the start floored to the tick step, so that every slot falls on a tick. Three things bend it:
+a race that is late keeps its last step past the start (*hold*), a provider whose tokens run short is asked less often
+far from the start (*stretch*), and what a provider called final is looked at again (`RECHECKS`).
 """
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ZERO = timedelta()
@@ -43,28 +46,38 @@ class Window:
     @property
     def name(self) -> str:
         """`T-5`, in minutes; `start` for the window after the start."""
-        return f"T-{self.opens / timedelta(minutes=1):g}" if self.opens else "start"
+        return f"T-{self.opens / timedelta(minutes=1):g}" if self.opens > ZERO else "start"
 
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """The windows, widest first, the last opening at the start itself; and the step of the tick."""
+    """The windows, widest first, the last opening at the start itself; and the step of the tick.
+
+    `hold` is how long past the start the step before it is kept while the race has not started.
+    """
 
     windows: tuple[Window, ...]
     tick: timedelta
+    hold: timedelta = ZERO
 
     def __post_init__(self) -> None:
         opens = [window.opens for window in self.windows]
-        if opens != sorted(set(opens), reverse=True) or opens[-1:] != [ZERO]:
+        if opens != sorted(set(opens), reverse=True) or opens[-1:] not in ([ZERO], [-self.hold]):
             raise ValueError("windows must open ever nearer to the start, the last at 0")
+        if self.hold % self.tick:
+            raise ValueError(f"the hold must be a multiple of the tick ({self.tick.total_seconds():g} s)")
         if any(window.step <= ZERO or window.step % self.tick for window in self.windows):
             raise ValueError(f"every step must be a multiple of the tick ({self.tick.total_seconds():g} s)")
         if any(opens % self.tick for opens in opens):
             raise ValueError(f"every window must open on a tick ({self.tick.total_seconds():g} s)")
 
+    def suited(self, *, waiting: bool = False, stretch: int = 1, thin_to: timedelta = ZERO) -> "Cadence":
+        """The cadence of one race: held past the start while it is `waiting`, and stretched far from it."""
+        return _suited(self, waiting and self.hold > thin_to, stretch)
+
     def anchor(self, start: datetime) -> datetime:
-        """The instant of the grid that stands for the advertised start."""
-        return floor(start, self.tick)
+        """The instant of the grid that stands for the advertised start, in UTC: clocks that change must not bend it."""
+        return floor(start.astimezone(UTC), self.tick)
 
     def window(self, start: datetime, *, now: datetime) -> Window | None:
         """The window that `now` lies in; None before the first."""
@@ -74,14 +87,14 @@ class Cadence:
 
     def slots(self, start: datetime, *, after: datetime, thin_to: timedelta = ZERO) -> Iterator[datetime]:
         """Every slot later than `after`, without end. `thin_to` is the provider's minimum interval."""
-        anchor = self.anchor(start)
-        before_start = _thinned(self, thin_to)
-        for offset in before_start[bisect_right(before_start, after - anchor) :]:
+        anchor, last = self.anchor(start), self._last_opens(start)
+        counted = _thinned(self, thin_to)
+        for offset in counted[bisect_right(counted, after - anchor) :]:
             yield anchor + offset
         step = self._step_after(thin_to)
-        past = (after - anchor) // step + 1 if after >= anchor else 0
+        past = (after - last) // step + 1 if after >= last else 0
         while True:
-            yield anchor + past * step
+            yield last + past * step
             past += 1
 
     def next_slot(self, start: datetime, *, after: datetime, thin_to: timedelta = ZERO) -> datetime:
@@ -90,12 +103,12 @@ class Cadence:
 
     def newest_slot(self, start: datetime, *, now: datetime, thin_to: timedelta = ZERO) -> datetime | None:
         """The slot begun last, at or before `now`; None before the first."""
-        anchor = self.anchor(start)
-        if now >= anchor:
-            return anchor + (now - anchor) // (step := self._step_after(thin_to)) * step
-        before_start = _thinned(self, thin_to)
-        begun = bisect_right(before_start, now - anchor)
-        return anchor + before_start[begun - 1] if begun else None
+        anchor, last = self.anchor(start), self._last_opens(start)
+        if now >= last:
+            return last + (now - last) // (step := self._step_after(thin_to)) * step
+        counted = _thinned(self, thin_to)
+        begun = bisect_right(counted, now - anchor)
+        return anchor + counted[begun - 1] if begun else None
 
     def between(
         self, start: datetime, *, since: datetime, until: datetime, thin_to: timedelta = ZERO
@@ -112,6 +125,9 @@ class Cadence:
         """Every slot of a race up to `until`, the instant it is finalized."""
         return self.between(start, since=self.anchor(start) - self.windows[0].opens, until=until, thin_to=thin_to)
 
+    def _last_opens(self, start: datetime) -> datetime:
+        return self.anchor(start) - self.windows[-1].opens
+
     def _step_after(self, thin_to: timedelta) -> timedelta:
         """The step past the start, stretched to whole steps where the provider wants longer ones."""
         step = self.windows[-1].step
@@ -119,20 +135,36 @@ class Cadence:
 
 
 @lru_cache(maxsize=64)
-def _thinned(cadence: Cadence, least: timedelta) -> tuple[timedelta, ...]:
-    """The slots before the start as offsets from the anchor, none nearer than `least` to the one kept before.
+def _suited(cadence: Cadence, waiting: bool, stretch: int) -> Cadence:
+    windows = [
+        replace(window, step=window.step * stretch) if window.opens > URGENT else window for window in cadence.windows
+    ]
+    if waiting:
+        windows[-1] = replace(windows[-1], opens=-cadence.hold)
+    return replace(cadence, windows=tuple(windows))
 
-    The slot at the start is always kept, so a predecessor too near to it goes.
+
+@lru_cache(maxsize=256)
+def _thinned(cadence: Cadence, least: timedelta) -> tuple[timedelta, ...]:
+    """The slots before the last window as offsets from the anchor, none nearer than `least` to the one kept before.
+
+    The slots at the start and where the last window opens are always kept, so predecessors too near to them go.
     """
     kept: list[timedelta] = []
-    for window, following in zip(cadence.windows, cadence.windows[1:], strict=False):
+    for window, following in pairwise(cadence.windows):
         for count in range(-(-(window.opens - following.opens) // window.step)):
             offset = count * window.step - window.opens
+            if offset == ZERO:
+                _make_room(kept, offset, least)
             if not kept or offset - kept[-1] >= least:
                 kept.append(offset)
-    while kept and -kept[-1] < least:
-        kept.pop()
+    _make_room(kept, -cadence.windows[-1].opens, least)
     return tuple(kept)
+
+
+def _make_room(kept: list[timedelta], offset: timedelta, least: timedelta) -> None:
+    while kept and kept[-1] != ZERO and offset - kept[-1] < least:
+        kept.pop()
 
 
 def _minutes(opens: float, step_seconds: int) -> Window:
@@ -143,6 +175,17 @@ DEFAULT_WINDOWS = (_minutes(60, 300), _minutes(20, 120), _minutes(10, 60), _minu
 URGENT = timedelta(minutes=5)  # a race this near its start never waits behind a far one
 
 
+def is_urgent(start: datetime, *, now: datetime) -> bool:
+    """Whether a race is in its last minutes before the start."""
+    return ZERO < start - now <= URGENT
+
+
+# After what a provider called final: corrections come within the hour, or not at all.
+RECHECKS = (timedelta(minutes=15), timedelta(minutes=60))
+RECHECK_UNTIL = timedelta(hours=2)
+CATCH_UP = timedelta(hours=1)  # a race longer past its start than this has time until its next slot
+
+
 def backoff(failures: int, *, tick: timedelta, most: timedelta = timedelta(minutes=5)) -> timedelta:
     """How long to wait after `failures` polls in a row failed: a tick, then twice as long each time."""
     return min(tick * 2 ** min(failures - 1, 16), most) if failures else ZERO
@@ -150,10 +193,16 @@ def backoff(failures: int, *, tick: timedelta, most: timedelta = timedelta(minut
 
 @dataclass(frozen=True, slots=True)
 class RaceFacts:
-    """What the plan of a race depends on. `covered` is the newest slot that was claimed or let go."""
+    """What the plan of a race depends on.
+
+    `waiting` says that it has not started, `ended_at` since when a result is to be looked at again; `covered` is
+    the newest slot that was claimed or let go.
+    """
 
     advertised_start: datetime
+    waiting: bool = False
     finalized: bool = False
+    ended_at: datetime | None = None
     paused: bool = False
     snoozed_until: datetime | None = None
     covered: datetime | None = None
@@ -161,16 +210,31 @@ class RaceFacts:
     detail_wanted: bool = False
     not_before: datetime | None = None
     thin_to: timedelta = ZERO
+    stretch: int = 1
 
 
 def next_poll(facts: RaceFacts, *, cadence: Cadence, now: datetime) -> datetime | None:
     """When the race is polled next: on its grid, or sooner where `_sooner` says so; None when it is not polled."""
-    if facts.finalized or facts.paused:
+    if facts.paused:
         return None
+    if facts.finalized:
+        return _next_recheck(facts, cadence=cadence, now=now)
+    suited = cadence.suited(waiting=facts.waiting, stretch=facts.stretch, thin_to=facts.thin_to)
     after = max(now, facts.covered or now, facts.snoozed_until or now)
-    planned = cadence.next_slot(facts.advertised_start, after=after, thin_to=facts.thin_to)
-    sooner = _sooner(facts, cadence=cadence, now=now)
+    planned = suited.next_slot(facts.advertised_start, after=after, thin_to=facts.thin_to)
+    sooner = _sooner(facts, cadence=suited, now=now)
     return min(planned, sooner) if sooner else planned
+
+
+def _next_recheck(facts: RaceFacts, *, cadence: Cadence, now: datetime) -> datetime | None:
+    """The next look at a result; one that failed is repeated, one that an outage swallowed is made up for."""
+    if facts.ended_at is None or now > facts.ended_at + RECHECK_UNTIL:
+        return None
+    looks = [_ceiling(facts.ended_at + wait, cadence.tick) for wait in RECHECKS]
+    left = [look for look in looks if facts.covered is None or look > facts.covered]
+    if facts.failures:
+        return _retry(facts, cadence=cadence, now=now)
+    return max(left[0], next_tick(now, cadence.tick)) if left else None
 
 
 def _sooner(facts: RaceFacts, *, cadence: Cadence, now: datetime) -> datetime | None:
@@ -182,11 +246,16 @@ def _sooner(facts: RaceFacts, *, cadence: Cadence, now: datetime) -> datetime | 
     day must not ask for every race at once.
     """
     newest = cadence.newest_slot(facts.advertised_start, now=now, thin_to=facts.thin_to)
-    if newest is None or now - facts.advertised_start > cadence.windows[0].opens:
+    if newest is None or now - facts.advertised_start > CATCH_UP:
         return None
     uncovered = facts.covered is None or newest > facts.covered
     if not (uncovered or facts.detail_wanted or facts.failures):
         return None
+    return _retry(facts, cadence=cadence, now=now)
+
+
+def _retry(facts: RaceFacts, *, cadence: Cadence, now: datetime) -> datetime:
+    """The next tick, later after failures and not while the provider or staff want the race left alone."""
     retry = floor(now + max(backoff(facts.failures, tick=cadence.tick), cadence.tick), cadence.tick)
     held = max(facts.not_before or now, facts.snoozed_until or now)
     return max(retry, _ceiling(held, cadence.tick))

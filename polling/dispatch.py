@@ -14,14 +14,16 @@ from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
 from polling import providers
-from polling.cadence import URGENT
+from polling.cadence import is_urgent
 from polling.errors import Blocked
 from polling.models import PollingSwitch, PollLog, PollState, SkipReason, Trigger
 from races.models import Race
 
 logger = logging.getLogger(__name__)
 
-LEASE_MARGIN = timedelta(seconds=10)
+QUEUE_MARGIN = timedelta(seconds=10)
+# A worker that has not ended by the task's timeout is killed; its poll is free for the next tick, not the one after.
+RUN_MARGIN = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,14 @@ class Want:
     retry_of: int | None = None
 
 
-def lease() -> timedelta:
-    """How long a claim is held, and again a poll once begun; past it the worker is taken for dead."""
-    return settings.POLL_TASK_TIMEOUT + LEASE_MARGIN
+def claim_lease() -> timedelta:
+    """How long a claim may wait for a worker; past it the queue is taken to have lost it."""
+    return settings.POLL_TASK_TIMEOUT + QUEUE_MARGIN
+
+
+def run_lease() -> timedelta:
+    """How long a poll once begun is its worker's; past it the worker is taken for dead."""
+    return settings.POLL_TASK_TIMEOUT + RUN_MARGIN
 
 
 def write_off_lost(lost: QuerySet[PollLog], *, now: datetime) -> dict[int, PollLog]:
@@ -66,7 +73,11 @@ def claim(wants: Sequence[Want], *, now: datetime) -> list[PollLog]:
         return []
     _drop_unstarted([want.race.pk for want in wants], now=now)
     token = uuid.uuid4().hex
-    logs = [_log(want, PollState.CLAIMED, claim=token, claimed_at=now, lease_until=now + lease()) for want in wants]
+    # In the order in which all others lock races: an insertion locks the key it refers to.
+    logs = [
+        _log(want, PollState.CLAIMED, claim=token, claimed_at=now, lease_until=now + claim_lease())
+        for want in sorted(wants, key=lambda want: want.race.pk)
+    ]
     PollLog.objects.bulk_create(logs, ignore_conflicts=True)
     won = list(PollLog.objects.filter(claim=token).select_related("race"))
     winners = {log.race_id for log in won}
@@ -76,7 +87,7 @@ def claim(wants: Sequence[Want], *, now: datetime) -> list[PollLog]:
 
 def _drop_unstarted(race_ids: list[int], *, now: datetime) -> None:
     """A claim of an earlier tick that no worker has begun gives way to the slot that has begun since."""
-    planned = (Trigger.SLOT.value, Trigger.RETRY.value, Trigger.FOUND.value)
+    planned = (Trigger.SLOT.value, Trigger.RETRY.value, Trigger.FOUND.value, Trigger.RECHECK.value)
     older = PollLog.objects.filter(race__in=race_ids, state=PollState.CLAIMED.value, trigger__in=planned)
     older.filter(claimed_at__lte=now - settings.POLL_TICK / 2).update(
         state=PollState.SKIPPED.value, reason=SkipReason.STALE.value, finished_at=now
@@ -138,19 +149,17 @@ def send(logs: Sequence[PollLog], *, now: datetime) -> int:
 
 
 def _chunks(logs: Sequence[PollLog], *, now: datetime) -> Iterable[list[PollLog]]:
-    """By provider and urgency, so that a race about to start never waits behind a far one."""
+    """By provider and urgency, the nearest first: a race about to start never waits behind a far one."""
 
     def place(log: PollLog) -> tuple[bool, str]:
-        return not _is_urgent(log.race, now=now), log.race.provider
+        return not is_urgent(log.race.advertised_start, now=now), log.race.provider
+
+    logs = sorted(logs, key=lambda log: abs(log.race.advertised_start - now))
 
     for (_, provider), group in groupby(sorted(logs, key=place), key=place):
         rest = iter(group)
         while chunk := list(islice(rest, _max_batch(provider))):
             yield chunk
-
-
-def _is_urgent(race: Race, *, now: datetime) -> bool:
-    return timedelta() < race.advertised_start - now <= URGENT
 
 
 def _max_batch(provider: str) -> int:

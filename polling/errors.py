@@ -4,6 +4,7 @@ PollingError
 ├── Unavailable        no answer, or a 5xx: ask again
 │   └── Ambiguous      a write whose answer was lost: it may have landed, read it back
 ├── RateLimited        too fast: not before `retry_after`
+│   └── LeftAlone      not asked at all: it wants to be left alone, or we have no tokens, or its breaker is open
 ├── Blocked            refused (401, 403, wrong set-up): a person must act
 ├── NotFound           the other side does not know the thing
 ├── Malformed          an answer that cannot be read: keep `sample`, mend the parser
@@ -51,6 +52,10 @@ class RateLimited(PollingError):
     """Asked too fast; `retry_after` is None where the other side did not say how long to wait."""
 
     retry_after: timedelta | None = None
+
+
+class LeftAlone(RateLimited):
+    """Not asked at all; the next one due asks."""
 
 
 class Blocked(PollingError):

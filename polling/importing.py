@@ -2,48 +2,41 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
 
 from polling import dispatch, providers, quota
-from polling.errors import PollingError, RateLimited
+from polling.bucket import Need
+from polling.errors import LeftAlone, PollingError
 from polling.models import ProviderState
 from polling.planning import replan
 from polling.pollers import note_unknown_statuses
+from polling.providers.base import Schedule
 from races import ingest
+from races.snapshots import RaceSnapshot
 
 logger = logging.getLogger(__name__)
 
 # A racing day is the track's own: by the UTC day races would be lost at both ends.
 BEHIND, AHEAD = timedelta(hours=12), timedelta(hours=36)
+AT_ONCE = 250  # races stored in one transaction: a whole card in one would keep the tick waiting
 
 
 def import_schedule(provider: str, *, now: datetime, deadline_seconds: float = 10) -> ingest.Changes:
     """Fetches and stores one provider's card. A race that has gone from it stays as it is.
 
-    Raises the PollingError that the provider met, after noting it on the provider's row.
+    Raises the PollingError that the provider met, after noting it on the provider's row; LeftAlone if it was not asked.
     """
-    if until := quota.held(now=now).get(provider):
-        raise RateLimited(f"{provider} wants to be left alone until {until:%H:%M:%S} UTC")
-    try:
-        schedule = providers.get(provider).fetch_schedule(
-            now - BEHIND, now + AHEAD, now=now, deadline=time.monotonic() + deadline_seconds
-        )
-    except PollingError as error:
-        _note(provider, error=f"{type(error).__name__}: {error}")
-        quota.hold(provider, [error], now=now)
-        raise
-    with transaction.atomic():
-        # One import at a time: two that meet would make the same meetings twice.
-        ProviderState.objects.select_for_update().get_or_create(name=provider)
-        changes = ingest.apply(schedule.races, now=now)
-        note_unknown_statuses(schedule.races, now=now)
-        replan(changes.created | changes.changed, now=now)
-        _note(provider, error="", at=now)
-        if changes.changed:
-            transaction.on_commit(dispatch.request_push, robust=True)
+    schedule = _fetch(provider, now=now, deadline_seconds=deadline_seconds)
+    changes = ingest.Changes()
+    for first in range(0, len(schedule.races), AT_ONCE):
+        changes.add(_store(provider, schedule.races[first : first + AT_ONCE], now=now))
+    _note(provider, error="", at=now)
+    if changes.changed:
+        transaction.on_commit(dispatch.request_push, robust=True)
     logger.info(
         "imported %d races from %s: %d new, %d changed, %d moved, %d rows skipped",
         len(schedule.races), provider, len(changes.created), len(changes.changed - changes.created),
@@ -52,11 +45,40 @@ def import_schedule(provider: str, *, now: datetime, deadline_seconds: float = 1
     return changes
 
 
+def _fetch(provider: str, *, now: datetime, deadline_seconds: float) -> Schedule:
+    purse = quota.Purse(provider, Need.URGENT, now)
+    if not purse.take(1):
+        raise LeftAlone(f"{provider} was not asked: {purse.refusal}")
+    try:
+        schedule = providers.get(provider).fetch_schedule(
+            now - BEHIND, now + AHEAD, now=now, deadline=time.monotonic() + deadline_seconds
+        )
+    except PollingError as error:
+        _note(provider, error=f"{type(error).__name__}: {error}")
+        quota.learn(provider, [error], now=now)
+        raise
+    quota.learn(provider, [None], now=now)
+    quota.charge(provider, schedule.requests - 1, now=now)
+    return schedule
+
+
+def _store(provider: str, races: Sequence[RaceSnapshot], *, now: datetime) -> ingest.Changes:
+    with transaction.atomic():
+        # One import at a time: two that meet would make the same meetings twice.
+        ProviderState.objects.select_for_update().get_or_create(name=provider)
+        changes = ingest.apply(races, now=now)
+        note_unknown_statuses(races, now=now)
+        replan(changes.created | changes.changed, now=now)
+    return changes
+
+
 def import_all(*, now: datetime) -> None:
     """Imports every configured provider; one that fails does not stop the others."""
     for provider in settings.RACE_PROVIDERS:
         try:
             import_schedule(provider, now=now)
+        except LeftAlone as why:
+            logger.info("no import: %s", why)
         except PollingError as error:
             logger.warning("import from %s failed: %s", provider, error)
 

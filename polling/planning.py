@@ -1,6 +1,7 @@
-"""The one writer of `next_poll_at`."""
+"""The one writer of `next_poll_at`; and which grid a race is on."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 
@@ -8,17 +9,20 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Max
 
-from polling import providers
+from polling import providers, quota
 from polling.cadence import Cadence, RaceFacts, next_poll
 from polling.errors import Blocked
 from polling.models import PollLog, PollState, ProviderState
 from races.models import Race
+from races.status import FinalizedBy, Outcome
+
+AT_ONCE = 500  # races replanned in one transaction, so that none holds its locks for long
 
 
 @cache
 def cadence() -> Cadence:
-    """The cadence in force."""
-    return Cadence(settings.POLL_WINDOWS, settings.POLL_TICK)
+    """The cadence in force, before what bends it for a single race."""
+    return Cadence(settings.POLL_WINDOWS, settings.POLL_TICK, settings.POLL_HOLD)
 
 
 def min_interval(provider: str) -> timedelta:
@@ -29,9 +33,31 @@ def min_interval(provider: str) -> timedelta:
         return timedelta()
 
 
+@dataclass(frozen=True, slots=True)
+class Grids:
+    """The grid of every race, with the stretch of each provider as it was read, in one query."""
+
+    stretches: dict[str, int]
+
+    @classmethod
+    def read(cls) -> "Grids":
+        """As they stand now."""
+        return cls(dict(ProviderState.objects.filter(stretch__gt=1).values_list("name", "stretch")))
+
+    def of(self, race: Race) -> Cadence:
+        """The cadence that this race is on."""
+        stretch = self.stretches.get(race.provider, 1)
+        return cadence().suited(waiting=race.is_waiting, stretch=stretch, thin_to=min_interval(race.provider))
+
+    def newest_slot(self, race: Race, *, now: datetime) -> datetime | None:
+        """The slot of the race begun last, at or before `now`."""
+        thin_to = min_interval(race.provider)
+        return self.of(race).newest_slot(race.advertised_start, now=now, thin_to=thin_to)
+
+
 def replan(race_ids: Iterable[int], *, now: datetime) -> None:
     """Plans the next poll of each race from stored facts, under row locks; call it after whatever changed them."""
-    wanted = list(race_ids)
+    wanted = sorted(set(race_ids))
     if not wanted:
         return
     with transaction.atomic():
@@ -43,10 +69,10 @@ def replan(race_ids: Iterable[int], *, now: datetime) -> None:
             .values_list("race")
             .annotate(Max("slot_at"))
         )
-        not_before = dict(ProviderState.objects.values_list("name", "not_before"))
+        not_before, stretches = quota.not_before(), Grids.read().stretches
         moved = []
         for race in races:
-            facts = _facts(race, covered.get(race.pk), not_before.get(race.provider))
+            facts = _facts(race, covered.get(race.pk), not_before.get(race.provider), stretches.get(race.provider, 1))
             planned = next_poll(facts, cadence=cadence(), now=now)
             if planned != race.next_poll_at:
                 race.next_poll_at = planned
@@ -54,10 +80,21 @@ def replan(race_ids: Iterable[int], *, now: datetime) -> None:
         Race.objects.bulk_update(moved, ["next_poll_at"])
 
 
-def _facts(race: Race, covered: datetime | None, not_before: datetime | None) -> RaceFacts:
+def replan_all(race_ids: Iterable[int], *, now: datetime) -> None:
+    """As `replan`, a transaction for every few hundred: for a whole card, or a whole provider."""
+    wanted = sorted(set(race_ids))
+    for first in range(0, len(wanted), AT_ONCE):
+        replan(wanted[first : first + AT_ONCE], now=now)
+
+
+def _facts(race: Race, covered: datetime | None, not_before: datetime | None, stretch: int) -> RaceFacts:
+    # Only what a provider called final is looked at again: what staff or Appwrite ended stays as they said.
+    is_result = race.finalized_by == FinalizedBy.PROVIDER and race.outcome == Outcome.RESULTED
     return RaceFacts(
         advertised_start=race.advertised_start,
+        waiting=race.is_waiting,
         finalized=race.is_finalized,
+        ended_at=race.finalized_at if is_result else None,
         # Without a provider's id there is nobody to ask.
         paused=race.polling_paused or not race.provider_race_id,
         snoozed_until=race.snoozed_until,
@@ -66,4 +103,5 @@ def _facts(race: Race, covered: datetime | None, not_before: datetime | None) ->
         detail_wanted=race.detail_wanted,
         not_before=not_before,
         thin_to=min_interval(race.provider),
+        stretch=stretch,
     )

@@ -15,10 +15,13 @@ from django.db import transaction
 from django.db.models import F
 
 from polling import clock, dispatch, fetching, quota
+from polling.bucket import Need
+from polling.cadence import is_urgent
 from polling.errors import PollingError
 from polling.fetching import Answer
 from polling.models import PollLog, PollState, ProviderState, SkipReason, Trigger
-from polling.planning import cadence, min_interval, replan
+from polling.planning import Grids, replan
+from polling.quota import Purse
 from races import ingest
 from races.models import Race
 from races.snapshots import RaceSnapshot
@@ -26,6 +29,7 @@ from races.snapshots import RaceSnapshot
 logger = logging.getLogger(__name__)
 
 REQUESTS = (Trigger.FORCED.value, Trigger.REMOTE.value, Trigger.PUSH.value)
+WHOLE = (*REQUESTS, Trigger.RECHECK.value)  # asked for their detail, whatever the policy
 
 
 def run(log_ids: Sequence[int], *, now: datetime, finished: Callable[[], datetime] = clock.now) -> list[int]:
@@ -33,14 +37,14 @@ def run(log_ids: Sequence[int], *, now: datetime, finished: Callable[[], datetim
     deadline = time.monotonic() + settings.POLL_REQUEST_DEADLINE.total_seconds()
     token = uuid.uuid4().hex
     logs = _take(log_ids, token=token, now=now)
-    logs = _skip(logs, [log for log in logs if _is_stale(log, now=now)], SkipReason.STALE, now=now)
-    held = quota.held(now=now)
-    logs = _skip(logs, [log for log in logs if log.race.provider in held], SkipReason.QUOTA, now=now)
+    grids = Grids.read()
+    logs = _skip(logs, [log for log in logs if _is_stale(log, grids, now=now)], SkipReason.STALE, now=now)
     answers: dict[int, Answer] = {}
     for name, group in groupby(sorted(logs, key=_provider_of), key=_provider_of):
         polls = list(group)
-        whole = {log.race_id for log in polls if log.trigger in REQUESTS}
-        answers |= fetching.fetch(name, [log.race for log in polls], whole=whole, now=now, deadline=deadline)
+        whole = {log.race_id for log in polls if log.trigger in WHOLE}
+        purse = Purse(name, _need(polls, now=now), now)
+        answers |= fetching.fetch(purse, [log.race for log in polls], whole=whole, now=now, deadline=deadline)
     if not logs:
         return []
     ended = finished()
@@ -55,16 +59,22 @@ def _provider_of(log: PollLog) -> str:
 def _take(log_ids: Sequence[int], *, token: str, now: datetime) -> list[PollLog]:
     """The claims that nobody has taken yet, so that a task delivered twice polls once."""
     mine = PollLog.objects.filter(pk__in=log_ids, state=PollState.CLAIMED.value)
-    mine.update(state=PollState.RUNNING.value, run=token, started_at=now, lease_until=now + dispatch.lease())
+    mine.update(state=PollState.RUNNING.value, run=token, started_at=now, lease_until=now + dispatch.run_lease())
     return list(PollLog.objects.filter(run=token).select_related("race__meeting"))
 
 
-def _is_stale(log: PollLog, *, now: datetime) -> bool:
+def _need(logs: Sequence[PollLog], *, now: datetime) -> Need:
+    """A batch is of one kind: dispatch does not mix requests, urgent races and far ones."""
+    if all(log.trigger in REQUESTS for log in logs):
+        return Need.FORCED
+    return Need.URGENT if any(is_urgent(log.race.advertised_start, now=now) for log in logs) else Need.FAR
+
+
+def _is_stale(log: PollLog, grids: Grids, *, now: datetime) -> bool:
     """Whether a newer slot has begun, which has or will have a poll of its own. A request is never stale."""
-    if log.trigger in REQUESTS:
+    if log.trigger in WHOLE:
         return False
-    thin_to = min_interval(log.race.provider)
-    newest = cadence().newest_slot(log.race.advertised_start, now=now, thin_to=thin_to)
+    newest = grids.newest_slot(log.race, now=now)
     return newest is not None and newest > log.slot_at
 
 
@@ -84,7 +94,7 @@ def _note_providers(logs: list[PollLog], answers: dict[int, Answer], *, now: dat
     """What the answers say of providers; before the races are locked, since an import locks the other way round."""
     for name in {log.race.provider for log in logs}:
         met = [answers[log.race_id] for log in logs if log.race.provider == name]
-        quota.hold(name, [answer.error for answer in met if answer.error], now=now)
+        quota.learn(name, [answer.error for answer in met if answer.told or answer.error], now=now)
         note_unknown_statuses([answer.told for answer in met if answer.told], now=now)
 
 
@@ -92,30 +102,38 @@ def _settle(token: str, answers: dict[int, Answer], *, now: datetime) -> list[in
     """Stores the answers and finishes the logs, of those claims that are still ours."""
     with transaction.atomic():
         own = PollLog.objects.filter(run=token, state=PollState.RUNNING.value)
-        logs = list(own.select_for_update(of=("self", "race")).select_related("race").order_by("race_id"))
+        # Logs before races, as the tick locks them; and both in the order of the races.
+        list(own.select_for_update().order_by("race_id").values_list("pk"))
+        list(Race.objects.filter(pk__in=own.values("race")).locked().values_list("pk"))
+        logs = list(own.select_related("race").order_by("race_id"))
         told = {log.race_id: snapshot for log in logs if (snapshot := answers[log.race_id].told)}
         errors = {log.race_id: error for log in logs if (error := answers[log.race_id].error)}
+        let_go = {log.race_id for log in logs if answers[log.race_id].skipped}
         changes = ingest.apply(told.values(), now=now)
         for log in logs:
-            _finish(log, errors.get(log.race_id), changed=log.race_id in changes.changed, now=now)
+            _finish(log, answers[log.race_id], changed=log.race_id in changes.changed, now=now)
         PollLog.objects.bulk_update(logs, FINISHED_FIELDS)
         Race.objects.filter(pk__in=told).update(last_poll_time=now)
-        Race.objects.filter(pk__in=told.keys() - errors.keys()).update(last_attempt_at=now, failures=0)
+        Race.objects.filter(pk__in=told.keys() - errors.keys() - let_go).update(last_attempt_at=now, failures=0)
         Race.objects.filter(pk__in=errors).update(last_attempt_at=now, failures=F("failures") + 1)
         replan([log.race_id for log in logs], now=now)
         if logs:
             transaction.on_commit(dispatch.request_push, robust=True)
     _say(logs, told, errors, changes)
-    return sorted(told.keys() - errors.keys())
+    return sorted(told.keys() - errors.keys() - let_go)
 
 
 FINISHED_FIELDS = [
-    "state", "finished_at", "changed", "http_status", "error_class", "message", "sample", "starts_incident",
+    "state", "reason", "finished_at", "changed", "http_status", "error_class", "message", "sample", "starts_incident",
 ]  # fmt: skip
 
 
-def _finish(log: PollLog, error: PollingError | None, *, changed: bool, now: datetime) -> None:
+def _finish(log: PollLog, answer: Answer, *, changed: bool, now: datetime) -> None:
     log.finished_at, log.changed = now, changed
+    error = answer.error
+    if answer.skipped:
+        log.state, log.reason = PollState.SKIPPED.value, answer.skipped.value
+        return
     if error is None:
         log.state, log.http_status = PollState.OK.value, 200
         return
@@ -144,6 +162,7 @@ def _say(
 ) -> None:
     if told:
         logger.info("polled %d races, %d changed", len(told), len(changes.changed))
-    for log in logs:
-        if log.starts_incident and log.race_id in errors:
-            logger.warning("%s: polls fail: %s", log.race, errors[log.race_id])
+    # One line however many races: their provider's incident says the rest.
+    if begun := [log for log in logs if log.starts_incident and log.race_id in errors]:
+        others = f" and {len(begun) - 1} others" if len(begun) > 1 else ""
+        logger.warning("%s%s: polls fail: %s", begun[0].race, others, errors[begun[0].race_id])

@@ -1,32 +1,193 @@
-"""How long a provider wants to be left alone: one row per provider, shared by all processes and hosts."""
+"""What a provider may be asked: tokens and breaker in one row per provider, shared by all processes and hosts.
 
-from collections.abc import Iterable
+A request is let through by one conditional UPDATE, whose row count decides. Nothing here is done while races are
+locked: an import locks the provider's row first.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
-from polling.errors import Blocked, PollingError, RateLimited
-from polling.models import ProviderState
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Case, F, Q, QuerySet, When
 
-WHEN_BLOCKED = timedelta(minutes=5)
-WHEN_LIMITED = timedelta(seconds=30)  # where the provider does not say how long
+from polling import incidents
+from polling.breaker import Breaker, BreakerState, failed
+from polling.bucket import Bucket, Need
+from polling.errors import Blocked, Malformed, PollingError, RateLimited, Unavailable
+from polling.models import IncidentKind, ProviderState, SkipReason
+
+logger = logging.getLogger(__name__)
+
+WHEN_LIMITED, LONGEST_WHEN_LIMITED = timedelta(seconds=30), timedelta(minutes=10)
+PROBE_TAKES = timedelta(seconds=15)  # after that, its poller is taken for dead and another may try
+TRIES = 5
+ENDED_BY_AN_ANSWER = (IncidentKind.FAILING, IncidentKind.BLOCKED, IncidentKind.LIMITED)
 
 
-def held(*, now: datetime) -> dict[str, datetime]:
-    """The providers that must not be asked now, and until when."""
-    states = ProviderState.objects.filter(not_before__gt=now)
-    return {state.name: state.not_before for state in states if state.not_before}
+def bucket() -> Bucket:
+    """The limits in force, of every provider."""
+    per_minute, burst, reserve = settings.POLL_REQUESTS
+    return Bucket(per_minute, burst, reserve)
 
 
-def hold(provider: str, errors: Iterable[PollingError], *, now: datetime) -> None:
-    """Keeps the longest wait that the errors of one poll ask for; most ask for none."""
-    waits = [(wait, str(error)) for error in errors if (wait := _wait(error))]
-    if waits:
-        wait, reason = max(waits)
-        ProviderState.objects.update_or_create(
-            name=provider, defaults={"not_before": now + wait, "reason": reason[:200]}
+@dataclass
+class Purse:
+    """What one poll may still ask of a provider; `refusal` says why it got less than it wanted.
+
+    Once the breaker lets a single request through (`is_probe`), there is no second one.
+    """
+
+    provider: str
+    need: Need
+    now: datetime
+    refusal: SkipReason | None = None
+    is_probe: bool = field(default=False, init=False)
+
+    def take(self, wanted: int) -> int:
+        """Tokens for up to so many requests, which must then be sent; 0 where none may be."""
+        if self.refusal or wanted < 1:
+            return 0
+        if _take(self.provider, wanted, self.need, now=self.now):
+            return wanted
+        state, _ = ProviderState.objects.get_or_create(name=self.provider)
+        if state.not_before and state.not_before > self.now:
+            self.refusal = SkipReason.QUOTA
+            return 0
+        if state.breaker != BreakerState.CLOSED.value:
+            self.is_probe = _let_one_through(state, self.need, now=self.now)
+            self.refusal = SkipReason.BREAKER
+            return int(self.is_probe)
+        return self._take_what_is_left(wanted, state)
+
+    def _take_what_is_left(self, wanted: int, state: ProviderState) -> int:
+        self.refusal = SkipReason.QUOTA
+        if self.need is not Need.FORCED:
+            ProviderState.objects.filter(pk=state.pk).update(short_at=self.now)
+        for _ in range(TRIES):
+            left = min(wanted, bucket().left(state.full_at, self.need, now=self.now))
+            if left < 1 or _take(self.provider, left, self.need, now=self.now):
+                return max(left, 0)
+            state.refresh_from_db()
+        return 0
+
+
+def _take(provider: str, tokens: int, need: Need, *, now: datetime) -> bool:
+    """Whether so many tokens were to be had, from a provider that may be asked."""
+    limits = bucket()
+    if tokens > limits.most(need):
+        return False
+    open_now = Q(not_before__isnull=True) | Q(not_before__lte=now)
+    enough = ProviderState.objects.filter(
+        open_now, name=provider, breaker=BreakerState.CLOSED.value, full_at__lte=limits.latest(tokens, need, now=now)
+    )
+    return bool(_spend(enough, limits.spacing * tokens, now=now))
+
+
+def _spend(states: QuerySet[ProviderState], time: timedelta, *, now: datetime) -> int:
+    return states.update(full_at=Case(When(full_at__gt=now, then=F("full_at") + time), default=now + time))
+
+
+def charge(provider: str, requests: int, *, now: datetime) -> None:
+    """Takes tokens for requests that were sent already."""
+    if requests > 0:
+        _spend(ProviderState.objects.filter(name=provider), bucket().spacing * requests, now=now)
+
+
+def _let_one_through(state: ProviderState, need: Need, *, now: datetime) -> bool:
+    """Whether this caller has the one request by which an open breaker finds out; staff need not wait for it."""
+    if need is not Need.FORCED and state.retry_at and state.retry_at > now:
+        return False
+    ours = ProviderState.objects.filter(pk=state.pk, breaker=state.breaker, retry_at=state.retry_at)
+    if not ours.update(breaker=BreakerState.HALF_OPEN.value, retry_at=now + PROBE_TAKES):
+        return False
+    charge(state.name, 1, now=now)
+    return True
+
+
+def not_before() -> dict[str, datetime]:
+    """Until when each provider is not to be asked again for what failed: its own word, or its open breaker."""
+    waits = ProviderState.objects.exclude(not_before__isnull=True, retry_at__isnull=True)
+    return {state.name: max(wait for wait in (state.not_before, state.retry_at) if wait) for state in waits}
+
+
+def clear(providers: QuerySet[ProviderState], *, now: datetime) -> list[ProviderState]:
+    """Forgets what makes us wait, by a person's decision; returns the providers as they were."""
+    waiting = Q(not_before__isnull=False) | ~Q(breaker=BreakerState.CLOSED.value)
+    held = list(providers.select_for_update().filter(waiting))
+    for state in held:
+        ProviderState.objects.filter(pk=state.pk).update(not_before=None, reason="", limited=0, **_fields(Breaker()))
+        incidents.end(state.name, ENDED_BY_AN_ANSWER, now=now)
+    return held
+
+
+# --- what the answers say of a provider ---------------------------------------------------------------------------
+
+
+def learn(provider: str, errors: Sequence[PollingError | None], *, now: datetime) -> None:
+    """Notes what came of a poll's requests, an error or None for each; costs one query while all is well."""
+    if not errors:
+        return
+    met = [error for error in errors if error]
+    if limits := [error for error in met if isinstance(error, RateLimited)]:
+        _hold(provider, limits, now=now)
+    # An answer that one race is unknown, or that we ask too fast, is an answer.
+    broken = [error for error in met if isinstance(error, Unavailable | Blocked | Malformed)]
+    if len(broken) == len(errors):
+        _count_failures(provider, broken, now=now)
+    else:
+        _note_answer(provider, limited=bool(limits), now=now)
+
+
+def _hold(provider: str, errors: Iterable[RateLimited], *, now: datetime) -> None:
+    with transaction.atomic():
+        state = _locked(provider)
+        backoff = min(WHEN_LIMITED * 2 ** min(state.limited, 16), LONGEST_WHEN_LIMITED)
+        wait, reason = max(
+            (error.retry_after if error.retry_after is not None else backoff, str(error)) for error in errors
         )
+        state.not_before, state.reason, state.limited = now + wait, reason[:200], state.limited + 1
+        state.save(update_fields=["not_before", "reason", "limited"])
+        incidents.begin(provider, IncidentKind.LIMITED, reason, now=now)
 
 
-def _wait(error: PollingError) -> timedelta | None:
-    if isinstance(error, RateLimited):
-        return error.retry_after if error.retry_after is not None else WHEN_LIMITED
-    return WHEN_BLOCKED if isinstance(error, Blocked) else None
+def _count_failures(provider: str, errors: Sequence[PollingError], *, now: datetime) -> None:
+    refused = next((error for error in errors if isinstance(error, Blocked)), None)
+    with transaction.atomic():
+        state = _locked(provider)
+        breaker = failed(_breaker_of(state), len(errors), blocked=refused is not None, now=now)
+        _store(state, breaker)
+        if breaker.state is BreakerState.OPEN:
+            kind = IncidentKind.BLOCKED if refused else IncidentKind.FAILING
+            error = refused or errors[0]
+            incidents.begin(provider, kind, f"{type(error).__name__}: {error}", now=now)
+
+
+def _note_answer(provider: str, *, limited: bool, now: datetime) -> None:
+    troubled = ~Q(breaker=BreakerState.CLOSED.value) | Q(failures__gt=0) | Q(limited__gt=0)
+    if not ProviderState.objects.filter(troubled, name=provider).exists():
+        return
+    with transaction.atomic():
+        state = _locked(provider)
+        _store(state, Breaker(), limited=state.limited if limited else 0)
+        incidents.end(provider, ENDED_BY_AN_ANSWER[:2] if limited else ENDED_BY_AN_ANSWER, now=now)
+
+
+def _locked(provider: str) -> ProviderState:
+    return ProviderState.objects.select_for_update().get_or_create(name=provider)[0]
+
+
+def _breaker_of(state: ProviderState) -> Breaker:
+    return Breaker(BreakerState(state.breaker), state.failures, state.trips, state.retry_at)
+
+
+def _store(state: ProviderState, breaker: Breaker, **more: Any) -> None:
+    ProviderState.objects.filter(pk=state.pk).update(**_fields(breaker), **more)
+
+
+def _fields(breaker: Breaker) -> dict[str, Any]:
+    values = asdict(breaker)
+    return {"breaker": values.pop("state").value, **values}

@@ -26,10 +26,14 @@ def rows() -> list[Row]:
     step = settings.POLL_TICK.seconds
     every_tick = f"* * * * * */{step}" if step < 60 else "* * * * * 0"
     in_sentinel = "{'q_options': {'sync': True, 'save': False, 'timeout': 10}}"
+    # The card of a great day takes longer than a poll may.
+    patient = "{'q_options': {'save': False, 'timeout': 40}}"
     return [
         Row("master tick", "polling.tasks.master_tick", every_tick, in_sentinel),
         Row("sync with Appwrite", "polling.tasks.sync", "* * * * * */15"),
-        Row("import the card", "polling.tasks.import_schedule", "*/5 * * * * 5"),
+        Row("import the card", "polling.tasks.import_schedule", "*/5 * * * * 5", patient),
+        Row("flag races that do not end", "polling.tasks.escalate", "*/5 * * * * 20"),
+        Row("tell the monitor", "polling.tasks.tell_monitor", "* * * * * 10"),
         Row("prune old records", "polling.tasks.prune", "17 3 * * * 30"),
     ]
 

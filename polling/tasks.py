@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from django_q.exceptions import TimeoutException
 
-from polling import clock, importing, pollers, tick
+from polling import clock, escalating, importing, monitor, pollers, tick
 from polling.appwrite import pull as appwrite_pull
 from polling.appwrite import push as appwrite_push
 from polling.pruning import prune as prune_records
@@ -45,6 +45,16 @@ def sync() -> None:
     """Fetches what changed in Appwrite, and sends what is left to send; after trouble the next one sends."""
     if not appwrite_pull.run(now=clock.now()).trouble:
         appwrite_push.run(now=clock.now())
+
+
+def escalate() -> None:
+    """Flags races that started long ago and have not ended."""
+    escalating.escalate(now=clock.now())
+
+
+def tell_monitor() -> None:
+    """Tells an outside monitor, if there is one, that ticks come on time."""
+    monitor.tell(now=clock.now())
 
 
 def prune() -> None:

@@ -1,29 +1,33 @@
 """The master tick: finds what is due, claims it, plans on, and hands it to the queue after the commit.
 
-A constant number of queries whatever is due; no HTTP; nothing may escape, it runs in the cluster's sentinel.
+A constant number of queries whatever is due, two while nothing is due within the hour; no HTTP; nothing may escape, it
+runs in the cluster's sentinel.
 """
 
 import logging
 import time
 from datetime import datetime, timedelta
 
-from django.db import transaction
-from django.db.models import Max
+from django.db import DatabaseError, transaction
+from django.db.models import Exists, Max
 
-from polling import dispatch
+from polling import degrade, dispatch, pulse
 from polling.cadence import Wanted, floor, wanted
 from polling.dispatch import Want
 from polling.models import PollLog, PollState, Tick, Trigger
-from polling.planning import cadence, min_interval, replan
+from polling.planning import Grids, cadence, min_interval, replan
 from races.models import Race
 
 logger = logging.getLogger(__name__)
 
 MOST_MISSED = 40  # rows a race after an outage: enough to see it, not enough to drown in it
+SLEEPS_BEFORE = timedelta(hours=1)
 
 
 def run(*, now: datetime) -> Tick | None:
-    """One tick; None where this slot has been ticked already, here or on another host."""
+    """One tick; None where this slot has been ticked already, here or on another host, or where it sleeps."""
+    if _sleeps(now=now):
+        return None
     began = time.monotonic()
     slot = floor(now, cadence().tick)
     tick, mine = Tick.objects.get_or_create(slot_at=slot, defaults={"started_at": now})
@@ -38,16 +42,43 @@ def run(*, now: datetime) -> Tick | None:
         tick.error = f"{type(error).__name__}: {error}"
     tick.finished_at = now + timedelta(seconds=time.monotonic() - began)
     tick.save(update_fields=["finished_at", "due", "claimed", "error"])
+    if not tick.error:
+        pulse.beat(now=now)
     return tick
 
 
+def _sleeps(*, now: datetime) -> bool:
+    """Whether there is nothing to do, which the heartbeat then says."""
+    try:
+        with transaction.atomic():
+            if until := _sleeps_until(now=now):
+                pulse.beat(now=now, sleeping_until=until)
+            return until is not None
+    except DatabaseError:  # the tick that follows meets it too, and records it
+        return False
+
+
+def _sleeps_until(*, now: datetime) -> datetime | None:
+    """When the next poll is due, where that is far off and no claim is open; None where there is work.
+
+    Asked anew at every tick, so that whatever is planned meanwhile is met at its slot.
+    """
+    claims = PollLog.objects.open()
+    planned = Race.objects.filter(next_poll_at__isnull=False).order_by("next_poll_at")
+    nearest = planned.values_list("next_poll_at", Exists(claims))[:1]
+    [(due_at, busy)] = nearest or [(now + SLEEPS_BEFORE, claims.exists())]
+    return None if busy or due_at is None or due_at - now < SLEEPS_BEFORE else due_at
+
+
 def _dispatch_due(tick: Tick, *, now: datetime) -> None:
+    degrade.adjust(now=now)
     lost = dispatch.write_off_lost(PollLog.objects.lost(now=now), now=now)
     due = Race.objects.due(now=now)
     if lost:  # at once, but for those that have been finalized or paused since
         due = due | Race.objects.filter(pk__in=lost, next_poll_at__isnull=False)
     races = sorted(due, key=lambda race: abs(race.advertised_start - now))
-    plans = [(race, _wanted(race, now=now)) for race in races]
+    grids = Grids.read()
+    plans = [(race, _wanted(race, grids, now=now)) for race in races]
     failed = _newest_failures([race for race in races if race.failures])
     won = dispatch.claim([_want(race, plan, failed.get(race.pk)) for race, plan in plans], now=now)
     _log_missed(plans, now=now)
@@ -57,11 +88,13 @@ def _dispatch_due(tick: Tick, *, now: datetime) -> None:
         transaction.on_commit(lambda: _send(tick, won, now=now), robust=True)
 
 
-def _wanted(race: Race, *, now: datetime) -> Wanted:
+def _wanted(race: Race, grids: Grids, *, now: datetime) -> Wanted:
     tick = floor(now, cadence().tick)
+    if race.is_finalized:
+        return Wanted(tick, on_grid=False)
     planned = min(race.next_poll_at or tick, tick)
     thin_to = min_interval(race.provider)
-    return wanted(race.advertised_start, planned=planned, cadence=cadence(), now=now, thin_to=thin_to)
+    return wanted(race.advertised_start, planned=planned, cadence=grids.of(race), now=now, thin_to=thin_to)
 
 
 def _newest_failures(races: list[Race]) -> dict[int, int]:
@@ -74,7 +107,8 @@ def _newest_failures(races: list[Race]) -> dict[int, int]:
 def _want(race: Race, plan: Wanted, failed: int | None) -> Want:
     if plan.on_grid:
         return Want(race, plan.slot_at, Trigger.SLOT)
-    return Want(race, plan.slot_at, Trigger.RETRY if race.failures else Trigger.FOUND, retry_of=failed)
+    off_grid = Trigger.RECHECK if race.is_finalized else Trigger.FOUND
+    return Want(race, plan.slot_at, Trigger.RETRY if race.failures else off_grid, retry_of=failed)
 
 
 def _log_missed(plans: list[tuple[Race, Wanted]], *, now: datetime) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from polling.cadence import DEFAULT_WINDOWS, Cadence
+from polling.cadence import DEFAULT_WINDOWS, Cadence, Window
 from racepoll_site.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -158,10 +158,23 @@ if 60 % POLL_TICK.seconds:
     problem = f"is {POLL_TICK.seconds}, which does not divide a minute"
     POLL_TICK = env.reject("POLL_TICK_SECONDS", problem, timedelta(seconds=15))
 POLL_WINDOWS = env.windows("POLL_WINDOWS", DEFAULT_WINDOWS)
+_baseline = env.seconds("POLL_BASELINE_SECONDS", default=0, least=0, most=24 * 3600)
+if _baseline:
+    POLL_WINDOWS = (Window(timedelta(days=1), _baseline), *POLL_WINDOWS)
+POLL_HOLD = env.seconds("POLL_HOLD_SECONDS", default=0, least=0, most=3600)
 try:
-    Cadence(POLL_WINDOWS, POLL_TICK)
+    Cadence(POLL_WINDOWS, POLL_TICK, POLL_HOLD)
 except ValueError as error:
     env.reject("POLL_WINDOWS", f"and POLL_TICK_SECONDS make no grid: {error}", None)
+# Requests a minute, at once, and of these for staff alone; each provider has as many.
+POLL_REQUESTS = (
+    env.integer("POLL_REQUESTS_A_MINUTE", default=240, least=1, most=60_000),
+    env.integer("POLL_REQUESTS_AT_ONCE", default=60, least=4, most=10_000),
+    env.integer("POLL_REQUESTS_FOR_STAFF", default=5, least=0, most=1_000),
+)
+if POLL_REQUESTS[2] * 2 > POLL_REQUESTS[1]:
+    env.reject("POLL_REQUESTS_FOR_STAFF", "is more than half of POLL_REQUESTS_AT_ONCE", None)
+MONITOR_PING_URL = env.url("MONITOR_PING_URL")
 POLL_TASK_TIMEOUT = timedelta(seconds=12)  # above the deadline of a request, below the step of 15 s
 POLL_REQUEST_DEADLINE = timedelta(seconds=8)
 Q_CLUSTER = {
@@ -174,7 +187,7 @@ Q_CLUSTER = {
     "poll": 0.1,
     "guard_cycle": 0.5,
     "timeout": POLL_TASK_TIMEOUT.seconds,
-    "retry": 60,
+    "retry": 120,
     "ack_failures": True,
     "max_attempts": 1,
     "catch_up": False,

@@ -3,6 +3,8 @@
 Everything is bulk and in one transaction, and nothing is written that did not change.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -35,6 +37,13 @@ class Changes:
     created: set[int] = field(default_factory=set)
     changed: set[int] = field(default_factory=set)
     moved: set[int] = field(default_factory=set)
+
+    def add(self, others: Changes) -> None:
+        """What a further ingest did."""
+        self.races |= others.races
+        self.created |= others.created
+        self.changed |= others.changed
+        self.moved |= others.moved
 
 
 def apply(snapshots: Iterable[RaceSnapshot], *, now: datetime) -> Changes:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import models
 
-from races.status import TERMINAL, FinalizedBy, Outcome, RaceStatus, ResultState, choices
+from races.status import TERMINAL, Escalation, FinalizedBy, Outcome, RaceStatus, ResultState, choices
 
 
 class Meeting(models.Model):
@@ -49,8 +49,11 @@ class RaceQuerySet(models.QuerySet["Race"]):
         return self.exclude(status__in=TERMINAL)
 
     def locked(self) -> RaceQuerySet:
-        """Under row locks taken in primary-key order, so that no two writers can wait for each other."""
-        return self.select_for_update(of=("self",)).order_by("pk")
+        """Under row locks taken in primary-key order, so that no two writers can wait for each other.
+
+        Keys stay as they are (`no_key`), so that a claim, which refers to its race, need not wait for a poller.
+        """
+        return self.select_for_update(of=("self",), no_key=True).order_by("pk")
 
 
 class Race(models.Model):
@@ -101,6 +104,11 @@ class Race(models.Model):
     last_attempt_at = models.DateTimeField(null=True, blank=True)
     failures = models.PositiveIntegerField(default=0, help_text="polls failed in a row")
 
+    # polling.escalating
+    escalation = models.CharField(
+        max_length=8, choices=choices(Escalation), blank=True, db_index=True, help_text="started long ago and not ended"
+    )
+
     # polling.planning
     next_poll_at = models.DateTimeField(null=True, blank=True, db_index=True)
 
@@ -133,6 +141,11 @@ class Race(models.Model):
     def __str__(self) -> str:
         track = self.meeting.name if self.meeting else self.provider or "race"
         return f"{track} {self.number or '?'}"
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the provider has not said that it started, whatever the clock says."""
+        return self.status == RaceStatus.SCHEDULED
 
     @property
     def is_finalized(self) -> bool:

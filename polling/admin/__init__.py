@@ -2,7 +2,19 @@
 
 from django.contrib import admin
 
-from polling.admin import decision, meeting, poll_log, provider_state, queue, race, switch, sync, tick  # noqa: F401
+from polling.admin import (  # noqa: F401
+    decision,
+    heartbeat,
+    incident,
+    meeting,
+    poll_log,
+    provider_state,
+    queue,
+    race,
+    switch,
+    sync,
+    tick,
+)
 
 admin.site.site_header = admin.site.site_title = "racepoll"
 admin.site.index_title = "Races, polls and sync"

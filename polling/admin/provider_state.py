@@ -1,34 +1,73 @@
-"""Providers: how long each wants to be left alone, and what it said that nobody understood."""
+"""Providers: how many requests they take, why they are left alone, and what they said that nobody understood."""
+
+from datetime import datetime
 
 from django.contrib import admin, messages
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Value
+from django.db.models.fields import DateTimeField
 from django.http import HttpRequest
+from django.utils.safestring import SafeString
 
+from polling import quota
+from polling.admin import wording
 from polling.admin.base import ReadOnlyAdmin, at, instant
 from polling.admin.wording import counted
+from polling.breaker import BreakerState
+from polling.bucket import Need
 from polling.models import ProviderState
-from polling.planning import replan
+from polling.planning import replan_all
 from races.models import Race
+
+BREAKER_TONES = {
+    BreakerState.CLOSED: wording.GOOD,
+    BreakerState.OPEN: wording.BAD,
+    BreakerState.HALF_OPEN: wording.WARNING,
+}
+
+
+@admin.display(description="tokens")
+def tokens(state: ProviderState) -> str:
+    """How many requests may be sent now, of how many at most."""
+    now: datetime = vars(state)["now"]
+    return f"{quota.bucket().left(state.full_at, Need.FORCED, now=now)} of {quota.bucket().burst}"
+
+
+@admin.display(description="breaker", ordering="breaker")
+def breaker(state: ProviderState) -> SafeString:
+    """Whether it is asked, in a word."""
+    return wording.badge(state.get_breaker_display(), BREAKER_TONES[BreakerState(state.breaker)])
+
+
+@admin.display(description="far windows", ordering="stretch")
+def far_windows(state: ProviderState) -> str:
+    """Whether windows before T-5 are polled less often than planned."""
+    return "as planned" if state.stretch == 1 else f"every {state.stretch} steps"
 
 
 @admin.register(ProviderState)
 class ProviderStateAdmin(ReadOnlyAdmin[ProviderState]):
-    list_display = ("name", at("not_before"), "reason", "unknown_statuses", at("last_import_at"), "last_import_error")
+    list_display = (
+        "name", breaker, tokens, far_windows, at("not_before"), "reason",
+        "unknown_statuses", at("last_import_at"), "last_import_error",
+    )  # fmt: skip
     ordering = ("name",)
     actions = ("ask_again",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ProviderState]:
+        return super().get_queryset(request).annotate(now=Value(instant(request), output_field=DateTimeField()))
 
     def has_clear_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_active and request.user.is_superuser)
 
-    @admin.action(description="Ask again at once, whatever the provider said", permissions=["clear"])
+    @admin.action(description="Ask again at once, whatever held us back", permissions=["clear"])
     def ask_again(self, request: HttpRequest, providers: QuerySet[ProviderState]) -> None:
-        """Ends the wait; the races that it held back are planned anew."""
+        """Ends the wait and closes the breaker; the races that they held back are planned anew."""
+        now = instant(request)
         with transaction.atomic():
-            held = list(providers.select_for_update().filter(not_before__isnull=False))
-            providers.filter(pk__in=[state.pk for state in held]).update(not_before=None, reason="")
+            held = quota.clear(providers, now=now)
             races = Race.objects.open().filter(provider__in=[state.name for state in held])
-            replan(races.values_list("pk", flat=True), now=instant(request))
+            replan_all(races.values_list("pk", flat=True), now=now)
             for state in held:
-                self.log_change(request, state, f"Asked again, although: {state.reason}")
+                self.log_change(request, state, f"Asked again, although: {state.reason or state.breaker}")
         self.message_user(request, f"{counted(len(held), 'provider')} asked again.", messages.SUCCESS)

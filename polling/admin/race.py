@@ -80,6 +80,7 @@ class RaceAdmin(RaceActions):
         "status",
         ("meeting__code", ValuesFilter),
         ("meeting__country", ValuesFilter),
+        ("escalation", ValuesFilter),
         "polling_paused",
     )
     list_per_page = 50

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from django.contrib import admin
 from django.db.models import Case, DateTimeField, DurationField, ExpressionWrapper, F, OuterRef, Subquery, Value, When
 from django.db.models.functions import JSONObject
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from polling.admin import wording
@@ -73,11 +73,19 @@ def title(race: Race) -> SafeString:
 
 @admin.display(description="status", ordering="status")
 def status(race: Race) -> SafeString:
-    """The status, with how the race ended and whether its polling is paused."""
+    """The status, with how the race ended, or what keeps it from its end."""
     words = wording.badge(race.get_status_display(), wording.RACE_TONES[RaceStatus(race.status)])
     ending = format_html(" {}", race.outcome) if race.outcome not in ("", "resulted") else ""
-    paused = format_html(" {}", wording.badge("paused", wording.WARNING)) if race.polling_paused else ""
-    return format_html("{}{}{}", words, ending, paused)
+    told = [
+        wording.badge(word, tone)
+        for word, tone, applies in (
+            ("protest", wording.WARNING, race.protest and not race.is_finalized),
+            (f"no end, {race.escalation}", wording.BAD, race.escalation),
+            ("paused", wording.WARNING, race.polling_paused),
+        )
+        if applies
+    ]
+    return format_html("{}{}{}", words, ending, format_html_join("", " {}", ((badge,) for badge in told)))
 
 
 @admin.display(description="start", ordering="advertised_start")

@@ -1,5 +1,7 @@
 """What polling remembers."""
 
+from polling.models.heartbeat import Heartbeat
+from polling.models.incident import Incident, IncidentKind
 from polling.models.poll_log import PollLog, PollState, SkipReason, Trigger
 from polling.models.provider_state import ProviderState
 from polling.models.switch import PollingSwitch
@@ -7,6 +9,9 @@ from polling.models.sync import SyncCheckpoint, SyncConflict, SyncLease, SyncSta
 from polling.models.tick import Tick
 
 __all__ = [
+    "Heartbeat",
+    "Incident",
+    "IncidentKind",
     "PollLog",
     "PollState",
     "PollingSwitch",

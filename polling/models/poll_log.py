@@ -21,6 +21,7 @@ class Trigger(StrEnum):
     FORCED = "forced"
     REMOTE = "remote"
     PUSH = "push"
+    RECHECK = "recheck"
 
 
 class PollState(StrEnum):

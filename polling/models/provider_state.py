@@ -1,14 +1,35 @@
 """What is known of a provider across all processes and hosts."""
 
+from datetime import UTC, datetime
+
 from django.db import models
+
+from polling.breaker import BreakerState
+from races.status import choices
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ProviderState(models.Model):
-    """One row per provider: until when not to ask it, and the status values it sent that nobody has mapped."""
+    """One row per provider: its tokens, its breaker, and the status values it sent that nobody has mapped."""
 
     name = models.CharField(max_length=40, unique=True)
+
+    # What the provider asked for itself: 429 and Retry-After.
     not_before = models.DateTimeField(null=True, blank=True, help_text="the provider asked us to wait until then")
     reason = models.CharField(max_length=200, blank=True)
+    limited = models.PositiveIntegerField(default=0, help_text="times in a row it said that we ask too fast")
+
+    full_at = models.DateTimeField(default=LONG_AGO, help_text="when its bucket of tokens is full again")
+    short_at = models.DateTimeField(null=True, blank=True, help_text="when a poll last found too few tokens")
+    stretch = models.PositiveSmallIntegerField(default=1, help_text="by how much steps before T-5 are stretched")
+    stretched_at = models.DateTimeField(null=True, blank=True, help_text="when that last changed")
+
+    breaker = models.CharField(max_length=9, choices=choices(BreakerState), default=BreakerState.CLOSED.value)
+    failures = models.PositiveIntegerField(default=0, help_text="requests failed in a row")
+    trips = models.PositiveIntegerField(default=0, help_text="times in a row that the breaker opened")
+    retry_at = models.DateTimeField(null=True, blank=True, help_text="when one request is let through again")
+
     unknown_statuses = models.JSONField(default=dict, blank=True, help_text="value: when it was first seen")
     last_import_at = models.DateTimeField(null=True, blank=True)
     last_import_error = models.TextField(blank=True)

@@ -41,10 +41,11 @@ Answer = RaceSnapshot | PollingError
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """An imported card: the races told of, and how many rows were no races or could not be read."""
+    """An imported card: the races told of, how many rows were no races or could not be read, and what it cost."""
 
     races: Sequence[RaceSnapshot]
     skipped: int = 0
+    requests: int = 1
 
 
 class Provider(Protocol):

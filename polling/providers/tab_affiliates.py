@@ -47,7 +47,7 @@ class TabAffiliates:
         """The status and starts of every race advertised in between; `skipped` counts all pages' rows."""
         cards = list(self._cards(since, until, now=now, deadline=deadline))
         races = [race for race in _by_id(cards).values() if _starts_within(race, since, until)]
-        return Schedule(races, skipped=sum(card.skipped for card in cards))
+        return Schedule(races, skipped=sum(card.skipped for card in cards), requests=len(cards))
 
     def fetch_statuses(self, refs: Iterable[RaceRef], *, now: datetime, deadline: float) -> Mapping[str, RaceSnapshot]:
         """Status and start by race id, one request for the meetings of the refs.

@@ -17,6 +17,8 @@ from django_q.models import Failure, OrmQ, Schedule, Success
 from django_q.tasks import async_task
 
 from polling.models import (
+    Heartbeat,
+    Incident,
     PollingSwitch,
     PollLog,
     PollState,
@@ -67,6 +69,17 @@ def make_logs(count: int) -> None:
 def make_ticks(count: int) -> None:
     slots = [START + timedelta(seconds=15 * number) for number in range(count)]
     Tick.objects.bulk_create(Tick(slot_at=slot, started_at=slot) for slot in slots)
+
+
+def make_heartbeat(count: int) -> None:
+    """One, however many are wanted."""
+    Heartbeat.objects.get_or_create(pk=1, defaults={"at": START + timedelta(seconds=count)})
+
+
+def make_incidents(count: int) -> None:
+    Incident.objects.bulk_create(
+        Incident(provider=f"provider-{number}", kind="failing", began_at=START) for number in range(count)
+    )
 
 
 def make_provider_states(count: int) -> None:
@@ -134,6 +147,8 @@ MAKE: dict[type[models.Model], Callable[[int], None]] = {
     Race: make_races,
     PollLog: make_logs,
     Tick: make_ticks,
+    Heartbeat: make_heartbeat,
+    Incident: make_incidents,
     ProviderState: make_provider_states,
     PollingSwitch: make_switch,
     SyncState: make_sync_states,

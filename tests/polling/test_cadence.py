@@ -1,6 +1,7 @@
 """The cadence: every boundary, moved starts, late-found races, minimum intervals."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -225,3 +226,89 @@ def test_windows_that_make_no_grid_are_refused(windows: tuple[Window, ...]) -> N
 def test_ticks_are_multiples_of_the_step_on_the_wall_clock() -> None:
     assert next_tick(at(0), TICK) == at(0, 15)
     assert next_tick(at(0, 14.9), TICK) == at(0, 15)
+
+
+# --- hold, baseline, rechecks ---------------------------------------------------------------------------
+
+HOLDING = Cadence(DEFAULT_WINDOWS, TICK, hold=MINUTE * 5)
+
+
+def test_a_race_that_has_not_started_keeps_its_last_step_past_the_start_for_as_long_as_the_hold() -> None:
+    held = HOLDING.suited(waiting=True)
+    slots = held.plan(START, until=at(21))
+    assert [slot for slot in slots if slot < START] == CADENCE.plan(START, until=START)
+    assert [slot for slot in slots if slot >= START] == [at(0, 15 * step) for step in range(20)] + [
+        at(5), at(10), at(15), at(20),
+    ]  # fmt: skip
+
+
+def test_a_race_that_has_started_goes_over_to_the_slow_step_at_once() -> None:
+    running = RaceFacts(advertised_start=START, waiting=False, covered=at(1, 15))
+    assert next_poll(running, cadence=HOLDING, now=at(1, 16)) == at(5)
+    open_still = RaceFacts(advertised_start=START, waiting=True, covered=at(1, 15))
+    assert next_poll(open_still, cadence=HOLDING, now=at(1, 16)) == at(1, 30)
+
+
+def test_a_race_that_was_reopened_is_polled_at_the_next_tick() -> None:
+    reopened = RaceFacts(advertised_start=START, waiting=True, covered=at(0))
+    assert next_poll(reopened, cadence=HOLDING, now=at(3, 2)) == at(3, 15)
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+def test_without_a_hold_waiting_changes_nothing(waiting: bool) -> None:
+    assert CADENCE.suited(waiting=waiting) == CADENCE
+
+
+def test_a_hold_shorter_than_the_provider_can_be_asked_is_none() -> None:
+    assert HOLDING.suited(waiting=True, thin_to=MINUTE * 5).plan(
+        START, until=at(11), thin_to=MINUTE * 5
+    ) == CADENCE.plan(START, until=at(11), thin_to=MINUTE * 5)
+
+
+@given(st.integers(0, 299), st.integers(0, 7200))
+def test_a_held_grid_walks_as_it_is_planned(thin_seconds: int, before: int) -> None:
+    thin_to = timedelta(seconds=thin_seconds)
+    held = HOLDING.suited(waiting=True, thin_to=thin_to)
+    now, walked = START - timedelta(seconds=before), []
+    while (now := held.next_slot(START, after=now, thin_to=thin_to)) < at(30):
+        walked.append(now)
+        assert held.newest_slot(START, now=now, thin_to=thin_to) == now
+    assert START in walked or before == 0
+    assert all(later - sooner >= thin_to for sooner, later in zip(walked, walked[1:], strict=False))
+
+
+def test_a_baseline_is_one_more_window_and_leaves_the_others_as_they_are() -> None:
+    with_baseline = Cadence((Window(timedelta(days=1), MINUTE * 30), *DEFAULT_WINDOWS), TICK)
+    slots = with_baseline.plan(START, until=START)
+    assert slots[:2] == [at(-1440), at(-1410)]
+    assert slots[-38:] == CADENCE.plan(START, until=START)
+
+
+ENDED = {"finalized": True, "ended_at": at(7, 3)}
+
+
+@pytest.mark.parametrize(
+    ("facts", "now", "planned"),
+    [
+        pytest.param({"covered": at(5)}, at(7, 4), at(22, 15), id="a quarter of an hour after the end"),
+        pytest.param({"covered": at(22, 15)}, at(22, 16), at(67, 15), id="then an hour after it"),
+        pytest.param({"covered": at(67, 15)}, at(67, 16), None, id="then no more"),
+        pytest.param({"covered": at(5)}, at(90), at(90, 15), id="an outage swallowed both: made up for at once"),
+        pytest.param({"covered": at(5)}, at(200), None, id="after two hours no more"),
+        pytest.param({"covered": at(22, 15), "failures": 1}, at(22, 16), at(22, 30), id="one that failed is repeated"),
+        pytest.param({"covered": at(5), "paused": True}, at(8), None, id="not while paused"),
+        pytest.param({"covered": at(5), "ended_at": None}, at(8), None, id="not what staff ended"),
+    ],
+)
+def test_what_a_provider_called_final_is_looked_at_twice_more(
+    facts: dict, now: datetime, planned: datetime | None
+) -> None:
+    assert next_poll(RaceFacts(advertised_start=START, **(ENDED | facts)), cadence=CADENCE, now=now) == planned
+
+
+def test_a_night_in_which_the_clocks_change_has_as_many_slots_as_any() -> None:
+    """New Zealand's clocks went back at 2027-04-03 14:00 UTC, and go forward at 2027-09-25 14:00."""
+    for change in (datetime(2027, 4, 3, 14, 10, tzinfo=UTC), datetime(2027, 9, 25, 14, 10, tzinfo=UTC)):
+        local = change.astimezone(ZoneInfo("Pacific/Auckland"))
+        assert CADENCE.plan(local, until=local) == CADENCE.plan(change, until=change)
+        assert len(CADENCE.plan(local, until=local)) == 38

@@ -1,0 +1,32 @@
+"""Tells staff of races that do not end: once an hour past their start, again, as an alert, six hours past it."""
+
+import logging
+from datetime import datetime
+
+from races.models import Race
+from races.status import LATE_AFTER, Escalation, RaceStatus, escalation
+
+logger = logging.getLogger(__name__)
+
+SAY = {Escalation.LATE: logger.warning, Escalation.OVERDUE: logger.error}
+
+
+def escalate(*, now: datetime) -> None:
+    """Flags races as their hours pass, and takes the flag from those that ended or whose start moved."""
+    late = Race.objects.open().filter(advertised_start__lte=now - LATE_AFTER)
+    flagged = Race.objects.exclude(escalation=Escalation.NONE.value)
+    changed = []
+    for race in (late | flagged).select_related("meeting"):
+        stage = escalation(RaceStatus(race.status), race.advertised_start, now=now)
+        if race.escalation != stage.value:
+            race.escalation = stage.value
+            changed.append(race)
+    Race.objects.bulk_update(changed, ["escalation"], batch_size=500)
+    for stage, say in SAY.items():
+        if races := [race for race in changed if race.escalation == stage.value]:
+            say("%d races have started long ago and not ended (%s): %s", len(races), stage.value, _names(races))
+
+
+def _names(races: list[Race], most: int = 5) -> str:
+    names = ", ".join(f"{race} of {race.advertised_start:%d %b %H:%M} UTC" for race in races[:most])
+    return names if len(races) <= most else f"{names} and {len(races) - most} more"

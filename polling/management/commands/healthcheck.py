@@ -1,0 +1,42 @@
+"""`manage.py healthcheck`: whether the master tick lives; for systemd, containers and monitors."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.core.management import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+
+from polling import clock, pulse
+from polling.management.doors import BAD_INPUT
+
+
+class Command(BaseCommand):
+    help = "Exit code 0 if a tick ended well lately, 1 if not. An overdue tick is also said in the log, once, at ERROR."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--max-age",
+            type=float,
+            metavar="SECONDS",
+            help="how old the last tick may be; by default two slots and a half",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        most = timedelta(seconds=options["max_age"]) if options["max_age"] is not None else pulse.overdue_after()
+        if most <= timedelta():
+            raise CommandError("--max-age must be above 0", returncode=BAD_INPUT)
+        now = clock.now()
+        try:
+            pulse.alert_if_overdue(now=now)
+            last = pulse.last()
+        except DatabaseError as error:
+            raise CommandError(f"the database does not answer: {type(error).__name__}") from error
+        if last is None:
+            raise CommandError("no tick has ended well yet")
+        age = max(now - last.at, timedelta())
+        said = f"the last tick ended well {age.total_seconds():.0f} s ago"
+        if age > most:
+            raise CommandError(f"{said}, more than {most.total_seconds():g} s")
+        asleep = f"; nothing is due before {last.sleeping_until:%H:%M:%S} UTC" if last.sleeping_until else ""
+        self.stdout.write(f"{said}{asleep}")

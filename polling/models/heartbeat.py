@@ -1,0 +1,19 @@
+"""The pulse of the master tick."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Heartbeat(models.Model):
+    """One row: when a tick last ended well. A tick that has nothing to do writes no row of its own, only this."""
+
+    at = models.DateTimeField(help_text="when a tick last ended well")
+    sleeping_until = models.DateTimeField(null=True, blank=True, help_text="nothing is due before then")
+    alerted_at = models.DateTimeField(null=True, blank=True, help_text="when it was said that ticks are overdue")
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="one_heartbeat")]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S}"

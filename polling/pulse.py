@@ -1,0 +1,44 @@
+"""The pulse of the master tick: beaten by it, felt by whoever wants to know whether it lives."""
+
+import logging
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from polling.models import Heartbeat
+
+logger = logging.getLogger(__name__)
+
+# Two slots late, and half a step for the tick itself to end.
+OVERDUE_STEPS = 2.5
+
+
+def overdue_after() -> timedelta:
+    """The age of the last beat from which on the tick is overdue."""
+    return settings.POLL_TICK * OVERDUE_STEPS
+
+
+def beat(*, now: datetime, sleeping_until: datetime | None = None) -> None:
+    """A tick has ended well. The first one after an alert says that ticks are back."""
+    told = {"at": now, "sleeping_until": sleeping_until}
+    if Heartbeat.objects.filter(pk=1, alerted_at__isnull=True).update(**told):
+        return
+    known, made = Heartbeat.objects.get_or_create(pk=1, defaults=told)
+    if not made:
+        Heartbeat.objects.filter(pk=1).update(alerted_at=None, **told)
+        logger.warning("the master tick is back, after %s without one", now - known.at)
+
+
+def last() -> Heartbeat | None:
+    """The last beat; None where no tick ever ended well."""
+    return Heartbeat.objects.filter(pk=1).first()
+
+
+def alert_if_overdue(*, now: datetime) -> bool:
+    """Whether the tick is overdue; of all who notice it one says so, at ERROR."""
+    late = Heartbeat.objects.filter(pk=1, at__lt=now - overdue_after())
+    if late.filter(alerted_at__isnull=True).update(alerted_at=now):
+        last = Heartbeat.objects.get(pk=1).at
+        logger.error("the master tick is overdue: the last one ended at %s UTC", last.strftime("%Y-%m-%d %H:%M:%S"))
+        return True
+    return late.exists()

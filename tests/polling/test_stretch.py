@@ -1,0 +1,43 @@
+"""When far windows are stretched, and when they are let go: slowly in both directions."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from polling.cadence import DEFAULT_WINDOWS, Cadence
+from polling.stretch import next_stretch
+from tests.factories import START
+
+CADENCE = Cadence(DEFAULT_WINDOWS, timedelta(seconds=15))
+
+
+def ago(seconds: float | None) -> datetime | None:
+    return None if seconds is None else START - timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("stretch", "changed", "short", "wanted"),
+    [
+        pytest.param(1, None, None, 1, id="never short"),
+        pytest.param(1, None, 5, 2, id="short for the first time"),
+        pytest.param(2, 30, 5, 2, id="short again, but changed only now"),
+        pytest.param(2, 60, 5, 4, id="short still after a minute"),
+        pytest.param(4, 600, 5, 4, id="no further than four steps"),
+        pytest.param(4, 600, 299, 4, id="not short for almost five minutes"),
+        pytest.param(4, 600, 300, 2, id="not short for five minutes"),
+        pytest.param(2, 299, 600, 2, id="one step back at a time"),
+        pytest.param(2, 300, 600, 1, id="back to the plan"),
+        pytest.param(1, 300, 600, 1, id="and no further"),
+    ],
+)
+def test_the_factor_follows_slowly(stretch: int, changed: float | None, short: float | None, wanted: int) -> None:
+    assert next_stretch(stretch, changed_at=ago(changed), short_at=ago(short), now=START) == wanted
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+def test_a_stretched_grid_leaves_out_slots_and_adds_none_and_keeps_the_last_five_minutes(factor: int) -> None:
+    whole, stretched = CADENCE.plan(START, until=START), CADENCE.suited(stretch=factor).plan(START, until=START)
+    last = START - timedelta(minutes=5)
+    assert set(stretched) < set(whole)
+    assert [slot for slot in stretched if slot >= last] == [slot for slot in whole if slot >= last]
+    assert len(stretched) == {2: 4 + 3 + 3 + 20, 4: 2 + 2 + 2 + 20}[factor]
