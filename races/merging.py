@@ -41,9 +41,10 @@ def merge(race: Race, told: RaceSnapshot, *, meeting: Meeting | None, now: datet
         race.meeting = meeting
     if told.advertised_start:
         _move_start(race, told.advertised_start)
+    was_final = race.is_finalized
     _move_status(race, told, now=now)
     if told.scope is Scope.FULL:
-        _set_result(race, told)
+        _set_result(race, told, was_final=was_final)
     changed = {name for name, value in _stored(race).items() if before[name] != value}
     if changed:
         race.version += 1
@@ -82,14 +83,15 @@ def _move_status(race: Race, told: RaceSnapshot, *, now: datetime) -> None:
         race.finalized_by, race.finalized_at = FinalizedBy.PROVIDER.value, now
 
 
-def _set_result(race: Race, told: RaceSnapshot) -> None:
+def _set_result(race: Race, told: RaceSnapshot, *, was_final: bool) -> None:
+    """Another result is another version of it; once it was final, so are other dividends."""
     race.detail_wanted = False
     race.content_hash = content_hash(told)
-    if told.results is not None and (results := _plain(told.results)) != race.results:
-        race.results = results
+    results = race.results if told.results is None else _plain(told.results)
+    dividends = race.dividends if told.dividends is None else _plain(told.dividends)
+    if results != race.results or (was_final and dividends != race.dividends):
         race.result_version += 1
-    if told.dividends is not None:
-        race.dividends = _plain(told.dividends)
+    race.results, race.dividends = results, dividends
 
 
 def _plain(parts: tuple[Any, ...]) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from polling.errors import Blocked, LeftAlone, NotFound, RateLimited, Unavailabl
 from polling.models import Incident, PollLog, ProviderState, SkipReason, Trigger
 from polling.quota import Purse
 from races.models import Race
-from tests.factories import START, make_race
+from tests.factories import START, make_log, make_race
 from tests.polling.conftest import ProviderBox
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -223,23 +223,21 @@ def test_while_all_is_well_an_answer_writes_nothing_about_its_provider(
 
 
 def test_far_windows_are_stretched_while_tokens_run_short_and_it_is_recorded(caplog: pytest.LogCaptureFixture) -> None:
-    far = make_race(start=after(3600 + 60), next_poll_at=after(60))
-    near = make_race(start=after(180), next_poll_at=after(15))
+    far, near = make_race(start=after(3600)), make_race(start=after(180))
+    for race in (far, near):
+        make_log(race, slot_at=START)
+    pollers.replan([far.pk, near.pk], now=START)
     ProviderState.objects.create(name="sandbox", short_at=after(-5))
     degrade.adjust(now=START)
-    state = ProviderState.objects.get()
+    state, incident = ProviderState.objects.get(), Incident.objects.get()
     assert (state.stretch, state.stretched_at) == (2, START)
-    incident = Incident.objects.get()
     assert (incident.kind, incident.ended_at, "every 2 steps" in incident.reason) == ("stretched", None, True)
-    pollers.replan([far.pk, near.pk], now=after(61))
-    far.refresh_from_db()
-    near.refresh_from_db()
-    assert near.next_poll_at == after(75)
-    pollers.replan([far.pk], now=after(75))
-    assert Race.objects.get(pk=far.pk).next_poll_at == after(90), "found late: at the next tick, as ever"
+    assert Race.objects.get(pk=far.pk).next_poll_at == after(600), "ten minutes instead of five"
+    assert Race.objects.get(pk=near.pk).next_poll_at == after(15), "the last five minutes are as ever"
 
     degrade.adjust(now=after(301))
     assert ProviderState.objects.get().stretch == 1
+    assert Race.objects.get(pk=far.pk).next_poll_at == after(315), "the slot that was left out is made up for"
     assert Incident.objects.get().ended_at == after(301)
     assert "no longer stretched" in caplog.text
 

@@ -1,0 +1,188 @@
+"""The heartbeat of the master tick: who feels it, who says that it is gone, and what a tick with nothing to do does."""
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from pytest_httpserver import HTTPServer
+
+from polling import monitor, planning, pulse, staff, tick
+from polling.models import Heartbeat, PollState, Tick, Trigger
+from races.decisions import COMMAND
+from races.models import Race
+from tests.factories import START, make_log, make_race
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SECOND = timedelta(seconds=1)
+
+
+def after(seconds: float) -> datetime:
+    return START + seconds * SECOND
+
+
+def planned_race(start: datetime) -> Race:
+    race = make_race(start=start)
+    planning.replan([race.pk], now=START)
+    return Race.objects.get(pk=race.pk)
+
+
+# --- sleeping -----------------------------------------------------------------------------------------------
+
+
+def test_a_tick_with_nothing_due_within_the_hour_is_one_query_and_a_heartbeat() -> None:
+    planned_race(after(3 * 3600))
+    pulse.beat(now=START)
+    with CaptureQueriesContext(connection) as seen:
+        assert tick.run(now=after(15)) is None
+    statements = [query["sql"].split()[0] for query in seen]
+    assert [word for word in statements if word not in ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE")] == [
+        "SELECT",
+        "UPDATE",
+    ]
+    beat = Heartbeat.objects.get()
+    assert (beat.at, beat.sleeping_until) == (after(15), after(2 * 3600))
+    assert not Tick.objects.exists()
+
+
+def test_a_tick_without_any_race_sleeps_too() -> None:
+    assert tick.run(now=START) is None
+    assert Heartbeat.objects.get().sleeping_until == after(3600)
+
+
+def test_an_hour_before_the_next_slot_ticks_are_awake() -> None:
+    race = planned_race(after(2 * 3600 + 5))
+    assert tick.run(now=after(-15)) is None
+    assert tick.run(now=after(15)) is not None
+    assert Heartbeat.objects.get().sleeping_until is None
+    tick.run(now=after(3600))
+    assert race.poll_logs.get().slot_at == after(3600)
+
+
+@pytest.mark.parametrize("how", ["imported", "moved", "forced"])
+def test_whatever_is_wanted_meanwhile_wakes_it_at_the_next_slot(how: str) -> None:
+    race = planned_race(after(5 * 3600))
+    assert tick.run(now=START) is None
+    if how == "imported":
+        race = planned_race(after(120))
+    elif how == "moved":
+        Race.objects.filter(pk=race.pk).update(advertised_start=after(120))
+        planning.replan([race.pk], now=after(1))
+    else:
+        staff.force_poll([race.pk], by=COMMAND, reason="to see", now=after(1))
+    done = tick.run(now=after(15))
+    assert done is not None
+    assert race.poll_logs.exists()
+
+
+def test_an_open_claim_keeps_ticks_awake_until_it_is_finished_or_lost() -> None:
+    race = planned_race(after(5 * 3600))
+    log = make_log(race, slot_at=START, state=PollState.RUNNING, trigger=Trigger.FORCED.value)
+    assert tick.run(now=after(15)) is not None
+    assert tick.run(now=after(30)) is not None
+    log.refresh_from_db()
+    assert log.state == "lost"
+
+
+# --- overdue ------------------------------------------------------------------------------------------------
+
+
+def test_an_overdue_tick_is_said_once_by_whoever_notices_and_again_when_it_is_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pulse.beat(now=START)
+    assert not pulse.alert_if_overdue(now=after(37))
+    assert [pulse.alert_if_overdue(now=after(second)) for second in (38, 39, 60)] == [True] * 3
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    pulse.beat(now=after(75))
+    pulse.beat(now=after(90))
+    assert [record.levelno for record in caplog.records] == [logging.ERROR, logging.WARNING]
+    assert not pulse.alert_if_overdue(now=after(91))
+
+
+def test_a_tick_that_fails_is_no_heartbeat() -> None:
+    planned_race(after(60))
+    pulse.beat(now=START)
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE polling_polllog RENAME TO elsewhere")
+        try:
+            tick.run(now=after(15))
+        finally:
+            cursor.execute("ALTER TABLE elsewhere RENAME TO polling_polllog")
+    assert Heartbeat.objects.get().at == START
+
+
+def test_a_clock_that_was_set_back_makes_no_tick_overdue() -> None:
+    pulse.beat(now=START)
+    assert not pulse.alert_if_overdue(now=after(-120))
+
+
+# --- the command and the monitor --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("age", "options", "said"),
+    [
+        pytest.param(7, [], "7 s ago", id="well"),
+        pytest.param(50, ["--max-age", "60"], "50 s ago", id="as old as it may be"),
+    ],
+)
+def test_healthcheck_says_how_old_the_last_tick_is(
+    age: int, options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pulse.beat(now=after(-age))
+    with time_machine.travel(START, tick=False):
+        call_command("healthcheck", *options)
+    assert said in capsys.readouterr().out
+
+
+def test_healthcheck_says_until_when_ticks_sleep(capsys: pytest.CaptureFixture[str]) -> None:
+    pulse.beat(now=after(-5), sleeping_until=after(7200))
+    with time_machine.travel(START, tick=False):
+        call_command("healthcheck")
+    assert "nothing is due before 05:00:00 UTC" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("age", "options", "code", "said"),
+    [
+        pytest.param(38, [], 1, "38 s ago, more than 37.5 s", id="two slots overdue"),
+        pytest.param(11, ["--max-age", "10"], 1, "more than 10 s", id="older than asked"),
+        pytest.param(None, [], 1, "no tick has ended well yet", id="none ever"),
+        pytest.param(1, ["--max-age", "0"], 2, "must be above 0", id="a wrong age"),
+    ],
+)
+def test_healthcheck_fails_where_ticks_do_not_come(age: int | None, options: list[str], code: int, said: str) -> None:
+    if age is not None:
+        pulse.beat(now=after(-age))
+    with time_machine.travel(START, tick=False), pytest.raises(CommandError, match=said) as caught:
+        call_command("healthcheck", *options)
+    assert caught.value.returncode == code
+
+
+def test_the_monitor_is_told_while_ticks_come_and_left_to_miss_us_when_they_do_not(
+    settings: Any, httpserver: HTTPServer
+) -> None:
+    httpserver.expect_request("/ping/secret").respond_with_data("OK")
+    settings.MONITOR_PING_URL = httpserver.url_for("/ping/secret")
+    pulse.beat(now=START)
+    monitor.tell(now=after(10))
+    assert len(httpserver.log) == 1
+    monitor.tell(now=after(100))
+    assert len(httpserver.log) == 1
+
+
+def test_a_monitor_that_does_not_answer_is_said_without_its_url(
+    settings: Any, caplog: pytest.LogCaptureFixture, httpserver: HTTPServer
+) -> None:
+    httpserver.expect_request("/ping/secret").respond_with_data("no", status=500)
+    settings.MONITOR_PING_URL = httpserver.url_for("/ping/secret")
+    pulse.beat(now=START)
+    monitor.tell(now=after(10))
+    assert "could not be told" in caplog.text
+    assert "secret" not in caplog.text
