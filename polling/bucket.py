@@ -44,6 +44,10 @@ class Bucket:
         """The latest instant of being full again at which so many tokens may still be taken."""
         return now + self.spacing * (self.most(need) - tokens)
 
+    def is_absurd(self, full_at: datetime, *, now: datetime) -> bool:
+        """Whether no spending can have brought this about, only a clock that was set back since."""
+        return full_at - now > self.spacing * self.burst * 1.5
+
     def left(self, full_at: datetime, need: Need, *, now: datetime) -> int:
         """How many tokens this need may take now."""
         missing = max(full_at - now, timedelta())

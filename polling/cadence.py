@@ -171,6 +171,15 @@ def _minutes(opens: float, step_seconds: int) -> Window:
     return Window(timedelta(minutes=opens), timedelta(seconds=step_seconds))
 
 
+def read_windows(text: str) -> tuple[Window, ...]:
+    """Windows as `minutes before the start:step in seconds`, comma-separated. Raises ValueError for anything else."""
+    pairs = [part.split(":") for part in text.split(",") if part.strip()]
+    try:
+        return tuple(_minutes(float(opens), int(step)) for opens, step in pairs)
+    except OverflowError as error:
+        raise ValueError(str(error)) from error
+
+
 DEFAULT_WINDOWS = (_minutes(60, 300), _minutes(20, 120), _minutes(10, 60), _minutes(5, 15), _minutes(0, 300))
 URGENT = timedelta(minutes=5)  # a race this near its start never waits behind a far one
 
@@ -196,7 +205,7 @@ class RaceFacts:
     """What the plan of a race depends on.
 
     `waiting` says that it has not started, `ended_at` since when a result is to be looked at again; `covered` is
-    the newest slot that was claimed or let go.
+    the newest slot that was claimed or let go, `planned` the plan so far.
     """
 
     advertised_start: datetime
@@ -206,6 +215,7 @@ class RaceFacts:
     paused: bool = False
     snoozed_until: datetime | None = None
     covered: datetime | None = None
+    planned: datetime | None = None
     failures: int = 0
     detail_wanted: bool = False
     not_before: datetime | None = None
@@ -219,11 +229,19 @@ def next_poll(facts: RaceFacts, *, cadence: Cadence, now: datetime) -> datetime 
         return None
     if facts.finalized:
         return _next_recheck(facts, cadence=cadence, now=now)
+    if facts.planned and _awaits_its_tick(facts.planned, facts, now=now):
+        return facts.planned
     suited = cadence.suited(waiting=facts.waiting, stretch=facts.stretch, thin_to=facts.thin_to)
     after = max(now, facts.covered or now, facts.snoozed_until or now)
     planned = suited.next_slot(facts.advertised_start, after=after, thin_to=facts.thin_to)
     sooner = _sooner(facts, cadence=suited, now=now)
     return min(planned, sooner) if sooner else planned
+
+
+def _awaits_its_tick(planned: datetime, facts: RaceFacts, *, now: datetime) -> bool:
+    """Whether the poll planned so far is due and the tick has not claimed it yet: to plan on now would lose it."""
+    claimed = facts.covered is not None and facts.covered >= planned
+    return planned <= now and not claimed and (facts.snoozed_until or now) <= now
 
 
 def _next_recheck(facts: RaceFacts, *, cadence: Cadence, now: datetime) -> datetime | None:

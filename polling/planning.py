@@ -99,6 +99,7 @@ def _facts(race: Race, covered: datetime | None, not_before: datetime | None, st
         paused=race.polling_paused or not race.provider_race_id,
         snoozed_until=race.snoozed_until,
         covered=covered,
+        planned=race.next_poll_at,
         failures=race.failures,
         detail_wanted=race.detail_wanted,
         not_before=not_before,

@@ -64,15 +64,23 @@ class Purse:
         return self._take_what_is_left(wanted, state)
 
     def _take_what_is_left(self, wanted: int, state: ProviderState) -> int:
+        for _ in range(TRIES):
+            if bucket().is_absurd(state.full_at, now=self.now):
+                ProviderState.objects.filter(pk=state.pk, full_at=state.full_at).update(full_at=self.now)
+                state.full_at = self.now
+            left = min(wanted, bucket().left(state.full_at, self.need, now=self.now))
+            if left < 1 or _take(self.provider, left, self.need, now=self.now):
+                if left < wanted:
+                    self._note_shortage(state)
+                return left
+            state.refresh_from_db()
+        self._note_shortage(state)
+        return 0
+
+    def _note_shortage(self, state: ProviderState) -> None:
         self.refusal = SkipReason.QUOTA
         if self.need is not Need.FORCED:
             ProviderState.objects.filter(pk=state.pk).update(short_at=self.now)
-        for _ in range(TRIES):
-            left = min(wanted, bucket().left(state.full_at, self.need, now=self.now))
-            if left < 1 or _take(self.provider, left, self.need, now=self.now):
-                return max(left, 0)
-            state.refresh_from_db()
-        return 0
 
 
 def _take(provider: str, tokens: int, need: Need, *, now: datetime) -> bool:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from polling.cadence import Window
+from polling.cadence import Window, read_windows
 
 T = TypeVar("T")
 
@@ -89,12 +89,8 @@ class Environment:
     def windows(self, name: str, default: tuple[Window, ...]) -> tuple[Window, ...]:
         """Windows of the cadence as `minutes before the start:step in seconds`, widest first, the last at 0."""
         try:
-            pairs = [part.split(":") for part in self.names(name)]
-            return (
-                tuple(Window(timedelta(minutes=float(opens)), timedelta(seconds=int(step))) for opens, step in pairs)
-                or default
-            )
-        except (ValueError, OverflowError):
+            return read_windows(self.text(name)) or default
+        except ValueError:
             return self.reject(name, f"is {self.text(name)!r}, not minutes:seconds, comma-separated", default)
 
     def database(self, name: str, default: str) -> dict[str, Any]:

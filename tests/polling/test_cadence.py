@@ -174,6 +174,12 @@ def test_jittered_ticks_poll_twenty_times_in_the_last_five_minutes() -> None:
         pytest.param({"covered": at(5), "detail_wanted": True}, at(6), at(6, 15), id="a final without its result"),
         pytest.param({}, at(120), at(125), id="found long after the start: its next slot"),
         pytest.param({"covered": at(-30)}, at(-40), at(-25), id="the clock stepped back: no slot twice"),
+        pytest.param({"covered": at(-40), "planned": at(-35)}, at(-35, 0.1), at(-35), id="due, its tick still to come"),
+        pytest.param({"covered": at(-40), "planned": at(-35)}, at(-34), at(-35), id="due, its tick long overdue"),
+        pytest.param({"covered": at(-35), "planned": at(-35)}, at(-35, 0.1), at(-30), id="due and claimed: plans on"),
+        pytest.param({"covered": at(-40), "planned": at(-35)}, at(-35, -1), at(-35), id="not due yet: its next slot"),
+        pytest.param({"planned": at(-35), "paused": True}, at(-35, 1), None, id="due, but paused since"),
+        pytest.param({"planned": at(-35), "snoozed_until": at(-20)}, at(-34), at(-20), id="due, but snoozed since"),
     ],
 )
 def test_the_plan_follows_from_the_facts(facts: dict, now: datetime, planned: datetime | None) -> None:

@@ -12,6 +12,7 @@ from polling import degrade, dispatch, importing, pollers, quota
 from polling.bucket import Need
 from polling.errors import Blocked, LeftAlone, NotFound, RateLimited, Unavailable
 from polling.models import Incident, PollLog, ProviderState, SkipReason, Trigger
+from polling.planning import replan
 from polling.quota import Purse
 from races.models import Race
 from tests.factories import START, make_log, make_race
@@ -108,6 +109,12 @@ def test_an_import_takes_tokens_and_is_left_out_when_there_are_none(provider: Pr
     assert provider.requests() == []
     assert importing.import_schedule("sandbox", now=after(60)).created
     assert ProviderState.objects.get().full_at == after(61)
+
+
+def test_a_clock_that_is_set_back_leaves_no_provider_without_tokens() -> None:
+    assert take(1) == 1
+    assert take(1, Need.URGENT, now=after(-120)) == 1
+    assert ProviderState.objects.get().short_at is None
 
 
 # --- too fast -----------------------------------------------------------------------------------------------
@@ -226,7 +233,7 @@ def test_far_windows_are_stretched_while_tokens_run_short_and_it_is_recorded(cap
     far, near = make_race(start=after(3600)), make_race(start=after(180))
     for race in (far, near):
         make_log(race, slot_at=START)
-    pollers.replan([far.pk, near.pk], now=START)
+    replan([far.pk, near.pk], now=START)
     ProviderState.objects.create(name="sandbox", short_at=after(-5))
     degrade.adjust(now=START)
     state, incident = ProviderState.objects.get(), Incident.objects.get()
