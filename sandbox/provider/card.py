@@ -1,15 +1,16 @@
-"""The rolling card: which races are listed at an instant, and what the provider says of a race then.
+"""What a card is, the rolling one, and what the provider says of a race at an instant.
 
 Everything here is a pure function of the seed and `now`: a restarted process shows the same races further on.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from typing import Protocol
 
 from sandbox.provider.field import Places, Runner, finish
-from sandbox.provider.grid import EPOCH, STEP, Meeting, meeting_of, position_at, race_id
+from sandbox.provider.grid import EPOCH, STEP, meeting_at, position_at, positions_of, race_id, session_of
 from sandbox.provider.life import Race, race_at
 
 LISTED = timedelta(hours=3)
@@ -47,6 +48,32 @@ class RaceState:
         return self.race.runners[number - 1]
 
 
+class Card(Protocol):
+    """The races that a provider has at an instant: those in its lists, and those found by an id."""
+
+    def listed(self, *, now: datetime) -> Sequence[Race]: ...
+
+    def find_race(self, wanted: str, *, now: datetime) -> Race | None: ...
+
+    def find_meeting(self, wanted: str, *, now: datetime) -> Sequence[Race]: ...
+
+
+@dataclass(frozen=True)
+class RollingCard:
+    """A race every two minutes, whatever the hour."""
+
+    seed: int
+
+    def listed(self, *, now: datetime) -> Sequence[Race]:
+        return listed(self.seed, now=now)
+
+    def find_race(self, wanted: str, *, now: datetime) -> Race | None:
+        return find_race(self.seed, wanted, now=now)
+
+    def find_meeting(self, wanted: str, *, now: datetime) -> Sequence[Race]:
+        return find_meeting(self.seed, wanted, now=now)
+
+
 def listed(seed: int, *, now: datetime) -> list[Race]:
     """The races first advertised within three hours of `now`, by start."""
     return [race_at(seed, position) for position in _positions(now, LISTED)]
@@ -63,8 +90,8 @@ def find_race(seed: int, wanted: str, *, now: datetime) -> Race | None:
 
 def find_meeting(seed: int, wanted: str, *, now: datetime) -> list[Race]:
     """All races of a meeting of about the last and the next day and a half; empty for an unknown id."""
-    meeting = next(filter(None, (_meetings_of(seed, day).get(wanted) for day in _days(now))), None)
-    return [race_at(seed, position) for position in meeting.positions] if meeting else []
+    positions = next(filter(None, (_meetings_of(seed, day).get(wanted) for day in _days(now))), [])
+    return [race_at(seed, position) for position in positions]
 
 
 def state(race: Race, *, now: datetime, override: Override | None = None) -> RaceState:
@@ -110,9 +137,10 @@ def _races_of(seed: int, day: date) -> dict[str, int]:
 
 
 @lru_cache(maxsize=8)
-def _meetings_of(seed: int, day: date) -> dict[str, Meeting]:
-    meetings = {meeting_of(seed, position)[0] for position in _positions_of(day)}
-    return {meeting.id: meeting for meeting in meetings}
+def _meetings_of(seed: int, day: date) -> dict[str, list[int]]:
+    """The positions of each meeting that has a race on this day of UTC, by its id."""
+    sessions = {session_of(position)[:2] for position in _positions_of(day)}
+    return {meeting_at(seed, *session).id: positions_of(*session) for session in sessions}
 
 
 def _scratched(race: Race, at: datetime, override: Override) -> dict[int, datetime]:
@@ -130,6 +158,6 @@ def _places(race: Race, status: str, scratched: Mapping[int, datetime], override
         return ()
     if override.results is not None:
         return override.results
-    ran = [runner for runner in race.runners if runner.number not in scratched]
+    ran = tuple((runner.number, runner.strength) for runner in race.runners if runner.number not in scratched)
     places = finish(race.seed, race.position, ran)
     return places[:INTERIM_PLACES] if status == "Interim" else places

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 from sandbox.provider.call import instant
-from sandbox.provider.card import find_race
 from sandbox.provider.faults import read_fault
 from sandbox.provider.field import Places
 from sandbox.provider.formats import Json, nanoseconds
@@ -98,7 +97,7 @@ ROUTES: Mapping[tuple[str, str], Callable[[Order], Json]] = {
 
 
 def _race(order: Order) -> Race:
-    race = find_race(order.world.seed, order.race_id, now=order.world.now())
+    race = order.world.card.find_race(order.race_id, now=order.world.now())
     if race is None:
         raise Refused(404, f"no race {order.race_id}")
     return race

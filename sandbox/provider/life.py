@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 from sandbox.provider.chance import between, chance, pick
 from sandbox.provider.field import Runner, runners
-from sandbox.provider.grid import Meeting, meeting_of, race_id, start_of
+from sandbox.provider.grid import Meeting, meeting_at, race_id, session_of, start_of
 from sandbox.provider.names import CLASSES, SPONSORS
 
 # Four kinds of race take turns on the grid, so that every instant has something to show and each kind visits
@@ -53,17 +53,25 @@ class Race:
     runners: tuple[Runner, ...]
 
     def advertised_start(self, now: datetime) -> datetime:
-        return self.first_start + sum((move.by for move in self.moves if move.at <= now), timedelta())
+        start = self.first_start
+        for move in self.moves:
+            if move.at <= now:
+                start += move.by
+        return start
 
-    @property
+    def __hash__(self) -> int:
+        """Caches ask for it all the time; that of every field would cost more than what they spare."""
+        return hash((self.seed, self.position))
+
+    @cached_property
     def jump_at(self) -> datetime:
         return self.first_start + sum((move.by for move in self.moves), self.lateness)
 
-    @property
+    @cached_property
     def interim_at(self) -> datetime:
         return self.jump_at + self.interim_after
 
-    @property
+    @cached_property
     def final_at(self) -> datetime:
         return self.interim_at + self.final_after
 
@@ -79,8 +87,14 @@ class Race:
 
 @lru_cache(maxsize=2048)
 def race_at(seed: int, position: int) -> Race:
-    meeting, number = meeting_of(seed, position)
-    key, start = (seed, position), start_of(position)
+    """The race of the rolling card at this position of its grid."""
+    lane, session, number = session_of(position)
+    return life(seed, position, meeting_at(seed, lane, session), number, start_of(position))
+
+
+def life(seed: int, position: int, meeting: Meeting, number: int, start: datetime) -> Race:
+    """What the seed makes of a race first advertised for `start`; `position` tells its races apart."""
+    key = (seed, position)
     lateness = _lateness(key)
     interim_after, final_after = _waits(key, lateness)
     return Race(
@@ -92,11 +106,11 @@ def race_at(seed: int, position: int) -> Race:
         name=f"{pick(SPONSORS, *key, 'sponsor')} {pick(CLASSES, *key, 'class')}",
         distance=pick(meeting.track.distances, *key, "distance"),
         first_start=start,
-        moves=_moves(key, start),
+        moves=moves(key, start),
         lateness=lateness,
         interim_after=interim_after,
         final_after=final_after,
-        abandoned_at=_abandoned_at(key, start),
+        abandoned_at=abandoned_at(key, start),
         running_status=pick(("Closed", "Live"), *key, "running"),
         runners=runners(seed, position, meeting.track.code, start),
     )
@@ -130,7 +144,7 @@ def _waits(key: Key, lateness: timedelta) -> tuple[timedelta, timedelta]:
     return timedelta(seconds=interim), timedelta(seconds=final)
 
 
-def _moves(key: Key, start: datetime) -> tuple[Move, ...]:
+def moves(key: Key, start: datetime) -> tuple[Move, ...]:
     """In the last 15 minutes: a minute earlier, or later by one to four in one or two steps."""
     if not _is(WILD, key) or chance(*key, "moves") >= 0.4:
         return ()
@@ -144,7 +158,7 @@ def _moves(key: Key, start: datetime) -> tuple[Move, ...]:
     return move, Move(again_at, timedelta(minutes=1))
 
 
-def _abandoned_at(key: Key, start: datetime) -> datetime | None:
+def abandoned_at(key: Key, start: datetime) -> datetime | None:
     if not _is(WILD, key) or chance(*key, "abandoned") >= 0.16:
         return None
     return start + timedelta(seconds=round(between(-1200, 480, *key, "abandoned at")))

@@ -1,5 +1,7 @@
 """The rows of the lists: meetings with their races, and the plain list of races."""
 
+from functools import lru_cache
+
 from sandbox.provider.card import RaceState
 from sandbox.provider.chance import chance, pick, uid
 from sandbox.provider.formats import Json, iso, iso_day, tote_clock
@@ -49,10 +51,12 @@ def list_special(state: RaceState) -> Json:
     }
 
 
+@lru_cache(maxsize=1024)
 def condition(meeting: Meeting) -> str:
     return pick(CONDITIONS, meeting.id, "condition") if meeting.track.on_tote else ""
 
 
+@lru_cache(maxsize=1024)
 def weather(meeting: Meeting) -> str:
     return pick(WEATHER, meeting.id, "weather") if meeting.track.on_tote else ""
 

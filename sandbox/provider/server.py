@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.provider import api, control
+from sandbox.provider.cards import CARDS
 from sandbox.provider.faults import MESSAGES, Fault, fault_reply
 from sandbox.provider.formats import Json, error
 from sandbox.provider.replies import Refused, Reply
@@ -28,6 +29,7 @@ def make_server(
     port: int,
     *,
     seed: int,
+    card: str = "rolling",
     clock: Callable[[], datetime] | None = None,
     delay_ms: int = 0,
     request_log: Path | None = None,
@@ -35,10 +37,11 @@ def make_server(
 ) -> ThreadingHTTPServer:
     """A server bound to 127.0.0.1, not yet serving; port 0 takes any free one.
 
-    `clock` gives aware UTC instants, by default those of the wall. Every answer of the API takes `delay_ms`
-    longer; with `require_identity` callers without From and X-Partner headers get 429.
+    `card` is a name in CARDS. `clock` gives aware UTC instants, by default those of the wall. Every answer of
+    the API takes `delay_ms` longer; with `require_identity` callers without From and X-Partner headers get 429.
     """
-    world = World(seed, clock or _wall_clock, RequestLog(request_log))
+    world = World(CARDS[card](seed), clock or _wall_clock, RequestLog(request_log))
+    world.card.listed(now=world.now())  # a whole day takes a second to lay out: no request shall wait for it
     return ProviderServer(port, world, delay_ms / 1000, require_identity)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sandbox.provider import api
-from sandbox.provider.card import RaceState, listed, state
+from sandbox.provider.card import RaceState, RollingCard, listed, state
 from sandbox.provider.event import event_data
 from sandbox.provider.life import Race
 from sandbox.provider.world import World
@@ -19,7 +19,8 @@ from sandbox.request_log import RequestLog
 
 RECORDED = Path(__file__).resolve().parents[2] / "../shared/data/providers"
 START = datetime(2026, 11, 23, 9, 0, 7, 123456, tzinfo=UTC)
-WORLD = World(4, lambda: START, RequestLog(None))
+SEED = 4
+WORLD = World(RollingCard(SEED), lambda: START, RequestLog(None))
 
 RECORDINGS = {
     "meetings": [
@@ -50,7 +51,7 @@ def ask(target: str) -> dict[str, Any]:
 
 @cache
 def races() -> list[Race]:
-    return listed(WORLD.seed, now=START)
+    return listed(SEED, now=START)
 
 
 def of_status(status: str) -> RaceState:
