@@ -36,6 +36,13 @@ def race_id_of(target: str) -> str | None:
     return match[2] if match and match[1] == "events" else None
 
 
+def another_event(world: World, target: str, *, now: datetime) -> str:
+    """The path of the event of another race than the one that the request is for."""
+    asked = race_id_of(target)
+    other = next(race.id for race in world.card.listed(now=now) if race.id != asked)
+    return urlsplit(target).path.replace(asked or "", other)
+
+
 def _meetings(call: Call, _: str) -> Answer:
     """A day selects meetings by their racing day in New Zealand, an instant races by their start.
 

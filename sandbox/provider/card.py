@@ -12,6 +12,7 @@ from typing import Protocol
 from sandbox.provider.field import Places, Runner, finish
 from sandbox.provider.grid import EPOCH, STEP, meeting_at, position_at, positions_of, race_id, session_of
 from sandbox.provider.life import Race, race_at
+from sandbox.provider.names import PROTESTS
 
 LISTED = timedelta(hours=3)
 ADDRESSABLE = timedelta(hours=36)
@@ -29,12 +30,19 @@ class Override:
     advertised_start: datetime | None = None
     scratched: frozenset[int] | None = None
     results: Places | None = None
+    dividends: Mapping[str, float] | None = None
+    protest: bool | None = None
+    protest_reason: str | None = None
     vanished: bool = False
 
 
 @dataclass(frozen=True)
 class RaceState:
-    """A race at `now`; `scratched` holds the scratching instants by runner number."""
+    """A race at `now`.
+
+    `scratched` holds the scratching instants by runner number, `paid` the dividends that a test wants, by
+    product; `protest` is the reason of a protest, None without one.
+    """
 
     race: Race
     now: datetime
@@ -43,6 +51,8 @@ class RaceState:
     actual_start: datetime
     scratched: Mapping[int, datetime]
     places: Places
+    paid: Mapping[str, float]
+    protest: str | None
 
     def runner(self, number: int) -> Runner:
         return self.race.runners[number - 1]
@@ -110,7 +120,9 @@ def state(race: Race, *, now: datetime, override: Override | None = None) -> Rac
         # Before the jump the API repeats the advertised start here.
         actual_start=race.jump_at if has_jumped else start,
         scratched=scratched,
-        places=_places(race, status, scratched, override),
+        places=_places(race, status, scratched, override, is_corrected=race.is_corrected(now)),
+        paid=override.dividends or {},
+        protest=_protest(race, status, now, override),
     )
 
 
@@ -153,11 +165,22 @@ def _scratched(race: Race, at: datetime, override: Override) -> dict[int, dateti
     }
 
 
-def _places(race: Race, status: str, scratched: Mapping[int, datetime], override: Override) -> Places:
+def _places(
+    race: Race, status: str, scratched: Mapping[int, datetime], override: Override, *, is_corrected: bool
+) -> Places:
     if status not in WITH_RESULTS:
         return ()
     if override.results is not None:
         return override.results
     ran = tuple((runner.number, runner.strength) for runner in race.runners if runner.number not in scratched)
     places = finish(race.seed, race.position, ran)
-    return places[:INTERIM_PLACES] if status == "Interim" else places
+    if status == "Interim":
+        return places[:INTERIM_PLACES]
+    return (*places[1::-1], *places[2:]) if is_corrected else places
+
+
+def _protest(race: Race, status: str, now: datetime, override: Override) -> str | None:
+    raised = status in WITH_RESULTS and race.has_protest(now) if override.protest is None else override.protest
+    if not raised:
+        return None
+    return override.protest_reason or (race.protest.reason if race.protest else PROTESTS[0])

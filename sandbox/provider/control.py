@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from sandbox.provider.call import instant
+from sandbox.provider.dividends import PRODUCTS
 from sandbox.provider.faults import read_fault
 from sandbox.provider.field import Places
 from sandbox.provider.formats import Json, nanoseconds
@@ -107,11 +108,20 @@ def _places(rows: list[list[int]]) -> Places:
     return tuple(tuple(row) for row in rows)
 
 
+def _amounts(by_product: Json) -> dict[str, float]:
+    if unknown := by_product.keys() - PRODUCTS:
+        raise ValueError(f"unknown products: {', '.join(sorted(unknown))}")
+    return {product: float(amount) for product, amount in by_product.items()}
+
+
 READERS: Mapping[str, Callable[[Any], Any]] = {
     "status": str,
     "advertised_start": instant,
     "scratched": frozenset,
     "results": _places,
+    "dividends": _amounts,
+    "protest": bool,
+    "protest_reason": str,
     "vanished": bool,
 }
 

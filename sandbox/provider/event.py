@@ -11,7 +11,7 @@ from sandbox.provider.field import LATE_SCRATCHING, Runner
 from sandbox.provider.formats import Json, epoch, go_string, iso, nanoseconds, nz_time
 from sandbox.provider.grid import EPOCH, NZ
 from sandbox.provider.odds import STEP_FAR, Odds, betting_until, fixed_wins, market
-from sandbox.provider.payloads import condition, weather
+from sandbox.provider.payloads import condition, protest, weather
 
 OPENED_BEFORE = timedelta(hours=8)
 FLUCTUATIONS = 4
@@ -72,6 +72,7 @@ def _race(state: RaceState) -> Json:
         "positions_paid": places_paid(state),
         "video_channels": ["Trackside1"],
         "group": "",
+        **protest(state),
     }
 
 

@@ -1,4 +1,4 @@
-"""What the seed decides of a race: when its start moves, when it jumps, when its result is known."""
+"""What the seed decides of a race: when its start moves, when it jumps, when its result is known and amended."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from itertools import pairwise
 from sandbox.provider.chance import between, chance, pick
 from sandbox.provider.field import Runner, runners
 from sandbox.provider.grid import Meeting, meeting_at, race_id, session_of, start_of
-from sandbox.provider.names import CLASSES, SPONSORS
+from sandbox.provider.names import CLASSES, PROTESTS, SPONSORS
 
 # Four kinds of race take turns on the grid, so that every instant has something to show and each kind visits
 # every track: two steady races, a very late one, and one that may be anything. The late one covers for the
@@ -33,8 +33,20 @@ class Move:
 
 
 @dataclass(frozen=True)
+class Protest:
+    """Raised `after` the Interim result, it puts the Final one off by `delay`."""
+
+    after: timedelta
+    delay: timedelta
+    reason: str
+
+
+@dataclass(frozen=True)
 class Race:
-    """A race's whole life. An abandoned race never jumps, whatever its lateness."""
+    """A race's whole life. An abandoned race never jumps, whatever its lateness.
+
+    `early_by` is for the few that jump before their start; `corrected_after` counts from the Final result.
+    """
 
     seed: int
     position: int
@@ -46,8 +58,11 @@ class Race:
     first_start: datetime
     moves: tuple[Move, ...]
     lateness: timedelta
+    early_by: timedelta
     interim_after: timedelta
     final_after: timedelta
+    protest: Protest | None
+    corrected_after: timedelta | None
     abandoned_at: datetime | None
     running_status: str
     runners: tuple[Runner, ...]
@@ -65,7 +80,7 @@ class Race:
 
     @cached_property
     def jump_at(self) -> datetime:
-        return self.first_start + sum((move.by for move in self.moves), self.lateness)
+        return self.first_start + sum((move.by for move in self.moves), self.lateness - self.early_by)
 
     @cached_property
     def interim_at(self) -> datetime:
@@ -73,7 +88,14 @@ class Race:
 
     @cached_property
     def final_at(self) -> datetime:
-        return self.interim_at + self.final_after
+        return self.interim_at + self.final_after + (self.protest.delay if self.protest else timedelta())
+
+    def has_protest(self, now: datetime) -> bool:
+        """From when it is raised; it remains told of the race when it is settled."""
+        return self.protest is not None and now >= self.interim_at + self.protest.after
+
+    def is_corrected(self, now: datetime) -> bool:
+        return self.corrected_after is not None and now >= self.final_at + self.corrected_after
 
     def status(self, now: datetime) -> str:
         if self.abandoned_at is not None:
@@ -108,8 +130,11 @@ def life(seed: int, position: int, meeting: Meeting, number: int, start: datetim
         first_start=start,
         moves=moves(key, start),
         lateness=lateness,
+        early_by=_early_by(key, start, lateness),
         interim_after=interim_after,
         final_after=final_after,
+        protest=_protest(key),
+        corrected_after=_corrected_after(key),
         abandoned_at=abandoned_at(key, start),
         running_status=pick(("Closed", "Live"), *key, "running"),
         runners=runners(seed, position, meeting.track.code, start),
@@ -162,3 +187,25 @@ def abandoned_at(key: Key, start: datetime) -> datetime | None:
     if not _is(WILD, key) or chance(*key, "abandoned") >= 0.16:
         return None
     return start + timedelta(seconds=round(between(-1200, 480, *key, "abandoned at")))
+
+
+def _early_by(key: Key, start: datetime, lateness: timedelta) -> timedelta:
+    """Of the races on time whose start stands, some jump ten to ninety seconds before it."""
+    if lateness or moves(key, start) or not _is(WILD, key) or chance(*key, "early") >= 0.5:
+        return timedelta()
+    return timedelta(seconds=round(between(10, 90, *key, "early by")))
+
+
+def _protest(key: Key) -> Protest | None:
+    if not _is(WILD, key) or chance(*key, "protest") >= 0.15:
+        return None
+    after, delay = between(20, 110, *key, "protest after"), between(120, 480, *key, "protest delay")
+    reason = pick(PROTESTS, *key, "protest reason")
+    return Protest(timedelta(seconds=round(after)), timedelta(seconds=round(delay)), reason)
+
+
+def _corrected_after(key: Key) -> timedelta | None:
+    """From the Final result to one in which the first two have changed places: a matter for the stewards."""
+    if not _is(WILD, key) or chance(*key, "corrected") >= 0.06:
+        return None
+    return timedelta(seconds=round(between(600, 3000, *key, "corrected after")))

@@ -43,6 +43,7 @@ WEATHER = ("FINE", "OCAST", "SHWRY")
 
 SPONSORS = ("Bracken & Sons", "Harbour Feeds", "Old Mill Cider", "Pinecrest Homes", "Redgate Tyres", "Stonefruit")
 CLASSES = ("Maiden", "Handicap", "Plate", "Sprint", "Cup", "Novice", "Stakes")
+PROTESTS = ("Interference in the straight", "Weighed in light", "Crossed without clearance")
 # Both counts are prime, so that stepping through the pairs repeats no word within a race.
 FIRST_WORDS = (
     *("Amber", "Bold", "Copper", "Dusty", "Electric", "Fancy", "Gentle", "Hidden", "Iron", "Jolly", "Kindly"),

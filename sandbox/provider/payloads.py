@@ -36,6 +36,7 @@ def list_row(state: RaceState) -> Json:
         "meeting_id": state.race.meeting.id,
         "advertised_start": iso(state.advertised_start),
         "actual_start": iso(state.actual_start),
+        **protest(state),
     }
 
 
@@ -49,6 +50,11 @@ def list_special(state: RaceState) -> Json:
         "advertised_start": iso(state.advertised_start),
         "actual_start": iso(state.actual_start),
     }
+
+
+def protest(state: RaceState) -> Json:
+    """Left out without a protest, as all that is empty or false."""
+    return {"protest": True, "protest_reason": state.protest} if state.protest else {}
 
 
 @lru_cache(maxsize=1024)
@@ -74,6 +80,7 @@ def _meeting_race(state: RaceState) -> Json:
         "country": track.country,
         "state": track.state,
         "status": state.status,
+        **protest(state),
     }
     if track.on_tote:
         row["tote_start_time"] = tote_clock(state.advertised_start, race.meeting.racing_day)
