@@ -6,10 +6,9 @@ from datetime import date, datetime
 from urllib.parse import parse_qsl, urlsplit
 
 from sandbox.provider.call import Bound, Call, echo, page_token
-from sandbox.provider.card import RaceState, find_meeting, find_race, listed
+from sandbox.provider.card import RaceState
 from sandbox.provider.event import event_data
 from sandbox.provider.formats import Json, envelope
-from sandbox.provider.grid import RACES_A_MEETING
 from sandbox.provider.payloads import list_row, list_special, meeting_row
 from sandbox.provider.replies import Refused
 from sandbox.provider.world import World
@@ -37,14 +36,21 @@ def race_id_of(target: str) -> str | None:
     return match[2] if match and match[1] == "events" else None
 
 
+def another_event(world: World, target: str, *, now: datetime) -> str:
+    """The path of the event of another race than the one that the request is for."""
+    asked = race_id_of(target)
+    other = next(race.id for race in world.card.listed(now=now) if race.id != asked)
+    return urlsplit(target).path.replace(asked or "", other)
+
+
 def _meetings(call: Call, _: str) -> Answer:
     """A day selects meetings by their racing day in New Zealand, an instant races by their start.
 
     Meetings named by `ids` come whole.
     """
-    ids, seed = call.words("ids"), call.world.seed
-    named = (race for meeting_id in ids for race in find_meeting(seed, meeting_id, now=call.now))
-    races = list(named) if ids else listed(seed, now=call.now)
+    ids, card = call.words("ids"), call.world.card
+    named = (race for meeting_id in ids for race in card.find_meeting(meeting_id, now=call.now))
+    races = list(named) if ids else card.listed(now=call.now)
     states = call.world.see(races, call.target, now=call.now, is_list=True)
     states = _between(call, states, lambda state: state.race.meeting.racing_day)
     states = _of_kind(states, call.words("category"), call.words("country"))
@@ -65,7 +71,7 @@ def _meetings(call: Call, _: str) -> Answer:
 
 
 def _meeting(call: Call, meeting_id: str) -> Answer:
-    races = find_meeting(call.world.seed, meeting_id, now=call.now)
+    races = call.world.card.find_meeting(meeting_id, now=call.now)
     states = call.world.see(races, call.target, now=call.now, is_list=True)
     if not states:
         raise Refused(404, "meeting not found")
@@ -75,7 +81,7 @@ def _meeting(call: Call, meeting_id: str) -> Answer:
 def _list(call: Call, _: str) -> Answer:
     """A day is one of UTC here."""
     page, first_page_at = call.page()
-    races = listed(call.world.seed, now=first_page_at)
+    races = call.world.card.listed(now=first_page_at)
     states = call.world.see(races, call.target, now=call.now, is_list=True)
     states = _between(call, states, lambda state: state.advertised_start.date())
     states = _of_kind(states, call.words("meet_types"), call.words("countries"))
@@ -99,7 +105,7 @@ def _list(call: Call, _: str) -> Answer:
 
 
 def _event(call: Call, race_id: str) -> Answer:
-    race = find_race(call.world.seed, race_id, now=call.now)
+    race = call.world.card.find_race(race_id, now=call.now)
     states = call.world.see([race], call.target, now=call.now) if race else []
     if not states:
         raise Refused(404, "event not found")
@@ -160,5 +166,5 @@ def _by_meeting(states: list[RaceState]) -> list[list[RaceState]]:
 
 
 def _list_rows(state: RaceState) -> list[Json]:
-    is_last = state.race.number == RACES_A_MEETING
+    is_last = state.race.number == state.race.meeting.size
     return [list_row(state), list_special(state)] if is_last else [list_row(state)]

@@ -1,16 +1,18 @@
-"""The rolling card: which races are listed at an instant, and what the provider says of a race then.
+"""What a card is, the rolling one, and what the provider says of a race at an instant.
 
 Everything here is a pure function of the seed and `now`: a restarted process shows the same races further on.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from typing import Protocol
 
 from sandbox.provider.field import Places, Runner, finish
-from sandbox.provider.grid import EPOCH, STEP, Meeting, meeting_of, position_at, race_id
+from sandbox.provider.grid import EPOCH, STEP, meeting_at, position_at, positions_of, race_id, session_of
 from sandbox.provider.life import Race, race_at
+from sandbox.provider.names import PROTESTS
 
 LISTED = timedelta(hours=3)
 ADDRESSABLE = timedelta(hours=36)
@@ -28,12 +30,19 @@ class Override:
     advertised_start: datetime | None = None
     scratched: frozenset[int] | None = None
     results: Places | None = None
+    dividends: Mapping[str, float] | None = None
+    protest: bool | None = None
+    protest_reason: str | None = None
     vanished: bool = False
 
 
 @dataclass(frozen=True)
 class RaceState:
-    """A race at `now`; `scratched` holds the scratching instants by runner number."""
+    """A race at `now`.
+
+    `scratched` holds the scratching instants by runner number, `paid` the dividends that a test wants, by
+    product; `protest` is the reason of a protest, None without one.
+    """
 
     race: Race
     now: datetime
@@ -42,9 +51,37 @@ class RaceState:
     actual_start: datetime
     scratched: Mapping[int, datetime]
     places: Places
+    paid: Mapping[str, float]
+    protest: str | None
 
     def runner(self, number: int) -> Runner:
         return self.race.runners[number - 1]
+
+
+class Card(Protocol):
+    """The races that a provider has at an instant: those in its lists, and those found by an id."""
+
+    def listed(self, *, now: datetime) -> Sequence[Race]: ...
+
+    def find_race(self, wanted: str, *, now: datetime) -> Race | None: ...
+
+    def find_meeting(self, wanted: str, *, now: datetime) -> Sequence[Race]: ...
+
+
+@dataclass(frozen=True)
+class RollingCard:
+    """A race every two minutes, whatever the hour."""
+
+    seed: int
+
+    def listed(self, *, now: datetime) -> Sequence[Race]:
+        return listed(self.seed, now=now)
+
+    def find_race(self, wanted: str, *, now: datetime) -> Race | None:
+        return find_race(self.seed, wanted, now=now)
+
+    def find_meeting(self, wanted: str, *, now: datetime) -> Sequence[Race]:
+        return find_meeting(self.seed, wanted, now=now)
 
 
 def listed(seed: int, *, now: datetime) -> list[Race]:
@@ -63,8 +100,8 @@ def find_race(seed: int, wanted: str, *, now: datetime) -> Race | None:
 
 def find_meeting(seed: int, wanted: str, *, now: datetime) -> list[Race]:
     """All races of a meeting of about the last and the next day and a half; empty for an unknown id."""
-    meeting = next(filter(None, (_meetings_of(seed, day).get(wanted) for day in _days(now))), None)
-    return [race_at(seed, position) for position in meeting.positions] if meeting else []
+    positions = next(filter(None, (_meetings_of(seed, day).get(wanted) for day in _days(now))), [])
+    return [race_at(seed, position) for position in positions]
 
 
 def state(race: Race, *, now: datetime, override: Override | None = None) -> RaceState:
@@ -83,7 +120,9 @@ def state(race: Race, *, now: datetime, override: Override | None = None) -> Rac
         # Before the jump the API repeats the advertised start here.
         actual_start=race.jump_at if has_jumped else start,
         scratched=scratched,
-        places=_places(race, status, scratched, override),
+        places=_places(race, status, scratched, override, is_corrected=race.is_corrected(now)),
+        paid=override.dividends or {},
+        protest=_protest(race, status, now, override),
     )
 
 
@@ -110,9 +149,10 @@ def _races_of(seed: int, day: date) -> dict[str, int]:
 
 
 @lru_cache(maxsize=8)
-def _meetings_of(seed: int, day: date) -> dict[str, Meeting]:
-    meetings = {meeting_of(seed, position)[0] for position in _positions_of(day)}
-    return {meeting.id: meeting for meeting in meetings}
+def _meetings_of(seed: int, day: date) -> dict[str, list[int]]:
+    """The positions of each meeting that has a race on this day of UTC, by its id."""
+    sessions = {session_of(position)[:2] for position in _positions_of(day)}
+    return {meeting_at(seed, *session).id: positions_of(*session) for session in sessions}
 
 
 def _scratched(race: Race, at: datetime, override: Override) -> dict[int, datetime]:
@@ -125,11 +165,22 @@ def _scratched(race: Race, at: datetime, override: Override) -> dict[int, dateti
     }
 
 
-def _places(race: Race, status: str, scratched: Mapping[int, datetime], override: Override) -> Places:
+def _places(
+    race: Race, status: str, scratched: Mapping[int, datetime], override: Override, *, is_corrected: bool
+) -> Places:
     if status not in WITH_RESULTS:
         return ()
     if override.results is not None:
         return override.results
-    ran = [runner for runner in race.runners if runner.number not in scratched]
+    ran = tuple((runner.number, runner.strength) for runner in race.runners if runner.number not in scratched)
     places = finish(race.seed, race.position, ran)
-    return places[:INTERIM_PLACES] if status == "Interim" else places
+    if status == "Interim":
+        return places[:INTERIM_PLACES]
+    return (*places[1::-1], *places[2:]) if is_corrected else places
+
+
+def _protest(race: Race, status: str, now: datetime, override: Override) -> str | None:
+    raised = status in WITH_RESULTS and race.has_protest(now) if override.protest is None else override.protest
+    if not raised:
+        return None
+    return override.protest_reason or (race.protest.reason if race.protest else PROTESTS[0])

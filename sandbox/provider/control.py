@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from sandbox.provider.call import instant
-from sandbox.provider.card import find_race
+from sandbox.provider.dividends import PRODUCTS
 from sandbox.provider.faults import read_fault
 from sandbox.provider.field import Places
 from sandbox.provider.formats import Json, nanoseconds
@@ -98,7 +98,7 @@ ROUTES: Mapping[tuple[str, str], Callable[[Order], Json]] = {
 
 
 def _race(order: Order) -> Race:
-    race = find_race(order.world.seed, order.race_id, now=order.world.now())
+    race = order.world.card.find_race(order.race_id, now=order.world.now())
     if race is None:
         raise Refused(404, f"no race {order.race_id}")
     return race
@@ -108,11 +108,20 @@ def _places(rows: list[list[int]]) -> Places:
     return tuple(tuple(row) for row in rows)
 
 
+def _amounts(by_product: Json) -> dict[str, float]:
+    if unknown := by_product.keys() - PRODUCTS:
+        raise ValueError(f"unknown products: {', '.join(sorted(unknown))}")
+    return {product: float(amount) for product, amount in by_product.items()}
+
+
 READERS: Mapping[str, Callable[[Any], Any]] = {
     "status": str,
     "advertised_start": instant,
     "scratched": frozenset,
     "results": _places,
+    "dividends": _amounts,
+    "protest": bool,
+    "protest_reason": str,
     "vanished": bool,
 }
 

@@ -14,6 +14,7 @@ Selection = tuple[int, ...]
 
 # Product and how many runners a selection names, for the pools paid on the order of finish.
 ORDERED = {"Pool Win": 1, "Pool Quinella": 2, "Pool Trifecta": 3, "Pool First4": 4}
+PRODUCTS = frozenset({*ORDERED, "Pool Place"})
 KEPT_INTERIM = 0.6  # of the products keep their Interim rows beside the Final ones
 CHANGED_LATER = 0.15  # of the dividends differ between Interim and Final
 
@@ -51,12 +52,13 @@ def _statuses(state: RaceState, name: str) -> list[str]:
 
 def _row(state: RaceState, name: str, selection: Selection, status: str, prices: Mapping[int, Odds]) -> Json:
     race_id = state.race.id
+    steered = state.paid.get(name) if status == state.status else None
     return {
         "id": uid(race_id, "dividend", name, selection, status),
         "tote": "NZ",
         "product_name": name,
         "status": status,
-        "dividend": _amount(race_id, name, selection, status, prices),
+        "dividend": steered if steered is not None else _amount(race_id, name, selection, status, prices),
         "pool_size": round(between(2000, 12000, race_id, name, "pool size"), 2),
         "jackpot_size": 0,
         "positions": [{"runner_number": number, "position": place} for place, number in enumerate(selection, start=1)],

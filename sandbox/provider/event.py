@@ -10,8 +10,8 @@ from sandbox.provider.dividends import dividend_rows, places_paid
 from sandbox.provider.field import LATE_SCRATCHING, Runner
 from sandbox.provider.formats import Json, epoch, go_string, iso, nanoseconds, nz_time
 from sandbox.provider.grid import EPOCH, NZ
-from sandbox.provider.odds import STEP_FAR, Odds, betting_until, market, odds
-from sandbox.provider.payloads import condition, weather
+from sandbox.provider.odds import STEP_FAR, Odds, betting_until, fixed_wins, market
+from sandbox.provider.payloads import condition, protest, weather
 
 OPENED_BEFORE = timedelta(hours=8)
 FLUCTUATIONS = 4
@@ -22,7 +22,10 @@ NOT_REPEATED = ("flucs", "flucs_with_timestamp", "scr_time", "deduction")
 def event_data(state: RaceState) -> Json:
     """The `data` of an event; results and dividends are left out while there are none."""
     prices = market(state)
-    runners = [_runner(state, runner, prices[runner.number]) for runner in state.race.runners]
+    runners = [
+        _runner(state, runner, prices[runner.number]) | history
+        for runner, history in zip(state.race.runners, _fluctuations(state), strict=True)
+    ]
     favourite, mover = _marked(runners)
     data: Json = {"race": _race(state)}
     if results := list(_results(state)):
@@ -69,6 +72,7 @@ def _race(state: RaceState) -> Json:
         "positions_paid": places_paid(state),
         "video_channels": ["Trackside1"],
         "group": "",
+        **protest(state),
     }
 
 
@@ -100,21 +104,25 @@ def _runner(state: RaceState, runner: Runner, price: Odds) -> Json:
         "favourite": False,
         "mover": False,
         "scr_time": iso(scratched_at) if scratched_at else None,
-        **_fluctuations(state, runner),
     }
     if scratched_at is not None:
         row["deduction"] = {"win": round(0.6 / price.fixed_win, 2), "place": round(0.5 / price.fixed_win, 2)}
     return row
 
 
-def _fluctuations(state: RaceState, runner: Runner) -> Json:
-    """Fixed win odds at the opening and at the last few moves, with when they came."""
+def _fluctuations(state: RaceState) -> Iterator[Json]:
+    """Each runner's fixed win odds at the opening and at the last few moves, with when they came."""
     until = betting_until(state)
     until -= (until - EPOCH) % STEP_FAR
     instants = [state.race.first_start - OPENED_BEFORE]
     instants += [until - STEP_FAR * back for back in reversed(range(FLUCTUATIONS))]
-    prices = [odds(state, runner, at).fixed_win for at in instants]
-    points = [{"timestamp": nanoseconds(at), "fluc": price} for at, price in zip(instants, prices, strict=True)]
+    absent, stamps = frozenset(state.scratched), [nanoseconds(at) for at in instants]
+    by_instant = (fixed_wins(state.race, state.advertised_start, absent, at) for at in instants)
+    return (_history(stamps, prices) for prices in zip(*by_instant, strict=True))
+
+
+def _history(stamps: list[str], prices: tuple[float, ...]) -> Json:
+    points = [{"timestamp": stamp, "fluc": price} for stamp, price in zip(stamps, prices, strict=True)]
     stamped = {
         "last_six": points,
         "open": points[0],
@@ -122,7 +130,7 @@ def _fluctuations(state: RaceState, runner: Runner) -> Json:
         "low": points[prices.index(min(prices))],
         "nine_am": points[0],
     }
-    return {"flucs": prices, "flucs_with_timestamp": stamped}
+    return {"flucs": list(prices), "flucs_with_timestamp": stamped}
 
 
 def _marked(runners: list[Json]) -> tuple[Json, Json]:

@@ -1,4 +1,4 @@
-"""Faults that requests are to meet: some replace the answer, some falsify the races in it."""
+"""Faults that requests are to meet: some replace the answer or how it is sent, some falsify the races in it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,8 @@ from sandbox.provider.card import RaceState
 from sandbox.provider.formats import Json, error
 from sandbox.provider.replies import Reply
 
-# Kinds that replace the answer, with their status; None where no answer comes, or the usual one late.
+# Kinds that replace the answer, with their status; None where no answer comes, or the usual one in a bad way:
+# a byte every `delay_ms` (drip), reset in the middle (cut), late (slow), or the one to another question.
 REPLACING: dict[str, int | None] = {
     "rate_limited": 429,
     "error": 500,
@@ -17,6 +18,9 @@ REPLACING: dict[str, int | None] = {
     "html": 200,
     "malformed": 200,
     "drop": None,
+    "cut": None,
+    "drip": None,
+    "wrong_race": None,
     "slow": None,
 }
 # Kinds that falsify a race, with how often a list then holds it.
@@ -46,6 +50,8 @@ class Fault:
     value: str = "Suspended"
 
     def replaces(self, target: str) -> bool:
+        if self.kind == "wrong_race" and "/events/" not in target:
+            return False
         return self.kind in REPLACING and self.path_contains in target and (self.race_id or "") in target
 
     def falsify(self, states: Sequence[RaceState], *, is_list: bool) -> list[RaceState]:

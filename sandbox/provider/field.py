@@ -1,8 +1,8 @@
 """The runners of a race, who of them is scratched when, and the order in which they finish."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from math import exp, log
 
 from sandbox.provider.chance import between, chance, pick, shuffled, uid
@@ -44,13 +44,18 @@ def runners(seed: int, position: int, code: str, start: datetime) -> tuple[Runne
     return tuple(_runner(key, code, number, barriers[number - 1], absences) for number in numbers)
 
 
-def finish(seed: int, position: int, field: Collection[Runner]) -> Places:
-    """The places of those who ran; in some races the last does not finish and is left out, as the API does."""
+@lru_cache(maxsize=8192)
+def finish(seed: int, position: int, field: tuple[tuple[int, float], ...]) -> Places:
+    """The places of those who ran, told by number and strength.
+
+    In some races the last does not finish and is left out, as the API does.
+    """
     key = (seed, position, "finish")
-    order = sorted(field, key=lambda r: -log(1 - chance(*key, r.number)) / r.strength)
+    times = {number: -log(1 - chance(*key, number)) / strength for number, strength in field}
+    order = sorted(times, key=times.__getitem__)
     if len(order) > 4 and chance(*key, "non-finisher") < 0.08:
         order.pop()
-    places = [(runner.number,) for runner in order]
+    places = [(number,) for number in order]
     if len(places) > 4 and chance(*key, "dead heat") < 0.06:
         tie = int(3 * chance(*key, "which place"))
         return (*places[:tie], tuple(sorted(places[tie] + places[tie + 1])), *places[tie + 2 :])

@@ -1,6 +1,7 @@
 """The API's three ways to write an instant, and its envelope."""
 
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 from sandbox.provider.chance import chance
@@ -25,6 +26,7 @@ def go_string(instant: datetime) -> str:
     return instant.strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
 
 
+@lru_cache(maxsize=4096)
 def nanoseconds(instant: datetime) -> str:
     """ISO with nine digits of a second, of which the clock knows six."""
     return f"{instant:%Y-%m-%dT%H:%M:%S.%f}{int(1000 * chance(instant.isoformat())):03d}Z"

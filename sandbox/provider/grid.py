@@ -1,8 +1,8 @@
-"""The absolute time grid of the card: one race every two minutes, and which meeting runs it."""
+"""The absolute time grid of the rolling card: one race every two minutes, and which meeting runs it."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from sandbox.provider.chance import uid
@@ -31,33 +31,36 @@ def race_id(seed: int, position: int) -> str:
 
 @dataclass(frozen=True)
 class Meeting:
-    """A session of twelve races at the track of one lane; races of a lane are 18 minutes apart."""
+    """`racing_day` is the day in New Zealand on which the first race starts: what the API calls its date."""
 
-    seed: int
-    lane: int
-    session: int
-
-    @cached_property
-    def id(self) -> str:
-        return uid(self.seed, "meeting", self.lane, self.session)
-
-    @property
-    def track(self) -> Track:
-        return TRACKS[self.lane]
-
-    @property
-    def positions(self) -> list[int]:
-        first_row = self.session * RACES_A_MEETING - self.lane * STAGGER
-        return [(first_row + index) * len(TRACKS) + self.lane for index in range(RACES_A_MEETING)]
-
-    @property
-    def racing_day(self) -> date:
-        """The day in New Zealand on which the first race starts: what the API calls the meeting's date."""
-        return start_of(self.positions[0]).astimezone(NZ).date()
+    id: str
+    track: Track
+    racing_day: date
+    size: int
 
 
-def meeting_of(seed: int, position: int) -> tuple[Meeting, int]:
-    """The meeting of a position and the race's number in it."""
+def nz_day(instant: datetime) -> date:
+    return instant.astimezone(NZ).date()
+
+
+def positions_of(lane: int, session: int) -> list[int]:
+    """The positions of a session of twelve races at the track of one lane; its races are 18 minutes apart."""
+    first_row = session * RACES_A_MEETING - lane * STAGGER
+    return [(first_row + index) * len(TRACKS) + lane for index in range(RACES_A_MEETING)]
+
+
+def session_of(position: int) -> tuple[int, int, int]:
+    """The lane and the session of a position, and the race's number in it."""
     row, lane = divmod(position, len(TRACKS))
     session, index = divmod(row + lane * STAGGER, RACES_A_MEETING)
-    return Meeting(seed, lane, session), index + 1
+    return lane, session, index + 1
+
+
+@lru_cache(maxsize=512)
+def meeting_at(seed: int, lane: int, session: int) -> Meeting:
+    return Meeting(
+        id=uid(seed, "meeting", lane, session),
+        track=TRACKS[lane],
+        racing_day=nz_day(start_of(positions_of(lane, session)[0])),
+        size=RACES_A_MEETING,
+    )

@@ -1,14 +1,14 @@
-"""What the seed decides of a race: when its start moves, when it jumps, when its result is known."""
+"""What the seed decides of a race: when its start moves, when it jumps, when its result is known and amended."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 from sandbox.provider.chance import between, chance, pick
 from sandbox.provider.field import Runner, runners
-from sandbox.provider.grid import Meeting, meeting_of, race_id, start_of
-from sandbox.provider.names import CLASSES, SPONSORS
+from sandbox.provider.grid import Meeting, meeting_at, race_id, session_of, start_of
+from sandbox.provider.names import CLASSES, PROTESTS, SPONSORS
 
 # Four kinds of race take turns on the grid, so that every instant has something to show and each kind visits
 # every track: two steady races, a very late one, and one that may be anything. The late one covers for the
@@ -33,8 +33,20 @@ class Move:
 
 
 @dataclass(frozen=True)
+class Protest:
+    """Raised `after` the Interim result, it puts the Final one off by `delay`."""
+
+    after: timedelta
+    delay: timedelta
+    reason: str
+
+
+@dataclass(frozen=True)
 class Race:
-    """A race's whole life. An abandoned race never jumps, whatever its lateness."""
+    """A race's whole life. An abandoned race never jumps, whatever its lateness.
+
+    `early_by` is for the few that jump before their start; `corrected_after` counts from the Final result.
+    """
 
     seed: int
     position: int
@@ -46,26 +58,44 @@ class Race:
     first_start: datetime
     moves: tuple[Move, ...]
     lateness: timedelta
+    early_by: timedelta
     interim_after: timedelta
     final_after: timedelta
+    protest: Protest | None
+    corrected_after: timedelta | None
     abandoned_at: datetime | None
     running_status: str
     runners: tuple[Runner, ...]
 
     def advertised_start(self, now: datetime) -> datetime:
-        return self.first_start + sum((move.by for move in self.moves if move.at <= now), timedelta())
+        start = self.first_start
+        for move in self.moves:
+            if move.at <= now:
+                start += move.by
+        return start
 
-    @property
+    def __hash__(self) -> int:
+        """Caches ask for it all the time; that of every field would cost more than what they spare."""
+        return hash((self.seed, self.position))
+
+    @cached_property
     def jump_at(self) -> datetime:
-        return self.first_start + sum((move.by for move in self.moves), self.lateness)
+        return self.first_start + sum((move.by for move in self.moves), self.lateness - self.early_by)
 
-    @property
+    @cached_property
     def interim_at(self) -> datetime:
         return self.jump_at + self.interim_after
 
-    @property
+    @cached_property
     def final_at(self) -> datetime:
-        return self.interim_at + self.final_after
+        return self.interim_at + self.final_after + (self.protest.delay if self.protest else timedelta())
+
+    def has_protest(self, now: datetime) -> bool:
+        """From when it is raised; it remains told of the race when it is settled."""
+        return self.protest is not None and now >= self.interim_at + self.protest.after
+
+    def is_corrected(self, now: datetime) -> bool:
+        return self.corrected_after is not None and now >= self.final_at + self.corrected_after
 
     def status(self, now: datetime) -> str:
         if self.abandoned_at is not None:
@@ -79,8 +109,14 @@ class Race:
 
 @lru_cache(maxsize=2048)
 def race_at(seed: int, position: int) -> Race:
-    meeting, number = meeting_of(seed, position)
-    key, start = (seed, position), start_of(position)
+    """The race of the rolling card at this position of its grid."""
+    lane, session, number = session_of(position)
+    return life(seed, position, meeting_at(seed, lane, session), number, start_of(position))
+
+
+def life(seed: int, position: int, meeting: Meeting, number: int, start: datetime) -> Race:
+    """What the seed makes of a race first advertised for `start`; `position` tells its races apart."""
+    key = (seed, position)
     lateness = _lateness(key)
     interim_after, final_after = _waits(key, lateness)
     return Race(
@@ -92,11 +128,14 @@ def race_at(seed: int, position: int) -> Race:
         name=f"{pick(SPONSORS, *key, 'sponsor')} {pick(CLASSES, *key, 'class')}",
         distance=pick(meeting.track.distances, *key, "distance"),
         first_start=start,
-        moves=_moves(key, start),
+        moves=moves(key, start),
         lateness=lateness,
+        early_by=_early_by(key, start, lateness),
         interim_after=interim_after,
         final_after=final_after,
-        abandoned_at=_abandoned_at(key, start),
+        protest=_protest(key),
+        corrected_after=_corrected_after(key),
+        abandoned_at=abandoned_at(key, start),
         running_status=pick(("Closed", "Live"), *key, "running"),
         runners=runners(seed, position, meeting.track.code, start),
     )
@@ -130,7 +169,7 @@ def _waits(key: Key, lateness: timedelta) -> tuple[timedelta, timedelta]:
     return timedelta(seconds=interim), timedelta(seconds=final)
 
 
-def _moves(key: Key, start: datetime) -> tuple[Move, ...]:
+def moves(key: Key, start: datetime) -> tuple[Move, ...]:
     """In the last 15 minutes: a minute earlier, or later by one to four in one or two steps."""
     if not _is(WILD, key) or chance(*key, "moves") >= 0.4:
         return ()
@@ -144,7 +183,29 @@ def _moves(key: Key, start: datetime) -> tuple[Move, ...]:
     return move, Move(again_at, timedelta(minutes=1))
 
 
-def _abandoned_at(key: Key, start: datetime) -> datetime | None:
+def abandoned_at(key: Key, start: datetime) -> datetime | None:
     if not _is(WILD, key) or chance(*key, "abandoned") >= 0.16:
         return None
     return start + timedelta(seconds=round(between(-1200, 480, *key, "abandoned at")))
+
+
+def _early_by(key: Key, start: datetime, lateness: timedelta) -> timedelta:
+    """Of the races on time whose start stands, some jump ten to ninety seconds before it."""
+    if lateness or moves(key, start) or not _is(WILD, key) or chance(*key, "early") >= 0.5:
+        return timedelta()
+    return timedelta(seconds=round(between(10, 90, *key, "early by")))
+
+
+def _protest(key: Key) -> Protest | None:
+    if not _is(WILD, key) or chance(*key, "protest") >= 0.15:
+        return None
+    after, delay = between(20, 110, *key, "protest after"), between(120, 480, *key, "protest delay")
+    reason = pick(PROTESTS, *key, "protest reason")
+    return Protest(timedelta(seconds=round(after)), timedelta(seconds=round(delay)), reason)
+
+
+def _corrected_after(key: Key) -> timedelta | None:
+    """From the Final result to one in which the first two have changed places: a matter for the stewards."""
+    if not _is(WILD, key) or chance(*key, "corrected") >= 0.06:
+        return None
+    return timedelta(seconds=round(between(600, 3000, *key, "corrected after")))

@@ -25,12 +25,25 @@ TRACKS = (
     Track("Tui Flat", "H", "NZ", "NZ", (1980, 2200, 2600)),
     Track("Sable Ridge", "T", "USA", "KY", (1006, 1307, 1710)),
 )
+# Whole days have more tracks than these nine, named by pairs of words; both counts are prime, so that 551 differ.
+PLACES = (
+    *("Alder", "Bellbird", "Cobden", "Dunlea", "Eastmere", "Fernhill", "Glenroy", "Hawea", "Ivory", "Jindara"),
+    *("Kowhai", "Linden", "Marlow", "Nirran", "Oakura", "Patea", "Quoll", "Rimu", "Saltbush", "Totara"),
+    *("Ulverton", "Valley", "Wattle", "Yarran", "Ashcombe", "Brindle", "Cardrona", "Dovedale", "Ellesmere"),
+)
+GROUNDS = (
+    *("Park", "Downs", "Creek", "Flat", "Lane", "Heath", "Meadows", "Bay", "Ridge", "Vale", "Lodge", "Green"),
+    *("Point", "Bridge", "Gardens", "Plains", "Hill", "Common", "Straight"),
+)
+CODES = "TGHTG"  # two in five gallop, as recorded
+DISTANCES = {"T": (1000, 1200, 1400, 1600, 2100), "H": (1660, 1980, 2138), "G": (302, 375, 457, 520)}
 CATEGORIES = {"T": "Thoroughbred Horse Racing", "H": "Harness Horse Racing", "G": "Greyhound Racing"}
 CONDITIONS = ("Good", "Good4", "Soft5", "Soft6", "Heavy8", "Synthetic", "Fast")
 WEATHER = ("FINE", "OCAST", "SHWRY")
 
 SPONSORS = ("Bracken & Sons", "Harbour Feeds", "Old Mill Cider", "Pinecrest Homes", "Redgate Tyres", "Stonefruit")
 CLASSES = ("Maiden", "Handicap", "Plate", "Sprint", "Cup", "Novice", "Stakes")
+PROTESTS = ("Interference in the straight", "Weighed in light", "Crossed without clearance")
 # Both counts are prime, so that stepping through the pairs repeats no word within a race.
 FIRST_WORDS = (
     *("Amber", "Bold", "Copper", "Dusty", "Electric", "Fancy", "Gentle", "Hidden", "Iron", "Jolly", "Kindly"),
@@ -43,3 +56,10 @@ LAST_WORDS = (
 )
 GIVEN_NAMES = ("Aria", "Ben", "Cleo", "Dane", "Esme", "Finn", "Greta", "Hugo", "Isla", "Jonas", "Kiri", "Leif")
 FAMILY_NAMES = ("Abbotsway", "Brightwell", "Corrigan", "Dunmarsh", "Eastlake", "Fairholm", "Gillane", "Hartnoll")
+
+
+def track(index: int) -> Track:
+    """A track of a whole day."""
+    code, home = CODES[index % len(CODES)], TRACKS[index % len(TRACKS)]
+    name = f"{PLACES[index % len(PLACES)]} {GROUNDS[index % len(GROUNDS)]}"
+    return Track(name, code, home.country, home.state, DISTANCES[code], home.on_tote)

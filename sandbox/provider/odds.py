@@ -1,13 +1,16 @@
 """Fixed and pool odds: piecewise constant in time, moving every 15 seconds once the start is near."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from math import exp, pi, sin
 
 from sandbox.provider.card import RaceState
 from sandbox.provider.chance import chance
 from sandbox.provider.field import Runner
 from sandbox.provider.grid import EPOCH
+from sandbox.provider.life import Race
 
 NEAR = timedelta(minutes=5)
 STEP_NEAR, STEP_FAR = timedelta(seconds=15), timedelta(minutes=3)
@@ -28,10 +31,10 @@ class Odds:
 
 def market(state: RaceState) -> dict[int, Odds]:
     """Odds by runner number; they stand still from the jump, and a scratched runner keeps its last ones."""
-    at = betting_until(state)
+    at, start = betting_until(state), state.advertised_start
     return {
-        runner.number: odds(state, runner, min(at, state.scratched.get(runner.number, at)))
-        for runner in state.race.runners
+        runner.number: _odds(runner, fair, _sampled(start, min(at, state.scratched.get(runner.number, at))))
+        for runner, fair in _fair_odds(state.race, frozenset(state.scratched))
     }
 
 
@@ -41,28 +44,51 @@ def betting_until(state: RaceState) -> datetime:
     return state.now if state.status == "Open" else min(state.now, race.abandoned_at or race.jump_at)
 
 
-def odds(state: RaceState, runner: Runner, at: datetime) -> Odds:
-    """What the runner was worth at `at` in the field of the present runners."""
-    rivals = (r for r in state.race.runners if r.number not in state.scratched and r is not runner)
-    fair = 1 + sum(rival.strength for rival in rivals) / runner.strength
-    fixed = FIXED_PAYOUT * fair * _drift(state, runner, at, "fixed")
-    pool = POOL_PAYOUT * fair * _drift(state, runner, at, "pool")
+@lru_cache(maxsize=8192)
+def fixed_wins(race: Race, start: datetime, absent: frozenset[int], at: datetime) -> list[float]:
+    """The fixed win odds of each runner at `at`; kept, because every poll asks for those of the same past."""
+    seconds = _sampled(start, at)
+    return [_fixed_win(runner, fair, seconds) for runner, fair in _fair_odds(race, absent)]
+
+
+def _fair_odds(race: Race, absent: frozenset[int]) -> Iterator[tuple[Runner, float]]:
+    """What each runner is worth in the field of the present runners, before the house takes its share."""
+    present = sum(runner.strength for runner in race.runners if runner.number not in absent)
+    for runner in race.runners:
+        yield runner, present / runner.strength + (runner.number in absent)
+
+
+def _fixed_win(runner: Runner, fair: float, seconds: float) -> float:
+    return _on_ladder(FIXED_PAYOUT * fair * _drift(runner.entrant_id, "fixed", seconds))
+
+
+def _odds(runner: Runner, fair: float, seconds: float) -> Odds:
+    fixed = _fixed_win(runner, fair, seconds)
+    pool = POOL_PAYOUT * fair * _drift(runner.entrant_id, "pool", seconds)
     return Odds(
-        fixed_win=_on_ladder(fixed),
-        fixed_place=_place(_on_ladder(fixed), 0.05),
+        fixed_win=fixed,
+        fixed_place=_place(fixed, 0.05),
         pool_win=max(1.1, round(pool, 1)),
         pool_place=_place(pool, 0.1),
     )
 
 
-def _drift(state: RaceState, runner: Runner, at: datetime, market: str) -> float:
-    """A slow swing with a little noise, sampled at the start of the bucket of time that `at` falls into."""
-    near = at >= state.advertised_start - NEAR
-    step = STEP_NEAR if near else STEP_FAR
-    seconds = ((at - EPOCH) // step * step).total_seconds()
-    key = (runner.entrant_id, market)
-    swing = 0.15 * sin(2 * pi * (seconds / 1500 + chance(*key, "phase")))
-    return exp(swing + 0.08 * (chance(*key, seconds) - 0.5))
+def _sampled(start: datetime, at: datetime) -> float:
+    """The start of the bucket of time that `at` falls into, in seconds."""
+    step = STEP_NEAR if at >= start - NEAR else STEP_FAR
+    return ((at - EPOCH) // step * step).total_seconds()
+
+
+@lru_cache(maxsize=32768)
+def _drift(entrant_id: str, market: str, seconds: float) -> float:
+    """A slow swing with a little noise."""
+    swing = 0.15 * sin(2 * pi * (seconds / 1500 + _phase(entrant_id, market)))
+    return exp(swing + 0.08 * (chance(entrant_id, market, seconds) - 0.5))
+
+
+@lru_cache(maxsize=32768)
+def _phase(entrant_id: str, market: str) -> float:
+    return chance(entrant_id, market, "phase")
 
 
 def _on_ladder(price: float) -> float:

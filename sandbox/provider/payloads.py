@@ -1,5 +1,7 @@
 """The rows of the lists: meetings with their races, and the plain list of races."""
 
+from functools import lru_cache
+
 from sandbox.provider.card import RaceState
 from sandbox.provider.chance import chance, pick, uid
 from sandbox.provider.formats import Json, iso, iso_day, tote_clock
@@ -34,6 +36,7 @@ def list_row(state: RaceState) -> Json:
         "meeting_id": state.race.meeting.id,
         "advertised_start": iso(state.advertised_start),
         "actual_start": iso(state.actual_start),
+        **protest(state),
     }
 
 
@@ -49,10 +52,17 @@ def list_special(state: RaceState) -> Json:
     }
 
 
+def protest(state: RaceState) -> Json:
+    """Left out without a protest, as all that is empty or false."""
+    return {"protest": True, "protest_reason": state.protest} if state.protest else {}
+
+
+@lru_cache(maxsize=1024)
 def condition(meeting: Meeting) -> str:
     return pick(CONDITIONS, meeting.id, "condition") if meeting.track.on_tote else ""
 
 
+@lru_cache(maxsize=1024)
 def weather(meeting: Meeting) -> str:
     return pick(WEATHER, meeting.id, "weather") if meeting.track.on_tote else ""
 
@@ -70,6 +80,7 @@ def _meeting_race(state: RaceState) -> Json:
         "country": track.country,
         "state": track.state,
         "status": state.status,
+        **protest(state),
     }
     if track.on_tote:
         row["tote_start_time"] = tote_clock(state.advertised_start, race.meeting.racing_day)

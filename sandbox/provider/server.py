@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 import socket
+import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.provider import api, control
+from sandbox.provider.cards import CARDS
 from sandbox.provider.faults import MESSAGES, Fault, fault_reply
 from sandbox.provider.formats import Json, error
 from sandbox.provider.replies import Refused, Reply
@@ -19,6 +22,8 @@ from sandbox.provider.world import World
 from sandbox.request_log import RequestLog
 from sandbox.serving import LoopbackServer
 
+DRIP_MS = 200
+SENT_BADLY = frozenset({"cut", "drip"})
 IDENTITY = ("From", "X-Partner")
 
 logger = logging.getLogger(__name__)
@@ -28,6 +33,7 @@ def make_server(
     port: int,
     *,
     seed: int,
+    card: str = "rolling",
     clock: Callable[[], datetime] | None = None,
     delay_ms: int = 0,
     request_log: Path | None = None,
@@ -35,10 +41,11 @@ def make_server(
 ) -> ThreadingHTTPServer:
     """A server bound to 127.0.0.1, not yet serving; port 0 takes any free one.
 
-    `clock` gives aware UTC instants, by default those of the wall. Every answer of the API takes `delay_ms`
-    longer; with `require_identity` callers without From and X-Partner headers get 429.
+    `card` is a name in CARDS. `clock` gives aware UTC instants, by default those of the wall. Every answer of
+    the API takes `delay_ms` longer; with `require_identity` callers without From and X-Partner headers get 429.
     """
-    world = World(seed, clock or _wall_clock, RequestLog(request_log))
+    world = World(CARDS[card](seed), clock or _wall_clock, RequestLog(request_log))
+    world.card.listed(now=world.now())  # a whole day takes a second to lay out: no request shall wait for it
     return ProviderServer(port, world, delay_ms / 1000, require_identity)
 
 
@@ -68,13 +75,18 @@ class Handler(BaseHTTPRequestHandler):
         """What the request finds is what holds when it arrives, however long the answer takes."""
         at, started = self.server.world.now(), time.monotonic()
         faults = self.server.world.faults.take(self.path)
-        time.sleep(self.server.delay_seconds + sum(fault.delay_ms for fault in faults) / 1000)
+        late = sum(fault.delay_ms for fault in faults if fault.kind != "drip")
+        time.sleep(self.server.delay_seconds + late / 1000)
         fault = next((fault for fault in faults if fault.kind != "slow"), None)
         reply = self._reply(fault, at)
         # Logged before it is sent: whoever has the answer finds the request in the log.
         self._log(reply, at, time.monotonic() - started)
         if reply is None:
             self._drop()
+        elif fault and fault.kind == "cut":
+            self._cut_off(reply)
+        elif fault and fault.kind == "drip":
+            self._drip(reply, (fault.delay_ms or DRIP_MS) / 1000)
         else:
             self._send(reply)
 
@@ -82,19 +94,21 @@ class Handler(BaseHTTPRequestHandler):
         """None where the connection is to break instead."""
         if self.server.require_identity and not all(self.headers.get(name) for name in IDENTITY):
             return Reply(429, error(MESSAGES["rate_limited"], self.path, now=at))
-        if fault is None:
-            return self._answer(at)
+        if fault is None or fault.kind in SENT_BADLY:
+            return self._answer(self.path, at)
         if fault.kind == "drop":
             return None
         if fault.kind == "malformed":
-            return _cut(self._answer(at))
+            return _broken_off(self._answer(self.path, at))
+        if fault.kind == "wrong_race":
+            return self._answer(api.another_event(self.server.world, self.path, now=at), at)
         return fault_reply(fault, self.path, now=at)
 
-    def _answer(self, at: datetime) -> Reply:
+    def _answer(self, target: str, at: datetime) -> Reply:
         if self.command != "GET":
             return Reply(405, error("method not allowed", self.path, now=at), {"Allow": "GET"})
         try:
-            return Reply(200, api.answer(self.server.world, self.path, now=at))
+            return Reply(200, api.answer(self.server.world, target, now=at))
         except Refused as refused:
             return Reply(refused.status, error(str(refused), self.path, now=at))
 
@@ -119,14 +133,47 @@ class Handler(BaseHTTPRequestHandler):
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
 
+    def _cut_off(self, reply: Reply) -> None:
+        """Half the body, then a reset: what a lingering of no seconds makes of a close."""
+        body = self._send_head(reply)
+        self.wfile.write(body[: len(body) // 2])
+        self.wfile.flush()
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        os.close(self.connection.detach())
+
+    def _drip(self, reply: Reply, seconds: float) -> None:
+        """A byte at a time until the caller hangs up, or until the server's end shuts the connection."""
+        self.close_connection = True
+        for byte in self._send_head(reply):
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
+            if self._hangs_up_within(seconds):
+                return
+
+    def _hangs_up_within(self, seconds: float) -> bool:
+        self.connection.settimeout(seconds)
+        with suppress(TimeoutError):
+            self.connection.recv(1, socket.MSG_PEEK)
+            return True
+        return False
+
     def _send(self, reply: Reply) -> None:
+        self.wfile.write(self._send_head(reply))
+
+    def _send_head(self, reply: Reply) -> bytes:
+        """The body that is to follow."""
         media_type, body = _rendered(reply.body)
         headers = {"Content-Type": media_type, **reply.headers, "Content-Length": str(len(body))}
         self.send_response(reply.status)
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        return body
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The Date header, by the provider's clock like all that it says."""
+        return super().date_time_string(self.server.world.now().timestamp() if timestamp is None else timestamp)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Silent: the request log has it."""
@@ -156,6 +203,6 @@ def _json(body: Json | str) -> str:
     return json.dumps(body, separators=(",", ":"))
 
 
-def _cut(reply: Reply) -> Reply:
+def _broken_off(reply: Reply) -> Reply:
     text = _json(reply.body)
     return Reply(reply.status, text[: len(text) // 2], {"Content-Type": "application/json"})

@@ -6,17 +6,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sandbox.provider.card import Override, RaceState, state
+from sandbox.provider.card import Card, Override, RaceState, state
 from sandbox.provider.faults import Faults
 from sandbox.provider.life import Race
 from sandbox.request_log import RequestLog
 
 
 class World:
-    """The state that the API and the control routes share; the card itself is in the seed."""
+    """The state that the API and the control routes share; the card itself never changes."""
 
-    def __init__(self, seed: int, clock: Callable[[], datetime], log: RequestLog) -> None:
-        self.seed = seed
+    def __init__(self, card: Card, clock: Callable[[], datetime], log: RequestLog) -> None:
+        self.card = card
         self.log = log
         self.faults = Faults()
         self.offset = timedelta()

@@ -173,6 +173,43 @@ def test_final_places_hold_who_ran_with_a_few_dead_heats_and_non_finishers(races
     assert {ran - home for ran, home in zip(starters, finishers, strict=True)} == {0, 1}
 
 
+def test_a_few_races_jump_before_their_start_and_say_so(races: list[Race]) -> None:
+    early = [race for race in races if race.early_by]
+    assert 0.005 <= len(early) / len(races) <= 0.05
+    assert all(timedelta(seconds=10) <= race.early_by <= timedelta(seconds=90) for race in early)
+    assert not any(race.lateness or race.moves for race in early)
+    race = next(race for race in early if not race.abandoned_at)
+    seen = state(race, now=race.first_start - race.early_by)
+    assert seen.status in ("Closed", "Live")
+    assert seen.actual_start < seen.advertised_start == race.first_start
+
+
+def test_a_protest_comes_after_interim_and_puts_final_off_by_some_minutes(races: list[Race]) -> None:
+    protested = [(race, race.protest) for race in races if race.protest and not race.abandoned_at]
+    assert 0.01 <= len(protested) / len(races) <= 0.07
+    for race, protest in protested:
+        assert timedelta() < protest.after < race.final_after
+        assert 2 * MINUTE <= protest.delay <= 8 * MINUTE
+        assert race.final_at == race.interim_at + race.final_after + protest.delay
+        raised_at = race.interim_at + protest.after
+        before, after, settled = (state(race, now=now) for now in (raised_at - TICK / 15, raised_at, race.final_at))
+        assert (before.status, before.protest) == ("Interim", None)
+        assert (after.status, after.protest) == ("Interim", protest.reason)
+        assert (settled.status, settled.protest) == ("Final", protest.reason)
+
+
+def test_a_rare_final_result_is_corrected_within_the_hour(races: list[Race]) -> None:
+    corrected = [race for race in races if race.corrected_after and not race.abandoned_at]
+    assert 0.003 <= len(corrected) / len(races) <= 0.03
+    for race in corrected:
+        assert race.corrected_after
+        assert 10 * MINUTE <= race.corrected_after <= 50 * MINUTE
+        at = race.final_at + race.corrected_after
+        first, then = (state(race, now=now) for now in (at - TICK, at))
+        assert first.status == then.status == "Final"
+        assert then.places == (first.places[1], first.places[0], *first.places[2:])
+
+
 def test_interim_places_begin_as_the_final_ones_do(races: list[Race]) -> None:
     for race in (race for race in races[:200] if not race.abandoned_at):
         interim = state(race, now=race.interim_at).places

@@ -150,6 +150,42 @@ def test_a_steered_start_takes_the_whole_life_of_the_race_with_it(provider: Prov
     assert provider.event(race)["race"]["status"] == "Final"
 
 
+def rows_of(provider: Provider, race: Race) -> list[dict[str, Any]]:
+    """The race as an event, in its meeting and in the list."""
+    window = {"date_from": (race.first_start - MINUTE).isoformat(), "date_to": (race.first_start + MINUTE).isoformat()}
+    rows = [*provider.race_rows(**window), *provider.data("/racing/list", **window)["races"]]
+    return [provider.event(race)["race"], *(row for row in rows if row["id"] == race.id)]
+
+
+def test_a_protest_is_told_wherever_the_race_is_and_left_out_without_one(provider: Provider) -> None:
+    race = a_race("Interim")
+    steer(provider, race, protest=True, protest_reason="Crossed")
+    told = rows_of(provider, race)
+    assert len(told) == 3
+    assert {(row["protest"], row["protest_reason"]) for row in told} == {(True, "Crossed")}
+    steer(provider, race, protest=False)
+    assert not any({"protest", "protest_reason"} & row.keys() for row in rows_of(provider, race))
+
+
+def test_a_final_result_can_be_corrected(provider: Provider) -> None:
+    race = a_race("Final")
+    first, second = (row["runner_number"] for row in provider.event(race)["results"][:2])
+    steer(provider, race, results=[[second], [first]], dividends={"Pool Win": 7.7})
+    data = provider.event(race)
+    assert data["race"]["status"] == "Final"
+    assert [row["runner_number"] for row in data["results"]] == [second, first]
+    wins = {row["status"]: row for row in data["dividends"] if row["product_name"] == "Pool Win"}
+    assert wins["Final"]["dividend"] == 7.7 != wins["Interim"]["dividend"]
+    assert wins["Final"]["description"] == str(second)
+
+
+def test_a_race_can_be_started_early(provider: Provider) -> None:
+    race = a_race("Open")
+    steer(provider, race, status="Closed")
+    told = provider.event(race)["race"]
+    assert (told["status"], told["advertised_start"]) == ("Closed", race.advertised_start(START).timestamp())
+
+
 def test_steered_scratchings_are_exactly_those_named(provider: Provider) -> None:
     race = a_race("Open")
     steer(provider, race, scratched=[2, 5])
@@ -172,7 +208,14 @@ def test_a_vanished_race_is_gone_from_lists_and_as_an_event(provider: Provider) 
 
 
 @pytest.mark.parametrize(
-    "body", [{"colour": "red"}, {"scratched": [77]}, {"results": [[1], [99]]}, {"advertised_start": "soon"}]
+    "body",
+    [
+        {"colour": "red"},
+        {"scratched": [77]},
+        {"results": [[1], [99]]},
+        {"dividends": {"Pool Luck": 2}},
+        {"advertised_start": "soon"},
+    ],
 )
 def test_a_race_cannot_be_steered_where_it_cannot_go(provider: Provider, body: dict[str, Any]) -> None:
     url = f"{provider.url}/sandbox/races/{a_race('Open').id}"

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management import BaseCommand, CommandParser
 
 from sandbox.appwrite.server import make_server as make_appwrite
+from sandbox.provider.cards import CARDS
 from sandbox.provider.server import make_server as make_provider
 
 
@@ -17,8 +18,15 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         kinds = parser.add_subparsers(dest="kind", required=True)
-        provider = kinds.add_parser("provider", help="the TAB affiliates API with a rolling card")
+        provider = kinds.add_parser("provider", help="the TAB affiliates API")
         provider.add_argument("--seed", type=int, default=1, help="another seed is another card")
+        provider.add_argument(
+            "--card",
+            choices=CARDS,
+            default="rolling",
+            help="rolling: a race every two minutes; busy: days of 750 races, 8 at most near their start at once; "
+            "huge: days of 5,000",
+        )
         provider.add_argument("--delay-ms", type=int, default=0, help="how long every answer takes")
         appwrite = kinds.add_parser("appwrite", help="the row API of Appwrite; project and key are `sandbox`")
         appwrite.add_argument("--server-version", choices=["1.8.1", "1.9.6"], default="1.9.6")
@@ -30,8 +38,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         port, log = options["port"], options["log"]
         if options["kind"] == "provider":
-            delay = options["delay_ms"]
-            server = make_provider(port, seed=options["seed"], delay_ms=delay, request_log=log)
+            card, delay = options["card"], options["delay_ms"]
+            server = make_provider(port, seed=options["seed"], card=card, delay_ms=delay, request_log=log)
             path = "/affiliates/v1"
         else:
             version = options["server_version"]
