@@ -1,22 +1,21 @@
 """Stretches the far windows of providers whose tokens run short, and lets them go again."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db.models import Q
 
 from polling import incidents
 from polling.models import IncidentKind, ProviderState
-from polling.planning import replan_all
 from polling.stretch import SHORT_LATELY, next_stretch
-from races.models import Race
-
-PLANNED_BEFORE = timedelta(hours=2)  # what is planned later is planned by the stretch of its own time
 
 
 def adjust(*, now: datetime) -> None:
-    """One query while no provider is short of tokens; a change is an incident, and moves its races' plans."""
+    """One query while no provider is short of tokens; a change is an incident.
+
+    No race is planned anew for it: each follows when it is planned next, after the poll it is planned for already.
+    """
     candidates = Q(stretch__gt=1) | Q(short_at__gte=now - SHORT_LATELY)
-    for state in ProviderState.objects.filter(candidates).select_for_update():
+    for state in ProviderState.objects.filter(candidates).select_for_update().order_by("pk"):
         wanted = next_stretch(state.stretch, changed_at=state.stretched_at, short_at=state.short_at, now=now)
         if wanted != state.stretch:
             _change(state, wanted, now=now)
@@ -29,5 +28,3 @@ def _change(state: ProviderState, factor: int, *, now: datetime) -> None:
     if factor > 1:
         reason = f"tokens run short: windows before T-5 are polled every {factor} steps"
         incidents.begin(state.name, IncidentKind.STRETCHED, reason, now=now)
-    planned = Race.objects.open().filter(provider=state.name, next_poll_at__lte=now + PLANNED_BEFORE)
-    replan_all(planned.values_list("pk", flat=True), now=now)

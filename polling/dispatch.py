@@ -37,6 +37,11 @@ class Want:
     retry_of: int | None = None
 
 
+def lock(race_ids: Iterable[int]) -> None:
+    """Locks races, in the order of all others; whoever writes claims of a race does it first."""
+    list(Race.objects.filter(pk__in=list(race_ids)).locked().values_list("pk"))
+
+
 def claim_lease() -> timedelta:
     """How long a claim may wait for a worker; past it the queue is taken to have lost it."""
     return settings.POLL_TASK_TIMEOUT + QUEUE_MARGIN
@@ -48,14 +53,15 @@ def run_lease() -> timedelta:
 
 
 def write_off_lost(lost: QuerySet[PollLog], *, now: datetime) -> dict[int, PollLog]:
-    """Ends claims whose lease ran out; returns them by race. Their races count a failure and want a retry."""
-    # A poller that finishes just now holds its rows locked, and is not lost.
-    late = {log.race_id: log for log in lost.select_for_update(skip_locked=True).order_by("race_id")}
+    """Ends claims whose lease ran out; returns them by race. Their races count a failure and want a retry.
+
+    Call it with the races locked, as everything that writes claims.
+    """
+    late = {log.race_id: log for log in lost.select_for_update().order_by("pk")}
     if late:
-        PollLog.objects.filter(pk__in=[log.pk for log in late.values()]).open().update(
+        PollLog.objects.filter(pk__in=[log.pk for log in late.values()]).update(
             state=PollState.LOST.value, finished_at=now, error_class="Lost", message="no worker finished it in time"
         )
-        list(Race.objects.filter(pk__in=late).locked().values_list("pk"))  # locks, in the order of all others
         Race.objects.filter(pk__in=late).update(failures=F("failures") + 1)
         logger.warning("%d polls were lost and are tried again", len(late))
     return late
@@ -64,7 +70,8 @@ def write_off_lost(lost: QuerySet[PollLog], *, now: datetime) -> dict[int, PollL
 def claim(wants: Sequence[Want], *, now: datetime) -> list[PollLog]:
     """Claims by inserting logs; returns those won. Who else holds the slot, or a poll of the race, keeps it.
 
-    While all polling is paused the slots are logged as skipped and nothing is won.
+    Call it with the races locked, so that nobody waits for another's claim. While all polling is paused the slots
+    are logged as skipped and nothing is won.
     """
     if not wants:
         return []
@@ -73,10 +80,8 @@ def claim(wants: Sequence[Want], *, now: datetime) -> list[PollLog]:
         return []
     _drop_unstarted([want.race.pk for want in wants], now=now)
     token = uuid.uuid4().hex
-    # In the order in which all others lock races: an insertion locks the key it refers to.
     logs = [
-        _log(want, PollState.CLAIMED, claim=token, claimed_at=now, lease_until=now + claim_lease())
-        for want in sorted(wants, key=lambda want: want.race.pk)
+        _log(want, PollState.CLAIMED, claim=token, claimed_at=now, lease_until=now + claim_lease()) for want in wants
     ]
     PollLog.objects.bulk_create(logs, ignore_conflicts=True)
     won = list(PollLog.objects.filter(claim=token).select_related("race"))
@@ -89,7 +94,10 @@ def _drop_unstarted(race_ids: list[int], *, now: datetime) -> None:
     """A claim of an earlier tick that no worker has begun gives way to the slot that has begun since."""
     planned = (Trigger.SLOT.value, Trigger.RETRY.value, Trigger.FOUND.value, Trigger.RECHECK.value)
     older = PollLog.objects.filter(race__in=race_ids, state=PollState.CLAIMED.value, trigger__in=planned)
-    older.filter(claimed_at__lte=now - settings.POLL_TICK / 2).update(
+    older = older.filter(claimed_at__lte=now - settings.POLL_TICK / 2)
+    # In the order in which pollers take them; one that was taken meanwhile has begun.
+    found = list(older.select_for_update().order_by("pk").values_list("pk", flat=True))
+    PollLog.objects.filter(pk__in=found).update(
         state=PollState.SKIPPED.value, reason=SkipReason.STALE.value, finished_at=now
     )
 
@@ -119,6 +127,7 @@ def claim_now(
     # A race made by hand has nobody to be asked of.
     wants = [Want(race, now, trigger, requested_by) for race in races if race.provider_race_id]
     with transaction.atomic():
+        lock([want.race.pk for want in wants])
         lost = PollLog.objects.lost(now=now).filter(race__in=[want.race.pk for want in wants])
         write_off_lost(lost, now=now)
         joined = list(PollLog.objects.open().filter(race__in=[want.race.pk for want in wants]))

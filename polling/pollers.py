@@ -59,7 +59,11 @@ def _provider_of(log: PollLog) -> str:
 def _take(log_ids: Sequence[int], *, token: str, now: datetime) -> list[PollLog]:
     """The claims that nobody has taken yet, so that a task delivered twice polls once."""
     mine = PollLog.objects.filter(pk__in=log_ids, state=PollState.CLAIMED.value)
-    mine.update(state=PollState.RUNNING.value, run=token, started_at=now, lease_until=now + dispatch.run_lease())
+    with transaction.atomic():
+        found = list(mine.select_for_update().order_by("pk").values_list("pk", flat=True))
+        PollLog.objects.filter(pk__in=found).update(
+            state=PollState.RUNNING.value, run=token, started_at=now, lease_until=now + dispatch.run_lease()
+        )
     return list(PollLog.objects.filter(run=token).select_related("race__meeting"))
 
 
@@ -83,6 +87,7 @@ def _skip(logs: list[PollLog], skipped: list[PollLog], reason: SkipReason, *, no
     if not skipped:
         return logs
     with transaction.atomic():
+        dispatch.lock(log.race_id for log in skipped)
         PollLog.objects.filter(pk__in=[log.pk for log in skipped]).update(
             state=PollState.SKIPPED.value, reason=reason.value, finished_at=now
         )
@@ -102,10 +107,8 @@ def _settle(token: str, answers: dict[int, Answer], *, now: datetime) -> list[in
     """Stores the answers and finishes the logs, of those claims that are still ours."""
     with transaction.atomic():
         own = PollLog.objects.filter(run=token, state=PollState.RUNNING.value)
-        # Logs before races, as the tick locks them; and both in the order of the races.
-        list(own.select_for_update().order_by("race_id").values_list("pk"))
-        list(Race.objects.filter(pk__in=own.values("race")).locked().values_list("pk"))
-        logs = list(own.select_related("race").order_by("race_id"))
+        dispatch.lock(own.values_list("race", flat=True))
+        logs = list(own.select_for_update(of=("self",)).select_related("race").order_by("pk"))
         told = {log.race_id: snapshot for log in logs if (snapshot := answers[log.race_id].told)}
         errors = {log.race_id: error for log in logs if (error := answers[log.race_id].error)}
         let_go = {log.race_id for log in logs if answers[log.race_id].skipped}

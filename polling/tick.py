@@ -72,10 +72,14 @@ def _sleeps_until(*, now: datetime) -> datetime | None:
 
 def _dispatch_due(tick: Tick, *, now: datetime) -> None:
     degrade.adjust(now=now)
-    lost = dispatch.write_off_lost(PollLog.objects.lost(now=now), now=now)
-    due = Race.objects.due(now=now)
-    if lost:  # at once, but for those that have been finalized or paused since
-        due = due | Race.objects.filter(pk__in=lost, next_poll_at__isnull=False)
+    lost = PollLog.objects.lost(now=now)
+    found = Race.objects.due(now=now) | Race.objects.filter(pk__in=lost.values("race"))
+    locked = {race.pk: race for race in Race.objects.filter(pk__in=found.values("pk")).locked()}
+    late = dispatch.write_off_lost(lost.filter(race__in=locked), now=now)
+    for race_id in late:
+        locked[race_id].failures += 1
+    # At once, but for those that have been finalized or paused since, or planned on by others.
+    due = [race for race in locked.values() if race.next_poll_at and (race.pk in late or race.next_poll_at <= now)]
     races = sorted(due, key=lambda race: abs(race.advertised_start - now))
     grids = Grids.read()
     plans = [(race, _wanted(race, grids, now=now)) for race in races]

@@ -327,7 +327,7 @@ def test_a_start_moved_into_the_past_is_taken_and_the_race_polled_at_once(provid
     importing.import_schedule("sandbox", now=START + timedelta(seconds=20))
     race.refresh_from_db()
     assert race.advertised_start == moved
-    assert race.next_poll_at == START + timedelta(seconds=30)
+    assert race.next_poll_at and race.next_poll_at <= START + timedelta(seconds=30)
 
 
 def test_a_batch_costs_the_same_queries_whatever_its_size(provider: ProviderBox) -> None:

@@ -233,17 +233,18 @@ def test_far_windows_are_stretched_while_tokens_run_short_and_it_is_recorded(cap
     far, near = make_race(start=after(3600)), make_race(start=after(180))
     for race in (far, near):
         make_log(race, slot_at=START)
-    replan([far.pk, near.pk], now=START)
     ProviderState.objects.create(name="sandbox", short_at=after(-5))
     degrade.adjust(now=START)
     state, incident = ProviderState.objects.get(), Incident.objects.get()
     assert (state.stretch, state.stretched_at) == (2, START)
     assert (incident.kind, incident.ended_at, "every 2 steps" in incident.reason) == ("stretched", None, True)
+    replan([far.pk, near.pk], now=START)
     assert Race.objects.get(pk=far.pk).next_poll_at == after(600), "ten minutes instead of five"
     assert Race.objects.get(pk=near.pk).next_poll_at == after(15), "the last five minutes are as ever"
 
     degrade.adjust(now=after(301))
     assert ProviderState.objects.get().stretch == 1
+    replan([far.pk], now=after(301))
     assert Race.objects.get(pk=far.pk).next_poll_at == after(315), "the slot that was left out is made up for"
     assert Incident.objects.get().ended_at == after(301)
     assert "no longer stretched" in caplog.text
