@@ -25,6 +25,7 @@ POSTGRES_SETTINGS = (
     "unix_socket_directories=",
     "fsync=off",  # a killed server loses nothing by it, only a machine that loses power
     "deadlock_timeout=100ms",
+    "track_activity_query_size=16384",  # whole statements in what the log says of a deadlock
     "log_line_prefix=%e %d ",  # SQLSTATE and database, for tests to look for
 )
 

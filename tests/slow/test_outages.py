@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests import servers
-from tests.processes import eventually
+from tests.processes import ROOT, eventually
 from tests.slow.machines import TICK, Machines, Record, machines, requests_doubled, settled
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -65,6 +65,33 @@ def test_another_writer_holds_sqlite_for_ten_seconds(tmp_path: Path) -> None:
             writer.communicate()
         goes_on(them, since=since)
         assert "database is locked" not in them.said("a")
+
+
+FROZEN = """
+from django.db import transaction
+from django_q.models import Schedule
+with transaction.atomic():
+    Schedule.objects.select_for_update().get(name="master tick")
+    input("holds the tick\\n")
+"""
+
+
+def test_a_machine_that_freezes_in_its_tick_is_cut_off_and_the_others_tick(
+    postgres: servers.Postgres, tmp_path: Path
+) -> None:
+    with machines(tmp_path, database=postgres.new_database()) as them:
+        clusters(them, "a")
+        since = settled(them)
+        with subprocess.Popen(
+            [sys.executable, "manage.py", "shell", "-v0", "-c", FROZEN],
+            cwd=ROOT, env=them.environment("b"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True,
+        ) as frozen:  # fmt: skip
+            assert frozen.stdout is not None and frozen.stdout.readline() == "holds the tick\n"
+            goes_on(them, since=since)
+            assert frozen.poll() is None
+            frozen.kill()
+        assert "lock timeout" in them.said("a"), "what it waited for is said"
 
 
 def clusters(them: Machines, *names: str) -> None:
