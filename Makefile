@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: help run test check clean
+.PHONY: help run test test-slow test-postgres check clean
 
 help:
 	@echo "make run     set up and run it all on 127.0.0.1:8000 (PORT=… for another)"
 	@echo "make test    set up and run the tests"
+	@echo "make test-slow  the proofs that take minutes: many machines, outages, all on PostgreSQL"
 	@echo "make check   ruff, mypy, import-linter, migrations"
 	@echo "make clean   remove the virtual environment and caches; var/ is yours and stays"
 
@@ -17,6 +18,13 @@ run: $(VENV)/run.stamp
 
 test: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest -n $(JOBS)
+
+test-slow: $(VENV)/dev.stamp test-postgres
+	@$(BIN)/python -m pytest -m slow -n $(JOBS)
+
+# What touches the database, once more on a PostgreSQL that the tests bring along.
+test-postgres: $(VENV)/dev.stamp
+	@$(BIN)/python -m pytest -p tests.on_postgres -n $(JOBS) tests/polling tests/races tests/admin tests/appwrite
 
 check: $(VENV)/dev.stamp
 	@$(BIN)/ruff check .

@@ -143,7 +143,20 @@ if _sqlite:
         }
     }
 else:
-    DATABASES["default"] |= {"CONN_HEALTH_CHECKS": True}
+    # Below the limits of a tick (10 s) and a task: what waits for a lock fails and says so, instead of being cut off;
+    # a host that stops inside a transaction, or is gone, keeps its locks and its peers from ticking for seconds only.
+    _postgres = {
+        "options": "-c lock_timeout=5s -c idle_in_transaction_session_timeout=15s",
+        "connect_timeout": 5,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 10_000,
+    }
+    DATABASES["default"] |= {
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": _postgres | DATABASES["default"].get("OPTIONS", {}),  # those of the URL win
+    }
 
 # django-q2's live figures go through a cache; a local-memory one would hide the cluster from the web process.
 CACHES = {

@@ -127,3 +127,13 @@ def test_every_variable_that_is_read_is_explained() -> None:
     explained = (ROOT / ".env.example").read_text()
     assert len(read) > 20
     assert sorted(name for name in read if name not in explained) == ["RACEPOLL_SIMULATED", "SANDBOX_PROVIDER_URL"]
+
+
+def test_options_in_the_database_url_win_over_our_limits_of_waiting(tmp_path: Path) -> None:
+    url = "postgres://u@127.0.0.1/d?sslmode=require&connect_timeout=2"
+    env = environment(tmp_path, DATABASE_URL=url, DJANGO_SECRET_KEY="k")
+    show = "from django.conf import settings; print(settings.DATABASES['default']['OPTIONS'])"
+    options = manage(env, "shell", "-v0", "-c", show).stdout
+    assert "'sslmode': 'require'" in options
+    assert "'connect_timeout': '2'" in options or "'connect_timeout': 2" in options
+    assert "lock_timeout=5s" in options

