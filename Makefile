@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: help run test check clean
+.PHONY: help run test test-slow check clean
 
 help:
 	@echo "make run     set up and run it all on 127.0.0.1:8000 (PORT=… for another)"
 	@echo "make test    set up and run the tests"
+	@echo "make test-slow   the proofs that take minutes: kills, restarts (JOBS=… at once, 2 by default)"
 	@echo "make check   ruff, mypy, import-linter, migrations"
 	@echo "make clean   remove the virtual environment and caches; var/ is yours and stays"
 
@@ -17,6 +18,9 @@ run: $(VENV)/run.stamp
 
 test: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest -n $(JOBS)
+
+test-slow: $(VENV)/dev.stamp
+	@$(BIN)/python -m pytest -n $(JOBS) -m slow
 
 check: $(VENV)/dev.stamp
 	@$(BIN)/ruff check .
