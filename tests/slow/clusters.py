@@ -83,14 +83,11 @@ class Running:
         [found] = self.query("SELECT count(*) AS count FROM polling_polllog WHERE state = ?", state)
         return int(found["count"])
 
-    def longest_pause(self, *, since: datetime) -> timedelta:
-        """The longest time between two ticks in a row since shortly before then."""
+    def longest_pause(self, *, since: datetime) -> timedelta | None:
+        """The longest time between two ticks in a row, from the last before then; None while none came after."""
         rows = self.query("SELECT started_at FROM polling_tick ORDER BY slot_at")
         ticks = [_instant(row["started_at"]) for row in rows]
-        return max(
-            (late - early for early, late in pairwise(ticks) if late > since),
-            default=timedelta.max,
-        )
+        return max((late - early for early, late in pairwise(ticks) if late > since), default=None)
 
     def doubled(self) -> list[tuple[str, str]]:
         """Races and slots that the provider's own log shows to have been asked for more than once."""
