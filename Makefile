@@ -9,7 +9,7 @@ JOBS ?= 2
 help:
 	@echo "make run     set up and run it all on 127.0.0.1:8000 (PORT=… for another)"
 	@echo "make test    set up and run the tests"
-	@echo "make test-slow  the proofs that take minutes: many machines, outages, all on PostgreSQL"
+	@echo "make test-slow  the proofs that take minutes: kills, outages, many machines, all on PostgreSQL"
 	@echo "make check   ruff, mypy, import-linter, migrations"
 	@echo "make clean   remove the virtual environment and caches; var/ is yours and stays"
 

@@ -10,7 +10,8 @@ from django.core.checks import CheckMessage, Error, register
 def queue_outlasts_its_tasks(**_: object) -> list[CheckMessage]:
     """A task is delivered again after `retry`; it must have ended by then, prefetched ones included."""
     queue: dict[str, Any] = settings.Q_CLUSTER
-    least = queue["timeout"] * (2 + queue["queue_limit"] / queue["workers"])
+    lanes = [queue, *({**queue, **lane} for lane in queue.get("ALT_CLUSTERS", {}).values())]
+    least = max(lane["timeout"] * (2 + lane["queue_limit"] / lane["workers"]) for lane in lanes)
     if queue["retry"] > least:
         return []
     return [Error(f"Q_CLUSTER retry must be above {least:g} s, or tasks run twice.", id="polling.E001")]

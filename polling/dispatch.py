@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 QUEUE_MARGIN = timedelta(seconds=10)
 # A worker that has not ended by the task's timeout is killed; its poll is free for the next tick, not the one after.
 RUN_MARGIN = timedelta(seconds=2)
+FAST = "fast"  # the lane of races about to start
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +147,11 @@ def send(logs: Sequence[PollLog], *, now: datetime) -> int:
     """Hands claims to the queue, the urgent first; returns how many. Call it after the commit."""
     if not logs:
         return 0
-    broker = get_broker()
+    lanes = {False: {"broker": get_broker()}}
+    lanes[True] = {"broker": get_broker(FAST), "cluster": FAST} if settings.POLL_FAST_WORKERS else lanes[False]
     for chunk in _chunks(logs, now=now):
         # The poll log is the audit, so the queue keeps no record of its own.
-        options = {"broker": broker, "save": False}
+        options = {**lanes[_is_urgent(chunk[0].race, now=now)], "save": False}
         if len(chunk) == 1:
             async_task("polling.tasks.poll_race", chunk[0].pk, q_options=options)
         else:

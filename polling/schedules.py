@@ -1,14 +1,18 @@
 """The django-q2 Schedule rows that racepoll runs by."""
 
+import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from croniter import croniter
 from django.apps import AppConfig
 from django.conf import settings
 from django_q.models import Schedule
 
 from polling import clock
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,18 @@ def ensure() -> None:
         if known is None or known.cron != row.cron or (known.next_run or now) > now + timedelta(days=1):
             wanted["next_run"] = now
         Schedule.objects.update_or_create(name=row.name, defaults=wanted)
+
+
+def move_back(*, now: datetime) -> int:
+    """Brings back rows that a clock, set back since, left further ahead than their next instant; says how many."""
+    moved = 0
+    for row in Schedule.objects.filter(schedule_type=Schedule.CRON, next_run__gt=now):
+        following = croniter(row.cron, now).get_next(datetime)
+        if row.next_run > following:
+            moved += Schedule.objects.filter(pk=row.pk, next_run=row.next_run).update(next_run=following)
+    if moved:
+        logger.warning("%d schedules lay too far ahead, as after a clock that was set back", moved)
+    return moved
 
 
 def after_migrate(sender: AppConfig, **_: object) -> None:

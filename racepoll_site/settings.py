@@ -190,6 +190,8 @@ if POLL_REQUESTS[2] * 2 > POLL_REQUESTS[1]:
 MONITOR_PING_URL = env.url("MONITOR_PING_URL")
 POLL_TASK_TIMEOUT = timedelta(seconds=12)  # above the deadline of a request, below the step of 15 s
 POLL_REQUEST_DEADLINE = timedelta(seconds=8)
+POLL_FAST_WORKERS = env.integer("POLL_FAST_WORKERS", default=0, least=0, most=64)
+_fast_lane = {"workers": POLL_FAST_WORKERS, "queue_limit": 1, "scheduler": False}
 Q_CLUSTER = {
     "name": "racepoll",
     "broker_class": "polling.broker.RedisBroker" if REDIS_URL else "polling.broker.OrmBroker",
@@ -209,6 +211,8 @@ Q_CLUSTER = {
     "max_rss": 300_000,
     "label": "Task queue",
     **({"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}),
+    # A queue of their own for the races about to start.
+    **({"ALT_CLUSTERS": {"fast": _fast_lane}} if POLL_FAST_WORKERS else {}),
 }
 
 # --- providers -------------------------------------------------------------------------------------------

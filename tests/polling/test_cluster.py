@@ -2,12 +2,11 @@
 
 import contextlib
 import json
-import os
 import signal
 import sqlite3
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.processes import environment, eventually, free_ports, living, manage, start
+from tests.processes import descendants, end, environment, eventually, free_ports, is_alive, manage, start
 
 
 @dataclass
@@ -25,6 +24,10 @@ class Box:
     var: Path
     provider: str
     appwrite: str
+    processes: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def cluster(self) -> subprocess.Popen[str]:
+        return self.processes[-1]
 
     def query(self, sql: str, *values: object) -> list[sqlite3.Row]:
         with contextlib.closing(sqlite3.connect(f"file:{self.var}/racepoll.sqlite3?mode=ro", uri=True)) as connection:
@@ -74,15 +77,11 @@ def box(tmp_path: Path) -> Iterator[Box]:
             done = manage(env, *command)
             assert done.returncode == 0, done.stderr
         started.append(start(env, tmp_path / "cluster.txt", "qcluster"))
+        box.processes = started
         yield box
     finally:
         for process in reversed(started):
-            process.terminate()
-        for process in started:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(25)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            end(process)
 
 
 SLOT_POLLED = """
@@ -132,22 +131,9 @@ def test_a_race_goes_from_slot_to_appwrite_and_a_decision_comes_back(box: Box) -
 @pytest.mark.timeout(120)
 def test_the_cluster_ends_on_sigterm_and_leaves_no_process(box: Box) -> None:
     eventually("it ticks", lambda: box.first("SELECT * FROM polling_tick"))
-    cluster = next(
-        pid
-        for pid in living(box.var)
-        if b"qcluster" in Path(f"/proc/{pid}/cmdline").read_bytes() and os.getsid(pid) == pid
-    )
-    os.kill(cluster, signal.SIGTERM)
-
-    def gone() -> bool:
-        left = [pid for pid in living(box.var) if os.getsid(pid) == cluster and not _is_zombie(pid)]
-        return not left
-
-    eventually("all of the cluster has ended", gone, seconds=25)
-
-
-def _is_zombie(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-    except OSError:
-        return True
+    cluster = box.cluster()
+    before = descendants(cluster.pid)
+    assert len(before) >= 7, "a supervisor, a lane, its sentinel, pusher and monitor, two workers"
+    cluster.send_signal(signal.SIGTERM)
+    assert cluster.wait(25) == 0
+    assert [pid for pid in before if is_alive(pid)] == []

@@ -44,6 +44,31 @@ def test_a_row_left_far_ahead_by_a_wrong_clock_starts_anew() -> None:
     assert all(row.next_run and row.next_run <= soon for row in Schedule.objects.all())
 
 
+NOON = datetime(2026, 11, 23, 12, 0, 1, tzinfo=UTC)
+
+
+def test_after_a_clock_was_set_back_every_row_comes_back_to_its_next_instant() -> None:
+    with time_machine.travel(NOON + timedelta(hours=2), tick=False):
+        for row in Schedule.objects.all():
+            row.next_run = row.calculate_next_run()
+            row.save()
+    assert schedules.move_back(now=NOON) == 3, "the prune of the night was not ahead of its next instant"
+    assert {row.name: row.next_run for row in Schedule.objects.all()} == {
+        "master tick": NOON.replace(second=15),
+        "sync with Appwrite": NOON.replace(second=15),
+        "import the card": NOON.replace(second=5),
+        "prune old records": datetime(2026, 11, 24, 3, 17, 30, tzinfo=UTC),
+    }
+
+
+def test_rows_that_are_due_or_on_time_stay() -> None:
+    Schedule.objects.update(next_run=NOON - timedelta(minutes=5))
+    Schedule.objects.filter(name="master tick").update(next_run=NOON.replace(second=15))
+    before = dict(Schedule.objects.values_list("name", "next_run"))
+    assert schedules.move_back(now=NOON) == 0
+    assert dict(Schedule.objects.values_list("name", "next_run")) == before
+
+
 def test_a_task_is_not_delivered_again_while_it_may_still_run() -> None:
     queue: dict[str, Any] = settings.Q_CLUSTER
     assert queue["retry"] > queue["timeout"] * (2 + queue["queue_limit"] / queue["workers"])

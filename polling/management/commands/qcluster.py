@@ -1,0 +1,33 @@
+"""`manage.py qcluster`: the worker, one cluster a lane, under a supervisor."""
+
+import os
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management import BaseCommand, CommandParser
+
+from polling.dispatch import FAST
+from polling.management import supervisor
+
+
+class Command(BaseCommand):
+    help = (
+        "Runs the worker: a cluster of processes for the queue, another for the last five minutes before a start "
+        "where POLL_FAST_WORKERS is set. What dies or is stuck is started again; SIGTERM or Ctrl-C ends all of it."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        inner = parser.add_argument_group("for the supervisor itself")
+        inner.add_argument("--lane", metavar="NAME", help="be this lane")
+        inner.add_argument("--pulse", type=int, metavar="FD", help="the pipe that tells it the lane is alive")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["lane"]:
+            from polling.management import lane
+
+            sys.exit(lane.run(pulse=options["pulse"]))
+        lanes = [supervisor.DEFAULT, *([FAST] if settings.POLL_FAST_WORKERS else [])]
+        self.stdout.flush()
+        # The supervisor has no use for what Django has loaded: 40 MB.
+        os.execv(sys.executable, [sys.executable, supervisor.__file__, *lanes])  # noqa: S606 - our own script

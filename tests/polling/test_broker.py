@@ -1,0 +1,63 @@
+"""The broker's place in the sentinel: it keeps time, also when the clock is set."""
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+import time_machine
+from django_q.conf import Conf
+from django_q.models import Schedule
+from django_q.signing import SignedPackage
+
+from polling import schedules
+from polling.broker import OrmBroker
+from polling.models import Tick
+
+pytestmark = pytest.mark.django_db
+NOON = datetime(2026, 11, 23, 12, 0, 1, tzinfo=UTC)
+
+
+def cycle(broker: OrmBroker, now: datetime, status: object = Conf.IDLE) -> None:
+    """What the sentinel does once a guard cycle."""
+    with time_machine.travel(now, tick=False):
+        broker.set_stat("key", SignedPackage.dumps(SimpleNamespace(status=status), True), 3)
+
+
+def next_tick() -> datetime | None:
+    found: datetime | None = Schedule.objects.get(name="master tick").next_run
+    return found
+
+
+@pytest.fixture
+def broker() -> OrmBroker:
+    """One that has looked at noon, with its rows on time."""
+    schedules.ensure()
+    Schedule.objects.update(next_run=NOON.replace(second=15))
+    broker = OrmBroker()
+    cycle(broker, NOON)
+    return broker
+
+
+def test_a_clock_that_was_set_back_takes_the_rows_with_it(broker: OrmBroker) -> None:
+    cycle(broker, NOON - timedelta(hours=1))
+    assert next_tick() == datetime(2026, 11, 23, 11, 0, 15, tzinfo=UTC)
+    assert not Tick.objects.exists()
+
+
+def test_rows_left_ahead_while_it_was_down_come_back_at_the_start() -> None:
+    Schedule.objects.update(next_run=NOON + timedelta(hours=1))
+    cycle(OrmBroker(), NOON)
+    assert next_tick() == NOON.replace(second=15)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_clock_that_was_set_forward_fires_at_once(broker: OrmBroker) -> None:
+    cycle(broker, NOON + timedelta(hours=1))
+    assert [tick.slot_at for tick in Tick.objects.all()] == [datetime(2026, 11, 23, 13, 0, tzinfo=UTC)]
+    assert next_tick() == datetime(2026, 11, 23, 13, 0, 15, tzinfo=UTC)
+
+
+def test_nothing_fires_between_ticks_or_while_the_cluster_stops(broker: OrmBroker) -> None:
+    cycle(broker, NOON.replace(second=10))
+    cycle(broker, NOON.replace(second=16), status=Conf.STOPPING)
+    assert not Tick.objects.exists()
