@@ -1,0 +1,36 @@
+"""`python -m bench.one NAME STACK`: one bench in this process, in a home that its environment names."""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import cast
+
+import django
+from django.core.management import call_command
+
+from bench.figures import Figure
+from bench.stage import Stage
+
+
+def main(name: str, stack: str) -> None:
+    """Sets Django up, makes the tables, and prints a line for every figure as it comes."""
+    django.setup()
+    from bench.machine import machine, versions
+
+    call_command("migrate", verbosity=0)
+    seconds = os.environ.get("BENCH_SECONDS")
+    small = bool(os.environ.get("BENCH_SMALL"))
+    stage = Stage(Path(os.environ["RACEPOLL_VAR"]), stack, float(seconds) if seconds else None, small)
+    around: dict[str, object] = {"stack": stack, "machine": machine(), "versions": versions()}
+    around |= {"seconds": stage.seconds} if seconds else {}
+    around |= {"small": True} if small else {}
+    run = cast(Callable[[Stage], Iterable[Figure]], importlib.import_module(f"bench.{name}").run)
+    for figure in run(stage):
+        sys.stdout.write(figure.line(name, **around) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
