@@ -18,7 +18,7 @@ from bench.stacks import Unable, stack
 from bench.stage import sweep
 from tests.processes import ROOT, environment, free_ports
 
-KNOBS = ("BENCH_SECONDS", "BENCH_SMALL", "BENCH_KEEP")
+KNOBS = ("BENCH_SECONDS", "BENCH_SMALL", "BENCH_KEEP", "BENCH_PROFILE")
 
 
 def main(names: list[str]) -> int:

@@ -60,11 +60,6 @@ def _follow(source: Provider, chosen: life.Race) -> tuple[Seen, Seen]:
     for slot in slots(start - timedelta(minutes=8), start + timedelta(seconds=15)):
         day.step(slot)
         Race.objects.exclude(provider_race_id=chosen.id).update(next_poll_at=None)
-    asked = [entry["at"] for entry in source.requests() if entry["race_id"] == chosen.id or _is_status(entry)]
+    asked = [entry["at"] for entry in source.requests() if entry["race_id"] == chosen.id]
     rule = polls(start, ticks=day.ticked, until=day.ticked[-1] + timedelta(1), cadence=cadence(), random=day.random)
     return last_five_minutes(asked, start), last_five_minutes(rule, start)
-
-
-def _is_status(entry: dict[str, object]) -> bool:
-    """The poll at the start asks for the status alone; an import names no meetings."""
-    return str(entry["path"]).endswith("/meetings") and "ids=" in str(entry["query"])

@@ -33,11 +33,9 @@ def polls(
 
 
 def last_five_minutes(polled: Iterable[datetime], start: datetime) -> Seen:
-    """Of polls at these instants. The gaps at both ends count: from T-5, and up to the first poll from the start on."""
+    """Of polls at these instants. The gaps at both ends count: from T-5, and up to the start."""
     opens = start - timedelta(minutes=5)
-    inside = sorted(at for at in polled if opens <= at)
-    until_start = [at for at in inside if at < start]
-    after = inside[len(until_start)] if len(inside) > len(until_start) else start
-    marks = [opens, *until_start, after]
+    inside = sorted(at for at in polled if opens <= at < start)
+    marks = [opens, *inside, start]
     gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(marks)]
-    return Seen(len(until_start), max(gaps))
+    return Seen(len(inside), max(gaps))

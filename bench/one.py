@@ -1,9 +1,11 @@
 """`python -m bench.one NAME STACK`: one bench in this process, in a home that its environment names."""
 
+import contextlib
+import cProfile
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -27,9 +29,22 @@ def main(name: str, stack: str) -> None:
     around |= {"seconds": stage.seconds} if seconds else {}
     around |= {"small": True} if small else {}
     run = cast(Callable[[Stage], Iterable[Figure]], importlib.import_module(f"bench.{name}").run)
-    for figure in run(stage):
-        sys.stdout.write(figure.line(name, **around) + "\n")
-        sys.stdout.flush()
+    with _profiled(os.environ.get("BENCH_PROFILE", "")):
+        for figure in run(stage):
+            sys.stdout.write(figure.line(name, **around) + "\n")
+            sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _profiled(path: str) -> Iterator[None]:
+    """Writes where this process spent its time, for pstats, if a file is named."""
+    profile = cProfile.Profile()
+    try:
+        yield profile.enable() if path else None
+    finally:
+        if path:
+            profile.disable()
+            profile.dump_stats(path)
 
 
 if __name__ == "__main__":
