@@ -56,8 +56,9 @@ def of_the_day(starts: Starts, *, until: datetime) -> list[Account]:
     """An account for every race known, from the stored facts alone."""
     polled: dict[int, list[datetime]] = {race: [] for race in starts}
     answered = PollLog.objects.filter(state=PollState.OK.value, started_at__isnull=False).order_by("started_at")
-    for race, started_at in answered.values_list("race", "started_at"):
-        polled.setdefault(race, []).append(started_at)
+    for race, began in answered.values_list("race", "started_at"):
+        if began is not None:
+            polled.setdefault(race, []).append(began)
     ends = dict(Race.objects.values_list("pk", "finalized_at"))
     providers = dict(Race.objects.values_list("pk", "provider"))
     return [

@@ -39,8 +39,10 @@ def main(name: str, stack: str) -> None:
 def _profiled(path: str) -> Iterator[None]:
     """Writes where this process spent its time, for pstats, if a file is named."""
     profile = cProfile.Profile()
+    if path:
+        profile.enable()
     try:
-        yield profile.enable() if path else None
+        yield
     finally:
         if path:
             profile.disable()

@@ -12,7 +12,7 @@ from bench import accounts, literal
 from bench.accounts import Account
 from bench.day import VirtualDay, slots
 from bench.figures import Bar, Figure, median
-from bench.provider import Provider, provider
+from bench.provider import provider
 from bench.stage import Stage
 from polling.cadence import floor
 from polling.models import PollLog, PollState, Trigger
