@@ -51,6 +51,7 @@ def _run(bench: Bench, on: str, home: Path, databases: dict[str, str]) -> Iterat
     url = f"http://127.0.0.1:{free_ports(1)}/affiliates/v1"
     values = {name: value for name in KNOBS if (value := os.environ.get(name))}
     values |= {"RACE_PROVIDERS": "sandbox", "SANDBOX_PROVIDER_URL": url, "LOG_LEVEL": "WARNING"}
+    values |= {"POLL_TICK_SECONDS": str(bench.tick_seconds)}
     values |= {"DJANGO_SETTINGS_MODULE": "racepoll_site.settings"}
     var = home / "var"
     var.mkdir()

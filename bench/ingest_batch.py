@@ -45,7 +45,7 @@ def run(stage: Stage) -> Iterator[Figure]:
 
 def _queries(count: int, details: dict[str, int]) -> Figure:
     """Where a statement holds few parameters the batch must be cut into many."""
-    few = "" if connection.vendor == "postgresql" else "the bar is PostgreSQL's: SQLite takes 999 parameters a statement"
+    few = "" if connection.vendor == "postgresql" else "PostgreSQL's bar; SQLite takes 999 parameters a statement"
     return Figure("queries", count, "queries", Bar("<=", 15), why=few, details=details)
 
 
@@ -94,7 +94,9 @@ def _told(prefix: str, count: int) -> list[RaceSnapshot]:
 
 
 def _race(prefix: str, number: int) -> RaceSnapshot:
-    meeting = MeetingSnapshot("sandbox", f"{prefix}-{number // 10}", f"Track {number // 10}", "NZ", "NZ", "thoroughbred")
+    meeting = MeetingSnapshot(
+        "sandbox", f"{prefix}-{number // 10}", f"Track {number // 10}", "NZ", "NZ", "thoroughbred"
+    )
     odds = [Decimal(200 + 10 * runner) * CENT for runner in range(10)]
     runners = tuple(
         RunnerSnapshot(
