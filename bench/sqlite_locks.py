@@ -1,7 +1,6 @@
 """Whether SQLite ever says "database is locked" while four workers, the tick and writers like the web's all write."""
 
 import multiprocessing
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -11,11 +10,11 @@ from bench.figures import Bar, Figure
 from bench.near import bring_near, in_groups
 from bench.provider import provider
 from bench.stage import Stage
+from bench.writer import LOCKED, write
 from polling import clock
 from polling.models import PollLog, PollState, Tick
 
 WRITERS = 3
-LOCKED = "database is locked"
 
 
 def run(stage: Stage) -> Iterator[Figure]:
@@ -45,42 +44,12 @@ def run(stage: Stage) -> Iterator[Figure]:
 def _write_meanwhile(race_ids: list[int], seconds: float) -> list[dict[str, Any]]:
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
-    writers = [context.Process(target=_write, args=(number, race_ids, seconds, queue)) for number in range(WRITERS)]
+    writers = [
+        context.Process(target=write, args=(number, WRITERS, race_ids, seconds, queue)) for number in range(WRITERS)
+    ]
     for writer in writers:
         writer.start()
     told = [queue.get(timeout=seconds + 60) for _ in writers]
     for writer in writers:
         writer.join()
     return told
-
-
-def _write(number: int, race_ids: list[int], seconds: float, told: Any) -> None:
-    """One writer, a process: reads, then writes, as an admin action does."""
-    import django
-
-    django.setup()
-    from django.db import OperationalError
-
-    waits: list[float] = []
-    locked, ends = 0, time.monotonic() + seconds
-    while time.monotonic() < ends:
-        began = time.monotonic()
-        try:
-            _decide(race_ids[(len(waits) * WRITERS + number) % len(race_ids)], len(waits))
-        except OperationalError as error:
-            assert LOCKED in str(error), error  # anything else is a bug of the bench
-            locked += 1
-        waits.append(time.monotonic() - began)
-        time.sleep(0.005)
-    told.put({"waits": waits, "locked": locked})
-
-
-def _decide(race_id: int, turn: int) -> None:
-    from polling import staff
-    from races.decisions import COMMAND
-
-    now = clock.now()
-    staff.annotate([race_id], note=f"note {turn}", by=COMMAND, now=now)
-    if turn % 10 == 0:
-        staff.pause([race_id], by=COMMAND, reason="bench", now=now)
-        staff.resume([race_id], by=COMMAND, reason="bench", now=now)
