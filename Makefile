@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: help run test test-slow test-postgres check clean
+.PHONY: help run test test-slow test-postgres check bench clean
 
 help:
 	@echo "make run     set up and run it all on 127.0.0.1:8000 (PORT=… for another)"
 	@echo "make test    set up and run the tests"
 	@echo "make test-slow  the proofs that take minutes: kills, outages, many machines, all on PostgreSQL"
 	@echo "make check   ruff, mypy, import-linter, migrations"
+	@echo "make bench   the benchmarks, a JSON line a figure (BENCH=name for one; see bench/README.md)"
 	@echo "make clean   remove the virtual environment and caches; var/ is yours and stays"
 
 run: $(VENV)/run.stamp
@@ -33,6 +34,9 @@ check: $(VENV)/dev.stamp
 	@$(BIN)/lint-imports
 	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py makemigrations --check --dry-run
 	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py check
+
+bench: $(VENV)/dev.stamp
+	@$(BIN)/python -m bench $(BENCH)
 
 # A half-made environment has no pip; it is made anew.
 $(VENV)/bin/pip:

@@ -1,0 +1,99 @@
+"""`python -m bench [NAME…]`: the benches, one after another, each a process in a home of its own.
+
+A line of JSON for every figure. Exit code 1 where a bar was not cleared, 2 for a name that is no bench.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.catalog import BENCHES, BY_NAME, Bench
+from bench.figures import Figure
+from bench.stacks import Unable, stack
+from bench.stage import sweep
+from tests.processes import ROOT, environment, free_ports
+
+KNOBS = ("BENCH_SECONDS", "BENCH_SMALL", "BENCH_KEEP", "BENCH_PROFILE")
+
+
+def main(names: list[str]) -> int:
+    """Runs those named, or all."""
+    if unknown := [name for name in names if name not in BY_NAME]:
+        sys.stderr.write(f"no bench is called {', '.join(unknown)}; there are {', '.join(BY_NAME)}\n")
+        return 2
+    cleared = True
+    for bench in [BY_NAME[name] for name in names] or BENCHES:
+        for on in bench.stacks:
+            for line in _lines(bench, on):
+                sys.stdout.write(line)
+                sys.stdout.flush()
+                cleared &= json.loads(line)["ok"] is not False
+    return 0 if cleared else 1
+
+
+def _lines(bench: Bench, on: str) -> Iterator[str]:
+    """What one run prints; where it ended before its end, also why."""
+    with tempfile.TemporaryDirectory(prefix=f"bench-{bench.name}-", ignore_cleanup_errors=True) as name:
+        home = Path(name)
+        try:
+            with stack(on, home) as databases:
+                yield from _run(bench, on, home, databases)
+        except Unable as unable:
+            yield _unable(bench, on, str(unable))
+
+
+def _run(bench: Bench, on: str, home: Path, databases: dict[str, str]) -> Iterator[str]:
+    url = f"http://127.0.0.1:{free_ports(1)}/affiliates/v1"
+    values = {name: value for name in KNOBS if (value := os.environ.get(name))}
+    values |= {"RACE_PROVIDERS": "sandbox", "SANDBOX_PROVIDER_URL": url, "LOG_LEVEL": "WARNING"}
+    values |= {"POLL_TICK_SECONDS": str(bench.tick_seconds)}
+    values |= {"DJANGO_SETTINGS_MODULE": "racepoll_site.settings"}
+    var = home / "var"
+    var.mkdir()
+    errors = home / "errors.txt"
+    with errors.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bench.one", bench.name, on],
+            cwd=ROOT, env=environment(var, **databases, **values), stdout=subprocess.PIPE, stderr=file,
+            stdin=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+    previous = signal.signal(signal.SIGALRM, lambda *_: process.kill())
+    signal.alarm(10 * bench.seconds)
+    try:
+        yield from process.stdout or ()
+        if process.wait():
+            yield _unable(bench, on, _last_line(errors) or f"it ended with {process.returncode}")
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, previous)
+        process.kill()
+        process.wait()
+        sweep(var)
+        if os.environ.get("BENCH_KEEP"):
+            _keep(home, bench, on)
+
+
+def _unable(bench: Bench, on: str, why: str) -> str:
+    return Figure("run", None, "", why=why, n=0).line(bench.name, stack=on) + "\n"
+
+
+def _last_line(errors: Path) -> str:
+    lines = errors.read_text().strip().splitlines()
+    return lines[-1] if lines else ""
+
+
+def _keep(home: Path, bench: Bench, on: str) -> None:
+    """Copies what the run left behind to where BENCH_KEEP says, for whoever looks for the reason of a figure."""
+    import shutil
+
+    kept = Path(os.environ["BENCH_KEEP"]) / f"{bench.name}-{on}"
+    shutil.copytree(home, kept, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sock", "pg"))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

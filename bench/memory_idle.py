@@ -1,0 +1,83 @@
+"""Memory of worker and web that have worked, and what they cost while nothing is due."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+
+import requests
+
+from bench.cluster import cluster
+from bench.figures import Bar, Figure
+from bench.near import bring_near, in_groups
+from bench.provider import Provider, provider
+from bench.stage import Stage, stop
+from bench.tree import cost
+from polling import clock, dispatch, staff
+from polling.models import PollLog, Trigger
+from races.decisions import COMMAND
+from races.models import Race
+from tests.processes import ROOT, eventually, free_ports
+
+USUAL_SECONDS = 300
+
+
+def run(stage: Stage) -> Iterator[Figure]:
+    """Forty races are polled and pages served, so that all is loaded that will be; then every race ends."""
+    lasting = stage.lasting(USUAL_SECONDS)
+    with provider() as source, cluster(stage) as worker, _web() as (web, url):
+        _work(list(_races(source)), url)
+        idle_from = cost(worker.pid, web.pid)
+        time.sleep(lasting)
+        idle_to = cost(worker.pid, web.pid)
+    share = (idle_to.cpu_seconds - idle_from.cpu_seconds) / lasting * 100
+    details = {"by_process_mb": idle_to.pss_mb, "seconds": lasting}
+    short = "" if lasting >= USUAL_SECONDS else f"idle for {lasting:g} s, not {USUAL_SECONDS}"
+    yield Figure("memory", sum(idle_to.pss_mb), "MB", Bar("<=", 300), details=details)
+    yield Figure("idle_cpu", share, "% of a core", Bar("<=", 2), why=short, details=details)
+
+
+def _races(source: Provider) -> Iterator[Race]:
+    starts = in_groups(clock.now() + timedelta(minutes=50), groups=1, each=40, apart=timedelta())
+    yield from bring_near(source, starts, now=clock.now()).values()
+
+
+def _work(races: list[Race], url: str) -> None:
+    for _ in range(3):
+        logs = dispatch.force(races, trigger=Trigger.FORCED, requested_by="bench", now=clock.now())
+        eventually("the polls are done", partial(_are_done, logs))
+    for _ in range(100):
+        requests.get(url, timeout=10).raise_for_status()
+    staff.finalize([race.pk for race in races], by=COMMAND, reason="bench", now=clock.now())
+    assert not Race.objects.filter(next_poll_at__lt=clock.now() + timedelta(minutes=10)).exists(), "something is due"
+
+
+def _are_done(logs: list[PollLog]) -> bool:
+    return not PollLog.objects.open().filter(pk__in=[log.pk for log in logs]).exists()
+
+
+@contextmanager
+def _web() -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The web process as docs/deployment.md has it, serving."""
+    from django.core.management import call_command
+
+    call_command("collectstatic", interactive=False, verbosity=0)
+    address = f"127.0.0.1:{free_ports(1)}"
+    command = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "--bind", address]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, text=True, start_new_session=True)
+    url = f"http://{address}/admin/login/"
+    try:
+        eventually("the web answers", lambda: _answers(url))
+        yield process, url
+    finally:
+        stop(process)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.ConnectionError:
+        return False

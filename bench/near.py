@@ -1,0 +1,31 @@
+"""Races that the provider is told to start soon: as many in their last five minutes as a bench wants."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from bench.provider import Provider
+from polling import importing
+from races.models import Race
+
+CARD_HOLDS = 80  # of the races ahead on the simulated card
+
+
+def bring_near(source: Provider, starts: Sequence[datetime], *, now: datetime) -> dict[str, Race]:
+    """Races with these starts, by the provider's id; all others of the card are forgotten."""
+    assert len(starts) <= CARD_HOLDS, f"the card holds {CARD_HOLDS} races ahead, {len(starts)} are wanted"
+    importing.import_schedule("sandbox", now=now, deadline_seconds=60)
+    ahead = Race.objects.filter(advertised_start__gt=now + timedelta(minutes=15)).order_by("-advertised_start")
+    chosen = list(ahead.values_list("provider_race_id", flat=True)[: len(starts)])
+    assert len(chosen) == len(starts), f"only {len(chosen)} races lie ahead"
+    for race_id, start in zip(chosen, starts, strict=True):
+        source.steer(race_id, advertised_start=start.isoformat(), status="Open")
+    Race.objects.all().delete()
+    importing.import_schedule("sandbox", now=now, deadline_seconds=60)
+    Race.objects.exclude(provider_race_id__in=chosen).delete()
+    source.forget_requests()
+    return {race.provider_race_id: race for race in Race.objects.all()}
+
+
+def in_groups(first: datetime, *, groups: int, each: int, apart: timedelta) -> list[datetime]:
+    """Starts of groups of races: those of one group fall due at the same ticks."""
+    return [first + group * apart for group in range(groups) for _ in range(each)]

@@ -1,0 +1,85 @@
+"""The simulated provider in a process of its own, so that it does not share our interpreter; we set its clock."""
+
+import multiprocessing
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from django.conf import settings
+
+from sandbox.provider.server import make_server
+from tests.processes import eventually
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass
+class Provider:
+    """The handle on the running provider. Its clock is the wall's until it is set."""
+
+    url: str
+    _clock: Any  # a shared integer: microseconds since 1970, 0 for the wall's
+
+    def set_clock(self, now: datetime) -> None:
+        self._clock.value = (now - EPOCH) // MICROSECOND
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Every request of the API it got, oldest first; `at` is when it arrived, by its clock."""
+        log = self._control("GET", "requests")["requests"]
+        return [entry | {"at": datetime.fromisoformat(entry["at"])} for entry in log]
+
+    def steer(self, race_id: str, **told: Any) -> None:
+        """Makes it say these things of a race."""
+        self._control("POST", f"races/{race_id}", told)
+
+    def fault(self, kind: str, **options: Any) -> None:
+        self._control("POST", "faults", {"kind": kind, **options})
+
+    def forget_requests(self) -> None:
+        self._control("DELETE", "requests")
+
+    def _control(self, method: str, path: str, body: object = None) -> Any:
+        reply = requests.request(method, f"{self.url}/sandbox/{path}", json=body, timeout=60)
+        reply.raise_for_status()
+        return reply.json()
+
+
+@contextmanager
+def provider(*, seed: int = 7, now: datetime | None = None, **options: Any) -> Iterator[Provider]:
+    """Serves at SANDBOX_PROVIDER_URL until the end; `options` are those of make_server."""
+    context = multiprocessing.get_context("spawn")
+    clock = context.Value("q", 0, lock=False)
+    parts = urlsplit(settings.SANDBOX_PROVIDER_URL)
+    arguments = (parts.port, seed, clock, options)
+    process = context.Process(target=_serve, args=arguments, daemon=True)
+    handle = Provider(f"http://{parts.netloc}", clock)
+    if now:
+        handle.set_clock(now)
+    process.start()
+    try:
+        eventually("the provider serves", lambda: _answers(handle))
+        yield handle
+    finally:
+        process.terminate()
+        process.join(10)
+
+
+def _serve(port: int, seed: int, clock: Any, options: dict[str, Any]) -> None:
+    def now() -> datetime:
+        return EPOCH + clock.value * MICROSECOND if clock.value else datetime.fromtimestamp(time.time(), UTC)
+
+    make_server(port, seed=seed, clock=now, **options).serve_forever()
+
+
+def _answers(handle: Provider) -> bool:
+    try:
+        handle.forget_requests()
+    except requests.ConnectionError:
+        return False
+    return True

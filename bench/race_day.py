@@ -1,0 +1,110 @@
+"""A simulated day of 750 races in 27 hours: every slot that was planned, what was asked at it, and what was not."""
+
+import inspect
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+
+from bench import accounts, literal
+from bench.accounts import Account
+from bench.day import VirtualDay, slots
+from bench.figures import Bar, Figure, median
+from bench.provider import provider
+from bench.stage import Stage
+from polling.cadence import floor
+from polling.models import PollLog, PollState, Trigger
+from polling.planning import cadence
+from races.models import Race
+from sandbox.provider.server import make_server
+
+SEED = 7
+RACING, BEFORE, AFTER = timedelta(hours=27), timedelta(minutes=65), timedelta(minutes=60)
+JITTER_SECONDS = 1.0
+
+
+def run(stage: Stage) -> Iterator[Figure]:
+    """The real tick and pollers under a virtual clock, the provider over HTTP; then the books are compared."""
+    begins, options = _card()
+    since = begins - BEFORE
+    until = begins + stage.sized(RACING + AFTER, timedelta(minutes=20))
+    began = time.monotonic()
+    with provider(seed=SEED, now=since, **options) as source:
+        day = VirtualDay(source, Random(SEED), JITTER_SECONDS)
+        starts = _live(day, since, until)
+        took = time.monotonic() - began
+        books = accounts.of_the_day(starts, until=until)
+        requests = source.requests()
+    yield from _figures(books, requests, {"ticks": len(day.ticked), "took_s": round(took), **_busiest(books)})
+    yield from _beside_the_rule(books, day)
+
+
+def _card() -> tuple[datetime, dict[str, Any]]:
+    """The first start of the day, and what makes the server show it."""
+    if "card" in inspect.signature(make_server).parameters:
+        from sandbox.provider import day  # type: ignore[attr-defined, unused-ignore] # not in every version of the sandbox
+
+        return day.begin_of(day.day_number(datetime.fromisoformat("2026-11-23T03:00:00+00:00"))), {"card": "busy"}
+    return datetime.fromisoformat("2026-11-22T19:00:00+00:00"), {}
+
+
+def _live(day: VirtualDay, since: datetime, until: datetime) -> accounts.Starts:
+    """Steps through the day; returns how each race's start stood, as our own database had it."""
+    starts: accounts.Starts = {}
+    day.import_card(since - timedelta(seconds=5))
+    accounts.note_starts(starts, at=since - timedelta(seconds=4))
+    for slot in slots(since, until):
+        day.step(slot)
+        # Whatever moved did so after this slot's claim and before the next slot.
+        accounts.note_starts(starts, at=slot + timedelta(seconds=8))
+    return starts
+
+
+def _figures(books: list[Account], requests: list[dict[str, Any]], told: dict[str, Any]) -> Iterator[Figure]:
+    planned = sum(len(book.planned) for book in books)
+    triggers = Counter(PollLog.objects.values_list("trigger", "state"))
+    made = triggers[Trigger.SLOT.value, PollState.OK.value]
+    missed = [slot for book in books for slot in book.missed]
+    asked = Counter((entry["race_id"], floor(entry["at"], cadence().tick)) for entry in requests if entry["race_id"])
+    doubled = sum(count - 1 for count in asked.values() if count > 1)
+    logs = {f"{trigger} {state}": count for (trigger, state), count in sorted(triggers.items())}
+    details = {**told, "races": len(books), "finalized": Race.objects.exclude(finalized_at=None).count(), "logs": logs}
+    http = {"http_requests": len(requests), "of_one_race": sum(asked.values())}
+    yield Figure("slots_missed", len(missed), "slots", Bar("=", 0), planned, details=details)
+    yield Figure("requests_doubled", doubled, "requests", Bar("=", 0), sum(asked.values()), details=http)
+    yield Figure("polls_made_over_planned", made - planned, "polls", Bar("=", 0), planned, details={"made": made})
+
+
+def _busiest(books: list[Account]) -> dict[str, int]:
+    """How many races were inside their last five minutes at once, by the plan."""
+    at_once = Counter(
+        slot for book in books for slot in book.planned if book.start - timedelta(minutes=5) <= slot < book.start
+    )
+    return {"most_inside_five_minutes": max(at_once.values(), default=0)}
+
+
+def _beside_the_rule(books: list[Account], day: VirtualDay) -> Iterator[Figure]:
+    """The last five minutes of the races that ran as advertised: ours, and the brief's rule on the same ticks."""
+    steady = [book for book in books if book.is_whole]
+    if not steady:
+        yield Figure("fewest_in_last_five_minutes", None, "polls", why="no race ran as advertised", n=0)
+        return
+    ours = [literal.last_five_minutes(book.polled, book.start) for book in steady]
+    rule = [literal.last_five_minutes(_by_the_rule(book, day), book.start) for book in steady]
+    details = {
+        "longest_gap_s": round(max(seen.longest_gap for seen in ours), 2),
+        "literal_fewest": min(seen.polls for seen in rule),
+        "literal_median": median([seen.polls for seen in rule]),
+        "literal_most": max(seen.polls for seen in rule),
+        "literal_longest_gap_s": round(max(seen.longest_gap for seen in rule), 2),
+    }
+    fewest = min(seen.polls for seen in ours)
+    yield Figure("fewest_in_last_five_minutes", fewest, "polls", Bar("=", 20), len(steady), details=details)
+
+
+def _by_the_rule(book: Account, day: VirtualDay) -> list[datetime]:
+    opens = book.start - timedelta(minutes=61)
+    ticks = [now for now in day.ticked if opens <= now <= book.until]
+    return literal.polls(book.start, ticks=ticks, until=book.until, cadence=cadence(), random=day.random)

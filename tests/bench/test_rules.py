@@ -1,0 +1,49 @@
+"""The counting of the benches: the brief's rule, and which slots a race missed."""
+
+from datetime import timedelta
+from random import Random
+
+from bench import literal
+from bench.accounts import Account
+from bench.catalog import BENCHES
+from polling.cadence import DEFAULT_WINDOWS, Cadence
+from tests.factories import START
+from tests.processes import ROOT
+
+STEP = timedelta(seconds=15)
+CADENCE = Cadence(DEFAULT_WINDOWS, STEP)
+LAST_FIVE = [START - timedelta(minutes=5) + STEP * count for count in range(20)]
+
+
+def test_the_literal_rule_skips_every_other_tick_of_the_last_five_minutes() -> None:
+    ticks = [START - timedelta(minutes=8) + STEP * count for count in range(33)]
+    polled = literal.polls(START, ticks=ticks, until=START + timedelta(1), cadence=CADENCE, random=Random(1))
+    assert literal.last_five_minutes(polled, START) == (10, 30.0)
+
+
+def test_the_gaps_at_both_ends_of_the_last_five_minutes_count() -> None:
+    assert literal.last_five_minutes(LAST_FIVE, START) == (20, 15.0)
+    assert literal.last_five_minutes([], START) == (0, 300.0)
+    assert literal.last_five_minutes(LAST_FIVE[:-2], START) == (18, 45.0)
+
+
+def account(polled: list[int]) -> Account:
+    """A race with the twenty slots of its last five minutes, polled a second after those of these numbers."""
+    late = timedelta(seconds=1)
+    return Account([(START - timedelta(hours=2), START)], START, LAST_FIVE, [LAST_FIVE[i] + late for i in polled])
+
+
+def test_a_slot_is_missed_if_no_poll_began_before_the_next() -> None:
+    assert account(list(range(20))).missed == []
+    assert account([i for i in range(20) if i not in (3, 19)]).missed == [LAST_FIVE[3], LAST_FIVE[19]]
+
+
+def test_a_race_without_slots_missed_none() -> None:
+    assert Account([(START, START)], START, [], []).missed == []
+
+
+def test_every_bench_of_the_catalog_has_its_module_and_its_line_in_the_readme() -> None:
+    readme = (ROOT / "bench" / "README.md").read_text()
+    for bench in BENCHES:
+        assert (ROOT / "bench" / f"{bench.name}.py").exists()
+        assert f"| `{bench.name}` |" in readme

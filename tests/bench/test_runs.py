@@ -1,0 +1,45 @@
+"""That a tiny run works: a process, its own home, real HTTP, a line a figure."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from bench.tree import cost, descendants
+from tests.processes import ROOT
+
+
+def bench(name: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bench", name],
+        cwd=ROOT, env={**os.environ, "BENCH_SMALL": "1"}, capture_output=True, text=True, timeout=110, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "figures"),
+    [("last_five_minutes", ["polls", "longest_gap"]), ("tick_scaling", ["times_the_cost", "more_queries"])],
+)
+def test_a_tiny_run_prints_a_line_for_every_figure(name: str, figures: list[str]) -> None:
+    done = bench(name)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["figure"] for line in lines] == figures, done.stderr
+    assert all(line["small"] and line["machine"]["cores"] and line["versions"]["database"] for line in lines)
+    assert "why" not in lines[0]
+
+
+def test_an_unknown_bench_is_named() -> None:
+    done = bench("nothing")
+    assert done.returncode == 2
+    assert "no bench is called nothing" in done.stderr
+
+
+def test_what_runs_below_a_process_is_found_and_weighed() -> None:
+    with subprocess.Popen(["sleep", "60"]) as child:
+        assert child.pid in descendants(os.getpid())
+        weighed = cost(child.pid)
+        child.kill()
+    assert len(weighed.pss_mb) == 1
+    assert weighed.pss_mb[0] > 0
