@@ -151,7 +151,7 @@ def send(logs: Sequence[PollLog], *, now: datetime) -> int:
     lanes[True] = {"broker": get_broker(FAST), "cluster": FAST} if settings.POLL_FAST_WORKERS else lanes[False]
     for chunk in _chunks(logs, now=now):
         # The poll log is the audit, so the queue keeps no record of its own.
-        options = {**lanes[_is_urgent(chunk[0].race, now=now)], "save": False}
+        options = {**lanes[is_urgent(chunk[0].race.advertised_start, now=now)], "save": False}
         if len(chunk) == 1:
             async_task("polling.tasks.poll_race", chunk[0].pk, q_options=options)
         else:

@@ -216,7 +216,8 @@ def _race(reply: Reply, row: Row, meeting: MeetingSnapshot | None) -> RaceSnapsh
         provider_status=status,
         outcome=meant.outcome,
         result_state=meant.result_state,
-        protest=protest if isinstance(protest := row.get("protest"), bool) else None,
+        # Left out where there is none, as empty results are; so that a protest that is over ends.
+        protest=row.get("protest") is True,
     )
 
 
