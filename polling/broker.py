@@ -5,17 +5,19 @@ broker once per guard cycle (0.5 s), between its own checks: there, at every tic
 brokers call django-q2's own scheduler(), and let the watchdog look.
 """
 
+import contextlib
 import time
 from typing import Any
 
 from django.conf import settings
+from django.db import DatabaseError
 from django_q.brokers.orm import ORM
 from django_q.brokers.redis_broker import Redis
 from django_q.conf import Conf
 from django_q.scheduler import scheduler
 from django_q.signing import SignedPackage
 
-from polling import clock, schedules, watchdog
+from polling import clock, pulse, schedules, watchdog
 from polling.metronome import Metronome
 
 
@@ -47,6 +49,8 @@ class TickScheduler:
             time.sleep(max(0.0, wait))
             self._metronome.move_on(_wall())
             scheduler(broker=self)
+            with contextlib.suppress(DatabaseError):  # of which the scheduler has just complained
+                pulse.alert_if_overdue(now=clock.now())
 
 
 def _wall() -> float:

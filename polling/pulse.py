@@ -36,9 +36,9 @@ def last() -> Heartbeat | None:
 
 def alert_if_overdue(*, now: datetime) -> bool:
     """Whether the tick is overdue; of all who notice it one says so, at ERROR."""
-    late = Heartbeat.objects.filter(pk=1, at__lt=now - overdue_after())
-    if late.filter(alerted_at__isnull=True).update(alerted_at=now):
-        last = Heartbeat.objects.get(pk=1).at
-        logger.error("the master tick is overdue: the last one ended at %s UTC", last.strftime("%Y-%m-%d %H:%M:%S"))
-        return True
-    return late.exists()
+    beat = last()
+    if beat is None or now - beat.at <= overdue_after():
+        return False
+    if Heartbeat.objects.filter(pk=1, at=beat.at, alerted_at__isnull=True).update(alerted_at=now):
+        logger.error("the master tick is overdue: the last one ended at %s UTC", beat)
+    return True

@@ -1,5 +1,6 @@
 """The broker's place in the sentinel: it keeps time, also when the clock is set."""
 
+import logging
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -9,9 +10,9 @@ from django_q.conf import Conf
 from django_q.models import Schedule
 from django_q.signing import SignedPackage
 
-from polling import schedules
+from polling import pulse, schedules
 from polling.broker import OrmBroker
-from polling.models import Tick
+from polling.models import Heartbeat
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 11, 23, 12, 0, 1, tzinfo=UTC)
@@ -41,7 +42,7 @@ def broker() -> OrmBroker:
 def test_a_clock_that_was_set_back_takes_the_rows_with_it(broker: OrmBroker) -> None:
     cycle(broker, NOON - timedelta(hours=1))
     assert next_tick() == datetime(2026, 11, 23, 11, 0, 15, tzinfo=UTC)
-    assert not Tick.objects.exists()
+    assert not Heartbeat.objects.exists()
 
 
 def test_rows_left_ahead_while_it_was_down_come_back_at_the_start() -> None:
@@ -53,11 +54,23 @@ def test_rows_left_ahead_while_it_was_down_come_back_at_the_start() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_clock_that_was_set_forward_fires_at_once(broker: OrmBroker) -> None:
     cycle(broker, NOON + timedelta(hours=1))
-    assert [tick.slot_at for tick in Tick.objects.all()] == [datetime(2026, 11, 23, 13, 0, tzinfo=UTC)]
+    assert Heartbeat.objects.get().at == NOON + timedelta(hours=1)
     assert next_tick() == datetime(2026, 11, 23, 13, 0, 15, tzinfo=UTC)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ticks_that_fail_to_come_are_said_by_the_sentinel(broker: OrmBroker, caplog: pytest.LogCaptureFixture) -> None:
+    """As where the row of the master tick is gone: the sentinel lives, and nothing ticks."""
+    Schedule.objects.all().delete()
+    pulse.beat(now=NOON)
+    for seconds in (15, 30, 45, 60):
+        cycle(broker, NOON + timedelta(seconds=seconds))
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == [
+        "the master tick is overdue: the last one ended at 2026-11-23 12:00:01 UTC"
+    ]
 
 
 def test_nothing_fires_between_ticks_or_while_the_cluster_stops(broker: OrmBroker) -> None:
     cycle(broker, NOON.replace(second=10))
     cycle(broker, NOON.replace(second=16), status=Conf.STOPPING)
-    assert not Tick.objects.exists()
+    assert not Heartbeat.objects.exists()
