@@ -100,7 +100,9 @@ def check(now: datetime) -> dict[str, object]:
         return dict(Race.objects.values_list("pk", "next_poll_at"))
 
     idle = {race.pk for race in Race.objects.all() if race.is_finalized or race.polling_paused}
-    wrong = [pk for pk, at in plans().items() if (at is None) != (pk in idle)]
+    # What a provider called final is looked at again for a while.
+    looked_at = set(Race.objects.filter(finalized_by="provider", outcome="resulted").values_list("pk", flat=True))
+    wrong = [pk for pk, at in plans().items() if (at is None) != (pk in idle) and pk not in looked_at]
     # Lost claims are retried with backoff, which counts from the instant of the plan: they are polled first.
     for later in range(2, 5):
         tick.run(now=now + later * TICK)
