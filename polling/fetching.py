@@ -1,6 +1,6 @@
 """Whom to ask for what: which races of a poll want their detail, and which a status answers."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -61,34 +61,41 @@ def fetch(
         return {race.pk: Answer(error=error) for race in races}
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What one request told of many races; or why it told nothing: it failed, or was not made."""
+
+    statuses: Mapping[str, RaceSnapshot]
+    failure: PollingError | None = None
+    was_made: bool = True
+
+    def leaves_open(self, race: Race) -> bool:
+        """Whether the race must be asked singly: it has news, or is missing, which never means finished."""
+        if self.failure or not self.was_made:
+            return False
+        told = self.statuses.get(race.provider_race_id)
+        return told is None or has_news(race, told)
+
+
 def _ask(
     provider: Provider, purse: Purse, races: Sequence[Race], detailed: set[int], *, now: datetime, deadline: float
 ) -> dict[int, Answer]:
     """The list of statuses, then the details; a list that fails is the answer of its own races alone."""
     listed = [race for race in races if race.pk not in detailed]
-    unlisted = bool(listed) and not purse.take(1)
-    statuses, failure = ({}, None) if unlisted else _ask_statuses(provider, listed, now=now, deadline=deadline)
-    # A race missing from the list is unknown, never finished: it is asked singly.
-    detailed |= {
-        race.pk
-        for race in listed
-        if not (failure or unlisted) and ((told := statuses.get(race.provider_race_id)) is None or has_news(race, told))
-    }
-    singly = [race for race in races if race.pk in detailed]
+    listing = _ask_statuses(provider, purse, listed, now=now, deadline=deadline)
+    open_still = {race.pk for race in listed if listing.leaves_open(race)}
+    singly = [race for race in races if race.pk in detailed | open_still]
     asked = singly[: purse.take(len(singly))]
     details = provider.fetch_races(map(ref, asked), now=now, deadline=deadline) if asked else {}
-    let_go = {race.pk for race in (listed if unlisted else [])} | {race.pk for race in singly[len(asked) :]}
+    let_go = {race.pk for race in singly[len(asked) :] + ([] if listing.was_made else listed)}
+    missing = listing.failure or NotFound("the provider said nothing of this race")
     answers = {}
     for race in races:
-        status, missing = (
-            statuses.get(race.provider_race_id),
-            failure or NotFound("the provider said nothing of this race"),
-        )
+        status = listing.statuses.get(race.provider_race_id)
         if race.pk in let_go:
             answers[race.pk] = Answer(told=status, skipped=purse.refusal)
         else:
-            detail = details.get(race.provider_race_id) if race.pk in detailed else None
-            answers[race.pk] = _answer(status, detail, missing)
+            answers[race.pk] = _answer(status, details.get(race.provider_race_id), missing)
     return answers
 
 
@@ -107,15 +114,19 @@ def _asks_singly(provider: Provider, race: Race, *, now: datetime) -> bool:
 
 
 def _ask_statuses(
-    provider: Provider, races: Sequence[Race], *, now: datetime, deadline: float
-) -> tuple[dict[str, RaceSnapshot], PollingError | None]:
-    """The statuses, or why there are none. Raises where the provider wants to be left alone."""
+    provider: Provider, purse: Purse, races: Sequence[Race], *, now: datetime, deadline: float
+) -> Listing:
+    """Raises where the provider wants to be left alone."""
+    if not races:
+        return Listing({})
+    if not purse.take(1):
+        return Listing({}, was_made=False)
     try:
-        return dict(provider.fetch_statuses(map(ref, races), now=now, deadline=deadline)) if races else {}, None
+        return Listing(provider.fetch_statuses(map(ref, races), now=now, deadline=deadline))
     except (RateLimited, Blocked):
         raise
     except PollingError as error:
-        return {}, error
+        return Listing({}, failure=error)
 
 
 def ref(race: Race) -> RaceRef:

@@ -13,8 +13,8 @@ from django.utils.safestring import SafeString
 
 from polling.admin import wording
 from polling.admin.base import Column, label
-from polling.models import PollLog
-from polling.planning import cadence
+from polling.models import PollLog, ProviderState
+from polling.planning import Grids
 from races.models import Race, RaceQuerySet
 from races.status import RaceStatus
 
@@ -22,11 +22,12 @@ UTC = ZoneInfo("UTC")
 
 
 def seen(races: RaceQuerySet, *, now: datetime) -> RaceQuerySet:
-    """The races with `now`, the instant they are looked at, and `newest`, their newest poll log."""
+    """The races with `now`, the instant they are looked at, `newest`, their newest poll log, and their `stretch`."""
     told = JSONObject(state="state", reason="reason", error_class="error_class")
     newest = PollLog.objects.filter(race=OuterRef("pk")).order_by("-slot_at").values(told=told)[:1]
+    stretch = ProviderState.objects.filter(name=OuterRef("provider")).values("stretch")[:1]
     return races.select_related("meeting").annotate(
-        now=Value(now, output_field=DateTimeField()), newest=Subquery(newest)
+        now=Value(now, output_field=DateTimeField()), newest=Subquery(newest), stretch=Subquery(stretch)
     )
 
 
@@ -109,8 +110,11 @@ def window(race: Race) -> str:
     """The window of the cadence that the race is in, and its step: `T-5, every 15 s`."""
     if race.next_poll_at is None:
         return wording.NOTHING
-    inside = cadence().window(race.advertised_start, now=now_of(race))
-    return f"{inside.name}, every {wording.span(inside.step)}" if inside else f"before {cadence().windows[0].name}"
+    if race.is_finalized:
+        return "result, looked at again"
+    grid = Grids({race.provider: vars(race)["stretch"] or 1}).of(race)
+    inside = grid.window(race.advertised_start, now=now_of(race))
+    return f"{inside.name}, every {wording.span(inside.step)}" if inside else f"before {grid.windows[0].name}"
 
 
 @admin.display(description="next poll", ordering="next_poll_at")

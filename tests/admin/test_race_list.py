@@ -10,7 +10,8 @@ from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
 
-from polling.models import PollingSwitch, PollState, SkipReason
+from polling.models import PollingSwitch, PollState, ProviderState, SkipReason
+from polling.planning import cadence
 from races.models import Race
 from races.status import FinalizedBy, RaceStatus
 from tests.factories import START, make_log, make_meeting, make_race
@@ -77,6 +78,38 @@ def test_a_race_that_is_not_polled_has_no_window(admin_client: Client) -> None:
     html = page(admin_client)
     assert "every 15 s" not in html
     assert '<span class="rp-badge rp-warning">paused</span>' in html
+
+
+def test_a_race_that_is_late_is_told_to_keep_its_last_step(admin_client: Client, settings: Any) -> None:
+    settings.POLL_HOLD = timedelta(minutes=5)
+    cadence.cache_clear()
+    try:
+        make_race(start=NOW - timedelta(minutes=1), next_poll_at=NOW + timedelta(seconds=10))
+        make_race(start=NOW - timedelta(minutes=1), next_poll_at=NOW + timedelta(minutes=4), status="in_progress")
+        html = page(admin_client)
+    finally:
+        cadence.cache_clear()
+    assert html.count("T-5, every 15 s") == 1
+    assert html.count("start, every 5 min") == 1
+
+
+def test_a_race_of_a_provider_short_of_tokens_is_told_with_its_stretched_step(admin_client: Client) -> None:
+    ProviderState.objects.create(name="sandbox", stretch=2)
+    make_race(start=NOW + timedelta(minutes=30), next_poll_at=NOW + timedelta(minutes=5))
+    assert "T-60, every 10 min" in page(admin_client)
+
+
+def test_a_result_that_is_looked_at_again_says_so(admin_client: Client) -> None:
+    make_race(next_poll_at=NOW + timedelta(minutes=15), **ENDED)
+    assert "result, looked at again" in page(admin_client)
+
+
+def test_a_race_without_an_end_and_one_with_a_protest_are_told_in_words(admin_client: Client) -> None:
+    make_race(escalation="late", status="in_progress")
+    make_race(protest=True, status="in_progress")
+    html = page(admin_client)
+    assert '<span class="rp-badge rp-bad">no end, late</span>' in html
+    assert '<span class="rp-badge rp-warning">protest</span>' in html
 
 
 def test_a_race_far_off_is_told_to_be_before_its_first_window(admin_client: Client) -> None:
