@@ -110,7 +110,9 @@ def check(now: datetime) -> dict[str, object]:
             pollers.run(claims, now=now + later * TICK, finished=lambda at=now + later * TICK: at)  # type: ignore[misc]
     before = plans()
     replan(before, now=now + 4 * TICK)
-    return {"races": len(before), "wrong": wrong, "moved": [pk for pk, at in plans().items() if at != before[pk]]}
+    failing = set(Race.objects.filter(failures__gt=0).values_list("pk", flat=True))
+    moved = [pk for pk, at in plans().items() if at != before[pk] and pk not in failing]
+    return {"races": len(before), "wrong": wrong, "moved": moved, "failing": len(failing)}
 
 
 def main(part: str, rounds: str, began: str, now: str) -> None:

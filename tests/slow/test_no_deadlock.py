@@ -40,6 +40,8 @@ def env(server: servers.Postgres, tmp_path: Path) -> Iterator[dict[str, str]]:
         SANDBOX_PROVIDER_URL=f"http://127.0.0.1:{port}/affiliates/v1",
         RACE_DETAIL="changed",
         POLL_WINDOWS="60:15,0:15",  # some fifty races, each due at every tick
+        POLL_REQUESTS_A_MINUTE="60000",
+        POLL_REQUESTS_AT_ONCE="10000",
         APPWRITE_ENDPOINT=f"http://127.0.0.1:{port + 1}/v1",
         APPWRITE_PROJECT_ID="sandbox",
         APPWRITE_API_KEY="sandbox",
