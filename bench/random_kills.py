@@ -19,7 +19,7 @@ from bench.stage import Stage, stop
 from bench.tree import descendants
 from polling import clock
 from polling.cadence import floor
-from polling.models import PollLog, Tick
+from polling.models import Heartbeat, PollLog, Tick
 from polling.planning import cadence
 from races.models import Race
 from tests.processes import eventually, start
@@ -60,7 +60,7 @@ def _live(stage: Stage, seconds: float) -> tuple[datetime, list[int], int]:
     random, killed, restarts = Random(SEED), list[int](), 0
     process = _started(stage)
     try:
-        eventually("the cluster ticks", lambda: Tick.objects.exists(), seconds=60)
+        eventually("the cluster ticks", lambda: Heartbeat.objects.exists(), seconds=60)
         since, next_kill = floor(clock.now(), cadence().tick) + cadence().tick, random.uniform(5, 15)
         for passed in every(0.2, lasting=seconds):
             if process.poll() is not None:
