@@ -13,6 +13,7 @@ from polling import providers, quota
 from polling.cadence import Cadence, RaceFacts, next_poll
 from polling.errors import Blocked
 from polling.models import PollLog, PollState, ProviderState
+from races.bulk import write_fields
 from races.models import Race
 from races.status import FinalizedBy, Outcome
 
@@ -77,7 +78,7 @@ def replan(race_ids: Iterable[int], *, now: datetime) -> None:
             if planned != race.next_poll_at:
                 race.next_poll_at = planned
                 moved.append(race)
-        Race.objects.bulk_update(moved, ["next_poll_at"])
+        write_fields(moved, ["next_poll_at"])
 
 
 def replan_all(race_ids: Iterable[int], *, now: datetime) -> None:

@@ -23,6 +23,7 @@ from polling.models import PollLog, PollState, ProviderState, SkipReason, Trigge
 from polling.planning import Grids, replan
 from polling.quota import Purse
 from races import ingest
+from races.bulk import write_fields
 from races.models import Race
 from races.snapshots import RaceSnapshot
 
@@ -115,7 +116,7 @@ def _settle(token: str, answers: dict[int, Answer], *, now: datetime) -> list[in
         changes = ingest.apply(told.values(), now=now)
         for log in logs:
             _finish(log, answers[log.race_id], changed=log.race_id in changes.changed, now=now)
-        PollLog.objects.bulk_update(logs, FINISHED_FIELDS)
+        write_fields(logs, FINISHED_FIELDS)
         Race.objects.filter(pk__in=told).update(last_poll_time=now)
         Race.objects.filter(pk__in=told.keys() - errors.keys() - let_go).update(last_attempt_at=now, failures=0)
         Race.objects.filter(pk__in=errors).update(last_attempt_at=now, failures=F("failures") + 1)

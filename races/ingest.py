@@ -12,11 +12,11 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Q
 
+from races.bulk import write_fields
 from races.merging import (
     MEETING_FACTS,
     ODDS,
     RUNNER_FACTS,
-    content_hash,
     merge,
     new_race,
     set_meeting,
@@ -55,14 +55,14 @@ def apply(snapshots: Iterable[RaceSnapshot], *, now: datetime) -> Changes:
         races = _known_races(latest)
         # An older answer that comes late (a slow reply, a push) must not overwrite a newer one.
         news = [told for key, told in latest.items() if not _is_older(told, races.get(key))]
-        detailed = [told for told in news if _has_new_detail(told, races.get(told.key))]
         meetings = _write_meetings(news)
-        changes = _update_races(news, races, meetings, now=now)
+        changes, detailed = _update_races(news, races, meetings, now=now)
         created = _create_races(news, races, meetings, now=now)
         changes.created = {race.pk for race in created.values()}
         changes.changed |= changes.created
         changes.races = {key: race.pk for key, race in (races | created).items()}
-        _write_runners({changes.races[told.key]: told for told in detailed if told.key in changes.races})
+        detailed += [told for told in news if told.key in created and told.scope is Scope.FULL]
+        _write_runners({changes.races[told.key]: told for told in detailed if told.runners is not None})
     return changes
 
 
@@ -75,13 +75,6 @@ def _known_races(latest: dict[Key, RaceSnapshot]) -> dict[Key, Race]:
 
 def _is_older(told: RaceSnapshot, race: Race | None) -> bool:
     return bool(race and race.source_time and told.source_time and told.source_time < race.source_time)
-
-
-def _has_new_detail(told: RaceSnapshot, race: Race | None) -> bool:
-    """By hash, so that an unchanged poll reads no runner."""
-    if told.scope is not Scope.FULL or told.runners is None:
-        return False
-    return race is None or race.content_hash != content_hash(told)
 
 
 def _write_meetings(snapshots: Sequence[RaceSnapshot]) -> dict[Key, Meeting]:
@@ -100,7 +93,7 @@ def _write_meetings(snapshots: Sequence[RaceSnapshot]) -> dict[Key, Meeting]:
     for key, meeting in new.items():
         set_meeting(meeting, told[key])
     Meeting.objects.bulk_create(new.values())
-    Meeting.objects.bulk_update(changed, MEETING_FACTS)
+    write_fields(changed, MEETING_FACTS)
     return known | new
 
 
@@ -110,8 +103,9 @@ def _meeting_of(told: RaceSnapshot, meetings: dict[Key, Meeting]) -> Meeting | N
 
 def _update_races(
     snapshots: Sequence[RaceSnapshot], races: dict[Key, Race], meetings: dict[Key, Meeting], *, now: datetime
-) -> Changes:
-    changes, fields, dirty = Changes(), set[str](), []
+) -> tuple[Changes, list[RaceSnapshot]]:
+    """Also returns whose detail is new, by its hash, so that an unchanged poll reads no runner."""
+    changes, fields, dirty, detailed = Changes(), set[str](), [], []
     for told in snapshots:
         if race := races.get(told.key):
             changed = merge(race, told, meeting=_meeting_of(told, meetings), now=now)
@@ -120,10 +114,11 @@ def _update_races(
                 dirty.append(race)
             if "advertised_start" in changed:
                 changes.moved.add(race.pk)
-    if dirty:
-        Race.objects.bulk_update(dirty, fields)
+            if "content_hash" in changed:
+                detailed.append(told)
+    write_fields(dirty, fields)
     changes.changed = {race.pk for race in dirty}
-    return changes
+    return changes, detailed
 
 
 def _create_races(
@@ -143,22 +138,25 @@ def _write_runners(told_by_race: dict[int, RaceSnapshot]) -> None:
     """Runners are flagged when scratched and never deleted; odds that moved leave a row behind."""
     known = {(r.race_id, r.number): r for r in Runner.objects.filter(race__in=told_by_race)}
     new: list[Runner] = []
-    changed: list[Runner] = []
-    moved: list[OddsChange] = []
+    facts_changed: list[Runner] = []
+    odds_moved: list[Runner] = []
+    moves: list[OddsChange] = []
     for race_id, told in told_by_race.items():
         for snapshot in {runner.number: runner for runner in told.runners or ()}.values():
             runner = known.get((race_id, snapshot.number)) or Runner(race_id=race_id, number=snapshot.number)
-            facts_changed = set_runner(runner, snapshot, now=told.observed_at)
-            odds_moved = set_odds(runner, snapshot)
-            if runner.pk is None:
+            is_new = runner.pk is None
+            if is_new:
                 new.append(runner)
-            elif facts_changed or odds_moved:
-                changed.append(runner)
-            if odds_moved:
+            if set_runner(runner, snapshot, now=told.observed_at) and not is_new:
+                facts_changed.append(runner)
+            if set_odds(runner, snapshot):
                 odds = {name: getattr(runner, name) for name in ODDS}
-                moved.append(OddsChange(runner=runner, observed_at=told.observed_at, **odds))
+                moves.append(OddsChange(runner=runner, observed_at=told.observed_at, **odds))
+                if not is_new:
+                    odds_moved.append(runner)
     Runner.objects.bulk_create(new)
-    Runner.objects.bulk_update(changed, [*RUNNER_FACTS, "scratched_at", *ODDS])
-    for change in moved:
+    write_fields(facts_changed, [*RUNNER_FACTS, "scratched_at"])
+    write_fields(odds_moved, ODDS)
+    for change in moves:
         change.runner_id = change.runner.pk  # known only now, where the runner is new
-    OddsChange.objects.bulk_create(moved)
+    OddsChange.objects.bulk_create(moves)
