@@ -195,11 +195,11 @@ def test_a_corrected_result_is_found_by_a_look_and_counted_once(
 
 def test_a_result_that_stands_raises_nothing_and_is_looked_at_twice_and_no_more(race: Race, driver: Driver) -> None:
     end(race, driver)
-    before = Race.objects.values().get(pk=race.pk)
+    before: dict[str, Any] = dict(Race.objects.values().get(pk=race.pk))
     driver.drive_due(at(600))
     looks = race.poll_logs.filter(trigger=Trigger.RECHECK.value)
     assert [log.changed for log in looks] == [False, False]
-    after = Race.objects.values().get(pk=race.pk)
+    after: dict[str, Any] = dict(Race.objects.values().get(pk=race.pk))
     moved = {name for name, value in after.items() if value != before[name]}
     assert moved == {"last_poll_time", "last_attempt_at", "next_poll_at"}
     assert after["next_poll_at"] is None
