@@ -83,11 +83,13 @@ def _move_status(race: Race, told: RaceSnapshot, *, now: datetime) -> None:
 
 
 def _set_result(race: Race, told: RaceSnapshot, *, was_final: bool) -> None:
-    """Another result is another version of it; once it was final, so are other dividends."""
+    """Another result is another version of it; once it was final, so are other dividends, and none is no other."""
     race.detail_wanted = False
     race.content_hash = content_hash(told)
     results = race.results if told.results is None else _plain(told.results)
     dividends = race.dividends if told.dividends is None else _plain(told.dividends)
+    if was_final:
+        results, dividends = results or race.results, dividends or race.dividends
     if results != race.results or (was_final and dividends != race.dividends):
         race.result_version += 1
     race.results, race.dividends = results, dividends

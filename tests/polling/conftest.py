@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -61,8 +62,15 @@ class ProviderBox:
 @pytest.fixture
 def provider(settings: Any) -> Iterator[ProviderBox]:
     """The simulated provider over HTTP, configured as the only one."""
+    with serving(settings) as box:
+        yield box
+
+
+@contextmanager
+def serving(settings: Any, card: str = "rolling") -> Iterator[ProviderBox]:
+    """The simulated provider with one of its cards, configured as the only one."""
     now = [START]
-    server = make_server(0, seed=7, clock=lambda: now[0])
+    server = make_server(0, seed=7, card=card, clock=lambda: now[0])
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_address[1]}/affiliates/v1"
     settings.RACE_PROVIDERS, settings.SANDBOX_PROVIDER_URL = ("sandbox",), url
