@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 FAILURES = 5
-FIRST_WAIT = timedelta(seconds=15)
+FIRST_WAIT = timedelta(seconds=10)  # the next tick finds out
 LONGEST_WAIT = timedelta(minutes=1)
 # Who refuses us for who we are does not change his mind in a minute, and counts the tries.
 FIRST_WAIT_BLOCKED = timedelta(minutes=5)

@@ -192,6 +192,7 @@ def is_urgent(start: datetime, *, now: datetime) -> bool:
 # After what a provider called final: corrections come within the hour, or not at all.
 RECHECKS = (timedelta(minutes=15), timedelta(minutes=60))
 RECHECK_UNTIL = timedelta(hours=2)
+LOOK_AGAIN = timedelta(minutes=5)  # after a look that was let go: paused, no tokens, a provider that fails
 CATCH_UP = timedelta(hours=1)  # a race longer past its start than this has time until its next slot
 
 
@@ -205,7 +206,7 @@ class RaceFacts:
     """What the plan of a race depends on.
 
     `waiting` says that it has not started, `ended_at` since when a result is to be looked at again; `covered` is
-    the newest slot that was claimed or let go, `planned` the plan so far.
+    the newest slot that was claimed or let go, `asked` the newest that was not let go, `planned` the plan so far.
     """
 
     advertised_start: datetime
@@ -215,6 +216,7 @@ class RaceFacts:
     paused: bool = False
     snoozed_until: datetime | None = None
     covered: datetime | None = None
+    asked: datetime | None = None
     planned: datetime | None = None
     failures: int = 0
     detail_wanted: bool = False
@@ -245,14 +247,18 @@ def _awaits_its_tick(planned: datetime, facts: RaceFacts, *, now: datetime) -> b
 
 
 def _next_recheck(facts: RaceFacts, *, cadence: Cadence, now: datetime) -> datetime | None:
-    """The next look at a result; one that failed is repeated, one that an outage swallowed is made up for."""
+    """The next look at a result; one that failed, was let go or was swallowed by an outage is made up for."""
     if facts.ended_at is None or now > facts.ended_at + RECHECK_UNTIL:
         return None
-    looks = [_ceiling(facts.ended_at + wait, cadence.tick) for wait in RECHECKS]
-    left = [look for look in looks if facts.covered is None or look > facts.covered]
     if facts.failures:
         return _retry(facts, cadence=cadence, now=now)
-    return max(left[0], next_tick(now, cadence.tick)) if left else None
+    looks = [_ceiling(facts.ended_at + wait, cadence.tick) for wait in RECHECKS]
+    left = [look for look in looks if facts.asked is None or look > facts.asked]
+    if not left:
+        return None
+    let_go = facts.covered is not None and facts.covered >= left[0]
+    look = _ceiling(facts.covered + LOOK_AGAIN, cadence.tick) if facts.covered and let_go else left[0]
+    return max(look, next_tick(now, cadence.tick))
 
 
 def _sooner(facts: RaceFacts, *, cadence: Cadence, now: datetime) -> datetime | None:

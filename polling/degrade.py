@@ -2,11 +2,12 @@
 
 from datetime import datetime
 
+from django.db import transaction
 from django.db.models import Q
 
 from polling import incidents
 from polling.models import IncidentKind, ProviderState
-from polling.stretch import SHORT_LATELY, next_stretch
+from polling.stretch import SHORT_LATELY, Shortage, next_stretch
 
 
 def adjust(*, now: datetime) -> None:
@@ -14,11 +15,14 @@ def adjust(*, now: datetime) -> None:
 
     No race is planned anew for it: each follows when it is planned next, after the poll it is planned for already.
     """
-    candidates = Q(stretch__gt=1) | Q(short_at__gte=now - SHORT_LATELY)
-    for state in ProviderState.objects.filter(candidates).select_for_update().order_by("pk"):
-        wanted = next_stretch(state.stretch, changed_at=state.stretched_at, short_at=state.short_at, now=now)
-        if wanted != state.stretch:
-            _change(state, wanted, now=now)
+    candidates = ProviderState.objects.filter(Q(stretch__gt=1) | Q(short_at__gte=now - SHORT_LATELY))
+    for name in list(candidates.order_by("pk").values_list("name", flat=True)):
+        with transaction.atomic():
+            state = ProviderState.objects.select_for_update().get(name=name)
+            shortage = Shortage(state.short_since, state.short_at)
+            wanted = next_stretch(state.stretch, changed_at=state.stretched_at, shortage=shortage, now=now)
+            if wanted != state.stretch:
+                _change(state, wanted, now=now)
 
 
 def _change(state: ProviderState, factor: int, *, now: datetime) -> None:

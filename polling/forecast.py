@@ -47,7 +47,7 @@ def polls(entry: Entry, cadence: Cadence, *, assume: Assumptions) -> Iterator[Po
     while True:
         facts = RaceFacts(
             entry.advertised_start, waiting=now < jumps_at, finalized=ended_at is not None, ended_at=ended_at,
-            covered=covered, thin_to=entry.thin_to,
+            covered=covered, asked=covered, thin_to=entry.thin_to,
         )  # fmt: skip
         at = next_poll(facts, cadence=cadence, now=now)
         if at is None:

@@ -1,13 +1,13 @@
 """The one writer of `next_poll_at`; and which grid a race is on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from polling import providers, quota
 from polling.cadence import Cadence, RaceFacts, next_poll
@@ -17,6 +17,7 @@ from races.bulk import write_fields
 from races.models import Race
 from races.status import FinalizedBy, Outcome
 
+Slots = tuple[datetime, datetime | None]
 AT_ONCE = 500  # races replanned in one transaction, so that none holds its locks for long
 
 
@@ -63,22 +64,24 @@ def replan(race_ids: Iterable[int], *, now: datetime) -> None:
         return
     with transaction.atomic():
         races = list(Race.objects.filter(pk__in=wanted).locked())
-        covered = dict(
-            PollLog.objects.filter(race__in=wanted)
-            .exclude(state=PollState.MISSED.value)
-            .order_by()
-            .values_list("race")
-            .annotate(Max("slot_at"))
-        )
+        slots = _newest_slots(wanted)
         not_before, stretches = quota.not_before(), Grids.read().stretches
         moved = []
         for race in races:
-            facts = _facts(race, covered.get(race.pk), not_before.get(race.provider), stretches.get(race.provider, 1))
+            facts = _facts(race, slots.get(race.pk), not_before.get(race.provider), stretches.get(race.provider, 1))
             planned = next_poll(facts, cadence=cadence(), now=now)
             if planned != race.next_poll_at:
                 race.next_poll_at = planned
                 moved.append(race)
         write_fields(moved, ["next_poll_at"])
+
+
+def _newest_slots(race_ids: Sequence[int]) -> dict[int, Slots]:
+    """Of each race that has any: the newest slot claimed or let go, and the newest not let go."""
+    logs = PollLog.objects.filter(race__in=race_ids).exclude(state=PollState.MISSED.value).order_by()
+    newest, asked = Max("slot_at"), Max("slot_at", filter=~Q(state=PollState.SKIPPED.value))
+    found = logs.values_list("race").annotate(newest=newest, asked=asked)
+    return {race_id: (covered, asked_at) for race_id, covered, asked_at in found}
 
 
 def replan_all(race_ids: Iterable[int], *, now: datetime) -> None:
@@ -88,7 +91,8 @@ def replan_all(race_ids: Iterable[int], *, now: datetime) -> None:
         replan(wanted[first : first + AT_ONCE], now=now)
 
 
-def _facts(race: Race, covered: datetime | None, not_before: datetime | None, stretch: int) -> RaceFacts:
+def _facts(race: Race, slots: Slots | None, not_before: datetime | None, stretch: int) -> RaceFacts:
+    covered, asked = slots or (None, None)
     # Only what a provider called final is looked at again: what staff or Appwrite ended stays as they said.
     is_result = race.finalized_by == FinalizedBy.PROVIDER and race.outcome == Outcome.RESULTED
     return RaceFacts(
@@ -100,6 +104,7 @@ def _facts(race: Race, covered: datetime | None, not_before: datetime | None, st
         paused=race.polling_paused or not race.provider_race_id,
         snoozed_until=race.snoozed_until,
         covered=covered,
+        asked=asked,
         planned=race.next_poll_at,
         failures=race.failures,
         detail_wanted=race.detail_wanted,

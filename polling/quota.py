@@ -19,6 +19,7 @@ from polling.breaker import Breaker, BreakerState, failed
 from polling.bucket import Bucket, Need
 from polling.errors import Blocked, Malformed, PollingError, RateLimited, Unavailable
 from polling.models import IncidentKind, ProviderState, SkipReason
+from polling.stretch import SHORT_LATELY
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +81,9 @@ class Purse:
     def _note_shortage(self, state: ProviderState) -> None:
         self.refusal = SkipReason.QUOTA
         if self.need is not Need.FORCED:
-            ProviderState.objects.filter(pk=state.pk).update(short_at=self.now)
+            goes_on = When(short_at__gte=self.now - SHORT_LATELY, then=F("short_since"))
+            since = Case(goes_on, default=self.now)
+            ProviderState.objects.filter(pk=state.pk).update(short_since=since, short_at=self.now)
 
 
 def _take(provider: str, tokens: int, need: Need, *, now: datetime) -> bool:
@@ -125,10 +128,11 @@ def not_before() -> dict[str, datetime]:
 def clear(providers: QuerySet[ProviderState], *, now: datetime) -> list[ProviderState]:
     """Forgets what makes us wait, by a person's decision; returns the providers as they were."""
     waiting = Q(not_before__isnull=False) | ~Q(breaker=BreakerState.CLOSED.value)
-    held = list(providers.select_for_update().filter(waiting))
-    for state in held:
-        ProviderState.objects.filter(pk=state.pk).update(not_before=None, reason="", limited=0, **_fields(Breaker()))
-        incidents.end(state.name, ENDED_BY_AN_ANSWER, now=now)
+    with transaction.atomic():
+        held = list(providers.select_for_update().filter(waiting))
+        for state in held:
+            _store(state, Breaker(), not_before=None, reason="", limited=0)
+            incidents.end(state.name, ENDED_BY_AN_ANSWER, now=now)
     return held
 
 

@@ -21,6 +21,7 @@ class ProviderState(models.Model):
     limited = models.PositiveIntegerField(default=0, help_text="times in a row it said that we ask too fast")
 
     full_at = models.DateTimeField(default=LONG_AGO, help_text="when its bucket of tokens is full again")
+    short_since = models.DateTimeField(null=True, blank=True, help_text="when tokens began to run short")
     short_at = models.DateTimeField(null=True, blank=True, help_text="when a poll last found too few tokens")
     stretch = models.PositiveSmallIntegerField(default=1, help_text="by how much steps before T-5 are stretched")
     stretched_at = models.DateTimeField(null=True, blank=True, help_text="when that last changed")

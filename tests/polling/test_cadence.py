@@ -289,20 +289,28 @@ def test_a_baseline_is_one_more_window_and_leaves_the_others_as_they_are() -> No
     assert slots[-38:] == CADENCE.plan(START, until=START)
 
 
+FIRST = {"covered": at(5), "asked": at(5)}
+SECOND = {"covered": at(22, 15), "asked": at(22, 15)}
 ENDED = {"finalized": True, "ended_at": at(7, 3)}
 
 
 @pytest.mark.parametrize(
     ("facts", "now", "planned"),
     [
-        pytest.param({"covered": at(5)}, at(7, 4), at(22, 15), id="a quarter of an hour after the end"),
-        pytest.param({"covered": at(22, 15)}, at(22, 16), at(67, 15), id="then an hour after it"),
-        pytest.param({"covered": at(67, 15)}, at(67, 16), None, id="then no more"),
-        pytest.param({"covered": at(5)}, at(90), at(90, 15), id="an outage swallowed both: made up for at once"),
-        pytest.param({"covered": at(5)}, at(200), None, id="after two hours no more"),
-        pytest.param({"covered": at(22, 15), "failures": 1}, at(22, 16), at(22, 30), id="one that failed is repeated"),
-        pytest.param({"covered": at(5), "paused": True}, at(8), None, id="not while paused"),
-        pytest.param({"covered": at(5), "ended_at": None}, at(8), None, id="not what staff ended"),
+        pytest.param({**FIRST}, at(7, 4), at(22, 15), id="a quarter of an hour after the end"),
+        pytest.param({**SECOND}, at(22, 16), at(67, 15), id="then an hour after it"),
+        pytest.param({"covered": at(67, 15), "asked": at(67, 15)}, at(67, 16), None, id="then no more"),
+        pytest.param({**FIRST}, at(90), at(90, 15), id="an outage swallowed both: made up for at once"),
+        pytest.param({**FIRST}, at(200), None, id="after two hours no more"),
+        pytest.param(
+            {**SECOND, "failures": 1},
+            at(22, 16),
+            at(22, 30),
+            id="one that failed is repeated",
+        ),
+        pytest.param({**FIRST, "paused": True}, at(8), None, id="not while paused"),
+        pytest.param({"covered": at(22, 15), "asked": at(5)}, at(22, 16), at(27, 15), id="one let go is made up for"),
+        pytest.param({**FIRST, "ended_at": None}, at(8), None, id="not what staff ended"),
     ],
 )
 def test_what_a_provider_called_final_is_looked_at_twice_more(

@@ -1,4 +1,4 @@
-"""A provider in trouble, through real ticks and pollers: what fails, what goes on, and that nothing is lost after it."""
+"""A provider in trouble, through real ticks and pollers: what fails, what goes on, and nothing is lost after it."""
 
 import time
 from collections.abc import Sequence

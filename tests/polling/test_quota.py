@@ -94,6 +94,15 @@ def test_when_tokens_run_short_the_races_nearest_to_their_start_are_asked(provid
 
 
 @pytest.mark.usefixtures("limits")
+def test_a_shortage_that_goes_on_keeps_its_beginning_and_one_after_a_rest_has_its_own() -> None:
+    seen = []
+    for second in (0, 30, 60, 200):
+        take(99, Need.URGENT, now=after(second))
+        seen.append(ProviderState.objects.get().short_since)
+    assert seen == [START, START, START, after(200)]
+
+
+@pytest.mark.usefixtures("limits")
 def test_a_forced_poll_finds_a_token_when_all_others_find_none(provider: ProviderBox) -> None:
     races = upcoming(provider, 11)
     full()
@@ -147,7 +156,7 @@ def test_a_failing_provider_is_one_incident_and_one_alert_and_its_slots_are_let_
     provider.fault("error", status=503, times=None)
     assert set(poll(*races)) == {"failed"}
     provider.forget_requests()
-    for second in range(1, 15):
+    for second in range(1, 10):
         assert set(poll(*races, now=after(second))) == {"skipped breaker"}
     assert provider.requests() == []
     assert Incident.objects.get().kind == "failing"
@@ -164,11 +173,11 @@ def test_one_request_finds_out_whether_a_provider_is_back_and_its_answer_closes_
     provider.forget_requests()
     assert poll(*races, now=after(20)) == ["failed"] + ["skipped breaker"] * 5
     assert len(provider.requests()) == 1
-    assert ProviderState.objects.get().retry_at == after(50.3), "twice as long as before"
+    assert ProviderState.objects.get().retry_at == after(40.3), "twice as long as before"
     provider.mend()
-    assert poll(*races, now=after(51)) == ["ok"] + ["skipped breaker"] * 5
-    assert poll(*races, now=after(52)) == ["ok"] * 6
-    assert Incident.objects.get().ended_at == after(51.3)
+    assert poll(*races, now=after(41)) == ["ok"] + ["skipped breaker"] * 5
+    assert poll(*races, now=after(42)) == ["ok"] * 6
+    assert Incident.objects.get().ended_at == after(41.3)
     assert "no longer failing" in caplog.text
 
 
@@ -215,7 +224,7 @@ def test_races_held_back_by_a_breaker_are_planned_for_when_it_lets_one_through(p
     poll(*races)
     far = max(races, key=lambda race: race.advertised_start)
     far.refresh_from_db()
-    assert far.next_poll_at and far.next_poll_at >= after(15.3)
+    assert far.next_poll_at and far.next_poll_at >= after(10.3)
 
 
 def test_while_all_is_well_an_answer_writes_nothing_about_its_provider(
@@ -233,7 +242,7 @@ def test_far_windows_are_stretched_while_tokens_run_short_and_it_is_recorded(cap
     far, near = make_race(start=after(3600)), make_race(start=after(180))
     for race in (far, near):
         make_log(race, slot_at=START)
-    ProviderState.objects.create(name="sandbox", short_at=after(-5))
+    ProviderState.objects.create(name="sandbox", short_since=after(-40), short_at=after(-5))
     degrade.adjust(now=START)
     state, incident = ProviderState.objects.get(), Incident.objects.get()
     assert (state.stretch, state.stretched_at) == (2, START)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from polling.cadence import DEFAULT_WINDOWS, Cadence
-from polling.stretch import next_stretch
+from polling.stretch import Shortage, next_stretch
 from tests.factories import START
 
 CADENCE = Cadence(DEFAULT_WINDOWS, timedelta(seconds=15))
@@ -31,7 +31,13 @@ def ago(seconds: float | None) -> datetime | None:
     ],
 )
 def test_the_factor_follows_slowly(stretch: int, changed: float | None, short: float | None, wanted: int) -> None:
-    assert next_stretch(stretch, changed_at=ago(changed), short_at=ago(short), now=START) == wanted
+    shortage = Shortage(ago(None if short is None else short + 60), ago(short))
+    assert next_stretch(stretch, changed_at=ago(changed), shortage=shortage, now=START) == wanted
+
+
+@pytest.mark.parametrize(("lasts", "wanted"), [(0, 1), (29, 1), (30, 2)])
+def test_a_shortage_that_passes_stretches_nothing(lasts: float, wanted: int) -> None:
+    assert next_stretch(1, changed_at=None, shortage=Shortage(ago(lasts), ago(0)), now=START) == wanted
 
 
 @pytest.mark.parametrize("factor", [2, 4])
