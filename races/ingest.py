@@ -12,7 +12,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Q
 
-from races.bulk import write_fields
+from races.bulk import insert_rows, write_fields
 from races.merging import (
     MEETING_FACTS,
     ODDS,
@@ -140,7 +140,7 @@ def _write_runners(told_by_race: dict[int, RaceSnapshot]) -> None:
     new: list[Runner] = []
     facts_changed: list[Runner] = []
     odds_moved: list[Runner] = []
-    moves: list[OddsChange] = []
+    moves: list[tuple[Runner, datetime]] = []
     for race_id, told in told_by_race.items():
         for snapshot in {runner.number: runner for runner in told.runners or ()}.values():
             runner = known.get((race_id, snapshot.number)) or Runner(race_id=race_id, number=snapshot.number)
@@ -150,13 +150,11 @@ def _write_runners(told_by_race: dict[int, RaceSnapshot]) -> None:
             if set_runner(runner, snapshot, now=told.observed_at) and not is_new:
                 facts_changed.append(runner)
             if set_odds(runner, snapshot):
-                odds = {name: getattr(runner, name) for name in ODDS}
-                moves.append(OddsChange(runner=runner, observed_at=told.observed_at, **odds))
+                moves.append((runner, told.observed_at))
                 if not is_new:
                     odds_moved.append(runner)
     Runner.objects.bulk_create(new)
     write_fields(facts_changed, [*RUNNER_FACTS, "scratched_at"])
     write_fields(odds_moved, ODDS)
-    for change in moves:
-        change.runner_id = change.runner.pk  # known only now, where the runner is new
-    OddsChange.objects.bulk_create(moves)
+    odds = ((runner.pk, at, *(getattr(runner, name) for name in ODDS)) for runner, at in moves)
+    insert_rows(OddsChange, ("runner", "observed_at", *ODDS), odds)
