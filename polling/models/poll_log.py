@@ -120,5 +120,7 @@ class PollLog(models.Model):
 
     @property
     def duration(self) -> timedelta | None:
-        """From the start of the poll to its committed end."""
-        return self.finished_at - self.started_at if self.started_at and self.finished_at else None
+        """From the start of the poll to its committed end; never negative, though the clock be set back meanwhile."""
+        if not (self.started_at and self.finished_at):
+            return None
+        return max(self.finished_at - self.started_at, timedelta())
