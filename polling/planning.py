@@ -7,7 +7,7 @@ from functools import cache
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import OuterRef, Subquery
 
 from polling import providers, quota
 from polling.cadence import Cadence, RaceFacts, next_poll
@@ -63,13 +63,9 @@ def replan(race_ids: Iterable[int], *, now: datetime) -> None:
         return
     with transaction.atomic():
         races = list(Race.objects.filter(pk__in=wanted).locked())
-        covered = dict(
-            PollLog.objects.filter(race__in=wanted)
-            .exclude(state=PollState.MISSED.value)
-            .order_by()
-            .values_list("race")
-            .annotate(Max("slot_at"))
-        )
+        # Not together with the lock, which reads anew what it waited for, but not what a subquery saw.
+        newest = PollLog.objects.filter(race=OuterRef("pk")).exclude(state=PollState.MISSED.value).order_by("-slot_at")
+        covered = dict(Race.objects.filter(pk__in=wanted).values_list("pk", Subquery(newest.values("slot_at")[:1])))
         not_before, stretches = quota.not_before(), Grids.read().stretches
         moved = []
         for race in races:
