@@ -1,10 +1,9 @@
 """A simulated day of 750 races in 27 hours: every slot that was planned, what was asked at it, and what was not."""
 
-import inspect
 import time
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -18,20 +17,20 @@ from polling.cadence import floor
 from polling.models import PollLog, PollState, Trigger
 from polling.planning import cadence
 from races.models import Race
-from sandbox.provider.server import make_server
+from sandbox.provider.day import begin_of, day_number
 
-SEED = 7
+SEED, DAY = 7, datetime(2026, 11, 23, 3, tzinfo=UTC)
 RACING, BEFORE, AFTER = timedelta(hours=27), timedelta(minutes=65), timedelta(minutes=60)
 JITTER_SECONDS = 1.0
 
 
 def run(stage: Stage) -> Iterator[Figure]:
     """The real tick and pollers under a virtual clock, the provider over HTTP; then the books are compared."""
-    begins, options = _card()
+    begins = begin_of(day_number(DAY))
     since = begins - BEFORE
     until = begins + stage.sized(RACING + AFTER, timedelta(minutes=20))
     began = time.monotonic()
-    with provider(seed=SEED, now=since, **options) as source:
+    with provider(seed=SEED, now=since, card="busy") as source:
         day = VirtualDay(source, Random(SEED), JITTER_SECONDS)
         starts = _live(day, since, until)
         took = time.monotonic() - began
@@ -39,15 +38,6 @@ def run(stage: Stage) -> Iterator[Figure]:
         requests = source.requests()
     yield from _figures(books, requests, {"ticks": len(day.ticked), "took_s": round(took), **_busiest(books)})
     yield from _beside_the_rule(books, day)
-
-
-def _card() -> tuple[datetime, dict[str, Any]]:
-    """The first start of the day, and what makes the server show it."""
-    if "card" in inspect.signature(make_server).parameters:
-        from sandbox.provider import day  # type: ignore[attr-defined, unused-ignore] # not in every version of the sandbox
-
-        return day.begin_of(day.day_number(datetime.fromisoformat("2026-11-23T03:00:00+00:00"))), {"card": "busy"}
-    return datetime.fromisoformat("2026-11-22T19:00:00+00:00"), {}
 
 
 def _live(day: VirtualDay, since: datetime, until: datetime) -> accounts.Starts:

@@ -7,7 +7,6 @@ from functools import cache
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max, Q
 
 from polling import providers, quota
 from polling.cadence import Cadence, RaceFacts, next_poll
@@ -17,7 +16,7 @@ from races.bulk import write_fields
 from races.models import Race
 from races.status import FinalizedBy, Outcome
 
-Slots = tuple[datetime, datetime | None]
+Slots = tuple[datetime | None, datetime | None]
 AT_ONCE = 500  # races replanned in one transaction, so that none holds its locks for long
 
 
@@ -68,7 +67,7 @@ def replan(race_ids: Iterable[int], *, now: datetime) -> None:
         not_before, stretches = quota.not_before(), Grids.read().stretches
         moved = []
         for race in races:
-            facts = _facts(race, slots.get(race.pk), not_before.get(race.provider), stretches.get(race.provider, 1))
+            facts = _facts(race, slots[race.pk], not_before.get(race.provider), stretches.get(race.provider, 1))
             planned = next_poll(facts, cadence=cadence(), now=now)
             if planned != race.next_poll_at:
                 race.next_poll_at = planned
@@ -77,10 +76,14 @@ def replan(race_ids: Iterable[int], *, now: datetime) -> None:
 
 
 def _newest_slots(race_ids: Sequence[int]) -> dict[int, Slots]:
-    """Of each race that has any: the newest slot claimed or let go, and the newest not let go."""
-    logs = PollLog.objects.filter(race__in=race_ids).exclude(state=PollState.MISSED.value).order_by()
-    newest, asked = Max("slot_at"), Max("slot_at", filter=~Q(state=PollState.SKIPPED.value))
-    found = logs.values_list("race").annotate(newest=newest, asked=asked)
+    """Of each race: the newest slot claimed or let go, and the newest not let go; each one step into an index.
+
+    Not together with the lock, which reads anew what it waited for, but not what a subquery saw.
+    """
+    logs = PollLog.objects.filter(race=OuterRef("pk")).exclude(state=PollState.MISSED.value).order_by("-slot_at")
+    asked = logs.exclude(state=PollState.SKIPPED.value)
+    newest = [Subquery(some.values("slot_at")[:1]) for some in (logs, asked)]
+    found = Race.objects.filter(pk__in=race_ids).values_list("pk", *newest)
     return {race_id: (covered, asked_at) for race_id, covered, asked_at in found}
 
 
@@ -91,8 +94,8 @@ def replan_all(race_ids: Iterable[int], *, now: datetime) -> None:
         replan(wanted[first : first + AT_ONCE], now=now)
 
 
-def _facts(race: Race, slots: Slots | None, not_before: datetime | None, stretch: int) -> RaceFacts:
-    covered, asked = slots or (None, None)
+def _facts(race: Race, slots: Slots, not_before: datetime | None, stretch: int) -> RaceFacts:
+    covered, asked = slots
     # Only what a provider called final is looked at again: what staff or Appwrite ended stays as they said.
     is_result = race.finalized_by == FinalizedBy.PROVIDER and race.outcome == Outcome.RESULTED
     return RaceFacts(

@@ -104,8 +104,10 @@ class PollLog(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["claim"], condition=~models.Q(claim=""), name="poll_log_claim"),
-            models.Index(fields=["run"], condition=~models.Q(run=""), name="poll_log_run"),
+            # Whole, not partial: SQLite does not use a partial index whose condition meets a bound parameter.
+            models.Index(fields=["state", "lease_until"], name="poll_log_open"),
+            models.Index(fields=["claim"], name="poll_log_claim"),
+            models.Index(fields=["run"], name="poll_log_run"),
             models.Index(fields=["-slot_at"], name="poll_log_slot"),
             models.Index(fields=["finished_at"], condition=models.Q(pushed_at__isnull=True), name="poll_log_unpushed"),
         ]
