@@ -7,6 +7,7 @@ from functools import cache
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import OuterRef, Subquery
 
 from polling import providers, quota
 from polling.cadence import Cadence, RaceFacts, next_poll
