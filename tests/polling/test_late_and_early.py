@@ -293,14 +293,14 @@ def test_a_race_without_an_end_is_asked_at_least_every_five_minutes_until_it_has
     driver.provider.steer(race, **told)
     if fault:
         driver.provider.fault(**fault, race_id=race.provider_race_id)
-    asked = driver.drive_due(at(3 * 60))
+    asked = driver.drive_due(at(2 * 60))
     gaps = {later - earlier for earlier, later in zip([at(0), *asked], asked, strict=False)}
     assert max(gaps) <= 5 * MINUTE + STEP
     assert status(race) != "finalized"
     assert race.next_poll_at is not None
     driver.provider.mend()
     driver.provider.steer(race, status="Final", vanished=False)
-    driver.drive_due(at(3 * 60 + 6))
+    driver.drive_due(at(2 * 60 + 6))
     assert (status(race), race.outcome) == ("finalized", "resulted")
 
 
