@@ -37,7 +37,7 @@ class SyncState(models.Model):
 
 
 class SyncCheckpoint(models.Model):
-    """Where the last pull of a table got to, in the server's time."""
+    """Where the last pull and the last sweep of a table got to, in the server's time, and what they met."""
 
     target = models.CharField(max_length=200)
     table = models.CharField(max_length=40)
@@ -45,6 +45,14 @@ class SyncCheckpoint(models.Model):
     row_id = models.CharField(max_length=36, blank=True)
     pulled_at = models.DateTimeField(null=True, blank=True)
     error = models.CharField(max_length=500, blank=True)
+    epoch = models.PositiveIntegerField(default=0, help_text="rises when the table was made anew in Appwrite")
+    sweep_after_id = models.CharField(max_length=36, blank=True, help_text="how far a sweep under way has got")
+    sweep_began_at = models.DateTimeField(null=True, blank=True)
+    swept_at = models.DateTimeField(null=True, blank=True, help_text="when a sweep last came to its end")
+    brake = models.CharField(max_length=300, blank=True, help_text="why the sweep waits for a person")
+    echoes = models.PositiveBigIntegerField(default=0, help_text="rows read that were our own writes")
+    overlap_hits = models.PositiveBigIntegerField(default=0, help_text="changes found only by looking back")
+    repairs = models.PositiveBigIntegerField(default=0, help_text="differences found only by a sweep")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["target", "table"], name="one_checkpoint_per_table")]
@@ -64,12 +72,51 @@ class SyncConflict(models.Model):
     chosen = models.CharField(max_length=8, choices=[("local", "Django's"), ("remote", "Appwrite's")])
     policy = models.CharField(max_length=80, help_text="the rule that chose")
     found_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True, blank=True, help_text="when a person looked at it")
+    resolved_by = models.CharField(max_length=150, blank=True)
+    resolution = models.CharField(max_length=8, blank=True, choices=[("ours", "kept ours"), ("theirs", "took theirs")])
 
     class Meta:
         ordering = ["-found_at"]
 
     def __str__(self) -> str:
         return f"{self.field}: {self.chosen}"
+
+
+class SyncStray(models.Model):
+    """A row in Appwrite that is of no race of ours and cannot become one, and why; gone once it can."""
+
+    target = models.CharField(max_length=200)
+    table = models.CharField(max_length=40)
+    row_id = models.CharField(max_length=36)
+    updated_at = models.CharField(max_length=40, blank=True, help_text="the row's $updatedAt when it was looked at")
+    problem = models.CharField(max_length=500)
+    found_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["target", "table", "row_id"], name="one_stray_per_row")]
+        ordering = ["-found_at"]
+
+    def __str__(self) -> str:
+        return f"{self.table}/{self.row_id}"
+
+
+class SyncServer(models.Model):
+    """What is known of the Appwrite of a target: its version, what it can do, and whether its webhook works."""
+
+    target = models.CharField(max_length=200, unique=True)
+    version = models.CharField(max_length=20, blank=True)
+    compares_and_sets = models.BooleanField(null=True, blank=True, help_text="whether it refuses a stale write")
+    probed_at = models.DateTimeField(null=True, blank=True)
+    problem = models.CharField(max_length=500, blank=True)
+    webhook_enabled = models.BooleanField(null=True, blank=True, help_text="empty: none, or the key may not look")
+    webhook_problem = models.CharField(max_length=500, blank=True)
+    webhook_checked_at = models.DateTimeField(null=True, blank=True)
+    hinted_at = models.DateTimeField(null=True, blank=True, help_text="when its webhook last told of a row")
+    hints = models.PositiveBigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return self.target
 
 
 class SyncLease(models.Model):
