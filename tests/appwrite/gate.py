@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -11,10 +11,11 @@ import requests
 
 Step = Callable[[], object]
 Answer = dict[str, Any]
+ANY = "any method"
 
 
 class Gate:
-    """What happens to calls of a method: `before` they reach the server, and to their `answer` on its way back.
+    """What happens to calls of a method, or of `ANY`: `before` they reach the server, and to their `answer` on its way back.
 
     Each hook is called once for every call and may put another hook in its place.
     """
@@ -33,16 +34,17 @@ class _Handler(BaseHTTPRequestHandler):
     def _pass(self) -> None:
         gate, method = self.gate, self.command
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        gate.before.get(method, _nothing)()
+        gate.before.get(method, gate.before.get(ANY, _nothing))()
         headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
         reply = requests.request(method, gate.root + self.path, data=raw, headers=headers, timeout=20)
-        gate.after.get(method, _nothing)()
+        gate.after.get(method, gate.after.get(ANY, _nothing))()
         content = self._changed(method, reply)
-        self.send_response(reply.status_code)
-        self.send_header("Content-Type", reply.headers.get("Content-Type", "application/json"))
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        with suppress(ConnectionError):  # whoever asked may be dead
+            self.send_response(reply.status_code)
+            self.send_header("Content-Type", reply.headers.get("Content-Type", "application/json"))
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
 
     do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _pass
 
