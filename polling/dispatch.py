@@ -184,3 +184,9 @@ def request_push() -> None:
     """Asks for a push to Appwrite, where there is one; pushes that meet coalesce."""
     if settings.APPWRITE_ENDPOINT:
         async_task("polling.tasks.push", q_options={"save": False})
+
+
+def request_sync() -> None:
+    """Asks for a whole pass, a pull and then a push, where there is an Appwrite."""
+    if settings.APPWRITE_ENDPOINT:
+        async_task("polling.tasks.sync", q_options={"save": False})

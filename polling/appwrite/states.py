@@ -93,9 +93,10 @@ def _words(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:500]
 
 
-def revive() -> int:
-    """Lets rows that were given up be tried again; returns how many."""
-    return states().filter(dead_since__isnull=False).update(**NO_FAILURE)
+def revive(chosen: QuerySet[SyncState] | None = None) -> int:
+    """Lets rows that were given up, all or those chosen, be tried again; returns how many."""
+    given_up = (states() if chosen is None else chosen).filter(dead_since__isnull=False)
+    return given_up.update(**NO_FAILURE)
 
 
 def forget_waits() -> None:
