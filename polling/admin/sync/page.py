@@ -3,19 +3,20 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path
+from django.views.decorators.http import require_http_methods
 
 from polling import dispatch
 from polling.admin.base import instant
 from polling.admin.sync.figures import tables
 from polling.admin.sync.of_race import with_race
 from polling.appwrite import checkpoints, push, status
-from polling.appwrite.checkpoints import checkpoint_of
 from polling.models import SyncCheckpoint
 
 VIEW, CHANGE, CONFLICTS = (
@@ -24,6 +25,7 @@ VIEW, CHANGE, CONFLICTS = (
 NEWEST = 20
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 def page(request: HttpRequest) -> HttpResponse:
     """Shows it; a POST names in `do` what to set going, and in `table` the table, where that matters."""
     if not request.user.has_perm(VIEW):
@@ -53,8 +55,8 @@ def _do(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm(CHANGE):
         raise PermissionDenied
     deed = DEEDS.get(request.POST.get("do", ""))
-    if deed:
-        messages.success(request, deed(request))
+    if deed and (said := deed(request)):
+        messages.success(request, said)
     return redirect("sync")
 
 
@@ -70,7 +72,10 @@ def _pull(request: HttpRequest) -> str:
 
 
 def _release(request: HttpRequest) -> str:
-    braked = checkpoint_of(request.POST.get("table", ""))
+    of_target = SyncCheckpoint.objects.filter(target=settings.APPWRITE_TARGET, table=request.POST.get("table", ""))
+    braked = of_target.exclude(brake="").first()
+    if braked is None:  # released meanwhile
+        return ""
     checkpoints.release(braked.table)
     said = f"The brake on {braked.table} is released: {braked.brake}"
     admin.site.get_model_admin(SyncCheckpoint).log_change(request, braked, said)
