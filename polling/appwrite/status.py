@@ -111,16 +111,16 @@ def open_conflicts() -> QuerySet[SyncConflict]:
 
 
 def _races(*, now: datetime) -> dict[str, Any]:
-    """As `states.dirty` asks it of every race, counted from the states, which are found by their races' keys."""
+    """As the push asks it of every race, and of rows whose race is gone; counted from the states."""
     version = Race.objects.filter(pk=OuterRef("local_pk")).values("version")
-    known = states.states().annotate(version=Subquery(version)).filter(version__isnull=False)
-    dead, settled = Q(dead_since__isnull=False), Q(pushed_version__gte=F("version"))
-    told = known.aggregate(
+    dead, settled = Q(dead_since__isnull=False), Q(pushed_version__gte=F("version"), version__isnull=False)
+    told = states.states().annotate(version=Subquery(version)).aggregate(
         in_sync=Count("pk", filter=~dead & settled),
         waiting=Count("pk", filter=~dead & ~settled & Q(next_try_at__gt=now)),
         dead=Count("pk", filter=dead),
+        orphans=Count("pk", filter=Q(version=None)),
     )
-    rows = Race.objects.count()
+    rows = Race.objects.count() + told.pop("orphans")
     error = states.failing().exclude(error="").order_by("-attempts").values_list("error", flat=True).first()
     return {**told, "rows": rows, "dirty": rows - sum(told.values()), "push_error": error or ""}
 
