@@ -20,7 +20,7 @@ SERVER = (
 
 @dataclass(frozen=True, slots=True)
 class TableStatus:
-    """One table: its rows, each in one of five states, and how far pull and sweep have got.
+    """One table: its rows, those of races that are gone included, each in one of five states; and how far it got.
 
     `in_sync`: nothing to push. `dirty`: goes with the next push. `in_flight`: dirty, and a push has the table now.
     `waiting`: failed, and its next try is set. `dead`: waits for a person. Of poll logs only those count that are
@@ -114,11 +114,15 @@ def _races(*, now: datetime) -> dict[str, Any]:
     """As the push asks it of every race, and of rows whose race is gone; counted from the states."""
     version = Race.objects.filter(pk=OuterRef("local_pk")).values("version")
     dead, settled = Q(dead_since__isnull=False), Q(pushed_version__gte=F("version"), version__isnull=False)
-    told = states.states().annotate(version=Subquery(version)).aggregate(
-        in_sync=Count("pk", filter=~dead & settled),
-        waiting=Count("pk", filter=~dead & ~settled & Q(next_try_at__gt=now)),
-        dead=Count("pk", filter=dead),
-        orphans=Count("pk", filter=Q(version=None)),
+    told = (
+        states.states()
+        .annotate(version=Subquery(version))
+        .aggregate(
+            in_sync=Count("pk", filter=~dead & settled),
+            waiting=Count("pk", filter=~dead & ~settled & Q(next_try_at__gt=now)),
+            dead=Count("pk", filter=dead),
+            orphans=Count("pk", filter=Q(version=None)),
+        )
     )
     rows = Race.objects.count() + told.pop("orphans")
     error = states.failing().exclude(error="").order_by("-attempts").values_list("error", flat=True).first()

@@ -26,7 +26,7 @@ def tables(told: SyncStatus, conflicts: Sequence[SyncConflict], *, now: datetime
 
 def _rows(told: SyncStatus) -> Table:
     lines: list[tuple[str, str, Cell]] = [
-        ("Rows", "races of Django; of poll logs, those that are for Appwrite", lambda table: table.rows),
+        ("Rows", "races, and rows whose race is gone; of poll logs, those that are for Appwrite", lambda table: table.rows),
         ("In sync", "nothing to push", lambda table: table.in_sync),
         ("Dirty", "may have something to push, which the next push sends", lambda table: table.dirty),
         ("In flight", "dirty, and a push has the table at this moment", lambda table: table.in_flight),
@@ -45,7 +45,7 @@ def _progress(told: SyncStatus, *, now: datetime) -> Table:
         ("Checkpoint", "when the last pull ended well; how far poll logs have been looked through",
          lambda table: ago(table.pulled_at)),
         ("Read up to", "by Appwrite's clock", lambda table: _utc(table.read_to)),
-        ("Last sweep", "the full pass that finds deletions", lambda table: ago(table.swept_at)),
+        ("Last sweep", "the full pass that finds deletions; of poll logs, when old ones were deleted", lambda table: ago(table.swept_at)),
         ("Brake", "why the sweep waits for a person", lambda table: _bad(table.brake)),
         ("Echoes", "own writes met again and dropped", lambda table: table.echoes),
         ("Overlap finds", "changes found only by looking back", lambda table: table.overlap_hits),
