@@ -68,16 +68,10 @@ def standing(conflict: SyncConflict) -> SafeString:
     return format_html('{} <span class="rp-quiet">{}</span>', badge, conflict.resolved_by)
 
 
-@admin.display(description="won", ordering="chosen")
-def won(conflict: SyncConflict) -> str:
-    """Whose value counted when it was found."""
-    return conflict.get_chosen_display()
-
-
-@admin.display(description="why", ordering="policy")
-def why(conflict: SyncConflict) -> str:
-    """The rule that chose."""
-    return conflict.policy
+@admin.display(description="who won, and why", ordering="policy")
+def won(conflict: SyncConflict) -> SafeString:
+    """Whose value counted when it was found, and the rule that chose."""
+    return format_html('{} <span class="rp-quiet rp-meaning">{}</span>', conflict.get_chosen_display(), conflict.policy)
 
 
 def _column(name: str, heading: str, shown: Callable[[str, Any], str]) -> Column:
@@ -96,7 +90,7 @@ WHOLE = tuple(_column(name, heading, values.whole) for name, heading in SIDES)
 @admin.register(SyncConflict)
 class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
     change_list_template = "admin/wide_list.html"
-    list_display = (at("found_at"), race, "field", *SHORT, won, why, standing)
+    list_display = (at("found_at"), race, "field", *SHORT, won, standing)
     list_filter = (OpenFilter, ("field", ValuesFilter), ("chosen", WonFilter))
     list_select_related = ("state",)
     search_fields = ("state__remote_id", "=state__local_pk")
@@ -112,7 +106,7 @@ class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
         return with_race(super().get_queryset(request), "state__local_pk")
 
     def get_fields(self, request: HttpRequest, obj: SyncConflict | None = None) -> Any:
-        return [race, "field", *WHOLE, won, why, at("found_at"), standing, at("resolved_at")]
+        return [race, "field", *WHOLE, won, at("found_at"), standing, at("resolved_at")]
 
     def render_change_form(
         self,
@@ -179,4 +173,4 @@ def _question(conflicts: list[SyncConflict], objections: dict[int, str]) -> Tabl
         )
         for each in conflicts
     ]
-    return Table("conflicts", "Conflicts", headers, rows, row_headers=True)
+    return Table("conflicts", "Conflicts", headers, rows)
