@@ -5,7 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
+from django.db.models.functions import Collate, Upper
 
 from polling.appwrite.mapping import Remote
 from polling.models import SyncState
@@ -14,7 +16,10 @@ from races.models import Race
 TABLE = "races"
 KEY = ("target", "table", "local_pk")
 NO_FAILURE: dict[str, Any] = {"attempts": 0, "next_try_at": None, "dead_since": None, "error": ""}
-AGREED = ("remote_id", "base", "base_updated_at", "base_sequence", "pushed_version", "synced_at", *NO_FAILURE)
+BASE = ("remote_id", "base", "base_updated_at", "base_sequence", "pushed_version", "synced_at", "remote_deleted_at")
+AGREED = (*BASE, *NO_FAILURE)
+# A deletion that a sweep has found, on either side, and not acted upon yet.
+DELETION_PENDING = Q(remote_deleted_at__isnull=False) & ~Q(base_updated_at="")
 
 
 def states() -> QuerySet[SyncState]:
@@ -22,10 +27,20 @@ def states() -> QuerySet[SyncState]:
     return SyncState.objects.filter(target=settings.APPWRITE_TARGET, table=TABLE)
 
 
+def between(after: str, last: str | None) -> QuerySet[SyncState]:
+    """The rows that a listing by `$id` has behind `after` and up to `last`; Appwrite tells no capitals from small."""
+    plain = "C" if connection.vendor == "postgresql" else "BINARY"
+    placed = states().annotate(place=Collate(Upper("remote_id"), plain)).filter(place__gt=after.upper())
+    return placed if last is None else placed.filter(place__lte=last.upper())
+
+
 def dirty(*, now: datetime) -> QuerySet[Race]:
     """Races that may have something to push, what changed last first: a result does not wait behind a first load."""
     settled = states().filter(
-        Q(pushed_version__gte=OuterRef("version")) | Q(next_try_at__gt=now) | Q(dead_since__isnull=False),
+        Q(pushed_version__gte=OuterRef("version"))
+        | Q(next_try_at__gt=now)
+        | Q(dead_since__isnull=False)
+        | DELETION_PENDING,
         local_pk=OuterRef("pk"),
     )
     return Race.objects.filter(~Exists(settled)).order_by(F("last_changed_at").desc(nulls_last=True), "pk")
@@ -66,6 +81,11 @@ def bury(state: SyncState, error: Exception, *, now: datetime) -> None:
     """A row that cannot be pushed until a person acts."""
     state.attempts, state.dead_since, state.error = state.attempts + 1, now, _words(error)
     save([state], ("attempts", "dead_since", "error"))
+
+
+def forget(found: Iterable[SyncState]) -> None:
+    """Drops what is known of rows; as long as they exist they are met as new ones."""
+    states().filter(pk__in=[state.pk for state in found]).delete()
 
 
 def forget_orphans(row_ids: Iterable[str]) -> None:
