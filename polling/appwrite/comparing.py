@@ -22,7 +22,7 @@ class Differences:
     """What one page of rows shows, by the ids of rows or their states.
 
     `unknown` rows are of no race; `differing` ones are not as they were agreed on; `unseen` ones were expected in the
-    page; the race of `orphans` is gone here; `refused` ones have an id that no single row may have.
+    page; `refused` ones have an id that no single row may have. Those whose race is gone here are the push's to delete.
     """
 
     count: int
@@ -31,8 +31,6 @@ class Differences:
     unknown: list[str] = field(default_factory=list)
     differing: list[SyncState] = field(default_factory=list)
     unseen: list[SyncState] = field(default_factory=list)
-    orphans: list[SyncState] = field(default_factory=list)
-    edited_orphans: list[SyncState] = field(default_factory=list)
     refused: list[Row] = field(default_factory=list)
     made_anew: bool = False
 
@@ -58,23 +56,16 @@ def pages(rows: Rows, *, after: str) -> Iterator[Differences]:
 
 def _compare(listed: Sequence[Row], expected: QuerySet[SyncState], found: Differences) -> None:
     rows = {row["$id"]: row for row in listed if is_addressable(row["$id"])}
-    known = list(states.states().filter(Q(remote_id__in=rows) | Q(pk__in=expected.values("pk"))))
-    alive = set(Race.objects.filter(pk__in=[state.local_pk for state in known]).values_list("pk", flat=True))
+    known = states.states().filter(Q(remote_id__in=rows) | Q(pk__in=expected.values("pk")))
     found.refused = [row for row in listed if row["$id"] not in rows]
     found.unknown = sorted(rows.keys() - {state.remote_id for state in known})
-    for state in known:
-        if row := rows.get(state.remote_id):
-            _sort(row, state, found, is_alive=state.local_pk in alive)
-        elif state.base_updated_at:
+    for state in known.filter(local_pk__in=Race.objects.values("pk")):
+        row = rows.get(state.remote_id)
+        if row and (state.remote_deleted_at or differs(row, state)):
+            found.differing.append(state)
+            found.made_anew |= bool(state.base_sequence) and _sequence(row) != state.base_sequence
+        elif row is None and state.base_updated_at:
             found.unseen.append(state)
-
-
-def _sort(row: Row, state: SyncState, found: Differences, *, is_alive: bool) -> None:
-    found.made_anew |= bool(state.base_sequence) and _sequence(row) != state.base_sequence
-    if not is_alive:
-        (found.edited_orphans if differs(row, state) else found.orphans).append(state)
-    elif state.remote_deleted_at or differs(row, state):
-        found.differing.append(state)
 
 
 def differs(row: Row, state: SyncState) -> bool:

@@ -83,6 +83,8 @@ def merge(
     for field, owner in owners.items():
         if remote[field] in (base[field], local[field]) or (owner is Owner.TRAVELS and _is_ours(base, remote)):
             continue
+        if field == "last_poll_time" and _is_between(base[field], remote[field], local[field]):
+            continue
         rule = _ours if owner is Owner.STATUS and _is_ours(base, remote) else RULES[owner]
         verdict = rule(base[field], local[field], remote[field])
         if verdict.take:
@@ -105,6 +107,11 @@ def outgoing(base: Mapping[str, Any], local: Mapping[str, Any]) -> Values:
 def _is_ours(base: Mapping[str, Any], remote: Mapping[str, Any]) -> bool:
     """Whether the row was last written by Django, unnoticed (its reply was lost): `sync_version` moved."""
     return bool(remote["sync_version"] != base["sync_version"])
+
+
+def _is_between(base: str | None, remote: str | None, local: str | None) -> bool:
+    """Whether the row has a poll of ours that we do not know it has: it alone is written without a version."""
+    return (base or "") < (remote or "") < (local or "")
 
 
 def _keep(base: Any, local: Any, remote: Any) -> Verdict:

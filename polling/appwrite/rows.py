@@ -109,22 +109,37 @@ class Rows:
 
     def update(self, row_id: str, values: Mapping[str, Any], *, base_updated_at: str) -> Row:
         """Changes fields of a row, if nobody else has since `base_updated_at`. Raises Conflict if somebody has."""
-        if not base_updated_at:
-            raise ValueError("an empty base switches the server's check off")
-        return self._client.exchange(
-            "patch",
-            f"{self._path}/{row_id}",
-            headers={"x-appwrite-timestamp": base_updated_at},
-            params={"data": dict(values)},
-            deadline=self.deadline,
-        ).body
+        return self._write("patch", row_id, {"data": dict(values)}, base_updated_at)
 
     def delete(self, row_id: str, *, base_updated_at: str) -> None:
-        """Deletes a row, if nobody has changed it since `base_updated_at`. Raises Conflict, or NotFound."""
-        if not base_updated_at:
+        """Deletes a row, if nobody has changed it since `base_updated_at`. Raises Conflict if somebody has."""
+        self._write("delete", row_id, {}, base_updated_at)
+
+    def _write(self, method: str, row_id: str, params: dict[str, Any], base_updated_at: str) -> Row:
+        """The one way to a row that is there. Without an id its path is that of all rows."""
+        if not ID.fullmatch(row_id):
+            raise ValueError(f"{row_id!r} is the id of no row")
+        if base_updated_at in ("", "0"):
             raise ValueError("an empty base switches the server's check off")
         headers = {"x-appwrite-timestamp": base_updated_at}
-        self._client.exchange("delete", f"{self._path}/{row_id}", headers=headers, deadline=self.deadline)
+        path = f"{self._path}/{row_id}"
+        return self._client.exchange(method, path, headers=headers, params=params, deadline=self.deadline).body
+
+    def older(self, column: str, than: str) -> list[str]:
+        """The ids of up to 100 rows whose instant in this column is earlier."""
+        params = _listing([Query.less_than(column, than), Query.select(["$id"])], MOST_ROWS)
+        reply = self._client.exchange("get", self._path, params=params, deadline=self.deadline)
+        return [row["$id"] for row in _rows(reply.body)]
+
+    def delete_all(self, ids: Sequence[str]) -> None:
+        """Deletes these rows, up to 100, whoever wrote them last: for a table of ours alone.
+
+        Without ids the server would take every row.
+        """
+        if not ids or len(ids) > MOST_ROWS or not all(map(ID.fullmatch, ids)):
+            raise ValueError(f"a deletion takes 1 to {MOST_ROWS} ids of rows")
+        params = {"queries": [Query.equal("$id", list(ids))]}
+        self._client.exchange("delete", self._path, params=params, deadline=self.deadline)
 
     def need_columns(self, columns: Iterable[str]) -> None:
         """Raises Missing where the table lacks one of our columns: then no row is at fault that was refused.

@@ -25,7 +25,7 @@ SECONDS_A_STEP = 2.0
 
 @dataclass
 class Swept(Tally):
-    """What a sweep found. `rows` were looked at and `deleted` deletions acted upon; `brake` says why none were.
+    """What a sweep found. `rows` were looked at; `deleted` ones are made again, or `brake` says why none is.
 
     Not `finished`: the next one goes on from there. `busy`: another one is under way.
     """
@@ -91,12 +91,9 @@ class _Sweep:
         """Whether the whole page was done; rows that were done already are found equal the next time."""
         for row in found.refused:
             self._arrivals.refuse(row)
-        states.forget(found.edited_orphans)  # an edit beats a deletion: it becomes a race again
-        unknown = [*found.unknown, *(state.remote_id for state in found.edited_orphans)]
         if self._stays_out is not None:
-            self._stays_out |= {*unknown, *(row["$id"] for row in found.refused)}
-        deletions.find(found.orphans, now=self._lease.now())
-        return self._bring(unknown) and self._look_closer([*found.differing, *found.unseen])
+            self._stays_out |= {*found.unknown, *(row["$id"] for row in found.refused)}
+        return self._bring(found.unknown) and self._look_closer([*found.differing, *found.unseen])
 
     def _bring(self, row_ids: Sequence[str]) -> bool:
         for some in batches(row_ids, MOST_ROWS):
@@ -129,9 +126,9 @@ class _Sweep:
         for some in batches([] if self._swept.brake else list(deletions.pending()), MOST_ROWS):
             if not self._has_time():
                 return
-            deletions.act(some, self._rows, self._arrivals, now=self._lease.now())
-            self._repaired(len(some))
-            self._swept.deleted += len(some)
+            done = sum(deletions.make_again(state, now=self._lease.now()) for state in some)
+            self._repaired(done)
+            self._swept.deleted += done
         if self._stays_out is not None:
             strays.forget_all_but(self._stays_out, found_before=self._began_at)
         checkpoints.end_sweep(states.TABLE, now=self._lease.now())
@@ -155,19 +152,13 @@ def preview(*, now: datetime, budget: timedelta = PATIENCE) -> list[str]:
     merged, deleted = [], []
     for found in comparing.pages(rows, after=""):
         merged += [foresee(row) for row in [*found.refused, *rows.by_id(found.unknown).values()]]
-        merged += [f"row {state.remote_id}: becomes a race again" for state in found.edited_orphans]
-        deleted += [f"row {state.remote_id}: its race is gone: deleted" for state in found.orphans]
         known = [*found.differing, *found.unseen]
         there = rows.by_id(state.remote_id for state in known)
+        races = Race.objects.select_related("meeting").in_bulk([state.local_pk for state in known])
         for state in known:
             if (row := there.get(state.remote_id)) is None:
-                deleted.append(f"row {state.remote_id}: deleted in Appwrite: {_after_deletion(state)}")
+                deleted.append(f"row {state.remote_id} ({races[state.local_pk]}): deleted in Appwrite: made again")
             elif wants_merge(row, state):
                 merged.append(foresee(row, known=state))
     why = deletions.beyond_the_limit(len(deleted))
     return [line for line in [*merged, *deleted, why and f"waits for a person: {why}"] if line]
-
-
-def _after_deletion(state: SyncState) -> str:
-    race = Race.objects.filter(pk=state.local_pk).first()
-    return f"{race} is written anew" if race else "its race is gone too"
