@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
@@ -122,6 +122,12 @@ def record_forced_poll(race_ids: Iterable[int], *, by: Actor, reason: str) -> No
         _audit(races, by=by, said=lambda _: f"Poll forced: {reason}")
 
 
+def record_made(race_ids: Iterable[int], *, by: Actor, reason: str) -> None:
+    """Audits that races were made otherwise than by a provider's card."""
+    races = list(Race.objects.filter(pk__in=list(race_ids)).select_related("meeting"))
+    _audit(races, by=by, said=lambda _: reason, flag=ADDITION)
+
+
 def _set(values: Mapping[int, Any], name: str, *, by: Actor, now: datetime, said: Callable[[Race], str]) -> list[int]:
     def assign(race: Race) -> None:
         setattr(race, name, values[race.pk])
@@ -158,7 +164,7 @@ def _decide(
     return [race.pk for race in races]
 
 
-def _audit(races: list[Race], *, by: Actor, said: Callable[[Race], str]) -> None:
+def _audit(races: list[Race], *, by: Actor, said: Callable[[Race], str], flag: int = CHANGE) -> None:
     user, made = User.objects.get_or_create(username=by.username, defaults={"is_active": False})
     if made:
         user.set_unusable_password()
@@ -170,7 +176,7 @@ def _audit(races: list[Race], *, by: Actor, said: Callable[[Race], str]) -> None
             content_type=content_type,
             object_id=str(race.pk),
             object_repr=str(race)[:200],
-            action_flag=CHANGE,
+            action_flag=flag,
             change_message=said(race),
         )
         for race in races
