@@ -89,7 +89,7 @@ def _server(told: SyncStatus, *, now: datetime) -> Table:
 
 
 def _conflicts(conflicts: Sequence[SyncConflict], of: int) -> Table:
-    headers = ("Race", "Field", "Django's", "Appwrite's", "Who won, and why", "Found")
+    headers = ("Race", "Field", "Django's", "Appwrite's", "Won, and why", "Found")
     rows = [
         (
             linked(each),
