@@ -48,7 +48,7 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Swept:
         if not lease.take():
             return Swept(busy=True)
         try:
-            _Sweep(Rows.within(client, states.TABLE, budget), lease, swept).all_pages()
+            _Sweep(Rows.within(client, states.TABLE, budget), lease, swept, now=now).all_pages()
         finally:
             lease.release()
     except PollingError as error:
@@ -62,10 +62,10 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Swept:
 class _Sweep:
     """One sweep, page by page from where the last one was cut off."""
 
-    def __init__(self, rows: Rows, lease: Lease, swept: Swept) -> None:
-        self._rows, self._lease, self._swept = rows, lease, swept
-        self._arrivals = Arrivals(swept, now=lease.now())
-        self._after, self._began_at = checkpoints.begin_sweep(states.TABLE, now=lease.now())
+    def __init__(self, rows: Rows, lease: Lease, swept: Swept, *, now: datetime) -> None:
+        self._rows, self._lease, self._swept, self._now = rows, lease, swept, now
+        self._arrivals = Arrivals(swept, now=now)
+        self._after, self._began_at = checkpoints.begin_sweep(states.TABLE, now=now)
         self._stays_out: set[str] | None = None if self._after else set()
         self._is_new_epoch = False
 
@@ -112,8 +112,9 @@ class _Sweep:
             for state in some:
                 if (row := rows.get(state.remote_id)) and wants_merge(row, state):
                     self._repaired(self._arrivals.meet(row, known=state))
-                    strays.forget(row["$id"])
-            deletions.find([state for state in some if state.remote_id not in rows], now=self._lease.now())
+                    if row["$id"] != state.remote_id:  # it stayed out as long as there might be two
+                        strays.forget(row["$id"])
+            deletions.find([state for state in some if state.remote_id not in rows], now=self._now)
         return True
 
     def _repaired(self, repaired: int) -> None:
@@ -126,12 +127,12 @@ class _Sweep:
         for some in batches([] if self._swept.brake else list(deletions.pending()), MOST_ROWS):
             if not self._has_time():
                 return
-            done = sum(deletions.make_again(state, now=self._lease.now()) for state in some)
+            done = sum(deletions.make_again(state, now=self._now) for state in some)
             self._repaired(done)
             self._swept.deleted += done
         if self._stays_out is not None:
             strays.forget_all_but(self._stays_out, found_before=self._began_at)
-        checkpoints.end_sweep(states.TABLE, now=self._lease.now())
+        checkpoints.end_sweep(states.TABLE, now=self._now)
         self._swept.finished = True
 
 
