@@ -24,7 +24,7 @@ from races.merging import (
     set_runner,
 )
 from races.models import Meeting, OddsChange, Race, Runner
-from races.snapshots import RaceSnapshot, Scope
+from races.snapshots import MeetingSnapshot, RaceSnapshot, Scope
 
 Key = tuple[str, str]
 
@@ -68,10 +68,31 @@ def apply(snapshots: Iterable[RaceSnapshot], *, now: datetime) -> Changes:
     return changes
 
 
+<<<<<<< HEAD
 def owe_detail(race_ids: Iterable[int]) -> None:
     """Notes that the detail of these races is wanted, whatever their next status says."""
     if owed := list(race_ids):
         Race.objects.filter(pk__in=owed).update(detail_wanted=True)
+=======
+def admit(told: RaceSnapshot, *, now: datetime) -> Race:
+    """Stores a race that was made by hand, which must be new; a meeting that is known stays as it is."""
+    meeting = _admitted_meeting(told.meeting) if told.meeting else None
+    race = new_race(told, meeting=meeting, now=now)
+    race.save(force_insert=True)
+    return race
+
+
+def _admitted_meeting(told: MeetingSnapshot) -> Meeting | None:
+    """None for one that is not known and does not tell its track."""
+    key = {"provider": told.provider, "provider_meeting_id": told.provider_meeting_id}
+    known = Meeting.objects.filter(**key).first()
+    if known or not told.name:
+        return known
+    meeting = Meeting(**key)
+    set_meeting(meeting, told)
+    meeting.save(force_insert=True)
+    return meeting
+>>>>>>> sync-d
 
 
 def _known_races(latest: dict[Key, RaceSnapshot]) -> dict[Key, Race]:
