@@ -13,17 +13,10 @@ from django.db.models import F, Q, QuerySet
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
-<<<<<<< HEAD
-from polling import providers
-from polling.errors import Blocked
-from polling.models import PollingSwitch, PollLog, PollState, SkipReason, Trigger
-from polling.planning import is_urgent
-=======
 from polling import clock, providers
-from polling.cadence import is_urgent
 from polling.errors import Blocked
 from polling.models import PollingSwitch, PollLog, PollState, SkipReason, SyncLease, Trigger
->>>>>>> sync-d
+from polling.planning import is_urgent
 from races.models import Race
 
 logger = logging.getLogger(__name__)

@@ -68,12 +68,12 @@ def apply(snapshots: Iterable[RaceSnapshot], *, now: datetime) -> Changes:
     return changes
 
 
-<<<<<<< HEAD
 def owe_detail(race_ids: Iterable[int]) -> None:
     """Notes that the detail of these races is wanted, whatever their next status says."""
     if owed := list(race_ids):
         Race.objects.filter(pk__in=owed).update(detail_wanted=True)
-=======
+
+
 def admit(told: RaceSnapshot, *, now: datetime) -> Race:
     """Stores a race that was made by hand, which must be new; a meeting that is known stays as it is."""
     meeting = _admitted_meeting(told.meeting) if told.meeting else None
@@ -92,7 +92,6 @@ def _admitted_meeting(told: MeetingSnapshot) -> Meeting | None:
     set_meeting(meeting, told)
     meeting.save(force_insert=True)
     return meeting
->>>>>>> sync-d
 
 
 def _known_races(latest: dict[Key, RaceSnapshot]) -> dict[Key, Race]:

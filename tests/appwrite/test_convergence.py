@@ -54,7 +54,17 @@ class TwoSides(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        for model in (PollLog, Race, Meeting, SyncConflict, SyncState, SyncCheckpoint, SyncLease, SyncStray, SyncServer):
+        for model in (
+            PollLog,
+            Race,
+            Meeting,
+            SyncConflict,
+            SyncState,
+            SyncCheckpoint,
+            SyncLease,
+            SyncStray,
+            SyncServer,
+        ):
             model.objects.all().delete()
         for log in (LogEntry, OrmQ):
             log.objects.all().delete()
