@@ -15,7 +15,8 @@ ANY = "any method"
 
 
 class Gate:
-    """What happens to calls of a method, or of `ANY`: `before` they reach the server, and to their `answer` on its way back.
+    """What happens to calls of a method, or of `ANY`: `before` they reach the server, and to their `answer` on its way
+    back.
 
     Each hook is called once for every call and may put another hook in its place.
     """
