@@ -67,6 +67,13 @@ class _Handler(BaseHTTPRequestHandler):
         """Quiet."""
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """Quiet: a server that hangs up is what tests ask for."""
+
+
 def _nothing() -> None:
     return None
 
@@ -75,8 +82,7 @@ def _nothing() -> None:
 def gate_before(port: int) -> Iterator[tuple[Gate, int]]:
     """A gate before the server on `port`, and the port to call instead."""
     gate = Gate(f"http://127.0.0.1:{port}")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"gate": gate}))
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"gate": gate}))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
