@@ -184,3 +184,13 @@ def request_push() -> None:
     """Asks for a push to Appwrite, where there is one; pushes that meet coalesce."""
     if settings.APPWRITE_ENDPOINT:
         async_task("polling.tasks.push", q_options={"save": False})
+
+
+def request_hinted_pull() -> None:
+    """Asks for a look at the rows that Appwrite's webhook told of."""
+    async_task("polling.tasks.pull_hinted", q_options={"save": False})
+
+
+def queued() -> int:
+    """How many tasks wait. Raises the queue's own errors where it cannot be reached."""
+    return int(get_broker().queue_size())

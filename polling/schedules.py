@@ -35,6 +35,7 @@ def rows() -> list[Row]:
     return [
         Row("master tick", "polling.tasks.master_tick", every_tick, in_sentinel),
         Row("sync with Appwrite", "polling.tasks.sync", "* * * * * */15"),
+        Row("watch Appwrite's webhook", "polling.tasks.watch_webhook", "*/5 * * * * 35"),
         Row("import the card", "polling.tasks.import_schedule", "*/5 * * * * 5", patient),
         Row("flag races that do not end", "polling.tasks.escalate", "*/5 * * * * 20"),
         Row("tell the monitor", "polling.tasks.tell_monitor", "* * * * * 10"),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from django_q.exceptions import TimeoutException
 
 from polling import clock, escalating, importing, monitor, pollers, tick
+from polling.appwrite import hints, watch
 from polling.appwrite import pull as appwrite_pull
 from polling.appwrite import push as appwrite_push
 from polling.pruning import prune as prune_records
@@ -45,6 +46,16 @@ def sync() -> None:
     """Fetches what changed in Appwrite, and sends what is left to send; after trouble the next one sends."""
     if not appwrite_pull.run(now=clock.now()).trouble:
         appwrite_push.run(now=clock.now())
+
+
+def pull_hinted() -> None:
+    """Looks at the rows that Appwrite's webhook told of."""
+    appwrite_pull.hinted(hints.take(), now=clock.now())
+
+
+def watch_webhook() -> None:
+    """Looks whether Appwrite still calls its webhook."""
+    watch.run(now=clock.now())
 
 
 def escalate() -> None:

@@ -1,10 +1,14 @@
 """The URLs: the admin is the console; `/` leads there."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import path, re_path
 from django.views.generic import RedirectView
+
+from polling import hooks
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    # With or without the slash: Appwrite takes a redirect for success and does not follow it.
+    re_path("^hooks/appwrite/?$", hooks.appwrite, name="appwrite-webhook"),
     path("", RedirectView.as_view(pattern_name="admin:index")),
 ]
