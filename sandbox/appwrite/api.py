@@ -2,18 +2,21 @@
 
 import json
 import logging
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from email.message import Message
 from urllib.parse import parse_qsl, urlsplit
 
-from sandbox.appwrite.call import Call, Reply, read_body, response_format, version_number
+from sandbox.appwrite.call import USUAL, Call, Course, Reply, read_body, response_format, version_number
 from sandbox.appwrite.dialects import Dialect
 from sandbox.appwrite.errors import ApiError, error_body
+from sandbox.appwrite.events import Event
 from sandbox.appwrite.routes import Route, find_route, refuse_bad_ids
 from sandbox.appwrite.store import Store
 
 PROJECT = "sandbox"
-# Each key with the actions of its scopes. No key has the scope "public", which guests have.
+# Each key with the actions of its scopes; beside them `sandbox:rows.read,rows.write` is a key with these scopes
+# alone. No key has the scope "public", which guests have.
 KEYS = {"sandbox": ("read", "write"), "sandbox-read": ("read",)}
 UNKNOWN_PAGE = "<!DOCTYPE html><html><head><title>404</title></head><body><h1>Page not found</h1></body></html>"
 
@@ -23,18 +26,25 @@ logger = logging.getLogger(__name__)
 class Api:
     """Everything under /v1, without its HTTP."""
 
-    def __init__(self, store: Store, dialect: Dialect) -> None:
+    def __init__(self, store: Store, dialect: Dialect, tell: Callable[[Sequence[Event]], None]) -> None:
         self._store = store
         self._dialect = dialect
+        self._tell = tell
         self.version = dialect.version
 
-    def close(self) -> None:
-        self._store.close()
-
-    def answer(self, method: str, target: str, headers: Message, raw: bytes, *, now: datetime) -> Reply:
+    def answer(
+        self,
+        method: str,
+        target: str,
+        headers: Message,
+        raw: bytes,
+        *,
+        now: datetime,
+        course: Course = USUAL,
+    ) -> Reply:
         """`target` is the address behind /v1, with its query."""
         try:
-            reply = self._answer(method, target, headers, raw, now=now)
+            reply = self._answer(method, target, headers, raw, now, course)
         except ApiError as exc:
             reply = self._refusal(exc)
         except Exception:  # noqa: BLE001 a fault of the stand-in must reach the client as a 500, not as silence
@@ -43,7 +53,7 @@ class Api:
         reply.headers.update(self._warning(headers))
         return reply
 
-    def _answer(self, method: str, target: str, headers: Message, raw: bytes, *, now: datetime) -> Reply:
+    def _answer(self, method: str, target: str, headers: Message, raw: bytes, now: datetime, course: Course) -> Reply:
         address = urlsplit(target)
         route, placeholders = find_route(method, address.path, self._dialect)
         # Ids are looked at last: a caller without access learns nothing about them.
@@ -58,6 +68,8 @@ class Api:
             query=parse_qsl(address.query, keep_blank_values=True),
             headers=headers,
             body=read_body(headers.get("Content-Type", ""), raw),
+            course=course,
+            tell=self._tell,
         )
         # A staged write must not turn into a real one.
         if call.body.get("transactionId") or dict(call.query).get("transactionId"):
@@ -72,6 +84,8 @@ class Api:
             allowed = route.open_to_guests
         elif key in KEYS:
             allowed = any(scope.endswith(KEYS[key]) for scope in route.scopes)
+        elif key.startswith("sandbox:"):
+            allowed = not set(key.removeprefix("sandbox:").split(",")).isdisjoint(route.scopes)
         else:
             raise ApiError("user_unauthorized")
         if not allowed:

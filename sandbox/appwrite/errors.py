@@ -39,6 +39,8 @@ ERRORS: dict[str, tuple[int, str]] = {
     "row_missing_data": (400, "The row data is missing."),
     "row_missing_payload": (400, "The row data and permissions are missing."),
     "row_update_conflict": (409, "Remote row is newer than local."),
+    "webhook_not_found": (404, "Webhook with the requested ID{id} could not be found."),
+    "webhook_already_exists": (409, "Webhook with the requested ID{id} already exists."),
     "sandbox_not_implemented": (501, "The stand-in does not know {detail}."),
 }
 

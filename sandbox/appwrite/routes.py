@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from sandbox.appwrite import bulk_routes, column_routes, row_routes, table_routes
+from sandbox.appwrite import bulk_routes, column_routes, row_routes, table_routes, webhook_routes
 from sandbox.appwrite.call import Call, Reply, valid_id
 from sandbox.appwrite.columns import KINDS
 from sandbox.appwrite.dialects import Dialect
@@ -21,6 +21,7 @@ TABLES = ("tables", "collections")
 COLUMNS = (*TABLES, "columns", "attributes")
 INDEXES = (*TABLES, "indexes")
 DATABASES = ("databases",)
+WEBHOOKS = ("webhooks",)
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Route:
     def open_to_guests(self) -> bool:
         """Guests get as far as the table's own permissions."""
         return self.resources in ((), ROWS)
+
+    def known_to(self, dialect: Dialect) -> bool:
+        if self.resources == WEBHOOKS:
+            return dialect.keys_manage_webhooks
+        return self.pattern.rpartition("/")[2] not in dialect.missing_columns
 
     def match(self, path: str) -> dict[str, str] | None:
         """The placeholders' values, or None for another route."""
@@ -87,6 +93,12 @@ ROUTES = [
     Route("PUT", f"{TABLE}/rows/{{row}}", ROWS, row_routes.upsert_row),
     Route("PATCH", f"{TABLE}/rows/{{row}}", ROWS, row_routes.update_row),
     Route("DELETE", f"{TABLE}/rows/{{row}}", ROWS, row_routes.delete_row),
+    Route("GET", "/webhooks", WEBHOOKS, webhook_routes.list_webhooks),
+    Route("POST", "/webhooks", WEBHOOKS, webhook_routes.create_webhook),
+    Route("GET", "/webhooks/{webhook}", WEBHOOKS, webhook_routes.get_webhook),
+    Route("PUT", "/webhooks/{webhook}", WEBHOOKS, webhook_routes.update_webhook),
+    Route("PATCH", "/webhooks/{webhook}/secret", WEBHOOKS, webhook_routes.update_secret),
+    Route("DELETE", "/webhooks/{webhook}", WEBHOOKS, webhook_routes.delete_webhook),
 ]
 
 
@@ -94,7 +106,7 @@ def find_route(method: str, path: str, dialect: Dialect) -> tuple[Route, dict[st
     """The route and its placeholders' values. Raises general_route_not_found."""
     for route in ROUTES:
         found = route.match(path) if route.method == method else None
-        if found is not None and route.pattern.rpartition("/")[2] not in dialect.missing_columns:
+        if found is not None and route.known_to(dialect):
             return route, found
     raise ApiError("general_route_not_found")
 
