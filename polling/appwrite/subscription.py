@@ -62,7 +62,8 @@ def faults(entry: Entry) -> list[str]:
 
 def event() -> str:
     """The event to subscribe to: every one of every row, as the server refuses to name upserts alone."""
-    return f"databases.{settings.APPWRITE_DATABASE_ID}.tables.{TABLE}.rows.*"
+    database = settings.APPWRITE_DATABASE_ID
+    return f"databases.{'*' if '.' in database else database}.tables.{TABLE}.rows.*"
 
 
 def enable(client: SyncClient, entry: Entry) -> None:
