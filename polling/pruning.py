@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 
 from polling.models import PollLog, Tick
+from polling.models.poll_log import KEEP_LOGS
 from races.models import OddsChange
 
 KEEP_TICKS = timedelta(days=2)
-KEEP_LOGS = timedelta(days=7)
 KEEP_ODDS = timedelta(days=30)
 
 

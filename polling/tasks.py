@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 from django_q.exceptions import TimeoutException
 
-from polling import clock, escalating, importing, monitor, pollers, tick
-from polling.appwrite import hints, watch
+from polling import clock, dispatch, escalating, importing, monitor, pollers, tick
+from polling.appwrite import hints, scanning, watch
 from polling.appwrite import pull as appwrite_pull
 from polling.appwrite import push as appwrite_push
+from polling.appwrite import sweep as appwrite_sweep
 from polling.pruning import prune as prune_records
 
 logger = logging.getLogger(__name__)
@@ -39,17 +40,30 @@ def import_schedule() -> None:
 
 def push() -> None:
     """Sends what changed to Appwrite."""
+    dispatch.push_begins()
     appwrite_push.run(now=clock.now())
+
+
+def scan_for_changes() -> None:
+    """Looks for races that changed without a word, so that they are pushed too."""
+    if scanning.run(now=clock.now()):
+        dispatch.request_push()
 
 
 def sync() -> None:
     """Fetches what changed in Appwrite, and sends what is left to send; after trouble the next one sends."""
     if not appwrite_pull.run(now=clock.now()).trouble:
-        appwrite_push.run(now=clock.now())
+        push()
+
+
+def sweep() -> None:
+    """Compares every row in Appwrite with what is known of it."""
+    appwrite_sweep.run(now=clock.now())
 
 
 def pull_hinted() -> None:
     """Looks at the rows that Appwrite's webhook told of."""
+    dispatch.hinted_pull_begins()
     appwrite_pull.hinted(hints.take(), now=clock.now())
 
 

@@ -14,6 +14,7 @@ from polling.errors import Ambiguous, Blocked, RateLimited, Unavailable
 from polling.models import SyncState
 from races.models import Race
 
+BEAT = "last_poll_time"
 WHEN_BLOCKED = timedelta(minutes=1)
 LONGEST_BACKOFF = timedelta(minutes=5)
 _dice = secrets.SystemRandom()
@@ -30,6 +31,7 @@ class Job:
     base: Values
     base_updated_at: str
     attempts: int
+    pushed_version: int
 
     @property
     def is_new(self) -> bool:
@@ -38,8 +40,21 @@ class Job:
 
     @cached_property
     def changes(self) -> Values:
-        """The fields to write; empty where only Django's version moved."""
-        return self.local if self.is_new else outgoing(self.base, self.local)
+        """The fields to write; empty where only Django's version moved.
+
+        A race that did not move at all is here to show that it is polled.
+        """
+        if self.is_new:
+            return self.local
+        moved = outgoing(self.base, self.local)
+        if moved or self.pushed_version < self.version or self.local[BEAT] == self.base[BEAT]:
+            return moved
+        return {BEAT: self.local[BEAT]}
+
+    @property
+    def differs(self) -> bool:
+        """Whether the row's content is not the race's."""
+        return self.is_new or bool(outgoing(self.base, self.local))
 
     @property
     def document(self) -> Row:
@@ -61,6 +76,7 @@ def job_of(race: Race, state: SyncState | None) -> Job:
         base=mapping.complete(state.base if state else {}),
         base_updated_at=state.base_updated_at if state else "",
         attempts=state.attempts if state else 0,
+        pushed_version=state.pushed_version if state else 0,
     )
 
 

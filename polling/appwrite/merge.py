@@ -31,6 +31,8 @@ OWNERS = dict.fromkeys(RACE_FIELDS, Owner.DJANGO) | {
     "polling_paused": Owner.SHARED,
     "poll_requested_at": Owner.APPWRITE,
 }
+# Of a race made by hand there is no provider to say when it starts.
+MANUAL_OWNERS = OWNERS | {"advertised_start": Owner.SHARED}
 
 
 class Side(StrEnum):
@@ -69,12 +71,19 @@ class Verdict:
     policy: str = ""
 
 
-def merge(base: Mapping[str, Any], local: Mapping[str, Any], remote: Mapping[str, Any]) -> Plan:
+def merge(
+    base: Mapping[str, Any],
+    local: Mapping[str, Any],
+    remote: Mapping[str, Any],
+    owners: Mapping[str, Owner] = OWNERS,
+) -> Plan:
     """Field by field; a field that Appwrite left alone, or that both moved to one value, is no question."""
     take: Values = {}
     clashes = []
-    for field, owner in OWNERS.items():
+    for field, owner in owners.items():
         if remote[field] in (base[field], local[field]) or (owner is Owner.TRAVELS and _is_ours(base, remote)):
+            continue
+        if field == "last_poll_time" and _is_between(base[field], remote[field], local[field]):
             continue
         rule = _ours if owner is Owner.STATUS and _is_ours(base, remote) else RULES[owner]
         verdict = rule(base[field], local[field], remote[field])
@@ -98,6 +107,11 @@ def outgoing(base: Mapping[str, Any], local: Mapping[str, Any]) -> Values:
 def _is_ours(base: Mapping[str, Any], remote: Mapping[str, Any]) -> bool:
     """Whether the row was last written by Django, unnoticed (its reply was lost): `sync_version` moved."""
     return bool(remote["sync_version"] != base["sync_version"])
+
+
+def _is_between(base: str | None, remote: str | None, local: str | None) -> bool:
+    """Whether the row has a poll of ours that we do not know it has: it alone is written without a version."""
+    return (base or "") < (remote or "") < (local or "")
 
 
 def _keep(base: Any, local: Any, remote: Any) -> Verdict:

@@ -10,7 +10,9 @@ from polling.appwrite.checkpoints import note
 from polling.appwrite.client import SyncClient, connect
 from polling.appwrite.jobs import wait_after
 from polling.appwrite.lease import Lease, forget_wait
+from polling.appwrite.push_gone import GonePush
 from polling.appwrite.push_logs import LogPush
+from polling.appwrite.push_preview import preview as preview
 from polling.appwrite.push_races import Counts, RacePush
 from polling.appwrite.rows import Rows
 from polling.errors import PollingError
@@ -54,8 +56,10 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Pushed:
         if client is None:
             return Pushed(configured=False)
         lease = Lease(states.TABLE, now=now)
-        races = RacePush(Rows(client, states.TABLE, deadline=deadline), lease, pushed.races)
-        pushed.busy = not _work(client, races, lease, deadline=deadline)
+        rows = Rows(client, states.TABLE, deadline=deadline)
+        # What is gone comes last: a race that came back under another key has its row again by then.
+        steps = (RacePush(rows, lease, pushed.races), GonePush(rows, lease, pushed.races))
+        pushed.busy = not all(_work(client, work, lease, deadline=deadline) for work in steps)
         lease = Lease(push_logs.TABLE, now=now)
         logs = LogPush(Rows(client, push_logs.TABLE, deadline=deadline), lease)
         _push_logs(client, logs, lease, pushed, deadline=deadline)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -15,6 +15,7 @@ from polling.appwrite.refusals import Refused
 from polling.appwrite.rows import MOST_ROWS, Row, Rows
 from polling.errors import Conflict, PollingError
 from polling.models import PollLog
+from polling.models.poll_log import KEEP_LOGS
 
 logger = logging.getLogger(__name__)
 
@@ -23,13 +24,26 @@ COLUMNS = ("race_id", *mapping.LOG_FIELDS)
 # Logs are committed some seconds after the instant they carry; what is older than this has been looked at.
 LATE_COMMITS = timedelta(minutes=5)
 MOVES_EVERY = timedelta(minutes=1)
+CLEARS_EVERY = timedelta(days=1)
+
+
+def unsent(looked_to: datetime | None) -> QuerySet[PollLog]:
+    """Finished logs that are for Appwrite and not sent yet; those before `looked_to` have been looked through."""
+    if settings.APPWRITE_POLL_LOGS == "none":
+        return PollLog.objects.none()
+    logs = PollLog.objects.filter(pushed_at=None, finished_at__isnull=False)
+    if looked_to:
+        logs = logs.filter(finished_at__gte=looked_to - LATE_COMMITS)
+    if settings.APPWRITE_POLL_LOGS == "errors":
+        logs = logs.filter(starts_incident=True)
+    return logs.order_by("finished_at")
 
 
 class LogPush:
-    """Pushes finished logs while the lease is held.
+    """Pushes finished logs while the lease is held, and once a day deletes rows older than Django keeps its logs.
 
     The checkpoint's `pulled_at` is the instant up to which logs have been looked through, so that those which
-    are not for Appwrite are not read again and again.
+    are not for Appwrite are not read again and again; `swept_at` when old rows were last deleted.
     """
 
     def __init__(self, rows: Rows, lease: Lease) -> None:
@@ -38,10 +52,10 @@ class LogPush:
         self.sent = 0
 
     def has_more(self) -> bool:
-        """Whether a log is to be sent; if none is, the next search may begin here."""
-        if settings.APPWRITE_POLL_LOGS == "none":
+        """Whether a log is to be sent, or old rows to go; if none is, the next search may begin here."""
+        if settings.APPWRITE_POLL_LOGS == "none":  # nor does the checkpoint move: they may be wanted later
             return False
-        if self._wanted().exists():
+        if self._wanted().exists() or self._is_to_clear():
             return True
         since, now = self.checkpoint.pulled_at, self._lease.now()
         if since is None or now - since > MOVES_EVERY:
@@ -50,12 +64,26 @@ class LogPush:
         return False
 
     def _wanted(self) -> QuerySet[PollLog]:
-        logs = PollLog.objects.filter(pushed_at=None, finished_at__isnull=False)
-        if since := self.checkpoint.pulled_at:
-            logs = logs.filter(finished_at__gte=since - LATE_COMMITS)
-        if settings.APPWRITE_POLL_LOGS == "errors":
-            logs = logs.filter(starts_incident=True)
-        return logs.order_by("finished_at")
+        return unsent(self.checkpoint.pulled_at)
+
+    def _is_to_clear(self) -> bool:
+        """Whether a day has passed; a table that is new has nothing old."""
+        if self.checkpoint.swept_at is None:
+            self._cleared()
+        return self._lease.now() - (self.checkpoint.swept_at or self._lease.now()) > CLEARS_EVERY
+
+    def _cleared(self) -> None:
+        self.checkpoint.swept_at = self._lease.now()
+        self.checkpoint.save(update_fields=["swept_at"])
+
+    def _clear(self) -> bool:
+        """Deletes old rows by their ids; whether there may be more."""
+        old = self._rows.older("slot_at", mapping.instant(self._lease.now() - KEEP_LOGS) or "")
+        if old:
+            self._rows.delete_all(old)
+        if len(old) < MOST_ROWS:
+            self._cleared()
+        return len(old) == MOST_ROWS
 
     def step(self) -> bool:
         """One batch; whether it was a full one."""
@@ -64,7 +92,7 @@ class LogPush:
         self._create(
             [(log, mapping.log_document(log, race_row=row_id_of(log.race, known.get(log.race_id)))) for log in logs]
         )
-        return len(logs) == MOST_ROWS
+        return len(logs) == MOST_ROWS or (self._is_to_clear() and self._clear())
 
     def _create(self, batch: Sequence[tuple[PollLog, Row]]) -> None:
         if not batch:

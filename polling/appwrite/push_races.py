@@ -2,8 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -13,18 +12,19 @@ from polling.appwrite.checkpoints import level_of
 from polling.appwrite.jobs import Job, is_of_all, job_of, row_id_of, wait_after
 from polling.appwrite.lease import Lease
 from polling.appwrite.merge import Side
+from polling.appwrite.parallel import in_parallel
 from polling.appwrite.refusals import Refused
 from polling.appwrite.rows import MOST_ROWS, Row, Rows
 from polling.appwrite.settling import Met, settle
-from polling.errors import Conflict, NotFound, PollingError
+from polling.errors import Ambiguous, Conflict, NotFound, PollingError, Unavailable
 from polling.models import SyncConflict
 from races.models import Race
 
 logger = logging.getLogger(__name__)
 
-THREADS = 8
 SECONDS_A_CALL = 1.0  # less than this, and another call is not begun
 MOST_CONFLICTS = 5  # of one row in one push
+TRIES_TOGETHER = 3  # of new rows; then one that the server cannot take must not hold up the others
 
 
 @dataclass
@@ -33,6 +33,7 @@ class Counts:
 
     created: int = 0
     changed: int = 0
+    deleted: int = 0
     unchanged: int = 0
     merged: int = 0
     waiting: int = 0
@@ -46,7 +47,6 @@ class RacePush:
         self._rows, self._lease, self._counts = rows, lease, counts
         self._conflicts: Counter[int] = Counter()
         self._open: dict[int, Job] = {}
-        self._stop: PollingError | None = None
 
     def has_more(self) -> bool:
         """Whether a race is dirty."""
@@ -86,11 +86,14 @@ class RacePush:
 
     def _pass_over(self, jobs: Sequence[Job]) -> None:
         """Races whose version moved but not their content. A base that a pull has replaced meanwhile stays dirty."""
+        now = self._lease.now()
         with transaction.atomic():
-            for job in jobs:
-                same = states.states().filter(local_pk=job.race_id, base_updated_at=job.base_updated_at)
-                same.update(pushed_version=job.version, **states.NO_FAILURE)
-                self._close(job)
+            bases = dict(states.locked([job.race_id for job in jobs]))
+            same = [job for job in jobs if bases.get(job.race_id) == job.base_updated_at]
+            found = [states.passed_over(job.race_id, job.row_id, version=job.version, now=now) for job in same]
+            states.save(found, states.PASSED_OVER)
+        for job in jobs:
+            self._close(job)
         self._counts.unchanged += len(jobs)
 
     def _close(self, job: Job) -> None:
@@ -108,10 +111,19 @@ class RacePush:
             self._adopt(jobs, error)
         except Refused as error:
             self._halve(jobs, error)
+        except Unavailable as error:
+            if is_of_all(error) or len(jobs) == 1 or all(job.attempts < TRIES_TOGETHER for job in jobs):
+                raise
+            self._each(jobs, self._create_one)
         else:
             by_id = {row["$id"]: row for row in replies}
             self._store([(job, by_id[job.row_id]) for job in jobs if job.row_id in by_id])
-            self._counts.created += len(jobs)
+
+    def _create_one(self, job: Job) -> Row:
+        replies = self._rows.create([job.document])
+        if not replies:
+            raise Ambiguous("the answer leaves out the row")
+        return replies[0]
 
     def _adopt(self, jobs: Sequence[Job], error: PollingError) -> None:
         there = self._rows.by_id([job.row_id for job in jobs])
@@ -132,16 +144,19 @@ class RacePush:
         elif isinstance(error, Refused):
             self._bury(jobs[0], error)
         else:
-            self._postpone(jobs, error)
+            self._postpone(jobs, error, own=True)
 
     # --- changed rows -----------------------------------------------------------------------------------------------
 
     def _update(self, jobs: Sequence[Job]) -> None:
         """Each with its own call; whoever changed the row since our base makes it a conflict, which is merged."""
-        if not jobs:
-            return
-        with ThreadPoolExecutor(min(THREADS, len(jobs))) as threads:
-            outcomes = list(zip(jobs, threads.map(self._patch, jobs), strict=True))
+        self._each(jobs, self._patch)
+
+    def _patch(self, job: Job) -> Row:
+        return self._rows.update(job.row_id, job.changes, base_updated_at=job.base_updated_at)
+
+    def _each(self, jobs: Sequence[Job], call: Callable[[Job], Row]) -> None:
+        outcomes = in_parallel(call, jobs, has_time=lambda: self._rows.has_time(SECONDS_A_CALL))
         self._store(self._read_back([(job, reply) for job, reply in outcomes if isinstance(reply, dict)]))
         self._resolve([job for job, error in outcomes if isinstance(error, Conflict)])
         for job, error in outcomes:
@@ -150,17 +165,6 @@ class RacePush:
             elif isinstance(error, Refused):
                 self._bury(job, error)
         self._leave([(job, error) for job, error in outcomes if job.race_id in self._open], of=len(jobs))
-
-    def _patch(self, job: Job) -> Row | PollingError | None:
-        """The row as it is now, or the error; None where no time was left. Runs in threads: no database."""
-        if self._stop or not self._rows.has_time(SECONDS_A_CALL):
-            return self._stop
-        try:
-            return self._rows.update(job.row_id, job.changes, base_updated_at=job.base_updated_at)
-        except PollingError as error:
-            if is_of_all(error):
-                self._stop = error
-            return error
 
     def _read_back(self, replied: list[tuple[Job, Row]]) -> list[tuple[Job, Row]]:
         """The rows as they really are, where the server's replies prove nothing."""
@@ -174,6 +178,8 @@ class RacePush:
         for job in jobs:
             if job.row_id in there:
                 self._meet(job, there[job.row_id])
+            elif job.is_new:
+                self._postpone([job], Conflict("the row is there, and is not"), own=True)
             else:
                 self._recreate(job)
 
@@ -197,12 +203,11 @@ class RacePush:
     def _leave(self, outcomes: Sequence[tuple[Job, Row | PollingError | None]], *, of: int) -> None:
         """What failed waits; where nothing got through, or nothing more would, all of it is in trouble."""
         failed = [(job, error) for job, error in outcomes if isinstance(error, PollingError)]
-        trouble = self._stop or (failed[0][1] if len(failed) == of else None)
-        self._stop = None
-        if trouble:
-            raise trouble
+        of_all = [error for _, error in failed if is_of_all(error) or len(failed) == of]
+        if of_all:
+            raise of_all[0]
         for job, error in failed:
-            self._postpone([job], error)
+            self._postpone([job], error, own=True)
 
     # --- what came of a row -----------------------------------------------------------------------------------------
 
@@ -216,7 +221,9 @@ class RacePush:
             elif remote:
                 self._settle(job, Met(job.race_id, remote, sent=job.changes, based_on=job.base_updated_at))
         self._agree(agreed)
-        self._counts.changed += sum(not job.is_new for job, _ in replied)
+        created = sum(job.is_new for job, _ in replied)
+        self._counts.created += created
+        self._counts.changed += len(replied) - created
 
     def _agree(self, agreed: Sequence[tuple[Job, mapping.Remote]]) -> None:
         """Stores bases in bulk. A row that failed before says that the trouble is over: none needs to wait then."""
@@ -243,7 +250,7 @@ class RacePush:
         self._conflicts[job.race_id] += 1
         left = self._settle(job, Met(job.race_id, remote))
         if left and self._conflicts[job.race_id] >= MOST_CONFLICTS:
-            self._postpone([job], Conflict(f"the row changed under {MOST_CONFLICTS} tries"))
+            self._postpone([job], Conflict(f"the row changed under {MOST_CONFLICTS} tries"), own=True)
 
     def _settle(self, job: Job, met: Met) -> bool:
         self._close(job)
@@ -251,7 +258,7 @@ class RacePush:
             return settle(met, now=self._lease.now()).left
         except Exception as error:  # noqa: BLE001 - one bad row must not stop the others
             logger.exception("row %s could not be merged", job.row_id)
-            self._postpone([job], error)
+            self._postpone([job], error, own=True)
             return False
 
     def _read(self, job: Job, row: Row) -> mapping.Remote | None:
@@ -261,13 +268,17 @@ class RacePush:
             self._bury(job, error)
             return None
 
-    def _postpone(self, jobs: Sequence[Job], error: Exception) -> None:
+    def _postpone(self, jobs: Sequence[Job], error: Exception, *, own: bool = False) -> None:
+        """Lets races wait. What fails by itself so often, while others go, is given up."""
         if not jobs:
+            return
+        if own and jobs[0].attempts + 1 >= states.MOST_ATTEMPTS:
+            self._bury(jobs[0], error)
             return
         level = logging.DEBUG if states.failing().exists() else level_of(error)
         logger.log(level, "%d races wait to be pushed: %s: %s", len(jobs), type(error).__name__, error)
         until = self._lease.now() + wait_after(error, max(job.attempts for job in jobs) + 1)
-        states.postpone([job.state() for job in jobs], error, until=until)
+        states.postpone([job.state() for job in jobs], error, until=until, own=own)
         self._counts.waiting += len(jobs)
         for job in jobs:
             self._close(job)

@@ -1,11 +1,13 @@
 """What is known of the row of each race: what is still to push, what both sides agreed on, what failed."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
+from django.db.models.functions import Collate, Upper
 
 from polling.appwrite.mapping import Remote
 from polling.models import SyncState
@@ -14,7 +16,15 @@ from races.models import Race
 TABLE = "races"
 KEY = ("target", "table", "local_pk")
 NO_FAILURE: dict[str, Any] = {"attempts": 0, "next_try_at": None, "dead_since": None, "error": ""}
-AGREED = ("remote_id", "base", "base_updated_at", "base_sequence", "pushed_version", "synced_at", *NO_FAILURE)
+PASSED_OVER = ("pushed_version", "synced_at", *NO_FAILURE)
+AGREED = ("remote_id", "base", "base_updated_at", "base_sequence", "remote_deleted_at", *PASSED_OVER)
+# What is tried in vain, while other rows go, so many times is given up. What fails with all others never is.
+MOST_ATTEMPTS = 20
+MOST_IN_TROUBLE = 9
+# The last poll alone is told only of a race so near, and so seldom.
+BEATS_FROM, BEATS_EVERY = timedelta(hours=1), timedelta(minutes=1)
+# A deletion in Appwrite that a sweep has found, and not acted upon yet.
+DELETION_PENDING = Q(remote_deleted_at__isnull=False) & ~Q(base_updated_at="")
 
 
 def states() -> QuerySet[SyncState]:
@@ -22,13 +32,31 @@ def states() -> QuerySet[SyncState]:
     return SyncState.objects.filter(target=settings.APPWRITE_TARGET, table=TABLE)
 
 
-def dirty(*, now: datetime) -> QuerySet[Race]:
-    """Races that may have something to push, what changed last first: a result does not wait behind a first load."""
-    settled = states().filter(
-        Q(pushed_version__gte=OuterRef("version")) | Q(next_try_at__gt=now) | Q(dead_since__isnull=False),
-        local_pk=OuterRef("pk"),
-    )
-    return Race.objects.filter(~Exists(settled)).order_by(F("last_changed_at").desc(nulls_last=True), "pk")
+def between(after: str, last: str | None) -> QuerySet[SyncState]:
+    """The rows that a listing by `$id` has behind `after` and up to `last`; Appwrite tells no capitals from small."""
+    plain = "C" if connection.vendor == "postgresql" else "BINARY"
+    placed = states().annotate(place=Collate(Upper("remote_id"), plain)).filter(place__gt=after.upper())
+    return placed if last is None else placed.filter(place__lte=last.upper())
+
+
+def dirty(*, now: datetime, waiting: bool = False) -> QuerySet[Race]:
+    """Races that may have something to push, what changed last first: a result does not wait behind a first load.
+
+    With `waiting` also those whose next try is still to come.
+    """
+    held = Q(dead_since__isnull=False) | DELETION_PENDING | (Q() if waiting else Q(next_try_at__gt=now))
+    known = states().filter(local_pk=OuterRef("pk"))
+    settled = known.filter(Q(pushed_version__gte=OuterRef("version")) | held)
+    quiet = known.filter(synced_at__lte=now - BEATS_EVERY, synced_at__lt=OuterRef("last_poll_time")).exclude(held)
+    near = Race.objects.open().filter(advertised_start__lte=now + BEATS_FROM, last_poll_time__isnull=False)
+    races = Race.objects.filter(~Exists(settled)) | near.filter(Exists(quiet))
+    return races.order_by(F("last_changed_at").desc(nulls_last=True), "pk")
+
+
+def orphans(*, now: datetime, waiting: bool = False) -> QuerySet[SyncState]:
+    """The rows of races that are gone from Django."""
+    held = Q(dead_since__isnull=False) | (Q() if waiting else Q(next_try_at__gt=now))
+    return states().exclude(held).exclude(local_pk__in=Race.objects.values("pk")).order_by("pk")
 
 
 def new_state(race_id: int, row_id: str, **values: Any) -> SyncState:
@@ -46,8 +74,14 @@ def agreed(race_id: int, remote: Remote, *, version: int, now: datetime) -> Sync
         base_sequence=remote.sequence,
         pushed_version=version,
         synced_at=now,
+        remote_deleted_at=None,
         **NO_FAILURE,
     )
+
+
+def passed_over(race_id: int, row_id: str, *, version: int, now: datetime) -> SyncState:
+    """The state of a row that says already what its race does."""
+    return new_state(race_id, row_id, pushed_version=version, synced_at=now, **NO_FAILURE)
 
 
 def save(found: Sequence[SyncState], fields: Iterable[str]) -> None:
@@ -55,10 +89,15 @@ def save(found: Sequence[SyncState], fields: Iterable[str]) -> None:
     SyncState.objects.bulk_create(found, update_conflicts=True, unique_fields=KEY, update_fields=list(fields))
 
 
-def postpone(found: Sequence[SyncState], error: Exception, *, until: datetime) -> None:
-    """Notes one more failure on each row; it is not tried before `until`."""
+def postpone(found: Sequence[SyncState], error: Exception, *, until: datetime, own: bool = False) -> None:
+    """Notes one more failure on each row; it is not tried before `until`.
+
+    Failures that are the rows' `own`, and not of all, bring them nearer to being given up.
+    """
     for state in found:
-        state.attempts, state.next_try_at, state.error = state.attempts + 1, until, _words(error)
+        attempts = state.attempts + 1
+        state.attempts = attempts if own else max(state.attempts, min(attempts, MOST_IN_TROUBLE))
+        state.next_try_at, state.error = until, _words(error)
     save(found, ("attempts", "next_try_at", "error"))
 
 
@@ -93,9 +132,10 @@ def _words(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:500]
 
 
-def revive() -> int:
-    """Lets rows that were given up be tried again; returns how many."""
-    return states().filter(dead_since__isnull=False).update(**NO_FAILURE)
+def revive(chosen: QuerySet[SyncState] | None = None) -> int:
+    """Lets rows that were given up, all or those chosen, be tried again; returns how many."""
+    given_up = (states() if chosen is None else chosen).filter(dead_since__isnull=False)
+    return given_up.update(**NO_FAILURE)
 
 
 def forget_waits() -> None:

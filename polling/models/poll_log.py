@@ -47,6 +47,7 @@ class SkipReason(StrEnum):
     BUSY = "busy"
 
 
+KEEP_LOGS = timedelta(days=7)  # by the slot, here and in Appwrite
 OPEN_STATES = (PollState.CLAIMED.value, PollState.RUNNING.value)
 
 

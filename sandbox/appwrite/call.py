@@ -60,6 +60,12 @@ class Call:
     body: JsonObject
     course: Course
     tell: Callable[[Sequence[Event]], None]
+    old_names: bool = False
+
+    @property
+    def transaction_id(self) -> str:
+        """The transaction that a row route is to stage in or to look into; empty for none."""
+        return str(self.body.get("transactionId") or dict(self.query).get("transactionId") or "")
 
     @property
     def stamp(self) -> datetime:

@@ -32,6 +32,7 @@ These go together, and with one of those:
     table_recreated      the table in the address was made anew without its rows before the request
     rows_deleted         all rows of that table were, and no webhook told of it
     database_deleted     the database in the address was
+    transactions_expired the time of all transactions was over before the request
 
 These befall deliveries of webhooks:
 
@@ -61,7 +62,7 @@ EXCLUSIVE: dict[str, int | None] = {
     "status_after_commit": 500,
     "late_commit": None,
 }
-MISHAPS = ("table_recreated", "rows_deleted", "database_deleted")
+MISHAPS = ("table_recreated", "rows_deleted", "database_deleted", "transactions_expired")
 JOINING = ("delay", "like_real", "stamp", "hold", *MISHAPS)
 OF_WEBHOOKS = ("webhook_lost", "webhook_doubled", "webhook_reordered")
 KINDS = (*EXCLUSIVE, *JOINING, *OF_WEBHOOKS)

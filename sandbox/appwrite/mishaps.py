@@ -10,12 +10,17 @@ from sandbox.appwrite import catalog
 from sandbox.appwrite.datetimes import canonical
 from sandbox.appwrite.errors import ApiError
 from sandbox.appwrite.store import Store
+from sandbox.appwrite.transactions import expire_all
 
 ADDRESS = re.compile(r"/(?:tablesdb|databases)/([^/?]+)(?:/(?:tables|collections)/([^/?]+))?")
 
 
 def befall(kind: str, path: str, store: Store, *, now: datetime) -> None:
     """The mishap of a fault, to the database or the table in the address; what is not there stays unharmed."""
+    if kind == "transactions_expired":
+        with store.write() as db:
+            expire_all(db, now=now)
+        return
     found = ADDRESS.search(path)
     if found is None:
         return

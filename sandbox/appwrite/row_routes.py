@@ -8,12 +8,13 @@ from sandbox.appwrite.announcing import announce
 from sandbox.appwrite.call import Call, Reply
 from sandbox.appwrite.errors import ApiError
 from sandbox.appwrite.queries import DEFAULT_LIMIT, read_queries
+from sandbox.appwrite.replay import look
 from sandbox.appwrite.rows import Sent, refuse_newer, sent
 from sandbox.appwrite.views import row_view, rows_view
 
 
 def list_rows(call: Call) -> Reply:
-    with call.store.read() as db:
+    with look(call) as db:
         table, rows = opened(call, db, "read")
         listing = read_queries(call.queries, rows.columns)
         found = rows.found(listing, DEFAULT_LIMIT)
@@ -22,7 +23,7 @@ def list_rows(call: Call) -> Reply:
 
 
 def get_row(call: Call) -> Reply:
-    with call.store.read() as db:
+    with look(call) as db:
         table, rows = opened(call, db, "read")
         selection = read_queries(call.queries, rows.columns).selection
         row = rows.get(call.path["row"])

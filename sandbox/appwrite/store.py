@@ -61,6 +61,17 @@ CREATE TABLE IF NOT EXISTS rows (
     PRIMARY KEY (table_pk, sequence),
     UNIQUE (table_pk, id_key)
 );
+CREATE TABLE IF NOT EXISTS transactions (
+    pk INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    spec TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS operations (
+    pk INTEGER PRIMARY KEY AUTOINCREMENT,
+    transaction_id TEXT NOT NULL,
+    spec TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS operations_by_transaction ON operations (transaction_id, pk);
 CREATE TABLE IF NOT EXISTS webhooks (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,

@@ -144,8 +144,11 @@ OTHERWISE: list[Any] = [
 @pytest.fixture(scope="module")
 def drifted(stand_in: Client) -> Client:
     """A database whose columns were made otherwise, beside some that are more than was declared."""
-    path = "/tablesdb/drifted/tables/races"
-    for route, body in (("/tablesdb", {"databaseId": "drifted"}), ("/tablesdb/drifted/tables", {"tableId": "races"})):
+    path = "/tablesdb/made-otherwise/tables/races"
+    for route, body in (
+        ("/tablesdb", {"databaseId": "made-otherwise"}),
+        ("/tablesdb/made-otherwise/tables", {"tableId": "races"}),
+    ):
         stand_in.call("POST", route, {**body, "name": "x"})
     for key, kind, options, _ in (case.values for case in OTHERWISE):
         made = stand_in.call("POST", f"{path}/columns/{kind}", {"key": key, "required": False, **options})
@@ -164,13 +167,13 @@ def drifted(stand_in: Client) -> Client:
 def test_a_column_that_is_otherwise_than_declared_is_drift(
     drifted: Client, settings: Any, key: str, kind: str, options: dict[str, Any], words: str
 ) -> None:
-    client = fresh(drifted, settings, "drifted")
+    client = fresh(drifted, settings, "made-otherwise")
     [said] = [line for line in schema.check(client) if line.startswith(f"races.columns {key} ")]
     assert said.startswith(f"races.columns {key} {words}")
 
 
 def test_what_others_added_is_drift_only_where_it_refuses_rows_of_ours(drifted: Client, settings: Any) -> None:
-    said = schema.check(fresh(drifted, settings, "drifted"))
+    said = schema.check(fresh(drifted, settings, "made-otherwise"))
     assert [line for line in said if line.startswith(("races.indexes", "races.columns theirs"))] == [
         "races.columns theirs is required: rows without it are refused",
         "races.indexes mine is unique: rows of ours could be refused",

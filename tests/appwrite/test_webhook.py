@@ -15,7 +15,7 @@ from django.test import Client as Browser
 from django_q.models import OrmQ
 from pytest_django.live_server_helper import LiveServer
 
-from polling import tasks
+from polling import dispatch, tasks
 from polling.appwrite import hints, schema, webhook
 from polling.appwrite.client import connect
 from polling.appwrite.webhook import Caller, Hint
@@ -140,13 +140,14 @@ def test_a_burst_asks_once_and_the_pull_takes_all_of_it(door: Browser) -> None:
         assert call(door, payload(f"r{number}")).status_code == 204
     assert len(asked_for()) == 1
     assert sorted(hints.take()) == ["r1", "r2", "r3"]
-    assert not SyncLease.objects.filter(table__startswith=hints.ROW).exists()
+    assert not SyncLease.objects.filter(table__startswith=hints.MARK).exists()
     assert SyncServer.objects.get().hints == 18
 
 
 def test_what_comes_once_a_pull_has_begun_asks_for_another(door: Browser) -> None:
     call(door, payload())
-    hints.take()
+    dispatch.hinted_pull_begins()
+    assert hints.take() == ["r1"]
     call(door, payload())
     assert (len(asked_for()), hints.take()) == (2, ["r1"])
 
@@ -154,7 +155,7 @@ def test_what_comes_once_a_pull_has_begun_asks_for_another(door: Browser) -> Non
 def test_a_pull_that_the_queue_lost_is_asked_for_again(door: Browser) -> None:
     with time_machine.travel(NOW, tick=False) as clock:
         call(door, payload("r1"))
-        clock.shift(hints.LOST_AFTER - timedelta(milliseconds=1))
+        clock.shift(dispatch.claim_lease() - timedelta(milliseconds=1))
         call(door, payload("r2"))
         assert len(asked_for()) == 1
         clock.shift(timedelta(milliseconds=1))
