@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import datetime
 from io import StringIO
 from typing import Any
 
@@ -85,7 +86,7 @@ def test_ticks_that_stopped_or_never_came(appwrite: Appwrite) -> None:
     assert line("ticks") == "failed no tick has ended well yet; is `manage.py qcluster` running?"
 
 
-def execute(sql: str, *values: object) -> None:
+def execute(sql: str, *values: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
 

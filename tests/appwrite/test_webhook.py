@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.http import HttpResponse
 from django.test import Client as Browser
 from django_q.models import OrmQ
 from pytest_django.live_server_helper import LiveServer
@@ -117,7 +116,7 @@ def door(settings: Any, transactional_db: None) -> Browser:
     return Browser(enforce_csrf_checks=True)
 
 
-def call(door: Browser, body: bytes, path: str = "/hooks/appwrite/", **changed: str) -> HttpResponse:
+def call(door: Browser, body: bytes, path: str = "/hooks/appwrite/", **changed: str) -> Any:
     return door.post(path, body, content_type="application/json", headers=headers(body, **changed))
 
 
