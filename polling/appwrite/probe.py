@@ -9,6 +9,7 @@ from django.conf import settings
 
 from polling.appwrite.checkpoints import level_of
 from polling.appwrite.client import SyncClient
+from polling.appwrite.refusals import Refused
 from polling.appwrite.rows import SAFE_COMPARE_AND_SET, Rows
 from polling.errors import Blocked, Conflict, NotFound, PollingError, Unavailable
 from polling.models import SyncServer
@@ -71,8 +72,12 @@ def _compares_and_sets(client: SyncClient, deadline: float) -> bool:
 def _refuses_a_stale_write(client: SyncClient, deadline: float) -> bool:
     """Writes to a row of its own as if it were of long ago, and removes it."""
     rows = Rows(client, TABLE, deadline=deadline)
-    with suppress(Conflict):  # one is left of a probe that was killed
-        rows.create([{"$id": CANARY, "message": "whether a stale write is refused"}])
+    try:
+        with suppress(Conflict):  # one is left of a probe that was killed
+            rows.create([{"$id": CANARY, "message": "whether a stale write is refused"}])
+    except Refused:
+        rows.need_columns(["message"])
+        raise
     try:
         rows.update(CANARY, {"message": "it is not"}, base_updated_at=LONG_AGO)
     except Conflict:

@@ -34,21 +34,21 @@ def _looked_after(client: SyncClient) -> tuple[bool | None, str]:
         if not subscription.is_hidden(error):
             raise
         entry = None
-    if entry is None or entry["enabled"]:
+    if entry is None or entry.get("enabled", True):
         return (True if entry else None), ""
     why = f"Appwrite has disabled its webhook after failed calls: {entry.get('logs') or 'it does not say why'}"[:250]
     try:
         subscription.enable(client, entry)
     except Blocked as error:
         return False, f"{why}; enable it in the console: {error}"[:500]
-    logger.warning("%s; it is enabled again", why)
-    return True, ""
+    # Told until the next look: where that finds it disabled again, its calls go on failing.
+    return True, f"{why}; it was enabled again"
 
 
 def _keep(enabled: bool | None, problem: str, *, now: datetime) -> None:
     server, _ = SyncServer.objects.get_or_create(target=settings.APPWRITE_TARGET)
     if problem and not server.webhook_problem:
-        logger.error("%s", problem)
+        logger.log(logging.WARNING if enabled else logging.ERROR, "%s", problem)
     if server.webhook_problem and not problem:
         logger.info("Appwrite's webhook works again")
     server.webhook_enabled, server.webhook_problem, server.webhook_checked_at = enabled, problem, now

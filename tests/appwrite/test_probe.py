@@ -171,6 +171,14 @@ def test_a_database_that_was_deleted_is_named(unknown: Appwrite, settings: Any) 
     assert isinstance(pull.run(now=NOW).trouble, Blocked)
 
 
+def test_a_table_that_lacks_its_columns_is_named(unknown: Appwrite, settings: Any) -> None:
+    settings.APPWRITE_DATABASE_ID = "bare"
+    for path, body in (("/tablesdb", {"databaseId": "bare"}), ("/tablesdb/bare/tables", {"tableId": "poll_logs"})):
+        unknown.api.call("POST", path, {**body, "name": "x"})
+    with pytest.raises(Blocked, match="the table poll_logs lacks columns of ours; run `manage.py appwrite_schema"):
+        probe.run(client(), now=NOW)
+
+
 @pytest.mark.parametrize("ask", [probe.run, probe.ensure])
 def test_a_server_that_is_away_stays_what_it_was_known_to_be(
     unknown: Appwrite, settings: Any, ask: Callable[..., object]

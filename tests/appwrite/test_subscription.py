@@ -134,6 +134,17 @@ def test_a_disabled_one_is_enabled_again(hooked: Appwrite, caplog: pytest.LogCap
     stored(hooked, enabled=False)
     assert watched().webhook_enabled is True
     assert kept(hooked)["enabled"] is True
+    assert watched().webhook_problem == ""
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+def test_one_that_is_disabled_again_and_again_stays_a_problem_and_is_said_once(
+    hooked: Appwrite, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        hooked.api.control("DELETE", "webhooks")
+        stored(hooked, enabled=False)
+        assert "disabled its webhook after failed calls" in watched().webhook_problem
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
