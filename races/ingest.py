@@ -67,13 +67,9 @@ def apply(snapshots: Iterable[RaceSnapshot], *, now: datetime) -> Changes:
 
 
 def admit(told: RaceSnapshot, *, now: datetime) -> Race:
-    """Stores a race that was made by hand, which must be new; a meeting that is known stays as it is.
-
-    Raises ValidationError for a value that a race cannot have.
-    """
+    """Stores a race that was made by hand, which must be new; a meeting that is known stays as it is."""
     meeting = _admitted_meeting(told.meeting) if told.meeting else None
     race = new_race(told, meeting=meeting, now=now)
-    race.clean_fields()
     race.save(force_insert=True)
     return race
 
@@ -86,7 +82,6 @@ def _admitted_meeting(told: MeetingSnapshot) -> Meeting | None:
         return known
     meeting = Meeting(**key)
     set_meeting(meeting, told)
-    meeting.clean_fields(exclude={"provider"})  # a race made by hand need not have one
     meeting.save(force_insert=True)
     return meeting
 

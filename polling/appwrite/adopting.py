@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from polling.appwrite.mapping import Remote, Values
+from polling.appwrite.mapping import RACE_FIELDS, Remote, Values, race_row_id
 from polling.appwrite.merge import Side
 from polling.appwrite.settling import is_start
 from polling.appwrite.states import states
@@ -14,8 +15,11 @@ from polling.models import ProviderState, SyncConflict, SyncState
 from polling.planning import replan
 from races import decisions, ingest
 from races.decisions import APPWRITE
-from races.models import Race
+from races.models import Meeting, Race
 from races.snapshots import MeetingSnapshot, RaceSnapshot, Scope
+
+# What a race is made of, beside its start.
+TOLD = ("provider", "provider_race_id", "meeting", "track", "country", "race_number", "name", "distance_m")
 
 
 class Unfit(ValueError):
@@ -53,12 +57,21 @@ def match(remote: Remote) -> Race | None:
         raise Unfit("its id differs from that of another row by capitals alone")
     if race_id and not provider:
         raise Unfit("provider is missing")
-    race = Race.objects.filter(provider=provider, provider_race_id=race_id).first() if race_id else None
+    race = Race.objects.filter(provider=provider, provider_race_id=race_id).first() if race_id else _by_hand(remote)
     if race and (taken := states().filter(local_pk=race.pk).exclude(base_updated_at="").first()):
         raise SecondRow(taken)
     if race is None:
         _require(provider, values["advertised_start"])
+        if problems := [words for column in TOLD if (words := _problem(column, values[column]))]:
+            raise Unfit("; ".join(problems))
     return race
+
+
+def _by_hand(remote: Remote) -> Race | None:
+    """A race made by hand here whose row the push has just written, and not noted yet."""
+    known = states().exclude(base_updated_at="").values("local_pk")
+    races = Race.objects.filter(provider_race_id="").exclude(pk__in=known)
+    return next((race for race in races if race_row_id(race) == remote.row_id), None)
 
 
 def _require(provider: str | None, start: str | None) -> None:
@@ -71,12 +84,19 @@ def _require(provider: str | None, start: str | None) -> None:
         raise Unfit(f"advertised_start: {start} is no start of a race")
 
 
-def _made(values: Values, *, now: datetime) -> int:
+def _problem(column: str, value: Any) -> str:
+    """Why a race or its meeting cannot have the value, by the model's own rules."""
+    owner, _, name = RACE_FIELDS[column].source.rpartition(".")
+    field: Any = (Meeting if owner else Race)._meta.get_field(name)
     try:
-        race = ingest.admit(_told(values, now=now), now=now)
+        field.run_validators(value)
     except ValidationError as error:
-        problems = (f"{name}: {' '.join(words)}" for name, words in error.message_dict.items())
-        raise Unfit("; ".join(problems)) from error
+        return f"{column}: {' '.join(error.messages)}"
+    return ""
+
+
+def _made(values: Values, *, now: datetime) -> int:
+    race = ingest.admit(_told(values, now=now), now=now)
     decisions.record_made([race.pk], by=APPWRITE, reason="Made in Appwrite")
     replan([race.pk], now=now)
     return race.pk
