@@ -190,6 +190,12 @@ def request_push() -> None:
         async_task("polling.tasks.push", q_options={"save": False})
 
 
+def request_sync() -> None:
+    """Asks for a whole pass, a pull and then a push, where there is an Appwrite."""
+    if settings.APPWRITE_ENDPOINT:
+        async_task("polling.tasks.sync", q_options={"save": False})
+
+
 def _asks_first(*, now: datetime) -> bool:
     """Whether no push is waited for. One that does not begin in time is taken to be lost."""
     until = now + claim_lease()

@@ -35,12 +35,18 @@ def rows() -> list[Row]:
     return [
         Row("master tick", "polling.tasks.master_tick", every_tick, in_sentinel),
         Row("sync with Appwrite", "polling.tasks.sync", "* * * * * */15"),
+        Row("sweep Appwrite", "polling.tasks.sweep", _every(settings.APPWRITE_SWEEP_MINUTES), patient),
         Row("look for changes past the sync", "polling.tasks.scan_for_changes", "* * * * * 40"),
         Row("import the card", "polling.tasks.import_schedule", "*/5 * * * * 5", patient),
         Row("flag races that do not end", "polling.tasks.escalate", "*/5 * * * * 20"),
         Row("tell the monitor", "polling.tasks.tell_monitor", "* * * * * 10"),
         Row("prune old records", "polling.tasks.prune", "17 3 * * * 30"),
     ]
+
+
+def _every(minutes: int) -> str:
+    """Less than an hour in minutes, from there on in whole hours."""
+    return f"*/{minutes} * * * * 50" if minutes < 60 else f"0 */{minutes // 60} * * * 50"
 
 
 def ensure() -> None:

@@ -9,6 +9,7 @@ from polling import clock, dispatch, escalating, importing, monitor, pollers, ti
 from polling.appwrite import pull as appwrite_pull
 from polling.appwrite import push as appwrite_push
 from polling.appwrite import scanning
+from polling.appwrite import sweep as appwrite_sweep
 from polling.pruning import prune as prune_records
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,11 @@ def sync() -> None:
     """Fetches what changed in Appwrite, and sends what is left to send; after trouble the next one sends."""
     if not appwrite_pull.run(now=clock.now()).trouble:
         push()
+
+
+def sweep() -> None:
+    """Compares every row in Appwrite with what is known of it."""
+    appwrite_sweep.run(now=clock.now())
 
 
 def escalate() -> None:

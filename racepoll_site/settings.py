@@ -246,6 +246,7 @@ APPWRITE_PROJECT_ID = env.matching("APPWRITE_PROJECT_ID", *_header)
 APPWRITE_API_KEY = env.matching("APPWRITE_API_KEY", *_header)
 APPWRITE_DATABASE_ID = env.matching("APPWRITE_DATABASE_ID", *_id, default="racepoll")
 APPWRITE_POLL_LOGS = env.choice("APPWRITE_POLL_LOGS", ("errors", "all", "none"), "errors")
+APPWRITE_SWEEP_MINUTES = env.integer("APPWRITE_SWEEP_MINUTES", default=10, least=1, most=720)
 APPWRITE_WEBHOOK_SECRET = env.text("APPWRITE_WEBHOOK_SECRET")
 if any((APPWRITE_ENDPOINT, APPWRITE_PROJECT_ID, APPWRITE_API_KEY)):
     for _name in _appwrite_names:

@@ -4,12 +4,12 @@ Every function takes races by primary key, is idempotent, and returns the keys o
 The caller replans what changed.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
@@ -46,7 +46,7 @@ def finalize(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) 
         where=lambda race: not race.is_finalized,
         by=by,
         now=now,
-        said=f"Finalized: {reason}",
+        said=lambda _: f"Finalized: {reason}",
     )
 
 
@@ -66,41 +66,76 @@ def reopen(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) ->
         where=lambda race: race.is_finalized,
         by=by,
         now=now,
-        said=f"Reopened: {reason}",
+        said=lambda _: f"Reopened: {reason}",
     )
 
 
 def pause(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) -> list[int]:
     """Stops the polling of races until they are resumed."""
-    return _set(race_ids, "polling_paused", True, by=by, now=now, said=f"Polling paused: {reason}")
+    told = dict.fromkeys(race_ids, True)
+    return _set(told, "polling_paused", by=by, now=now, said=lambda _: f"Polling paused: {reason}")
 
 
 def resume(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) -> list[int]:
     """Lets races be polled again."""
-    return _set(race_ids, "polling_paused", False, by=by, now=now, said=f"Polling resumed: {reason}")
+    told = dict.fromkeys(race_ids, False)
+    return _set(told, "polling_paused", by=by, now=now, said=lambda _: f"Polling resumed: {reason}")
 
 
 def annotate(race_ids: Iterable[int], *, note: str, by: Actor, now: datetime) -> list[int]:
     """Sets the staff's note."""
-    return _set(race_ids, "staff_note", note, by=by, now=now, said=f"Note: {note}")
+    return annotate_each(dict.fromkeys(race_ids, note), by=by, now=now)
+
+
+def annotate_each(notes: Mapping[int, str], *, by: Actor, now: datetime) -> list[int]:
+    """Sets the staff's note of each race."""
+    return _set(notes, "staff_note", by=by, now=now, said=lambda race: f"Note: {race.staff_note}")
+
+
+def override_starts(starts: Mapping[int, datetime], *, by: Actor, now: datetime) -> list[int]:
+    """Moves the advertised start of each race; where a provider tells one, as an override of what it tells."""
+
+    def move(race: Race) -> None:
+        race.advertised_start = start = starts[race.pk]
+        race.start_override = start if race.provider_race_id and start != race.provider_start else None
+
+    return _decide(
+        starts,
+        move,
+        ["advertised_start", "start_override"],
+        where=lambda race: race.advertised_start != starts[race.pk],
+        by=by,
+        now=now,
+        said=lambda race: f"Start moved to {race.advertised_start:%Y-%m-%d %H:%M:%S} UTC",
+    )
 
 
 def request_poll(race_ids: Iterable[int], *, at: datetime, by: Actor, now: datetime) -> list[int]:
     """Records that Appwrite asked for a poll at `at`; the caller makes it."""
-    return _set(race_ids, "poll_requested_at", at, by=by, now=now, said=f"Poll requested at {at:%H:%M:%S} UTC")
+    told = dict.fromkeys(race_ids, at)
+    return _set(told, "poll_requested_at", by=by, now=now, said=lambda _: f"Poll requested at {at:%H:%M:%S} UTC")
 
 
 def record_forced_poll(race_ids: Iterable[int], *, by: Actor, reason: str) -> None:
     """Audits that a poll was asked for; nothing of the race changes by it."""
     if races := list(Race.objects.filter(pk__in=list(race_ids)).select_related("meeting")):
-        _audit(races, by=by, said=f"Poll forced: {reason}")
+        _audit(races, by=by, said=lambda _: f"Poll forced: {reason}")
 
 
-def _set(race_ids: Iterable[int], name: str, value: Any, *, by: Actor, now: datetime, said: str) -> list[int]:
+def record_made(race_ids: Iterable[int], *, by: Actor, reason: str) -> None:
+    """Audits that races were made otherwise than by a provider's card."""
+    races = list(Race.objects.filter(pk__in=list(race_ids)).select_related("meeting"))
+    _audit(races, by=by, said=lambda _: reason, flag=ADDITION)
+
+
+def _set(values: Mapping[int, Any], name: str, *, by: Actor, now: datetime, said: Callable[[Race], str]) -> list[int]:
     def assign(race: Race) -> None:
-        setattr(race, name, value)
+        setattr(race, name, values[race.pk])
 
-    return _decide(race_ids, assign, [name], where=lambda race: getattr(race, name) != value, by=by, now=now, said=said)
+    def differs(race: Race) -> bool:
+        return bool(getattr(race, name) != values[race.pk])
+
+    return _decide(values, assign, [name], where=differs, by=by, now=now, said=said)
 
 
 def _decide(
@@ -111,7 +146,7 @@ def _decide(
     where: Callable[[Race], bool],
     by: Actor,
     now: datetime,
-    said: str,
+    said: Callable[[Race], str],
 ) -> list[int]:
     with transaction.atomic():
         races = [
@@ -129,7 +164,7 @@ def _decide(
     return [race.pk for race in races]
 
 
-def _audit(races: list[Race], *, by: Actor, said: str) -> None:
+def _audit(races: list[Race], *, by: Actor, said: Callable[[Race], str], flag: int = CHANGE) -> None:
     user, made = User.objects.get_or_create(username=by.username, defaults={"is_active": False})
     if made:
         user.set_unusable_password()
@@ -141,8 +176,8 @@ def _audit(races: list[Race], *, by: Actor, said: str) -> None:
             content_type=content_type,
             object_id=str(race.pk),
             object_repr=str(race)[:200],
-            action_flag=CHANGE,
-            change_message=said,
+            action_flag=flag,
+            change_message=said(race),
         )
         for race in races
     )

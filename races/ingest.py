@@ -24,7 +24,7 @@ from races.merging import (
     set_runner,
 )
 from races.models import Meeting, OddsChange, Race, Runner
-from races.snapshots import RaceSnapshot, Scope
+from races.snapshots import MeetingSnapshot, RaceSnapshot, Scope
 
 Key = tuple[str, str]
 
@@ -64,6 +64,26 @@ def apply(snapshots: Iterable[RaceSnapshot], *, now: datetime) -> Changes:
         detailed += [told for told in news if told.key in created and told.scope is Scope.FULL]
         _write_runners({changes.races[told.key]: told for told in detailed if told.runners is not None})
     return changes
+
+
+def admit(told: RaceSnapshot, *, now: datetime) -> Race:
+    """Stores a race that was made by hand, which must be new; a meeting that is known stays as it is."""
+    meeting = _admitted_meeting(told.meeting) if told.meeting else None
+    race = new_race(told, meeting=meeting, now=now)
+    race.save(force_insert=True)
+    return race
+
+
+def _admitted_meeting(told: MeetingSnapshot) -> Meeting | None:
+    """None for one that is not known and does not tell its track."""
+    key = {"provider": told.provider, "provider_meeting_id": told.provider_meeting_id}
+    known = Meeting.objects.filter(**key).first()
+    if known or not told.name:
+        return known
+    meeting = Meeting(**key)
+    set_meeting(meeting, told)
+    meeting.save(force_insert=True)
+    return meeting
 
 
 def _known_races(latest: dict[Key, RaceSnapshot]) -> dict[Key, Race]:

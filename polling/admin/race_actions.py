@@ -1,25 +1,21 @@
-"""What staff may do to races, from the list or from a race's page, which posts to the list's own actions."""
+"""What staff may do to races, from the list or from a race's page."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
 from polling import staff
 from polling.admin import race_columns as columns
-from polling.admin.base import ModelAdmin, instant
+from polling.admin.asking import AskingAdmin
+from polling.admin.base import instant
 from polling.admin.wording import counted
 from races.decisions import Actor
 from races.models import Race
-
-MOST = 500  # a form takes 1,000 fields, and nobody reads a longer list
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +59,11 @@ def actor(request: HttpRequest) -> Actor:
     return Actor(request.user.get_username())
 
 
-class RaceActions(ModelAdmin[Race]):
+class RaceActions(AskingAdmin[Race]):
     """The actions, and the permission that each asks for by name."""
 
     actions = list(FITS)
+    fits = FITS
 
     def has_force_poll_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("races.force_poll_race")
@@ -102,19 +99,6 @@ class RaceActions(ModelAdmin[Race]):
         changed = staff.resume(chosen, by=actor(request), reason="in the admin", now=instant(request))
         return self._report(request, len(changed), len(chosen), "resumed")
 
-    def response_action(
-        self, request: HttpRequest, queryset: QuerySet[Race], *args: Any, **options: Any
-    ) -> HttpResponse | None:
-        """Django's own, but for more races than a confirmation can list."""
-        if request.POST.get("select_across") == "1" and queryset.count() > MOST:
-            self.message_user(request, f"At most {counted(MOST, 'race')} at once; narrow the list.", messages.ERROR)
-            return None
-        return super().response_action(request, queryset, *args, **options)
-
-    def buttons(self, request: HttpRequest, race: Race) -> list[tuple[str, str]]:
-        """The actions that this user may take and that fit this race: name and label."""
-        return [(name, str(label)) for name, label in self.get_action_choices(request, []) if FITS[name](race)]
-
     def _with_reason(self, request: HttpRequest, races: QuerySet[Race], decision: Decision) -> HttpResponse:
         form = ReasonForm(request.POST if "confirm" in request.POST else None)
         chosen = list(races)
@@ -127,24 +111,15 @@ class RaceActions(ModelAdmin[Race]):
     def _ask(self, request: HttpRequest, races: list[Race], decision: Decision, form: ReasonForm) -> HttpResponse:
         heading = f"{decision.verb} {counted(len(races), 'race')}"
         context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": f"{heading}?",
-            "button": heading,
+            **self.question(request, decision.action, races, heading),
+            "verb": decision.verb,
+            "effect": decision.effect,
             "rows": [(race, columns.start(race), columns.status(race)) for race in races],
-            "decision": decision,
             "form": form,
-            "checkbox": ACTION_CHECKBOX_NAME,
-            "page": request.POST.get("page", ""),
-            "list": request.POST.get("list") or request.GET.urlencode(),
         }
         return TemplateResponse(request, "admin/races/race/confirm.html", context)
 
     def _report(self, request: HttpRequest, changed: int, chosen: int, done: str) -> HttpResponse:
-        """Says how many and goes back to where the action was taken: the race's page, or the list as it was."""
         level = messages.SUCCESS if changed == chosen else messages.WARNING
         self.message_user(request, f"{changed} of {counted(chosen, 'race')} {done}.", level)
-        page, query = request.POST.get("page", ""), request.POST.get("list") or request.GET.urlencode()
-        if page.isdecimal():
-            return redirect("admin:races_race_change", page)
-        return redirect(f"{request.path}?{query}")
+        return self.back(request)

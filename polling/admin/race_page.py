@@ -1,8 +1,6 @@
 """The tables on a race's page: runners, results, dividends, polls and decisions."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -15,22 +13,12 @@ from django.utils.safestring import SafeString
 
 from polling.admin import wording
 from polling.admin.race_columns import zone_of
+from polling.admin.table import Table
 from polling.admin.wording import NOTHING
 from polling.models import PollLog
 from races.models import OddsChange, Race, Runner
 
 NEWEST = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """What the template draws; `empty` is said where there are no rows."""
-
-    name: str
-    title: str
-    headers: tuple[str, ...]
-    rows: Sequence[tuple[object, ...]]
-    empty: str
 
 
 def tables(race: Race) -> list[Table]:

@@ -1,9 +1,13 @@
 """How far the work on a table has got, and whether it is in trouble."""
 
 import logging
+from datetime import datetime
 
 from django.conf import settings
+from django.db import transaction
+from django.db.models import F, QuerySet
 
+from polling.appwrite.rows import Place
 from polling.errors import Blocked, PollingError
 from polling.models import SyncCheckpoint
 
@@ -13,6 +17,11 @@ logger = logging.getLogger(__name__)
 def checkpoint_of(table: str) -> SyncCheckpoint:
     """The table's checkpoint for the configured Appwrite; made when first asked for."""
     return SyncCheckpoint.objects.get_or_create(target=settings.APPWRITE_TARGET, table=table)[0]
+
+
+def existing(table: str) -> SyncCheckpoint | None:
+    """The same, where there is one."""
+    return _of(table).first()
 
 
 def note(checkpoint: SyncCheckpoint, what: str, error: PollingError | None) -> None:
@@ -30,3 +39,74 @@ def note(checkpoint: SyncCheckpoint, what: str, error: PollingError | None) -> N
 def level_of(error: Exception | None) -> int:
     """What a person must mend is an error, what may pass a warning."""
     return logging.ERROR if isinstance(error, Blocked) else logging.WARNING
+
+
+# --- the pull ---------------------------------------------------------------------------------------------------------
+
+
+def advance(checkpoint: SyncCheckpoint, place: Place, *, now: datetime, echoes: int, overlap_hits: int) -> None:
+    """Moves the checkpoint to a place that lies ahead of it, and counts; never back, whoever else pulls.
+
+    What a pull has read of a table that was made anew meanwhile does not count.
+    """
+    mine = SyncCheckpoint.objects.filter(pk=checkpoint.pk)
+    with transaction.atomic():
+        mine.update(pulled_at=now, echoes=F("echoes") + echoes, overlap_hits=F("overlap_hits") + overlap_hits)
+        if place > place_of(checkpoint):
+            checkpoint.updated_at, checkpoint.row_id = place.updated_at, place.row_id
+            behind = mine.filter(epoch=checkpoint.epoch, updated_at__lte=place.updated_at)
+            behind.update(updated_at=place.updated_at, row_id=place.row_id)
+
+
+def place_of(checkpoint: SyncCheckpoint) -> Place:
+    """Where the last pull has got to."""
+    return Place(checkpoint.updated_at, checkpoint.row_id)
+
+
+# --- the sweep --------------------------------------------------------------------------------------------------------
+
+
+def _of(table: str) -> QuerySet[SyncCheckpoint]:
+    return SyncCheckpoint.objects.filter(target=settings.APPWRITE_TARGET, table=table)
+
+
+def begin_sweep(table: str, *, now: datetime) -> tuple[str, datetime]:
+    """The id that the sweep goes on behind, and when it began: now, or earlier if one was cut off."""
+    checkpoint = checkpoint_of(table)
+    if checkpoint.sweep_began_at is None:
+        _of(table).update(sweep_began_at=now, sweep_after_id="")
+        return "", now
+    return checkpoint.sweep_after_id, checkpoint.sweep_began_at
+
+
+def keep_sweep(table: str, after_id: str) -> None:
+    """A page has been done."""
+    _of(table).update(sweep_after_id=after_id)
+
+
+def end_sweep(table: str, *, now: datetime) -> None:
+    """All pages have been done."""
+    _of(table).update(sweep_began_at=None, sweep_after_id="", swept_at=now)
+
+
+def begin_epoch(table: str) -> None:
+    """Rows were made anew: their instants may lie behind the checkpoint, so the next pull starts from nothing."""
+    _of(table).update(epoch=F("epoch") + 1, updated_at="", row_id="")
+    logger.warning("rows of %s were made anew in Appwrite; all of it is read again", table)
+
+
+def count_repairs(table: str, repairs: int) -> None:
+    """Differences that only a sweep has found."""
+    if repairs:
+        _of(table).update(repairs=F("repairs") + repairs)
+
+
+def brake(table: str, why: str) -> None:
+    """Stops the sweep from acting on deletions until a person releases it; said once."""
+    if _of(table).filter(brake="").update(brake=why[:300]):
+        logger.error("the sweep of %s in Appwrite waits for a person: %s", table, why)
+
+
+def release(table: str) -> bool:
+    """A person has looked: the next sweep acts on the deletions it has found. Whether it was braked."""
+    return bool(_of(table).exclude(brake="").update(brake=""))

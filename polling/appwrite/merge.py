@@ -31,6 +31,8 @@ OWNERS = dict.fromkeys(RACE_FIELDS, Owner.DJANGO) | {
     "polling_paused": Owner.SHARED,
     "poll_requested_at": Owner.APPWRITE,
 }
+# Of a race made by hand there is no provider to say when it starts.
+MANUAL_OWNERS = OWNERS | {"advertised_start": Owner.SHARED}
 
 
 class Side(StrEnum):
@@ -69,11 +71,16 @@ class Verdict:
     policy: str = ""
 
 
-def merge(base: Mapping[str, Any], local: Mapping[str, Any], remote: Mapping[str, Any]) -> Plan:
+def merge(
+    base: Mapping[str, Any],
+    local: Mapping[str, Any],
+    remote: Mapping[str, Any],
+    owners: Mapping[str, Owner] = OWNERS,
+) -> Plan:
     """Field by field; a field that Appwrite left alone, or that both moved to one value, is no question."""
     take: Values = {}
     clashes = []
-    for field, owner in OWNERS.items():
+    for field, owner in owners.items():
         if remote[field] in (base[field], local[field]) or (owner is Owner.TRAVELS and _is_ours(base, remote)):
             continue
         if field == "last_poll_time" and _is_between(base[field], remote[field], local[field]):

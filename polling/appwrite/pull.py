@@ -1,27 +1,19 @@
 """What changed in Appwrite, brought into Django."""
 
-import logging
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from django.db import OperationalError
-
-from polling.appwrite import mapping, states
-from polling.appwrite.checkpoints import checkpoint_of, note
+from polling.appwrite import mapping, states, strays
+from polling.appwrite.arrivals import Arrivals, Tally, foresee
+from polling.appwrite.checkpoints import advance, checkpoint_of, existing, note, place_of
 from polling.appwrite.client import connect
-from polling.appwrite.mapping import Remote
-from polling.appwrite.rows import MOST_ROWS, Place, Row, Rows, batches
-from polling.appwrite.settling import Met, settle
-from polling.errors import PollingError, Unavailable
+from polling.appwrite.rows import MOST_ROWS, Page, Place, Row, Rows, batches, is_addressable
+from polling.errors import Blocked, PollingError
 from polling.models import SyncCheckpoint
-from races.models import Race
-
-logger = logging.getLogger(__name__)
 
 # With the push's, within the timeout of a task.
 BUDGET = timedelta(seconds=4)
+PATIENCE = timedelta(minutes=2)
 # `$updatedAt` is taken before the row's lock and its commit, so a row can appear behind what was read already.
 OVERLAP = timedelta(seconds=20)
 # A key may stamp a row with any instant: one from the future must not carry the checkpoint along.
@@ -29,54 +21,85 @@ MOST_AHEAD = timedelta(minutes=1)
 SECONDS_A_PAGE = 1.0
 
 
-@dataclass
-class Pulled:
-    """What a pull found, in rows. `left` are races that Django does not know, `unreadable` could not be merged.
-
-    Nothing is raised: `trouble` says why it ended early, and the next pull begins where it ended.
-    """
-
-    changed: int = 0
-    taken: int = 0
-    conflicts: int = 0
-    left: int = 0
-    unreadable: int = 0
-    configured: bool = True
-    trouble: PollingError | None = None
+class Pulled(Tally):
+    """What a pull found, in rows."""
 
 
 def run(*, now: datetime, budget: timedelta = BUDGET) -> Pulled:
     """Reads what changed since the last pull and merges it; nothing changed costs one read and no write."""
     pulled = Pulled()
-    deadline = time.monotonic() + budget.total_seconds()
-    checkpoint = None
+    return _counted(pulled, budget, lambda rows: _Pull(rows, pulled, now=now).all_pages())
+
+
+def hinted(row_ids: Iterable[str], *, now: datetime, budget: timedelta = BUDGET) -> Pulled:
+    """Reads just these rows and merges them; the checkpoint stays. What is no id, or of no row, is passed over."""
+    pulled = Pulled()
+    arrivals = Arrivals(pulled, now=now)
+    wanted = sorted({row_id for row_id in row_ids if is_addressable(row_id)})
+
+    def meet_all(rows: Rows) -> None:
+        for some in batches(wanted, MOST_ROWS):
+            # The bases first: a row that is read after them is never older, whatever its stamp says.
+            known = {state.remote_id: state for state in states.states().filter(remote_id__in=some)}
+            for row_id, row in rows.by_id(some).items():
+                state = known.get(row_id)
+                if state is None or row["$updatedAt"] != state.base_updated_at:
+                    arrivals.meet(row, known=state)
+
+    return _counted(pulled, budget, meet_all)
+
+
+def preview(*, now: datetime, budget: timedelta = PATIENCE) -> list[str]:
+    """What a pull would do, a line for each row. Changes nothing. Raises PollingError."""
+    client = connect()
+    if client is None:
+        raise Blocked("Appwrite is not configured")
+    rows, words = Rows.within(client, states.TABLE, budget), []
+    checkpoint = existing(states.TABLE) or SyncCheckpoint()
+    for page in _pages(rows, checkpoint):
+        unmet = _unmet(page.rows)
+        whole = rows.by_id(row["$id"] for row in unmet if is_addressable(row["$id"]))
+        words += [foresee(whole.get(row["$id"], row)) for row in unmet]
+    return [line for line in words if line]
+
+
+def _counted(pulled: Pulled, budget: timedelta, work: Callable[[Rows], None]) -> Pulled:
+    """Its trouble goes into the counts, and the edges of it onto the checkpoint."""
     try:
         client = connect()
         if client is None:
-            return Pulled(configured=False)
-        checkpoint = checkpoint_of(states.TABLE)
-        _Pull(Rows(client, states.TABLE, deadline=deadline), checkpoint, pulled, now=now).all_pages()
+            pulled.configured = False
+            return pulled
+        work(Rows.within(client, states.TABLE, budget))
     except PollingError as error:
         pulled.trouble = error
-    if checkpoint:
-        note(checkpoint, "the pull from Appwrite", pulled.trouble)
+    note(checkpoint_of(states.TABLE), "the pull from Appwrite", pulled.trouble)
     return pulled
+
+
+def _pages(rows: Rows, checkpoint: SyncCheckpoint) -> Iterator[Page]:
+    """What changed, page by page from behind the checkpoint, while there is time."""
+    place: Place | None = _overlapped(checkpoint)
+    while place is not None and rows.has_time(SECONDS_A_PAGE):
+        page = rows.changed(place)
+        yield page
+        place = None if page.is_last else _place(page.rows[-1])
 
 
 class _Pull:
     """One pull, page by page from the checkpoint."""
 
-    def __init__(self, rows: Rows, checkpoint: SyncCheckpoint, pulled: Pulled, *, now: datetime) -> None:
-        self._rows, self._checkpoint, self._pulled, self._now = rows, checkpoint, pulled, now
+    def __init__(self, rows: Rows, pulled: Pulled, *, now: datetime) -> None:
+        self._rows, self._now = rows, now
+        self._checkpoint = checkpoint_of(states.TABLE)
+        self._arrivals = Arrivals(pulled, now=now)
+        self._began_at = place_of(self._checkpoint)
 
     def all_pages(self) -> None:
-        place: Place | None = _overlapped(self._checkpoint)
-        while place is not None and self._rows.has_time(SECONDS_A_PAGE):
-            page = self._rows.changed(place)
+        for page in _pages(self._rows, self._checkpoint):
             # In hundreds, so that no transaction holds the database for long; an empty page is applied too.
             for some in list(batches(page.rows, MOST_ROWS)) or [[]]:
                 self._apply(some, told_at=page.told_at)
-            place = None if page.is_last else _place(page.rows[-1])
 
     def _apply(self, listed: Sequence[Row], *, told_at: datetime | None) -> None:
         """The rows, fetched whole, each in a transaction of its own; then the checkpoint.
@@ -84,54 +107,27 @@ class _Pull:
         A row met twice changes nothing, so one that is committed before a kill costs only another look. One
         transaction for all would hold locks of many races, in another order than the pollers take them.
         """
-        for row in self._rows.by_id(_unmet(listed)).values():
-            self._meet(row)
-        self._move(listed, told_at=told_at or self._now)
+        unmet = {row["$id"]: row for row in _unmet(listed)}
+        overlap_hits = 0
+        for row_id, row in self._rows.by_id(filter(is_addressable, unmet)).items():
+            merged = self._arrivals.meet(row)
+            overlap_hits += merged and not self._is_news(unmet[row_id])
+        for row_id, row in unmet.items():
+            if not is_addressable(row_id):
+                self._arrivals.refuse(row)
+        echoes = sum(row["$id"] not in unmet and self._is_news(row) for row in listed)
+        self._move(listed, told_at=told_at or self._now, echoes=echoes, overlap_hits=overlap_hits)
 
-    def _move(self, listed: Sequence[Row], *, told_at: datetime) -> None:
-        """The checkpoint never moves back, nor past the server's own clock."""
-        checkpoint, limit = self._checkpoint, _text(told_at + MOST_AHEAD)
-        seen = [place for row in listed if (place := _place(row)).updated_at <= limit]
-        reached = max([self._reached, *seen])
-        checkpoint.updated_at, checkpoint.row_id = reached.updated_at, reached.row_id
-        checkpoint.pulled_at = self._now
-        checkpoint.save(update_fields=["updated_at", "row_id", "pulled_at"])
+    def _is_news(self, row: Row) -> bool:
+        """Whether the row lies ahead of where this pull began."""
+        return _kept(row) > self._began_at
 
-    def _meet(self, row: Row) -> None:
-        """One row: what is wrong with it must not stop the page. A database in trouble must, or the row were lost."""
-        self._pulled.changed += 1
-        try:
-            self._merge(mapping.read(row))
-        except OperationalError as error:
-            raise Unavailable(f"the database was busy: {error}") from error
-        except Exception as error:  # noqa: BLE001 - one bad row must not stop the others
-            self._pulled.unreadable += 1
-            self._blame(row, error)
-
-    def _merge(self, remote: Remote) -> None:
-        race_id = _race_of(remote)
-        if race_id is None:
-            self._pulled.left += 1
-            if Place(remote.updated_at, remote.row_id) > self._reached:
-                logger.info("row %s in Appwrite is of no race that we know; it is left alone", remote.row_id)
-            return
-        settled = settle(Met(race_id, remote), now=self._now)
-        self._pulled.taken += settled.taken
-        self._pulled.conflicts += settled.conflicts
-
-    def _blame(self, row: Row, error: Exception) -> None:
-        """Says once what is wrong with a row, and keeps it on the row's state, if it has one."""
-        words = f"{type(error).__name__}: {error}"[:500]
-        known = states.states().filter(remote_id=row["$id"]).first()
-        if known.error != words if known else _place(row) > self._reached:
-            unexpected = not isinstance(error, ValueError)
-            logger.warning("row %s in Appwrite cannot be merged: %s", row["$id"], words, exc_info=unexpected)
-        if known:
-            states.states().filter(pk=known.pk).update(error=words)
-
-    @property
-    def _reached(self) -> Place:
-        return Place(self._checkpoint.updated_at, self._checkpoint.row_id)
+    def _move(self, listed: Sequence[Row], *, told_at: datetime, echoes: int, overlap_hits: int) -> None:
+        """The checkpoint never moves past the server's own clock."""
+        limit = _text(told_at + MOST_AHEAD)
+        seen = [place for row in listed if (place := _kept(row)).updated_at <= limit]
+        reached = max([place_of(self._checkpoint), *seen])
+        advance(self._checkpoint, reached, now=self._now, echoes=echoes, overlap_hits=overlap_hits)
 
 
 def _overlapped(checkpoint: SyncCheckpoint) -> Place:
@@ -149,21 +145,26 @@ def _place(row: Row) -> Place:
     return Place(str(row.get("$updatedAt") or ""), row["$id"])
 
 
-def _unmet(listed: Sequence[Row]) -> list[str]:
-    """The ids of rows that changed since we last agreed on them: no echo of our own, none met already."""
-    bases = dict(
-        states.states().filter(remote_id__in=[row["$id"] for row in listed]).values_list("remote_id", "base_updated_at")
-    )
-    return [row["$id"] for row in listed if _place(row).updated_at > bases.get(row["$id"], "")]
+def _kept(row: Row) -> Place:
+    """The row's place as a checkpoint can keep it."""
+    try:
+        updated_at = mapping.instant(row.get("$updatedAt")) or ""
+    except ValueError:
+        updated_at = ""
+    return Place(updated_at, row["$id"] if is_addressable(row["$id"]) else "")
 
 
-def _race_of(remote: Remote) -> int | None:
-    """The race of a row: by its state, or for a row made in Appwrite by the provider's id, if it has no row yet."""
-    known = states.states().filter(remote_id=remote.row_id).values_list("local_pk", flat=True).first()
-    provider, race_id = remote.values["provider"], remote.values["provider_race_id"]
-    if known is not None or not (provider and race_id):
-        return known
-    race = Race.objects.filter(provider=provider, provider_race_id=race_id).only("pk").first()
-    if race is None or states.states().filter(local_pk=race.pk).exclude(base_updated_at="").exists():
-        return None
-    return race.pk
+def _unmet(listed: Sequence[Row]) -> list[Row]:
+    """Rows that changed since we last agreed on them, or looked why they stay out: no echo, none met already."""
+    fit = [row["$id"] for row in listed if is_addressable(row["$id"])]
+    bases = dict(states.states().filter(remote_id__in=fit).values_list("remote_id", "base_updated_at"))
+    looked_at = strays.seen(row["$id"] for row in listed if row["$id"] not in bases)
+    return [
+        row
+        for row in listed
+        if (
+            _place(row).updated_at > bases[row["$id"]]
+            if row["$id"] in bases
+            else _place(row).updated_at != looked_at.get(strays.key_of(row["$id"]))
+        )
+    ]

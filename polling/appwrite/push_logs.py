@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -27,6 +27,18 @@ MOVES_EVERY = timedelta(minutes=1)
 CLEARS_EVERY = timedelta(days=1)
 
 
+def unsent(looked_to: datetime | None) -> QuerySet[PollLog]:
+    """Finished logs that are for Appwrite and not sent yet; those before `looked_to` have been looked through."""
+    if settings.APPWRITE_POLL_LOGS == "none":
+        return PollLog.objects.none()
+    logs = PollLog.objects.filter(pushed_at=None, finished_at__isnull=False)
+    if looked_to:
+        logs = logs.filter(finished_at__gte=looked_to - LATE_COMMITS)
+    if settings.APPWRITE_POLL_LOGS == "errors":
+        logs = logs.filter(starts_incident=True)
+    return logs.order_by("finished_at")
+
+
 class LogPush:
     """Pushes finished logs while the lease is held, and once a day deletes rows older than Django keeps its logs.
 
@@ -41,7 +53,7 @@ class LogPush:
 
     def has_more(self) -> bool:
         """Whether a log is to be sent, or old rows to go; if none is, the next search may begin here."""
-        if settings.APPWRITE_POLL_LOGS == "none":
+        if settings.APPWRITE_POLL_LOGS == "none":  # nor does the checkpoint move: they may be wanted later
             return False
         if self._wanted().exists() or self._is_to_clear():
             return True
@@ -52,12 +64,7 @@ class LogPush:
         return False
 
     def _wanted(self) -> QuerySet[PollLog]:
-        logs = PollLog.objects.filter(pushed_at=None, finished_at__isnull=False)
-        if since := self.checkpoint.pulled_at:
-            logs = logs.filter(finished_at__gte=since - LATE_COMMITS)
-        if settings.APPWRITE_POLL_LOGS == "errors":
-            logs = logs.filter(starts_incident=True)
-        return logs.order_by("finished_at")
+        return unsent(self.checkpoint.pulled_at)
 
     def _is_to_clear(self) -> bool:
         """Whether a day has passed; a table that is new has nothing old."""

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -17,6 +17,7 @@ Row = dict[str, Any]
 
 MOST_ROWS = 100  # of a bulk write; also the ids that fit the 4,096 characters of one query
 PAGE_ROWS = 500
+SWEEP_ROWS = 1000
 SAFE_COMPARE_AND_SET = (1, 9)
 
 
@@ -50,6 +51,11 @@ class Rows:
         self._has_columns = False
         self._path = f"/tablesdb/{settings.APPWRITE_DATABASE_ID}/tables/{table}/rows"
 
+    @classmethod
+    def within(cls, client: SyncClient, table: str, budget: timedelta) -> "Rows":
+        """For calls that all end within `budget` from now."""
+        return cls(client, table, deadline=time.monotonic() + budget.total_seconds())
+
     @property
     def must_read_back(self) -> bool:
         """Whether two racing writers may both pass compare-and-set, so that a write's reply proves nothing."""
@@ -73,13 +79,27 @@ class Rows:
         reply = self._client.exchange("get", self._path, params=_listing(queries, PAGE_ROWS), deadline=self.deadline)
         return Page(_rows(reply.body), reply.told_at)
 
+    def listed(self, after: str, columns: Iterable[str]) -> list[Row]:
+        """A page of all rows behind an id, by id: their system fields and `columns`."""
+        behind = [Query.greater_than("$id", after)] if after else []
+        select = Query.select(["$id", "$updatedAt", "$sequence", *columns])
+        params = _listing([*behind, Query.order_asc("$id"), select], SWEEP_ROWS)
+        return _rows(self._client.exchange("get", self._path, params=params, deadline=self.deadline).body)
+
     def by_id(self, ids: Iterable[str]) -> dict[str, Row]:
-        """The rows of these ids that exist. From a list, because the reply of a single row may be cached."""
+        """The rows of these ids that exist, by the id asked for: Appwrite finds `r1` where `R1` is asked for.
+
+        From a list, because the reply of a single row may be cached.
+        """
         found: dict[str, Row] = {}
         for some in batches(ids, MOST_ROWS):
             params = _listing([Query.equal("$id", some)], len(some))
             reply = self._client.exchange("get", self._path, params=params, deadline=self.deadline)
-            found |= {row["$id"]: row for row in _rows(reply.body)}
+            asked = {fold(row_id): row_id for row_id in some} | {row_id: row_id for row_id in some}
+            for row in _rows(reply.body):
+                row_id = asked.get(row["$id"]) or asked.get(fold(row["$id"]))
+                if row_id and found.get(row_id, {}).get("$id") != row_id:
+                    found[row_id] = row
         return found
 
     def create(self, documents: Sequence[Row]) -> list[Row]:
@@ -134,6 +154,16 @@ class Rows:
         except Refused as error:
             raise Missing(f"the table {self.table} lacks columns of ours; {APPLY}", 400) from error
         self._has_columns = True
+
+
+def is_addressable(row_id: str) -> bool:
+    """Whether a single row may have this id. Bulk writes take any: slashes, spaces, 40 characters."""
+    return bool(ID.fullmatch(row_id)) and row_id != "0"
+
+
+def fold(row_id: str) -> str:
+    """An id as Appwrite compares it."""
+    return row_id.rstrip(" ").casefold()
 
 
 def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

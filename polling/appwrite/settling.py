@@ -12,7 +12,7 @@ from django.db import transaction
 from polling import dispatch
 from polling.appwrite import mapping
 from polling.appwrite.mapping import Remote, Values
-from polling.appwrite.merge import Plan, merge, outgoing
+from polling.appwrite.merge import MANUAL_OWNERS, OWNERS, Plan, merge, outgoing
 from polling.appwrite.states import NO_FAILURE, new_state, states
 from polling.models import SyncConflict, SyncState, Trigger
 from polling.planning import replan
@@ -30,7 +30,8 @@ MOST_AHEAD = timedelta(minutes=1)
 class Met:
     """A row as it stands in Appwrite.
 
-    `sent` are the fields that a write of ours has just set in it, `based_on` the `$updatedAt` it was made against.
+    `sent` are the fields that a write of ours has just set in it. `based_on` is the `$updatedAt` of the base as it
+    stood before the row was written, or read: so a row that somebody has back-dated is told from one that comes late.
     """
 
     race_id: int
@@ -39,7 +40,7 @@ class Met:
     based_on: str | None = None
 
     def comes_late(self, base_updated_at: str) -> bool:
-        """Whether a later state of the row has been met meanwhile; a reply need not be later by its own clock."""
+        """Whether a later state of the row has been met meanwhile; it need not be later by its own clock."""
         if self.based_on is not None:
             return base_updated_at != self.based_on
         return base_updated_at > self.remote.updated_at
@@ -47,11 +48,15 @@ class Met:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What came of a row: whether Django took something, the conflicts logged, whether there is something to push."""
+    """What came of a row: whether Django took something, the conflicts logged, whether there is something to push.
+
+    `merged` says that it became the base; a row that came late, or whose race is gone, does not.
+    """
 
     taken: bool = False
     conflicts: int = 0
     left: bool = False
+    merged: bool = False
 
 
 def local_values(race: Race) -> Values:
@@ -62,32 +67,53 @@ def local_values(race: Race) -> Values:
 def settle(met: Met, *, now: datetime) -> Settled:
     """Takes into Django what the row's merge says, logs its conflicts and keeps the row as the new base.
 
-    One transaction; idempotent. A row older than the base is an answer that came late, and ignored.
+    One transaction; idempotent. An answer that came late is ignored.
     """
     with transaction.atomic():
         state = _locked_state(met)
         race = _locked_race(met.race_id)
         if race is None or met.comes_late(state.base_updated_at):
             return Settled()
-        forgotten = not state.base_updated_at and (met.remote.values["sync_version"] or 0) > race.version
-        base = _adopted(race, met.remote) if forgotten else {**mapping.complete(state.base), **met.sent}
-        plan = merge(base, local_values(race), met.remote.values)
+        forgotten = _is_forgotten(state, race, met.remote)
+        if forgotten:
+            logger.warning("%s: Appwrite has more than this database; the row is kept until the race changes", race)
+        plan = planned(state, race, met)
         if plan.take:
             _take(race, plan.take, now=now)
             race = _locked_race(met.race_id) or race
         left = not forgotten and bool(outgoing(met.remote.values, local_values(race)))
         _keep(state, met.remote, version=race.version, left=left, now=now)
         _log(race, state, plan, now=now)
-    return Settled(bool(plan.take), len(plan.clashes), left)
+    return Settled(bool(plan.take), len(plan.clashes), left, merged=True)
 
 
-def _adopted(race: Race, remote: Remote) -> Values:
-    """The base of a row that an earlier database of ours wrote: it stands until the race has been polled again.
+def planned(state: SyncState, race: Race, met: Met) -> Plan:
+    """What the merge of a row says. Changes nothing."""
+    remote = met.remote.values
+    if _is_forgotten(state, race, met.remote):
+        # This database knows less than the row, so nothing of it may be undone; what staff set there comes in.
+        base = {**remote, "staff_note": None, "polling_paused": False}
+    else:
+        base = {**mapping.complete({} if is_new_row(state, met.remote) else state.base), **met.sent}
+    by_hand = not race.provider_race_id and is_start(remote["advertised_start"])
+    return merge(base, local_values(race), remote, MANUAL_OWNERS if by_hand else OWNERS)
 
-    This database knows less than the row, so nothing of it may be undone; what staff set there comes in.
-    """
-    logger.warning("%s: Appwrite has more than this database; the row is kept until the race changes", race)
-    return {**remote.values, "staff_note": None, "polling_paused": False}
+
+def is_new_row(state: SyncState, remote: Remote) -> bool:
+    """Whether it was never agreed upon: a row that was deleted and made anew has another sequence."""
+    return not state.base_updated_at or bool(
+        state.base_sequence and remote.sequence and state.base_sequence != remote.sequence
+    )
+
+
+def _is_forgotten(state: SyncState, race: Race, remote: Remote) -> bool:
+    """Whether an earlier database of ours wrote the row: it stands until the race has been polled again."""
+    return is_new_row(state, remote) and (remote.values["sync_version"] or 0) > race.version
+
+
+def is_start(value: str | None) -> bool:
+    """Whether races can be planned by it: Appwrite takes the years 1000 to 9999."""
+    return value is not None and "2000" <= value < "2100"
 
 
 def _locked_state(met: Met) -> SyncState:
@@ -103,7 +129,8 @@ def _locked_race(race_id: int) -> Race | None:
 def _keep(state: SyncState, remote: Remote, *, version: int, left: bool, now: datetime) -> None:
     """What is left to push makes the row a candidate again, though the race itself did not change."""
     state.remote_id, state.base = remote.row_id, remote.values
-    state.base_updated_at, state.base_sequence = remote.updated_at, remote.sequence
+    state.base_updated_at, state.base_sequence = remote.updated_at, remote.sequence or state.base_sequence
+    state.remote_deleted_at = None
     state.pushed_version = min(state.pushed_version, version - 1) if left else version
     if not left:
         state.synced_at = now
@@ -143,6 +170,10 @@ def _end(race: Race, value: str, now: datetime) -> None:
     decisions.finalize([race.pk], by=APPWRITE, reason=REASON, now=now)
 
 
+def _move_start(race: Race, value: str, now: datetime) -> None:
+    decisions.override_starts({race.pk: datetime.fromisoformat(value)}, by=APPWRITE, now=now)
+
+
 def _annotate(race: Race, value: str | None, now: datetime) -> None:
     decisions.annotate([race.pk], note=value or "", by=APPWRITE, now=now)
 
@@ -163,6 +194,7 @@ def _request_poll(race: Race, value: str, now: datetime) -> None:
 
 TAKERS: dict[str, Callable[[Race, Any, datetime], None]] = {
     "status": _end,
+    "advertised_start": _move_start,
     "staff_note": _annotate,
     "polling_paused": _pause,
     "poll_requested_at": _request_poll,

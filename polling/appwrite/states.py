@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
+from django.db.models.functions import Collate, Upper
 
 from polling.appwrite.mapping import Remote
 from polling.models import SyncState
@@ -21,6 +23,8 @@ MOST_ATTEMPTS = 20
 MOST_IN_TROUBLE = 9
 # The last poll alone is told only of a race so near, and once a minute: polls do not come to the second.
 BEATS_FROM, BEATS_EVERY = timedelta(hours=1), timedelta(seconds=50)
+# A deletion in Appwrite that a sweep has found, and not acted upon yet.
+DELETION_PENDING = Q(remote_deleted_at__isnull=False) & ~Q(base_updated_at="")
 
 
 def states() -> QuerySet[SyncState]:
@@ -28,12 +32,19 @@ def states() -> QuerySet[SyncState]:
     return SyncState.objects.filter(target=settings.APPWRITE_TARGET, table=TABLE)
 
 
+def between(after: str, last: str | None) -> QuerySet[SyncState]:
+    """The rows that a listing by `$id` has behind `after` and up to `last`; Appwrite tells no capitals from small."""
+    plain = "C" if connection.vendor == "postgresql" else "BINARY"
+    placed = states().annotate(place=Collate(Upper("remote_id"), plain)).filter(place__gt=after.upper())
+    return placed if last is None else placed.filter(place__lte=last.upper())
+
+
 def dirty(*, now: datetime, waiting: bool = False) -> QuerySet[Race]:
     """Races that may have something to push, what changed last first: a result does not wait behind a first load.
 
     With `waiting` also those whose next try is still to come.
     """
-    held = Q(dead_since__isnull=False) | (Q() if waiting else Q(next_try_at__gt=now))
+    held = Q(dead_since__isnull=False) | DELETION_PENDING | (Q() if waiting else Q(next_try_at__gt=now))
     known = states().filter(local_pk=OuterRef("pk"))
     settled = known.filter(Q(pushed_version__gte=OuterRef("version")) | held)
     quiet = known.filter(synced_at__lte=now - BEATS_EVERY, synced_at__lt=OuterRef("last_poll_time")).exclude(held)
@@ -121,9 +132,10 @@ def _words(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:500]
 
 
-def revive() -> int:
-    """Lets rows that were given up be tried again; returns how many."""
-    return states().filter(dead_since__isnull=False).update(**NO_FAILURE)
+def revive(chosen: QuerySet[SyncState] | None = None) -> int:
+    """Lets rows that were given up, all or those chosen, be tried again; returns how many."""
+    given_up = (states() if chosen is None else chosen).filter(dead_since__isnull=False)
+    return given_up.update(**NO_FAILURE)
 
 
 def forget_waits() -> None:

@@ -21,7 +21,7 @@ def opened(call: Call, db: Connection, action: str) -> tuple[Table, TableRows]:
     table = addressed_table(call, db)
     if call.guest and not open_to_guests(table.permissions, action):
         raise ApiError("user_unauthorized")
-    return table, TableRows(db, table, call.dialect, call.now)
+    return table, TableRows(db, table, call.dialect, call.now, call.stamp)
 
 
 def data_of(call: Call) -> JsonObject:

@@ -2,18 +2,23 @@
 
 import json
 import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from email.message import Message
 from urllib.parse import parse_qsl, urlsplit
 
-from sandbox.appwrite.call import Call, Reply, read_body, response_format, version_number
+from sandbox.appwrite.call import USUAL, Call, Course, Reply, read_body, response_format, version_number
 from sandbox.appwrite.dialects import Dialect
 from sandbox.appwrite.errors import ApiError, error_body
-from sandbox.appwrite.routes import Route, find_route, refuse_bad_ids
+from sandbox.appwrite.events import Event
+from sandbox.appwrite.old_names import is_old, new_body, new_path, old_body
+from sandbox.appwrite.routes import find_route, refuse_bad_ids
 from sandbox.appwrite.store import Store
 
 PROJECT = "sandbox"
-# Each key with the actions of its scopes. No key has the scope "public", which guests have.
+# Each key with the actions of its scopes; beside them `sandbox:rows.read,rows.write` is a key with these scopes
+# alone. No key has the scope "public", which guests have.
 KEYS = {"sandbox": ("read", "write"), "sandbox-read": ("read",)}
 UNKNOWN_PAGE = "<!DOCTYPE html><html><head><title>404</title></head><body><h1>Page not found</h1></body></html>"
 
@@ -23,32 +28,41 @@ logger = logging.getLogger(__name__)
 class Api:
     """Everything under /v1, without its HTTP."""
 
-    def __init__(self, store: Store, dialect: Dialect) -> None:
+    def __init__(self, store: Store, dialect: Dialect, tell: Callable[[Sequence[Event]], None]) -> None:
         self._store = store
         self._dialect = dialect
+        self._tell = tell
         self.version = dialect.version
 
-    def close(self) -> None:
-        self._store.close()
-
-    def answer(self, method: str, target: str, headers: Message, raw: bytes, *, now: datetime) -> Reply:
+    def answer(
+        self,
+        method: str,
+        target: str,
+        headers: Message,
+        raw: bytes,
+        *,
+        now: datetime,
+        course: Course = USUAL,
+    ) -> Reply:
         """`target` is the address behind /v1, with its query."""
         try:
-            reply = self._answer(method, target, headers, raw, now=now)
+            reply = self._answer(method, target, headers, raw, now, course)
         except ApiError as exc:
-            reply = self._refusal(exc)
+            reply = self._refusal(exc, old_names=is_old(target))
         except Exception:  # noqa: BLE001 a fault of the stand-in must reach the client as a 500, not as silence
             logger.exception("%s %s failed", method, target)
             reply = self._refusal(ApiError("general_unknown"))
         reply.headers.update(self._warning(headers))
         return reply
 
-    def _answer(self, method: str, target: str, headers: Message, raw: bytes, *, now: datetime) -> Reply:
+    def _answer(self, method: str, target: str, headers: Message, raw: bytes, now: datetime, course: Course) -> Reply:
         address = urlsplit(target)
-        route, placeholders = find_route(method, address.path, self._dialect)
+        old = is_old(address.path)
+        route, placeholders = find_route(method, new_path(address.path) if old else address.path, self._dialect)
         # Ids are looked at last: a caller without access learns nothing about them.
-        guest = self._check_access(route, headers)
+        guest = self._check_access(route.scopes_for(old_names=old), route.open_to_guests, headers)
         refuse_bad_ids(placeholders)
+        body = read_body(headers.get("Content-Type", ""), raw)
         call = Call(
             store=self._store,
             dialect=self._dialect,
@@ -57,27 +71,30 @@ class Api:
             path=placeholders,
             query=parse_qsl(address.query, keep_blank_values=True),
             headers=headers,
-            body=read_body(headers.get("Content-Type", ""), raw),
+            body=new_body(body) if old else body,
+            course=course,
+            tell=self._tell,
+            old_names=old,
         )
-        # A staged write must not turn into a real one.
-        if call.body.get("transactionId") or dict(call.query).get("transactionId"):
-            raise ApiError("sandbox_not_implemented", "transactions")
-        return route.handler(call)
+        reply = route.carry_out(call)
+        return replace(reply, body=old_body(reply.body)) if old and isinstance(reply.body, dict) else reply
 
-    def _check_access(self, route: Route, headers: Message) -> bool:
+    def _check_access(self, scopes: list[str], open_to_guests: bool, headers: Message) -> bool:
         """Whether the caller is a guest. Raises for a wrong project, a wrong key or a missing scope."""
         self._refuse_project(headers.get("X-Appwrite-Project"))
         key = headers.get("X-Appwrite-Key")
         if key is None:
-            allowed = route.open_to_guests
+            allowed = open_to_guests
         elif key in KEYS:
-            allowed = any(scope.endswith(KEYS[key]) for scope in route.scopes)
+            allowed = any(scope.endswith(KEYS[key]) for scope in scopes)
+        elif key.startswith("sandbox:"):
+            allowed = not set(key.removeprefix("sandbox:").split(",")).isdisjoint(scopes)
         else:
             raise ApiError("user_unauthorized")
         if not allowed:
             role = "guests" if key is None else "applications"
             who = f"app.{PROJECT}@service.localhost (role: {role})"
-            raise ApiError("general_unauthorized_scope", f"{who} missing scopes ({json.dumps(route.scopes)})")
+            raise ApiError("general_unauthorized_scope", f"{who} missing scopes ({json.dumps(scopes)})")
         return key is None
 
     def _refuse_project(self, project: str | None) -> None:
@@ -87,11 +104,13 @@ class Api:
         if project != PROJECT:
             raise ApiError("project_not_found", project)
 
-    def _refusal(self, error: ApiError) -> Reply:
+    def _refusal(self, error: ApiError, *, old_names: bool = False) -> Reply:
         if error.kind == "general_route_not_found" and self._dialect.html_for_unknown_routes:
             return Reply(404, UNKNOWN_PAGE)
         message = error.message(with_id=self._dialect.ids_in_messages)
-        return Reply(error.status, error_body(error.status, error.kind, message, self._dialect.version))
+        return Reply(
+            error.status, error_body(error.status, error.type(old_names=old_names), message, self._dialect.version)
+        )
 
     def _warning(self, headers: Message) -> dict[str, str]:
         wanted = response_format(headers)

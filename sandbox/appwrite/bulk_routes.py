@@ -3,6 +3,7 @@
 from typing import Any
 
 from sandbox.appwrite.addressing import data_of, opened
+from sandbox.appwrite.announcing import announce
 from sandbox.appwrite.call import Call, Reply, unique_id, valid_id
 from sandbox.appwrite.errors import ApiError, JsonObject
 from sandbox.appwrite.permissions import ROW_ACTIONS, expanded
@@ -25,22 +26,24 @@ def specs_of(call: Call, default: Any = None) -> list[JsonObject]:
 
 
 def create_rows(call: Call, specs: list[JsonObject]) -> Reply:
-    news = [_checked(spec) for spec in specs]
-    with call.store.write() as db:
+    news = [checked(spec) for spec in specs]
+    with call.write() as db:
         table, rows = opened(call, db, "create")
         created = rows.create(news)
+    announce(call, table, "create", created, origin="bulk")
     return Reply(201, rows_view(call, table, len(created), created))
 
 
 def upsert_rows(call: Call) -> Reply:
     """Rows that did not change are missing from the reply."""
-    news = [_unchecked(spec) for spec in specs_of(call)]
-    with call.store.write() as db:
+    news = [unchecked(spec) for spec in specs_of(call)]
+    with call.write() as db:
         table, rows = opened(call, db, "update")
         changed = [row for row in map(rows.upsert, news) if row is not None]
         # Told last, since a bad row comes first; the transaction takes back what was stored.
         if len({new.id for new in news}) < len(news):
             raise ApiError("row_already_exists", "multiple")
+    announce(call, table, "upsert", changed, origin="bulk")
     return Reply(body=rows_view(call, table, len(changed), changed))
 
 
@@ -50,25 +53,27 @@ def update_rows(call: Call) -> Reply:
     if not data:
         raise ApiError("row_missing_payload")
     new = sent("", data, None)
-    with call.store.write() as db:
+    with call.write() as db:
         table, rows = opened(call, db, "update")
         changes = encode_part(rows.columns, new.values, now=call.now)
         found = rows.found(read_queries(call.body.get("queries") or [], rows.columns))
         changed = [rows.overwrite(row, new, changes) for row in found]
+    announce(call, table, "update", changed[:MOST_ROWS], origin="bulk")
     return Reply(body=rows_view(call, table, len(changed), changed[:MOST_ROWS]))
 
 
 def delete_rows(call: Call) -> Reply:
     """Without queries the whole table goes."""
-    with call.store.write() as db:
+    with call.write() as db:
         table, rows = opened(call, db, "delete")
         found = rows.found(read_queries(call.body.get("queries") or [], rows.columns))
         for row in found:
             rows.delete(row)
+    announce(call, table, "delete", found[:MOST_ROWS], origin="bulk")
     return Reply(body=rows_view(call, table, len(found), found[:MOST_ROWS]))
 
 
-def _checked(spec: JsonObject) -> Sent:
+def checked(spec: JsonObject) -> Sent:
     """A row of a bulk create; one without an id gets a made one."""
     row_id = spec.get("$id")
     if row_id in (None, "unique()"):
@@ -85,7 +90,7 @@ def _permissions(spec: JsonObject) -> list[str]:
         raise ApiError("general_bad_request", "The $permissions of a row are not valid") from exc
 
 
-def _unchecked(spec: JsonObject) -> Sent:
+def unchecked(spec: JsonObject) -> Sent:
     """A row of a bulk upsert: the server checks neither ids nor permissions, and breaks on a wrong type."""
     row_id, permissions = spec.get("$id", ""), spec.get("$permissions")
     if not isinstance(row_id, str) or not isinstance(permissions, list | None):

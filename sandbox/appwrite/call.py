@@ -3,6 +3,9 @@
 import json
 import re
 import secrets
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.message import Message
@@ -11,6 +14,7 @@ from typing import Any
 from sandbox.appwrite.datetimes import parse
 from sandbox.appwrite.dialects import Dialect
 from sandbox.appwrite.errors import ApiError, JsonObject
+from sandbox.appwrite.events import Event
 from sandbox.appwrite.store import Store
 
 # As in the server's messages: no special character first, 36 at most. Keys of columns follow it too.
@@ -27,6 +31,22 @@ class Reply:
 
 
 @dataclass(frozen=True)
+class Course:
+    """How a request is to be carried out where it is not the usual way.
+
+    `stamp` is what the clock of its writes shows; `pause` is called before they take the lock; a draft is answered
+    and not stored.
+    """
+
+    stamp: datetime | None = None
+    pause: Callable[[], None] | None = None
+    draft: bool = False
+
+
+USUAL = Course()
+
+
+@dataclass(frozen=True)
 class Call:
     """A request with its route's placeholders in `path`. A guest has no key."""
 
@@ -38,6 +58,27 @@ class Call:
     query: list[tuple[str, str]]
     headers: Message
     body: JsonObject
+    course: Course
+    tell: Callable[[Sequence[Event]], None]
+    old_names: bool = False
+
+    @property
+    def transaction_id(self) -> str:
+        """The transaction that a row route is to stage in or to look into; empty for none."""
+        return str(self.body.get("transactionId") or dict(self.query).get("transactionId") or "")
+
+    @property
+    def stamp(self) -> datetime:
+        """What rows are stamped with."""
+        return self.course.stamp or self.now
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """The transaction of a write, for which it may have to wait."""
+        if self.course.pause is not None:
+            self.course.pause()
+        with self.store.write(draft=self.course.draft) as db:
+            yield db
 
     @property
     def queries(self) -> list[str]:

@@ -22,7 +22,7 @@ def creator(kind: str) -> Callable[[Call], Reply]:
 
     def create_column(call: Call) -> Reply:
         column = declared_column(kind, call.body, now=call.now)
-        with call.store.write() as db:
+        with call.write() as db:
             table = addressed_table(call, db)
             # A known key is told before a full row; the transaction takes the column back.
             catalog.add_column(db, table, column)
@@ -39,7 +39,7 @@ def get_column(call: Call) -> Reply:
 
 
 def delete_column(call: Call) -> Reply:
-    with call.store.write() as db:
+    with call.write() as db:
         table = addressed_table(call, db)
         catalog.remove_column(db, table, catalog.find_column(table, call.path["key"]).key)
     return Reply(204)
@@ -52,7 +52,7 @@ def list_indexes(call: Call) -> Reply:
 
 
 def create_index(call: Call) -> Reply:
-    with call.store.write() as db:
+    with call.write() as db:
         table = addressed_table(call, db)
         index = declared_index(call.body, table, now=call.now)
         if index.enforced and has_duplicates(db, table.pk, index.columns, table.usable_columns(call.now)):
@@ -69,7 +69,7 @@ def get_index(call: Call) -> Reply:
 
 
 def delete_index(call: Call) -> Reply:
-    with call.store.write() as db:
+    with call.write() as db:
         table = addressed_table(call, db)
         catalog.remove_index(db, table, catalog.find_index(table, call.path["key"]).key)
     return Reply(204)

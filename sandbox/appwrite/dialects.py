@@ -24,6 +24,10 @@ class Dialect:
     hides_failed_index: bool = True
     # 1.8 compares the base with a cached row before it locks, so two racing writers may both pass.
     compares_under_lock: bool = True
+    # In 1.8 webhooks belong to the console, which no key can enter.
+    keys_manage_webhooks: bool = True
+    # 1.9 tells of a row under both its names, whichever route wrote it; 1.8 does so for documents only.
+    mirrors_row_events: bool = True
     missing_columns: frozenset[str] = frozenset()
 
 
@@ -41,6 +45,8 @@ DIALECTS = {
         keeps_whole_floats=False,
         hides_failed_index=False,
         compares_under_lock=False,
+        keys_manage_webhooks=False,
+        mirrors_row_events=False,
         missing_columns=MODERN_COLUMNS,
     ),
 }

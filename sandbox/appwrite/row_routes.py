@@ -4,15 +4,17 @@ from datetime import datetime
 
 from sandbox.appwrite import bulk_routes
 from sandbox.appwrite.addressing import data_of, opened, permissions_of
+from sandbox.appwrite.announcing import announce
 from sandbox.appwrite.call import Call, Reply
 from sandbox.appwrite.errors import ApiError
 from sandbox.appwrite.queries import DEFAULT_LIMIT, read_queries
+from sandbox.appwrite.replay import look
 from sandbox.appwrite.rows import Sent, refuse_newer, sent
 from sandbox.appwrite.views import row_view, rows_view
 
 
 def list_rows(call: Call) -> Reply:
-    with call.store.read() as db:
+    with look(call) as db:
         table, rows = opened(call, db, "read")
         listing = read_queries(call.queries, rows.columns)
         found = rows.found(listing, DEFAULT_LIMIT)
@@ -21,7 +23,7 @@ def list_rows(call: Call) -> Reply:
 
 
 def get_row(call: Call) -> Reply:
-    with call.store.read() as db:
+    with look(call) as db:
         table, rows = opened(call, db, "read")
         selection = read_queries(call.queries, rows.columns).selection
         row = rows.get(call.path["row"])
@@ -43,35 +45,39 @@ def create(call: Call) -> Reply:
 
 
 def _create_row(call: Call, new: Sent) -> Reply:
-    with call.store.write() as db:
+    with call.write() as db:
         table, rows = opened(call, db, "create")
         [row] = rows.create([new])
+    announce(call, table, "create", [row])
     return Reply(201, row_view(call, table, row))
 
 
 def update_row(call: Call) -> Reply:
     new, base = _payload(call), _base_left_to_check(call)
-    with call.store.write() as db:
+    with call.write() as db:
         table, rows = opened(call, db, "update")
         row = rows.patch(new, base)
+    announce(call, table, "update", [row])
     return Reply(body=row_view(call, table, row))
 
 
 def upsert_row(call: Call) -> Reply:
     new = _payload(call)
-    with call.store.write() as db:
+    with call.write() as db:
         table, rows = opened(call, db, "update")
         row = rows.upsert(new) or rows.get(new.id)
+    announce(call, table, "upsert", [row])
     return Reply(body=row_view(call, table, row))
 
 
 def delete_row(call: Call) -> Reply:
     base = _base_left_to_check(call)
-    with call.store.write() as db:
-        _, rows = opened(call, db, "delete")
+    with call.write() as db:
+        table, rows = opened(call, db, "delete")
         row = rows.get(call.path["row"])
         refuse_newer(row, base)
         rows.delete(row)
+    announce(call, table, "delete", [row])
     return Reply(204)
 
 

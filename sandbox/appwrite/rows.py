@@ -88,11 +88,14 @@ def _repeats_everything(old: Row, new: Sent) -> bool:
 class TableRows:
     """The rows of one table, in one SQLite transaction and at one instant."""
 
-    def __init__(self, db: sqlite3.Connection, table: Table, dialect: Dialect, now: datetime) -> None:
+    def __init__(
+        self, db: sqlite3.Connection, table: Table, dialect: Dialect, now: datetime, stamp: datetime | None = None
+    ) -> None:
         self._db = db
         self._table = table
         self._dialect = dialect
         self._now = now
+        self._stamp = canonical(stamp or now)
         self.columns = table.usable_columns(now)
 
     def search(self, listing: Listing) -> RowSearch:
@@ -165,13 +168,12 @@ class TableRows:
         self._db.execute("DELETE FROM rows WHERE table_pk = ? AND sequence = ?", [self._table.pk, row.sequence])
 
     def _new(self, new: Sent) -> Row:
-        moment = canonical(self._now)
         return Row(
             id=new.id,
             permissions=new.permissions or [],
             values=values.encode_row(self.columns, new.values, now=self._now),
-            created_at=new.created_at or moment,
-            updated_at=new.updated_at or moment,
+            created_at=new.created_at or self._stamp,
+            updated_at=new.updated_at or self._stamp,
         )
 
     def _rewritten(self, row: Row, new: Sent, row_values: JsonObject) -> Row:
@@ -180,7 +182,7 @@ class TableRows:
             values=row_values,
             permissions=row.permissions if new.permissions is None else new.permissions,
             created_at=new.created_at or row.created_at,
-            updated_at=new.updated_at or canonical(self._now),
+            updated_at=new.updated_at or self._stamp,
         )
 
     def _overwritten(self, owner: int, row: Row) -> Row:

@@ -4,17 +4,25 @@ import gzip
 import json
 import logging
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from sandbox.appwrite import control
 from sandbox.appwrite.api import Api
-from sandbox.appwrite.call import Reply
+from sandbox.appwrite.backstage import Backstage
+from sandbox.appwrite.call import Course, Reply
 from sandbox.appwrite.datetimes import canonical
+from sandbox.appwrite.deliveries import Outbox
 from sandbox.appwrite.dialects import DIALECTS
-from sandbox.appwrite.faults import Fault, Faults, faulty_reply
+from sandbox.appwrite.faults import INSTEAD, Faults, Met
+from sandbox.appwrite.holds import Gate, Hold
+from sandbox.appwrite.latency import real_ms
+from sandbox.appwrite.mishaps import befall
 from sandbox.appwrite.store import Store
 from sandbox.request_log import RequestLog
 from sandbox.serving import LoopbackServer
@@ -22,6 +30,8 @@ from sandbox.serving import LoopbackServer
 API_PREFIX = "/v1"
 LARGEST_BODY = 12 * 2**20
 GZIP_FROM = 1024
+
+Asked = Callable[..., Reply]
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +44,21 @@ def make_server(
     What was stored in `state_dir` is there again. Raises KeyError for a version that is not imitated.
     """
     dialect = DIALECTS[server_version]
-    return AppwriteServer(port, Api(Store(state_dir), dialect), RequestLog(request_log))
+    store, faults = Store(state_dir), Faults()
+    outbox = Outbox(store, faults, server_version)
+    return AppwriteServer(
+        port, Api(store, dialect, outbox.put), Backstage(store, faults, outbox, RequestLog(request_log))
+    )
+
+
+def _now() -> datetime:
+    return datetime.fromtimestamp(time.time(), tz=UTC)
+
+
+def _ended(gate: Gate, hold: Hold, asked: Asked, stamp: datetime | None) -> Reply:
+    """The reply to a request whose write waits."""
+    with gate.ending(hold):
+        return asked(course=Course(stamp=stamp, pause=hold.wait))
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -47,14 +71,14 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = -1
 
     def _serve(self) -> None:
-        arrived_at = datetime.fromtimestamp(time.time(), tz=UTC)
+        arrived_at = _now()
         raw = self._body()
         if raw is None:
             # The unread body would be taken for the next request.
             self.close_connection = True
             self._send(Reply(413))
         elif self.path.startswith(control.PREFIX):
-            self._send(control.answer(self.command, self.path, raw, self.server.log, self.server.faults))
+            self._send(control.answer(self.command, self.path, raw, self.server.stage))
         else:
             self._serve_api(raw, arrived_at)
 
@@ -69,39 +93,65 @@ class Handler(BaseHTTPRequestHandler):
 
     def _serve_api(self, raw: bytes, arrived_at: datetime) -> None:
         started = time.monotonic()
-        delay_ms, fault = self.server.faults.take(self.command, self.path)
-        time.sleep(delay_ms / 1000)
-        reply = self._reply(fault, raw, arrived_at)
+        met = self.server.stage.faults.take(self.command, self.path, now=arrived_at)
+        time.sleep(met.delay_seconds)
+        reply = self._answered(met, raw, arrived_at)
         # Logged before it is sent: a test that has its answer finds it counted.
-        self._log(reply, fault, at=arrived_at, seconds=time.monotonic() - started)
-        if reply is None or (fault is not None and fault.kind == "drop_after_commit"):
+        self._log(reply, met, at=arrived_at, seconds=time.monotonic() - started)
+        if reply is None or met.exclusive == "drop_after_commit":
             self.close_connection = True
         else:
             self._send(reply)
 
-    def _log(self, reply: Reply | None, fault: Fault | None, *, at: datetime, seconds: float) -> None:
+    def _log(self, reply: Reply | None, met: Met, *, at: datetime, seconds: float) -> None:
         path, _, query = self.path.partition("?")
-        self.server.log.add(
+        self.server.stage.log.add(
             {
                 "method": self.command,
                 "path": path,
                 "query": query,
                 "status": reply.status if reply else None,
-                "fault": fault.kind if fault else None,
+                "fault": met.exclusive,
                 "at": canonical(at),
                 "duration_ms": round(seconds * 1000, 3),
             }
         )
 
-    def _reply(self, fault: Fault | None, raw: bytes, arrived_at: datetime) -> Reply | None:
-        if fault is not None and fault.kind == "drop":
+    def _answered(self, met: Met, raw: bytes, arrived_at: datetime) -> Reply | None:
+        if met.of("like_real") is None:
+            return self._reply(met, raw, arrived_at)
+        milliseconds = real_ms(self.command, self.path.partition("?")[0], raw)
+        with self.server.stage.pace.taking(milliseconds):
+            # A real server stamps what it works on, not what it lets wait.
+            return self._reply(met, raw, max(arrived_at, _now()))
+
+    def _reply(self, met: Met, raw: bytes, arrived_at: datetime) -> Reply | None:
+        """None where the connection ends instead."""
+        here = f"http://{self.headers.get('Host', '')}{self.path}"
+        version = self.server.api.version
+        if met.exclusive == "drop":
             return None
-        if fault is not None and fault.status is not None:
-            here = f"http://{self.headers.get('Host', '')}{self.path}"
-            return faulty_reply(fault, fault.status, here, self.server.api.version)
+        if (instead := met.reply(here, version, INSTEAD)) is not None:
+            return instead
+        for mishap in met.mishaps:
+            befall(mishap, self.path, self.server.stage.store, now=arrived_at)
         target = self.path.removeprefix(API_PREFIX) if self.path.startswith(API_PREFIX + "/") else "/"
         # Rows are stamped on arrival, as PHP does before it waits for the lock: a delay makes a late commit.
-        return self.server.api.answer(self.command, target, self.headers, raw, now=arrived_at)
+        asked = partial(self.server.api.answer, self.command, target, self.headers, raw, now=arrived_at)
+        reply = self._carried_out(asked, met)
+        return met.reply(here, version, ["status_after_commit"]) or reply
+
+    def _carried_out(self, asked: Asked, met: Met) -> Reply:
+        gate, stamp = self.server.stage.gate, met.stamp
+        if met.exclusive == "late_commit":
+            reply = asked(course=Course(stamp=stamp, draft=True))
+            if reply.status < 400:
+                hold = gate.hold(met.delay_of("late_commit"))
+                Thread(target=_ended, args=(gate, hold, asked, stamp), daemon=True).start()
+            return reply
+        if met.of("hold") is not None:
+            return _ended(gate, gate.hold(met.delay_of("hold")), asked, stamp)
+        return asked(course=Course(stamp=stamp))
 
     def _send(self, reply: Reply) -> None:
         media_type, content = _rendered(reply.body)
@@ -134,13 +184,11 @@ def _rendered(body: dict[str, Any] | str | None) -> tuple[str, bytes]:
 class AppwriteServer(LoopbackServer):
     """The server with what its connections share."""
 
-    def __init__(self, port: int, api: Api, log: RequestLog) -> None:
+    def __init__(self, port: int, api: Api, stage: Backstage) -> None:
         self.api = api
-        self.log = log
-        self.faults = Faults()
+        self.stage = stage
         super().__init__(port, Handler)
 
     def server_close(self) -> None:
         super().server_close()
-        self.log.close()
-        self.api.close()
+        self.stage.close()

@@ -61,6 +61,22 @@ CREATE TABLE IF NOT EXISTS rows (
     PRIMARY KEY (table_pk, sequence),
     UNIQUE (table_pk, id_key)
 );
+CREATE TABLE IF NOT EXISTS transactions (
+    pk INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    spec TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS operations (
+    pk INTEGER PRIMARY KEY AUTOINCREMENT,
+    transaction_id TEXT NOT NULL,
+    spec TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS operations_by_transaction ON operations (transaction_id, pk);
+CREATE TABLE IF NOT EXISTS webhooks (
+    pk INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    spec TEXT NOT NULL
+);
 CREATE INDEX IF NOT EXISTS rows_by_change ON rows (table_pk, updated_at, sequence);
 """
 
@@ -95,8 +111,8 @@ class Store:
             yield self._connection
 
     @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: committed when the block ends, undone when it raises."""
+    def write(self, *, draft: bool = False) -> Iterator[sqlite3.Connection]:
+        """One transaction: committed when the block ends, undone when it raises or is only a draft."""
         with self._turn:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -104,7 +120,7 @@ class Store:
             except BaseException:  # noqa: BLE001 - whatever ended the block, the transaction must end too
                 self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
+            self._connection.execute("ROLLBACK" if draft else "COMMIT")
 
     def close(self) -> None:
         with self._turn:

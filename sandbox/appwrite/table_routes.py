@@ -19,7 +19,7 @@ def list_databases(call: Call) -> Reply:
 
 
 def create_database(call: Call) -> Reply:
-    with call.store.write() as db:
+    with call.write() as db:
         made = catalog.add_database(
             db, call.new_id("databaseId"), call.text("name"), enabled=call.flag("enabled", True), now=call.now
         )
@@ -32,14 +32,14 @@ def get_database(call: Call) -> Reply:
 
 
 def update_database(call: Call) -> Reply:
-    with call.store.write() as db:
+    with call.write() as db:
         database = catalog.find_database(db, call.path["database"])
         catalog.change_database(db, database.pk, call.text("name"), enabled=call.flag("enabled", True), now=call.now)
         return Reply(body=database_view(catalog.find_database(db, database.id)))
 
 
 def delete_database(call: Call) -> Reply:
-    with call.store.write() as db:
+    with call.write() as db:
         catalog.remove_database(db, catalog.find_database(db, call.path["database"]).pk)
     return Reply(204)
 
@@ -51,7 +51,7 @@ def list_tables(call: Call) -> Reply:
 
 
 def create_table(call: Call) -> Reply:
-    with call.store.write() as db:
+    with call.write() as db:
         database = catalog.find_database(db, call.path["database"])
         made = catalog.add_table(db, database, call.new_id("tableId"), _options(call, []), now=call.now)
         if call.dialect.inline_columns:
@@ -65,14 +65,14 @@ def get_table(call: Call) -> Reply:
 
 
 def update_table(call: Call) -> Reply:
-    with call.store.write() as db:
+    with call.write() as db:
         table = addressed_table(call, db)
         catalog.change_table(db, table.pk, _options(call, table.permissions), now=call.now)
         return Reply(body=table_view(call, addressed_table(call, db)))
 
 
 def delete_table(call: Call) -> Reply:
-    with call.store.write() as db:
+    with call.write() as db:
         catalog.remove_table(db, addressed_table(call, db).pk)
     return Reply(204)
 

@@ -16,7 +16,17 @@ pytestmark = pytest.mark.django_db
 
 SWITCH = reverse("admin:polling_pollingswitch_changelist")
 PROVIDERS = reverse("admin:polling_providerstate_changelist")
-READ_ONLY = ("polllog", "tick", "providerstate", "syncstate", "synccheckpoint", "syncconflict", "synclease")
+READ_ONLY = (
+    "polllog",
+    "tick",
+    "providerstate",
+    "syncstate",
+    "synccheckpoint",
+    "syncconflict",
+    "synclease",
+    "syncstray",
+    "syncserver",
+)
 
 
 @pytest.mark.parametrize("name", [*(f"polling_{name}" for name in READ_ONLY), "admin_logentry", "races_meeting"])

@@ -26,7 +26,9 @@ from polling.models import (
     SyncCheckpoint,
     SyncConflict,
     SyncLease,
+    SyncServer,
     SyncState,
+    SyncStray,
     Tick,
 )
 from races import decisions
@@ -116,6 +118,17 @@ def make_leases(count: int) -> None:
     SyncLease.objects.bulk_create(SyncLease(table=f"t{number}") for number in range(count))
 
 
+def make_strays(count: int) -> None:
+    SyncStray.objects.bulk_create(
+        SyncStray(target="p", table="races", row_id=f"r{number}", problem="no start", found_at=START)
+        for number in range(count)
+    )
+
+
+def make_servers(count: int) -> None:
+    SyncServer.objects.bulk_create(SyncServer(target=f"p{number}", version="1.9.6") for number in range(count))
+
+
 def make_log_entries(count: int) -> None:
     content_type = ContentType.objects.get_for_model(Race)
     for number in range(count):
@@ -155,6 +168,8 @@ MAKE: dict[type[models.Model], Callable[[int], None]] = {
     SyncCheckpoint: make_checkpoints,
     SyncConflict: make_conflicts,
     SyncLease: make_leases,
+    SyncStray: make_strays,
+    SyncServer: make_servers,
     LogEntry: make_log_entries,
     Schedule: make_schedules,
     Success: lambda count: make_tasks(count, success=True),

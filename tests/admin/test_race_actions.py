@@ -12,7 +12,8 @@ from django.test import Client
 from django.urls import reverse
 from django_q.models import OrmQ
 
-from polling.admin.race_actions import FITS, MOST
+from polling.admin.asking import MOST
+from polling.admin.race_actions import FITS
 from polling.models import PollingSwitch, PollLog, PollState, Trigger
 from races.models import Race
 from races.status import FinalizedBy, RaceStatus

@@ -8,11 +8,12 @@ import pytest
 from django.db.models import F
 from django.test.utils import override_settings
 
-from polling.appwrite import pull, push, schema, states
+from polling.appwrite import pull, push, schema, states, sweep
 from polling.appwrite.client import connect
 from polling.appwrite.pull import Pulled
 from polling.appwrite.push import Pushed
-from polling.models import SyncState
+from polling.appwrite.sweep import Swept
+from polling.models import SyncConflict, SyncState
 from races.models import Race
 from tests.appwrite.gate import Gate, gate_before
 from tests.factories import START
@@ -54,6 +55,18 @@ def pulled(now: datetime = NOW) -> Pulled:
     return done
 
 
+def swept(now: datetime = NOW) -> Swept:
+    """A sweep that met no trouble and came to its end."""
+    done = sweep.run(now=now)
+    assert done.trouble is None
+    assert done.finished
+    return done
+
+
+def conflicts() -> list[tuple[str, Any, Any, str]]:
+    return list(SyncConflict.objects.order_by("pk").values_list("field", "local", "remote", "chosen"))
+
+
 def state_of(race: Race) -> SyncState:
     return states.states().get(local_pk=race.pk)
 
@@ -82,6 +95,14 @@ class Appwrite:
     def edit(self, row_id: str, **values: Any) -> None:
         reply = self.api.call("PATCH", f"{self.path}/{row_id}", {"data": values})
         assert reply.status_code == 200, reply.text
+
+    def create_many(self, *rows: dict[str, Any]) -> None:
+        """By an upsert, which checks no id."""
+        reply = self.api.call("PUT", self.path, {"rows": list(rows)})
+        assert reply.status_code == 200, reply.text
+
+    def delete_all(self) -> None:
+        assert self.api.call("DELETE", self.path, {}).status_code == 200
 
     def delete(self, row_id: str) -> None:
         assert self.api.call("DELETE", f"{self.path}/{row_id}").status_code == 204

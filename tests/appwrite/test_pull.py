@@ -10,15 +10,15 @@ from django.db import connection
 from django_q.models import OrmQ
 
 from polling import staff
-from polling.appwrite import mapping, pull, rows
-from polling.appwrite.merge import OWNERS, Owner
+from polling.appwrite import mapping, pull, push, rows
+from polling.appwrite.merge import MANUAL_OWNERS, Owner
 from polling.appwrite.pull import Pulled
 from polling.appwrite.settling import TAKERS
 from polling.errors import Blocked, Unavailable
-from polling.models import PollLog, SyncCheckpoint, SyncConflict, SyncState, Trigger
+from polling.models import PollLog, SyncCheckpoint, SyncConflict, SyncState, SyncStray, Trigger
 from races.decisions import COMMAND
 from races.models import Race
-from tests.appwrite.conftest import NOW, Appwrite, change, pulled, pushed, state_of
+from tests.appwrite.conftest import NOW, Appwrite, change, conflicts, pulled, pushed, state_of
 from tests.appwrite.gate import Gate
 from tests.factories import START, make_race
 
@@ -45,10 +45,6 @@ def edit(appwrite: Appwrite, race: Race, **values: Any) -> None:
 def audit(race: Race) -> list[tuple[str, str]]:
     entries = LogEntry.objects.filter(object_id=str(race.pk)).order_by("pk")
     return [(entry.user.username, entry.change_message) for entry in entries]
-
-
-def conflicts() -> list[tuple[str, Any, Any, str]]:
-    return list(SyncConflict.objects.order_by("pk").values_list("field", "local", "remote", "chosen"))
 
 
 def test_nothing_changed_costs_one_read_and_no_write(appwrite: Appwrite, race: Race) -> None:
@@ -131,6 +127,50 @@ def test_an_older_request_polls_nothing_and_is_logged(appwrite: Appwrite, race: 
     assert [field for field, *_ in conflicts()] == ["poll_requested_at"]
 
 
+def test_a_hint_brings_just_its_rows_and_leaves_the_checkpoint(appwrite: Appwrite, race: Race) -> None:
+    other = make_race()
+    pushed()
+    pulled()
+    for some in (race, other):
+        edit(appwrite, some, staff_note="x")
+    before = SyncCheckpoint.objects.values().get(table="races")
+    appwrite.forget()
+    row_id = state_of(race).remote_id
+    done = pull.hinted([row_id, row_id, "no-such-row", "../x", "", "a" * 40], now=NOW)
+    assert (done.changed, done.taken, done.trouble) == (1, 1, None)
+    assert appwrite.asked() == [f"GET {appwrite.path}"]
+    assert pull.hinted([row_id], now=NOW).changed == 0
+    assert SyncCheckpoint.objects.values().get(table="races") == before
+    assert [Race.objects.get(pk=some.pk).staff_note for some in (race, other)] == ["x", ""]
+    assert pulled().taken == 1
+
+
+def test_a_hint_of_our_own_new_row_makes_no_second_race(appwrite: Appwrite, gate: Gate) -> None:
+    """The webhook of a create may come before its reply has been noted."""
+    for race_id in ("r1", ""):
+        make_race(provider_race_id=race_id, meeting=None)
+    hinted: list[Pulled] = []
+
+    def hint() -> None:
+        hinted.append(pull.hinted([row["$id"] for row in appwrite.rows()], now=NOW))
+        connection.close()
+
+    gate.after["POST"] = hint
+    pushed()
+    assert hinted[0].changed == 2
+    assert (Race.objects.count(), len(appwrite.rows())) == (2, 2)
+    assert not SyncConflict.objects.exists()
+    pushed()
+    assert appwrite.asked("PATCH") == []
+
+
+def test_a_hint_without_appwrite_or_with_it_down_raises_nothing(appwrite: Appwrite, race: Race, settings: Any) -> None:
+    appwrite.fault("drop")
+    assert isinstance(pull.hinted([state_of(race).remote_id], now=NOW).trouble, Unavailable)
+    settings.APPWRITE_ENDPOINT = ""
+    assert pull.hinted(["x"], now=NOW) == Pulled(configured=False)
+
+
 # --- what is undone -------------------------------------------------------------------------------------------------
 
 
@@ -200,7 +240,7 @@ def test_a_second_row_of_a_race_and_a_row_of_no_race_are_left_and_said_once(
     appwrite.create("unknown", provider="sandbox", provider_race_id="no-such-race")
     appwrite.create("nameless", staff_note="who am I?")
     with caplog.at_level(logging.INFO, logger="polling"):
-        assert [pulled().left, pulled().left] == [3, 3]
+        assert [pulled().left, pulled().left] == [3, 0], "they are looked at again when they change"
     assert len(caplog.records) == 3
     assert (Race.objects.count(), len(appwrite.rows())) == (1, 4)
 
@@ -340,6 +380,61 @@ def test_a_page_that_is_cut_off_is_read_again(appwrite: Appwrite, race: Race) ->
     assert SyncCheckpoint.objects.get(table="races").updated_at > before
 
 
+def test_counters_tell_echoes_from_what_only_looking_back_has_found(appwrite: Appwrite, race: Race) -> None:
+    def counted() -> tuple[int, int]:
+        checkpoint = SyncCheckpoint.objects.get(table="races")
+        return checkpoint.echoes, checkpoint.overlap_hits
+
+    assert counted() == (1, 0)
+    pulled()
+    assert counted() == (1, 0), "a row that is listed again is no echo"
+    change(race, name="Plate")
+    pushed()
+    pulled()
+    assert counted() == (2, 0)
+    stamp = mapping.instant(datetime.fromisoformat(state_of(race).base_updated_at) - timedelta(milliseconds=1))
+    late = {"provider": "sandbox", "provider_race_id": "r9", "advertised_start": "2026-11-23T03:00:00Z"}
+    appwrite.create("late", **late, **{"$updatedAt": stamp})
+    pulled()
+    pulled()
+    assert counted() == (2, 1)
+
+
+def test_two_pulls_at_once_never_move_the_checkpoint_back(appwrite: Appwrite, gate: Gate, race: Race) -> None:
+    """The slower one has listed its page when another one gets ahead of it."""
+    edit(appwrite, race, staff_note="x")
+    reached: list[str] = []
+
+    def overtake() -> None:
+        gate.after.clear()
+        other = make_race()
+        push.run(now=NOW)
+        edit(appwrite, other, staff_note="y")
+        pull.run(now=NOW)
+        reached.append(SyncCheckpoint.objects.get(table="races").updated_at)
+        connection.close()
+
+    gate.after["GET"] = overtake
+    pulled()
+    assert SyncCheckpoint.objects.get(table="races").updated_at == reached[0]
+
+
+def test_a_preview_says_what_a_pull_would_do_and_does_nothing(appwrite: Appwrite, race: Race) -> None:
+    row_id = state_of(race).remote_id
+    edit(appwrite, race, staff_note="x", name="Cup")
+    appwrite.create("made", provider="sandbox", provider_race_id="r9", advertised_start="2026-11-23T03:00:00Z")
+    appwrite.create_many({"$id": "a/b", "name": "bulk"})
+    before = SyncCheckpoint.objects.values().get(table="races")
+    assert pull.preview(now=NOW) == [
+        f"row {row_id} ({race}): take staff_note; keep ours and log name",
+        "row made: becomes a race",
+        "row a/b: stays out: its id is one that Appwrite takes in bulk alone",
+    ]
+    assert SyncCheckpoint.objects.values().get(table="races") == before
+    assert Race.objects.get().staff_note == ""
+    assert not SyncStray.objects.exists()
+
+
 # --- trouble --------------------------------------------------------------------------------------------------------
 
 
@@ -383,7 +478,8 @@ def test_without_appwrite_nothing_happens_and_it_says_so(settings: Any) -> None:
 
 
 def test_every_field_that_may_come_in_has_its_door() -> None:
-    comes_in = {field for field, owner in OWNERS.items() if owner in (Owner.STATUS, Owner.SHARED, Owner.APPWRITE)}
+    owners = MANUAL_OWNERS.items()
+    comes_in = {field for field, owner in owners if owner in (Owner.STATUS, Owner.SHARED, Owner.APPWRITE)}
     assert comes_in == TAKERS.keys()
 
 

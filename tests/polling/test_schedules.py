@@ -58,6 +58,7 @@ def test_after_a_clock_was_set_back_every_row_comes_back_to_its_next_instant() -
     assert {row.name: row.next_run for row in Schedule.objects.all()} == {
         "master tick": NOON.replace(second=15),
         "sync with Appwrite": NOON.replace(second=15),
+        "sweep Appwrite": NOON.replace(second=50),
         "import the card": NOON.replace(second=5),
         "flag races that do not end": NOON.replace(second=20),
         "look for changes past the sync": NOON.replace(second=40),

@@ -1,8 +1,7 @@
-"""The recorded behaviour of real Appwrite servers, scenario by scenario."""
+"""The recorded behaviour of real Appwrite servers: the whole conformance kit, none of its scenarios left out."""
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,39 +9,20 @@ import pytest
 from tests.sandbox.appwrite_api import running
 
 KIT = Path(__file__).resolve().parents[2] / "../shared/data/appwrite"
-VERSIONS = ["1.9.6", "1.8.1"]
-TOPICS = [
-    "server",
-    "auth",
-    "schema",
-    "create",
-    "timestamps",
-    "read",
-    "patch",
-    "upsert",
-    "bulk",
-    "compare-and-set",
-    "writers",
-    "delete",
-]
+# The kit itself skips what 1.8 answers now so, now so: racing writers that it may let through together.
+SKIPPED = {"1.9.6": [], "1.8.1": ["racing_writers_with_one_base"]}
 
 pytestmark = pytest.mark.skipif(not KIT.is_dir(), reason="the conformance kit is not beside the repository")
 
 
-@pytest.fixture(scope="module")
-def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The address of one stand-in for each imitated version."""
-    states = [tmp_path_factory.mktemp("appwrite") for _ in VERSIONS]
-    with running(states[0], VERSIONS[0]) as newer, running(states[1], VERSIONS[1]) as older:
-        yield {VERSIONS[0]: newer.root, VERSIONS[1]: older.root}
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("topic", TOPICS)
-def test_the_stand_in_answers_as_the_recorded_server(topic: str, version: str, addresses: dict[str, str]) -> None:
-    command = [sys.executable, str(KIT / "appwrite_conformance.py"), "--endpoint", f"{addresses[version]}/v1"]
+@pytest.mark.parametrize("version", SKIPPED)
+def test_the_stand_in_answers_as_the_recorded_server(version: str, tmp_path: Path) -> None:
     keys = ["--project", "sandbox", "--key", "sandbox", "--read-key", "sandbox-read"]
-    expected = ["--expect", str(KIT / f"expectations-{version}.json"), "--only", topic]
-    run = subprocess.run([*command, *keys, *expected], capture_output=True, text=True, timeout=60)
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert f"ok   {topic}: " in run.stdout
+    with running(tmp_path, version) as stand_in:
+        command = [sys.executable, str(KIT / "appwrite_conformance.py"), "--endpoint", f"{stand_in.root}/v1", *keys]
+        expected = ["--expect", str(KIT / f"expectations-{version}.json")]
+        run = subprocess.run([*command, *expected], capture_output=True, text=True, timeout=120)
+    lines = run.stdout.splitlines()
+    other = [line for line in lines[:-1] if not line.startswith("ok ")]
+    assert [line.split()[2] for line in other] == SKIPPED[version], run.stdout + run.stderr
+    assert len(lines) > 120

@@ -1,0 +1,176 @@
+"""Conflicts: what both sides said, which counted and why; and a person's word on them."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from polling.admin import wording
+from polling.admin.asking import AskingAdmin
+from polling.admin.base import Column, ReadOnlyAdmin, ValuesFilter, at, instant
+from polling.admin.race_actions import actor
+from polling.admin.sync import values
+from polling.admin.sync.of_race import linked, race_of, with_race
+from polling.admin.table import Table
+from polling.admin.wording import counted
+from polling.appwrite import resolving
+from polling.appwrite.resolving import Resolved
+from polling.models import SyncConflict
+
+SIDES = (("base", "agreed before"), ("local", "Django's"), ("remote", "Appwrite's"))
+TAKE, KEEP = "Take Appwrite's value", "Keep Django's value"
+TAKE_EFFECT = (
+    "Appwrite's value is written into Django, with an entry in the audit, and pushed back to Appwrite. "
+    "Nothing happens to the conflicts below that say why not."
+)
+
+
+class OpenFilter(admin.SimpleListFilter):
+    """Whether a person has settled it."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("open", "Open"), ("resolved", "Resolved")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[SyncConflict]) -> QuerySet[SyncConflict]:
+        if self.value() in ("open", "resolved"):
+            return queryset.filter(resolved_at__isnull=self.value() == "open")
+        return queryset
+
+
+class WonFilter(admin.ChoicesFieldListFilter):
+    """Which side counted."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.title = "who won"
+
+
+@admin.display(description="race", ordering="state__local_pk")
+def race(conflict: SyncConflict) -> SafeString:
+    """The race, with a link to its page."""
+    return linked(conflict)
+
+
+@admin.display(description="state", ordering="resolved_at")
+def standing(conflict: SyncConflict) -> SafeString:
+    """Open, or how it was settled and by whom."""
+    if conflict.resolved_at is None:
+        return wording.badge("open", wording.WARNING)
+    badge = wording.badge(conflict.get_resolution_display(), wording.GOOD)
+    return format_html('{} <span class="rp-quiet">{}</span>', badge, conflict.resolved_by)
+
+
+@admin.display(description="won, and why", ordering="policy")
+def won(conflict: SyncConflict) -> SafeString:
+    """Whose value counted when it was found, and the rule that chose."""
+    return format_html('{} <span class="rp-quiet rp-meaning">{}</span>', conflict.get_chosen_display(), conflict.policy)
+
+
+def _column(name: str, heading: str, shown: Callable[[str, Any], str]) -> Column:
+    @admin.display(description=heading)
+    def column(conflict: SyncConflict) -> str:
+        return shown(conflict.field, getattr(conflict, name))
+
+    column.__name__ = f"{name}_{shown.__name__}"
+    return column
+
+
+SHORT = tuple(_column(name, heading, values.short) for name, heading in SIDES)
+WHOLE = tuple(_column(name, heading, values.whole) for name, heading in SIDES)
+
+
+@admin.register(SyncConflict)
+class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
+    change_list_template = "admin/wide_list.html"
+    list_display = (at("found_at"), race, "field", standing, *SHORT, won)
+    list_filter = (OpenFilter, ("field", ValuesFilter), ("chosen", WonFilter))
+    list_select_related = ("state",)
+    search_fields = ("state__remote_id", "=state__local_pk")
+    search_help_text = "The row's id in Appwrite, or the race's in Django"
+    date_hierarchy = "found_at"
+    actions = ("take_theirs", "keep_ours")
+    fits = {
+        "take_theirs": lambda conflict: conflict.resolution != resolving.THEIRS,
+        "keep_ours": lambda conflict: conflict.resolved_at is None and not resolving.objections_to_ours([conflict]),
+    }
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SyncConflict]:
+        return with_race(super().get_queryset(request), "state__local_pk")
+
+    def get_fields(self, request: HttpRequest, obj: SyncConflict | None = None) -> Any:
+        return [race, "field", *WHOLE, won, at("found_at"), standing, at("resolved_at")]
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: SyncConflict | None = None,
+    ) -> HttpResponse:
+        if obj:
+            context |= {"buttons": self.buttons(request, obj)}
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def has_resolve_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("polling.change_syncconflict")
+
+    @admin.action(description=f"{TAKE}…", permissions=["resolve"])
+    def take_theirs(self, request: HttpRequest, conflicts: QuerySet[SyncConflict]) -> HttpResponse:
+        chosen, may = list(conflicts), request.user.has_perm
+        if "confirm" not in request.POST:
+            return self._ask(request, chosen, resolving.objections_to_theirs(chosen, may=may))
+        keys = [conflict.pk for conflict in chosen]
+        done = resolving.take_theirs(keys, by=actor(request), may=may, now=instant(request))
+        return self._report(request, chosen, done, "Appwrite's value taken")
+
+    @admin.action(description=KEEP, permissions=["resolve"])
+    def keep_ours(self, request: HttpRequest, conflicts: QuerySet[SyncConflict]) -> HttpResponse:
+        chosen = list(conflicts)
+        done = resolving.keep_ours([each.pk for each in chosen], by=actor(request), now=instant(request))
+        return self._report(request, chosen, done, "Django's value kept")
+
+    def _ask(self, request: HttpRequest, chosen: list[SyncConflict], objections: dict[int, str]) -> HttpResponse:
+        takable = len(chosen) - len(objections)
+        context = self.question(request, "take_theirs", chosen, f"{TAKE} of {counted(takable, 'conflict')}")
+        context |= {"verb": TAKE, "effect": TAKE_EFFECT, "table": _question(chosen, objections)}
+        if not takable:
+            context |= {"title": "Appwrite's value cannot be taken", "effect": "Each conflict says why.", "button": ""}
+        return TemplateResponse(request, "admin/polling/syncconflict/confirm.html", context)
+
+    def _report(self, request: HttpRequest, chosen: list[SyncConflict], done: Resolved, words: str) -> HttpResponse:
+        """How many, and of the others which and why not."""
+        level = messages.WARNING if done.refused else messages.SUCCESS
+        self.message_user(request, f"{done.done} of {counted(len(chosen), 'conflict')}: {words}.", level)
+        for objection in sorted(set(done.refused.values())):
+            names = ", ".join(_names(each for each in chosen if done.refused.get(each.pk) == objection))
+            self.message_user(request, f"Not for {names}: {objection}.", messages.WARNING)
+        return self.back(request)
+
+
+def _names(conflicts: Iterable[SyncConflict]) -> list[str]:
+    return [f"{race_of(conflict) or 'a race that is gone'} {conflict.field}" for conflict in conflicts]
+
+
+def _question(conflicts: list[SyncConflict], objections: dict[int, str]) -> Table:
+    headers = ("Race", "Field", "Django's", "Appwrite's", "What happens")
+    rows = [
+        (
+            linked(each),
+            each.field,
+            values.short(each.field, each.local),
+            values.short(each.field, each.remote),
+            objections.get(each.pk, "Appwrite's is taken"),
+        )
+        for each in conflicts
+    ]
+    return Table("conflicts", "Conflicts", headers, rows, row_headers=True)

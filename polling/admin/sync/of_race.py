@@ -1,0 +1,40 @@
+"""The race that a record of the sync is about. The record has its key alone, so that it outlives the race."""
+
+from typing import Any, TypeVar
+
+from django.db.models import Model, OuterRef, QuerySet, Subquery
+from django.db.models.functions import JSONObject
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from races.models import Meeting, Race
+
+M = TypeVar("M", bound=Model)
+
+
+def with_race(rows: QuerySet[M], key: str) -> QuerySet[M]:
+    """The rows with `race`, what there is to say of the race of this key, or None; it costs no further query."""
+    told = JSONObject(
+        pk="pk", number="number", provider="provider", name="name", version="version", track="meeting__name"
+    )
+    annotated: QuerySet[Any] = rows.annotate(race=Subquery(Race.objects.filter(pk=OuterRef(key)).values(told=told)[:1]))
+    return annotated
+
+
+def race_of(row: Model) -> Race | None:
+    """As much of the race as `with_race` has put on the row."""
+    told = vars(row)["race"]
+    if told is None:
+        return None
+    facts = {name: value for name, value in told.items() if name != "track"}
+    return Race(**facts, meeting=Meeting(name=told["track"]) if told["track"] else None)
+
+
+def linked(row: Model) -> SafeString:
+    """The race with a link to its page."""
+    race = race_of(row)
+    if race is None:
+        return format_html("{}", "a race that is gone")
+    url = reverse("admin:races_race_change", args=[race.pk])
+    return format_html('<a href="{}">{}</a> <span class="rp-quiet">{}</span>', url, race, race.name)

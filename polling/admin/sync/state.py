@@ -1,0 +1,94 @@
+"""Rows in Appwrite: how pushing each goes, the dead first; and another try for those given up."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import F, Q, QuerySet, Value
+from django.db.models.fields import DateTimeField
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from polling import dispatch
+from polling.admin import wording
+from polling.admin.base import ReadOnlyAdmin, at, instant
+from polling.admin.sync.of_race import linked, race_of, with_race
+from polling.admin.wording import counted
+from polling.appwrite import states
+from polling.models import SyncState
+
+
+@admin.display(description="race", ordering="local_pk")
+def race(state: SyncState) -> SafeString:
+    """The race, with a link to its page."""
+    return linked(state)
+
+
+@admin.display(description="state", ordering="dead_since")
+def standing(state: SyncState) -> SafeString:
+    """How it stands, in a word."""
+    of, now = race_of(state), vars(state)["now"]
+    if state.dead_since:
+        return wording.badge("dead", wording.BAD)
+    if of is None:
+        return wording.badge("race gone", wording.CALM)
+    if state.pushed_version >= of.version:
+        return wording.badge("in sync", wording.GOOD)
+    return wording.badge("waiting" if _waits(state, now) else "dirty", wording.WARNING)
+
+
+def _waits(state: SyncState, now: datetime) -> bool:
+    return state.next_try_at is not None and state.next_try_at > now
+
+
+class StandingFilter(admin.SimpleListFilter):
+    """What somebody may look for."""
+
+    title = "state"
+    parameter_name = "state"
+    wanted: Mapping[str, Q] = MappingProxyType(
+        {
+            "dead": Q(dead_since__isnull=False),
+            "failing": Q(dead_since=None, attempts__gt=0),
+            "deleted": Q(remote_deleted_at__isnull=False),
+        }
+    )
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("dead", "Dead"), ("failing", "Failed, and tried again"), ("deleted", "Deleted in Appwrite")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[SyncState]) -> QuerySet[SyncState]:
+        return queryset.filter(self.wanted.get(self.value() or "", Q()))
+
+
+@admin.register(SyncState)
+class SyncStateAdmin(ReadOnlyAdmin[SyncState]):
+    list_display = (
+        "remote_id", race, standing, "error", "attempts",
+        at("dead_since"), at("next_try_at"), at("synced_at"), at("remote_deleted_at"),
+    )  # fmt: skip
+    change_list_template = "admin/wide_list.html"
+    list_filter = (StandingFilter, "table", "target")
+    search_fields = ("remote_id", "=local_pk")
+    search_help_text = "The row's id in Appwrite, or the race's in Django"
+    ordering = (F("dead_since").desc(nulls_last=True), "-attempts", "-synced_at")
+    actions = ("try_again",)
+    computed = (race, standing)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SyncState]:
+        rows = with_race(super().get_queryset(request), "local_pk")
+        return rows.annotate(now=Value(instant(request), output_field=DateTimeField()))
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("polling.change_syncstate")
+
+    @admin.action(description="Try again", permissions=["retry"])
+    def try_again(self, request: HttpRequest, chosen: QuerySet[SyncState]) -> Any:
+        """Lets the dead among the chosen be pushed again, at once."""
+        revived = states.revive(SyncState.objects.filter(pk__in=[state.pk for state in chosen]))
+        if revived:
+            dispatch.request_push()
+        said = f"{counted(revived, 'dead row')} will be tried again."
+        self.message_user(request, said, messages.SUCCESS if revived else messages.WARNING)

@@ -1,0 +1,151 @@
+"""How the sync with Appwrite stands, in numbers: what the sync page shows and `manage.py sync status` prints."""
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
+
+from polling.appwrite import push_logs, states
+from polling.models import PollLog, SyncCheckpoint, SyncConflict, SyncLease, SyncServer, SyncStray
+from races.models import Race
+
+SERVER = (
+    "version", "compares_and_sets", "probed_at", "problem",
+    "webhook_enabled", "webhook_problem", "webhook_checked_at", "hinted_at", "hints",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TableStatus:
+    """One table: its rows, those of races that are gone included, each in one of five states; and how far it got.
+
+    `in_sync`: nothing to push. `dirty`: goes with the next push. `in_flight`: dirty, and a push has the table now.
+    `waiting`: failed, and its next try is set. `dead`: waits for a person. Of poll logs only those count that are
+    for Appwrite; they are one way, so they have no sweep, and `pulled_at` is how far they have been looked through.
+    """
+
+    table: str
+    rows: int
+    in_sync: int
+    dirty: int
+    in_flight: int
+    waiting: int
+    dead: int
+    strays: int
+    left_alone_until: datetime | None
+    push_error: str
+    pulled_at: datetime | None = None
+    checkpoint_age_seconds: float | None = None
+    read_to: str = ""
+    error: str = ""
+    sweep_began_at: datetime | None = None
+    swept_at: datetime | None = None
+    brake: str = ""
+    echoes: int = 0
+    overlap_hits: int = 0
+    repairs: int = 0
+
+    def trouble(self) -> list[str]:
+        """What is dead, braked or failing."""
+        said = {
+            f"{self.table}: {self.dead} given up until a person acts": self.dead,
+            f"{self.table}: the sweep waits for a person: {self.brake}": self.brake,
+            f"{self.table}: {self.waiting} wait after: {self.push_error}": self.waiting,
+            f"{self.table}: {self.error}": self.error,
+        }
+        return [words for words, applies in said.items() if applies]
+
+
+@dataclass(frozen=True, slots=True)
+class SyncStatus:
+    """All of it, for the configured Appwrite. `trouble` is what somebody should look at, in words."""
+
+    configured: bool
+    target: str
+    tables: list[TableStatus]
+    server: dict[str, Any]
+    open_conflicts: int
+    trouble: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values and instants."""
+        return asdict(self)
+
+
+def numbers(*, now: datetime) -> SyncStatus:
+    """As it stands now, in a constant number of queries and without a call to Appwrite."""
+    leases = {lease.table: lease for lease in SyncLease.objects.filter(held_until__gt=now)}
+    checkpoints = {point.table: point for point in SyncCheckpoint.objects.filter(target=settings.APPWRITE_TARGET)}
+    strays = Counter(SyncStray.objects.filter(target=settings.APPWRITE_TARGET).values_list("table", flat=True))
+    logs = checkpoints.get(push_logs.TABLE)
+    counts = {
+        states.TABLE: _races(now=now),
+        push_logs.TABLE: _logs(logs.pulled_at if logs else None),
+    }
+    tables = [
+        TableStatus(
+            table=table,
+            strays=strays[table],
+            **_in_flight(told, leases.get(table)),
+            **_progress(checkpoints.get(table), now=now),
+        )
+        for table, told in counts.items()
+    ]
+    server = SyncServer.objects.filter(target=settings.APPWRITE_TARGET).values(*SERVER).first() or {}
+    return SyncStatus(
+        configured=bool(settings.APPWRITE_ENDPOINT),
+        target=settings.APPWRITE_TARGET,
+        tables=tables,
+        server=server,
+        open_conflicts=open_conflicts().count(),
+        trouble=[words for table in tables for words in table.trouble()] + list(filter(None, [server.get("problem")])),
+    )
+
+
+def open_conflicts() -> QuerySet[SyncConflict]:
+    """Those of the configured Appwrite that nobody has settled."""
+    return SyncConflict.objects.filter(state__target=settings.APPWRITE_TARGET, resolved_at=None)
+
+
+def _races(*, now: datetime) -> dict[str, Any]:
+    """As the push asks it of every race, and of rows whose race is gone; counted from the states."""
+    version = Race.objects.filter(pk=OuterRef("local_pk")).values("version")
+    dead, settled = Q(dead_since__isnull=False), Q(pushed_version__gte=F("version"), version__isnull=False)
+    told = (
+        states.states()
+        .annotate(version=Subquery(version))
+        .aggregate(
+            in_sync=Count("pk", filter=~dead & settled),
+            waiting=Count("pk", filter=~dead & ~settled & Q(next_try_at__gt=now)),
+            dead=Count("pk", filter=dead),
+            orphans=Count("pk", filter=Q(version=None)),
+        )
+    )
+    rows = Race.objects.count() + told.pop("orphans")
+    error = states.failing().exclude(error="").order_by("-attempts").values_list("error", flat=True).first()
+    return {**told, "rows": rows, "dirty": rows - sum(told.values()), "push_error": error or ""}
+
+
+def _logs(looked_to: datetime | None) -> dict[str, Any]:
+    sent, unsent = PollLog.objects.filter(pushed_at__isnull=False).count(), push_logs.unsent(looked_to).count()
+    none = {"waiting": 0, "dead": 0, "push_error": ""}  # a log that is refused is let go
+    return {"rows": sent + unsent, "in_sync": sent, "dirty": unsent, **none}
+
+
+def _in_flight(told: dict[str, Any], lease: SyncLease | None) -> dict[str, Any]:
+    """A lease with a holder is a push under way; one without is word to leave the server alone for a while."""
+    under_way = bool(lease and lease.holder)
+    flying = told["dirty"] if under_way else 0
+    until = lease.held_until if lease and not under_way else None
+    return {**told, "dirty": told["dirty"] - flying, "in_flight": flying, "left_alone_until": until}
+
+
+def _progress(point: SyncCheckpoint | None, *, now: datetime) -> dict[str, Any]:
+    if point is None:
+        return {}
+    same = ("pulled_at", "error", "sweep_began_at", "swept_at", "brake", "echoes", "overlap_hits", "repairs")
+    age = (now - point.pulled_at).total_seconds() if point.pulled_at else None
+    return {**{name: getattr(point, name) for name in same}, "read_to": point.updated_at, "checkpoint_age_seconds": age}

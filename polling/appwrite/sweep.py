@@ -1,0 +1,165 @@
+"""The full pass over Appwrite's rows: it finds deletions, back-dated writes, and what no pull has met."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from polling.appwrite import checkpoints, comparing, deletions, states, strays
+from polling.appwrite.arrivals import Arrivals, Tally, foresee
+from polling.appwrite.client import connect
+from polling.appwrite.comparing import Differences, differs
+from polling.appwrite.lease import Lease
+from polling.appwrite.rows import MOST_ROWS, Row, Rows, batches
+from polling.errors import Blocked, PollingError
+from polling.models import SyncState
+from races.models import Race
+
+logger = logging.getLogger(__name__)
+
+LEASE = f"{states.TABLE} sweep"
+BUDGET = timedelta(seconds=30)
+PATIENCE = timedelta(minutes=2)
+SECONDS_A_STEP = 2.0
+
+
+@dataclass
+class Swept(Tally):
+    """What a sweep found. `rows` were looked at; `deleted` ones are made again, or `brake` says why none is.
+
+    Not `finished`: the next one goes on from there. `busy`: another one is under way.
+    """
+
+    rows: int = 0
+    deleted: int = 0
+    finished: bool = False
+    busy: bool = False
+    brake: str = ""
+
+
+def run(*, now: datetime, budget: timedelta = BUDGET) -> Swept:
+    """Compares every row with what is known of it and mends what differs, for as long as `budget`; resumable."""
+    swept = Swept()
+    try:
+        client = connect()
+        if client is None:
+            return Swept(configured=False)
+        lease = Lease(LEASE, now=now)
+        if not lease.take():
+            return Swept(busy=True)
+        try:
+            _Sweep(Rows.within(client, states.TABLE, budget), lease, swept, now=now).all_pages()
+        finally:
+            lease.release()
+    except PollingError as error:
+        swept.trouble = error
+        checkpoint = checkpoints.existing(states.TABLE)
+        if not (checkpoint and checkpoint.error):  # else the pull has said it
+            logger.log(checkpoints.level_of(error), "the sweep of Appwrite ended early: %s", error)
+    return swept
+
+
+class _Sweep:
+    """One sweep, page by page from where the last one was cut off."""
+
+    def __init__(self, rows: Rows, lease: Lease, swept: Swept, *, now: datetime) -> None:
+        self._rows, self._lease, self._swept, self._now = rows, lease, swept, now
+        self._arrivals = Arrivals(swept, now=now)
+        self._after, self._began_at = checkpoints.begin_sweep(states.TABLE, now=now)
+        self._stays_out: set[str] | None = None if self._after else set()
+        self._is_new_epoch = False
+
+    def all_pages(self) -> None:
+        for found in comparing.pages(self._rows, after=self._after):
+            self._swept.rows += found.count
+            if found.made_anew and not self._is_new_epoch:
+                checkpoints.begin_epoch(states.TABLE)
+                self._is_new_epoch = True
+            if not self._mend(found):
+                return
+            if found.is_last_page:
+                self._end()
+            else:
+                checkpoints.keep_sweep(states.TABLE, found.last)
+                if not self._has_time():
+                    return
+
+    def _has_time(self) -> bool:
+        return self._rows.has_time(SECONDS_A_STEP) and self._lease.renew()
+
+    def _mend(self, found: Differences) -> bool:
+        """Whether the whole page was done; rows that were done already are found equal the next time."""
+        for row in found.refused:
+            self._arrivals.refuse(row)
+        if self._stays_out is not None:
+            self._stays_out |= {*found.unknown, *(row["$id"] for row in found.refused)}
+        return self._bring(found.unknown) and self._look_closer([*found.differing, *found.unseen])
+
+    def _bring(self, row_ids: Sequence[str]) -> bool:
+        for some in batches(row_ids, MOST_ROWS):
+            if not self._has_time():
+                return False
+            for row in self._rows.by_id(some).values():
+                self._repaired(self._arrivals.meet(row))
+        return True
+
+    def _look_closer(self, known: Sequence[SyncState]) -> bool:
+        """The states were read before the rows are: a row that is older than its base was back-dated."""
+        for some in batches(known, MOST_ROWS):
+            if not self._has_time():
+                return False
+            rows = self._rows.by_id(state.remote_id for state in some)
+            for state in some:
+                if (row := rows.get(state.remote_id)) and wants_merge(row, state):
+                    self._repaired(self._arrivals.meet(row, known=state))
+                    if row["$id"] != state.remote_id:  # it stayed out as long as there might be two
+                        strays.forget(row["$id"])
+            deletions.find([state for state in some if state.remote_id not in rows], now=self._now)
+        return True
+
+    def _repaired(self, repaired: int) -> None:
+        checkpoints.count_repairs(states.TABLE, repaired)
+
+    def _end(self) -> None:
+        if why := deletions.too_many(since=self._began_at):
+            checkpoints.brake(states.TABLE, why)
+        self._swept.brake = checkpoints.checkpoint_of(states.TABLE).brake
+        for some in batches([] if self._swept.brake else list(deletions.pending()), MOST_ROWS):
+            if not self._has_time():
+                return
+            done = sum(deletions.make_again(state, now=self._now) for state in some)
+            self._repaired(done)
+            self._swept.deleted += done
+        if self._stays_out is not None:
+            strays.forget_all_but(self._stays_out, found_before=self._began_at)
+        checkpoints.end_sweep(states.TABLE, now=self._now)
+        self._swept.finished = True
+
+
+def wants_merge(row: Row, state: SyncState) -> bool:
+    """Whether a row, read whole, is to be met: under another spelling of its id, or back, or not as agreed on."""
+    return row["$id"] != state.remote_id or state.remote_deleted_at is not None or differs(row, state)
+
+
+# --- in words, for a dry run ------------------------------------------------------------------------------------------
+
+
+def preview(*, now: datetime, budget: timedelta = PATIENCE) -> list[str]:
+    """What a sweep would do, a line for each row. Changes nothing. Raises PollingError."""
+    client = connect()
+    if client is None:
+        raise Blocked("Appwrite is not configured")
+    rows = Rows.within(client, states.TABLE, budget)
+    merged, deleted = [], []
+    for found in comparing.pages(rows, after=""):
+        merged += [foresee(row) for row in [*found.refused, *rows.by_id(found.unknown).values()]]
+        known = [*found.differing, *found.unseen]
+        there = rows.by_id(state.remote_id for state in known)
+        races = Race.objects.select_related("meeting").in_bulk([state.local_pk for state in known])
+        for state in known:
+            if (row := there.get(state.remote_id)) is None:
+                deleted.append(f"row {state.remote_id} ({races[state.local_pk]}): deleted in Appwrite: made again")
+            elif wants_merge(row, state):
+                merged.append(foresee(row, known=state))
+    why = deletions.beyond_the_limit(len(deleted))
+    return [line for line in [*merged, *deleted, why and f"waits for a person: {why}"] if line]

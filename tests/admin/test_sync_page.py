@@ -1,0 +1,204 @@
+"""The sync page: what it says and in how many queries, what its buttons set going, and who may push them."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.contrib.admin.models import LogEntry
+from django.contrib.messages import get_messages
+from django.test import Client
+from django.urls import reverse
+from django_q.models import OrmQ
+
+from polling.admin.sync.page import NEWEST
+from polling.admin.table import Table
+from polling.appwrite import states
+from polling.appwrite.checkpoints import checkpoint_of
+from polling.models import SyncCheckpoint, SyncConflict, SyncLease, SyncServer, SyncState, SyncStray
+from tests.admin.test_pages import Inline, queries
+from tests.factories import START, make_race
+
+pytestmark = pytest.mark.django_db
+
+NOW = START - timedelta(minutes=30)
+PAGE = reverse("sync")
+TARGET = "sandbox/racepoll@stand-in"
+StaffClient = Callable[..., Client]
+
+
+@pytest.fixture(autouse=True)
+def configured(settings: Any) -> Iterator[None]:
+    settings.APPWRITE_ENDPOINT, settings.APPWRITE_TARGET = "http://127.0.0.1:1/v1", TARGET
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+def make_trouble(count: int) -> None:
+    """As many of each: dead rows, strays, open conflicts; a braked sweep and a webhook that is off."""
+    for number in range(count):
+        race = make_race(name=f"Maiden {number}")
+        state = states.new_state(race.pk, f"row-{race.pk}", dead_since=NOW, error="Refused: too long")
+        state.save()
+        SyncStray.objects.create(target=TARGET, table="races", row_id=f"s-{race.pk}", problem="no start", found_at=NOW)
+        SyncConflict.objects.create(
+            state=state, field="staff_note", remote=f"fog {number}", chosen="local", policy="both moved", found_at=NOW
+        )
+    SyncServer.objects.update_or_create(
+        target=TARGET, defaults={"version": "1.9.6", "compares_and_sets": True, "webhook_enabled": False, "hints": 7}
+    )
+    values = {"brake": "21 of 30 rows are gone", "pulled_at": NOW - timedelta(seconds=4), "swept_at": None}
+    values |= {"updated_at": "2026-11-23T02:29:56.120+00:00", "echoes": 12, "overlap_hits": 3, "repairs": 1}
+    SyncCheckpoint.objects.filter(pk=checkpoint_of(states.TABLE).pk).update(**values)
+
+
+def figures(client: Client, name: str) -> dict[str, list[str]]:
+    """The rows of one of the page's tables as text, by the beginning of their headings."""
+    tables: list[Table] = client.get(PAGE).context["tables"]
+    [found] = [table for table in tables if table.name == name]
+    rows = [[str(cell) for cell in row] for row in found.rows]
+    return {heading.partition(" <")[0]: cells for heading, *cells in rows}
+
+
+def said(response: Any) -> list[str]:
+    return [str(message) for message in get_messages(response.wsgi_request)]
+
+
+def queued() -> list[Any]:
+    return [task.func() for task in OrmQ.objects.all()]
+
+
+def test_the_page_says_per_table_how_its_rows_stand(admin_client: Client) -> None:
+    make_trouble(2)
+    make_race()
+    rows = figures(admin_client, "rows")
+    assert [rows[name] for name in ("Rows", "In sync", "Dirty", "In flight")] == [
+        ["3", "0"], ["0", "0"], ["1", "0"], ["0", "0"],
+    ]  # fmt: skip
+    assert ">2<" in rows["Dead"][0] and "/syncstate/?state=dead" in rows["Dead"][0]
+    assert ">2<" in rows["Strays"][0] and "/syncstray/" in rows["Strays"][0]
+
+
+def test_the_page_says_how_far_pull_and_sweep_have_got(admin_client: Client) -> None:
+    make_trouble(1)
+    progress = figures(admin_client, "progress")
+    assert "4 s ago" in progress["Checkpoint"][0]
+    assert progress["Read up to"][0] == "2026-11-23 02:29:56 UTC"
+    assert progress["Last sweep"][0] == "–"
+    assert "21 of 30 rows are gone" in progress["Brake"][0]
+    assert [progress[name][0] for name in ("Echoes", "Overlap finds", "Repairs")] == ["12", "3", "1"]
+
+
+def test_the_page_says_what_the_server_is_and_that_its_webhook_is_off(admin_client: Client) -> None:
+    make_trouble(1)
+    server = figures(admin_client, "server")
+    assert server["Version"] == ["1.9.6"]
+    assert "refuses stale writes" in server["Compare and set"][0]
+    assert "disabled" in server["Webhook"][0]
+    assert server["Last hint"] == ["never, 7 hints in all"]
+
+
+def test_the_page_lists_the_newest_open_conflicts_with_links(admin_client: Client) -> None:
+    make_trouble(NEWEST + 1)
+    settled = SyncConflict.objects.all()[NEWEST]
+    SyncConflict.objects.filter(pk=settled.pk).update(resolved_at=NOW, resolution="ours")
+    html = admin_client.get(PAGE).content.decode()
+    assert html.count("both moved") == NEWEST
+    assert reverse("admin:polling_syncconflict_change", args=[settled.pk]) not in html
+    SyncConflict.objects.filter(pk=settled.pk).update(resolved_at=None)
+    assert f"Open conflicts, the newest {NEWEST} of {NEWEST + 1}" in admin_client.get(PAGE).content.decode()
+
+
+def test_the_page_says_in_words_whether_somebody_should_look(admin_client: Client, settings: Any) -> None:
+    assert "Nothing is dead, braked or failing." in admin_client.get(PAGE).content.decode()
+    make_trouble(1)
+    html = admin_client.get(PAGE).content.decode()
+    assert "races: 1 given up until a person acts" in html
+    settings.APPWRITE_ENDPOINT = ""
+    html = admin_client.get(PAGE).content.decode()
+    assert "Appwrite is not configured" in html
+    assert 'name="do"' not in html
+
+
+def test_what_a_row_in_appwrite_says_cannot_become_markup(admin_client: Client) -> None:
+    make_trouble(1)
+    SyncConflict.objects.update(remote="<script>x</script>")
+    SyncCheckpoint.objects.update(brake="<b>", error="<i>")
+    html = admin_client.get(PAGE).content.decode()
+    assert "&lt;script&gt;" in html
+    assert not any(markup in html for markup in ("<script>x", "<b>", "<i>"))
+
+
+def test_the_page_takes_as_many_queries_for_many_rows_as_for_few(admin_client: Client) -> None:
+    make_trouble(2)
+    few = queries(admin_client, PAGE)
+    make_trouble(25)
+    assert queries(admin_client, PAGE) == few <= 20
+
+
+def test_the_front_page_leads_to_the_page_whoever_may_see_it(admin_client: Client, staff_client: StaffClient) -> None:
+    front = reverse("admin:index")
+    html = admin_client.get(front).content.decode()
+    assert f'href="{PAGE}"' in html and Inline(html).found == []
+    assert f'href="{PAGE}"' not in staff_client("view_race").get(front).content.decode()
+
+
+def test_a_push_asked_for_is_queued_and_does_not_wait_for_a_backoff(admin_client: Client) -> None:
+    state = states.new_state(make_race().pk, "r", next_try_at=NOW + timedelta(minutes=5), attempts=3)
+    state.save()
+    SyncLease.objects.create(table=states.TABLE, held_until=NOW + timedelta(minutes=1))
+    response = admin_client.post(PAGE, {"do": "push"})
+    assert (response.headers["Location"], said(response)) == (PAGE, ["A push has been asked for."])
+    assert queued() == ["polling.tasks.push"]
+    assert SyncState.objects.get().next_try_at is None
+    assert SyncLease.objects.get(table=states.TABLE).held_until is None
+
+
+def test_a_pull_asked_for_is_queued(admin_client: Client) -> None:
+    admin_client.post(PAGE, {"do": "pull"})
+    assert queued() == ["polling.tasks.sync"]
+
+
+def test_the_brake_is_released_by_a_button_and_it_is_audited(staff_client: StaffClient) -> None:
+    make_trouble(1)
+    client = staff_client("change_synccheckpoint", "view_synccheckpoint")
+    assert "Release the brake on races" in client.get(PAGE).content.decode()
+    client.post(PAGE, {"do": "release", "table": "races"})
+    assert SyncCheckpoint.objects.get().brake == ""
+    [entry] = LogEntry.objects.all()
+    assert (entry.user.get_username(), "21 of 30 rows are gone" in entry.change_message) == ("officer", True)
+    assert "Release the brake" not in client.get(PAGE).content.decode()
+
+
+@pytest.mark.parametrize("data", [{}, {"do": "sweep"}, {"do": "release"}, {"do": "release", "table": "x" * 300}])
+def test_a_deed_that_is_none_does_nothing(data: dict[str, str], admin_client: Client) -> None:
+    make_trouble(1)
+    response = admin_client.post(PAGE, data)
+    assert (response.status_code, said(response)) == (302, [])
+    assert (queued(), SyncCheckpoint.objects.get().brake) == ([], "21 of 30 rows are gone")
+
+
+@pytest.mark.parametrize("deed", ["push", "pull", "release"])
+def test_who_may_only_view_the_page_sees_no_buttons_and_sets_nothing_going(
+    deed: str, staff_client: StaffClient
+) -> None:
+    make_trouble(1)
+    client = staff_client("view_synccheckpoint")
+    html = client.get(PAGE).content.decode()
+    assert 'name="do"' not in html
+    assert "both moved" not in html  # conflicts have a permission of their own
+    assert client.post(PAGE, {"do": deed, "table": "races"}).status_code == 403
+    assert (queued(), SyncCheckpoint.objects.get().brake) == ([], "21 of 30 rows are gone")
+
+
+def test_who_may_not_view_it_is_refused_and_who_is_nobody_is_asked_to_log_in(staff_client: StaffClient) -> None:
+    assert staff_client("view_race").get(PAGE).status_code == 403
+    assert Client().get(PAGE).headers["Location"].startswith(reverse("admin:login"))
+
+
+def test_a_button_without_its_token_does_nothing(admin_user: Any) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(admin_user)
+    assert client.post(PAGE, {"do": "push"}).status_code == 403
+    assert queued() == []
