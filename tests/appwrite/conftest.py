@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from django.db.models import F
 from django.test.utils import override_settings
+from pytest_httpserver import HTTPServer
 
-from polling.appwrite import pull, push, schema, states, sweep
+from polling.appwrite import probe, pull, push, schema, states, sweep
 from polling.appwrite.client import connect
 from polling.appwrite.pull import Pulled
 from polling.appwrite.push import Pushed
@@ -188,3 +189,17 @@ def gate(appwrite: Appwrite, settings: Any) -> Iterator[Gate]:
         assert client is not None and client.server_version()
         appwrite.forget()
         yield gate
+
+
+@pytest.fixture
+def careless(httpserver: HTTPServer, settings: Any) -> HTTPServer:
+    """A server that takes any write, however old its base is."""
+    for name, value in configuration(httpserver.port).items():
+        setattr(settings, name, value)
+    logs = f"/v1/tablesdb/{DATABASE}/tables/{probe.TABLE}/rows"
+    row = {"$id": probe.CANARY}
+    httpserver.expect_request("/v1/health/version").respond_with_json({"version": "1.9.6"})
+    httpserver.expect_request(logs, method="POST").respond_with_json({"rows": [row]}, 201)
+    httpserver.expect_request(f"{logs}/{probe.CANARY}", method="PATCH").respond_with_json(row)
+    httpserver.expect_request(f"{logs}/{probe.CANARY}", method="DELETE").respond_with_data("", 204)
+    return httpserver

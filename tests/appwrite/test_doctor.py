@@ -10,12 +10,12 @@ import pytest
 import time_machine
 from django.core.management import CommandError, call_command
 from django.db import connection
+from pytest_httpserver import HTTPServer
 
 from polling import clock, pulse
 from polling.appwrite import subscription
 from polling.models import SyncServer
 from tests.appwrite.conftest import NOW, TARGET, Appwrite
-from tests.appwrite.test_probe import careless  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.django_db(transaction=True)
 RUN = "rows.read,rows.write"
@@ -150,7 +150,7 @@ def test_1_8_is_a_note(old_appwrite: Appwrite) -> None:
     assert line("appwrite").startswith("note Appwrite 1.8.1 answers; two writers that race may both pass")
 
 
-def test_a_server_without_compare_and_set_fails(careless: Any) -> None:  # noqa: F811
+def test_a_server_without_compare_and_set_fails(careless: HTTPServer) -> None:
     careless.expect_request(re.compile("/v1/tablesdb/.*")).respond_with_json({"type": "row_not_found"}, 404)
     assert line("compare-and-set").startswith("failed this Appwrite takes a write that was made against an older state")
 

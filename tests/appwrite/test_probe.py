@@ -13,7 +13,7 @@ from polling.appwrite.client import SyncClient, connect
 from polling.errors import Blocked, PollingError
 from polling.models import SyncServer, SyncState, SyncStray
 from races.models import Race
-from tests.appwrite.conftest import DATABASE, NOW, TARGET, Appwrite, configuration, pulled, pushed
+from tests.appwrite.conftest import DATABASE, NOW, TARGET, Appwrite, pulled, pushed
 from tests.factories import make_race
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -107,18 +107,6 @@ def test_1_8_is_written_to_and_a_warning_says_once_that_it_is_read_back(
     assert (server().version, server().compares_and_sets, server().problem) == ("1.8.1", True, "")
     warned = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert warned == [f"Appwrite 1.8.1: {probe.RACY}"]
-
-
-@pytest.fixture
-def careless(httpserver: HTTPServer, settings: Any) -> HTTPServer:
-    """A server that takes any write, however old its base is."""
-    for name, value in configuration(httpserver.port).items():
-        setattr(settings, name, value)
-    httpserver.expect_request("/v1/health/version").respond_with_json({"version": "1.9.6"})
-    httpserver.expect_request(f"/v1{LOGS}", method="POST").respond_with_json({"rows": [{"$id": probe.CANARY}]}, 201)
-    httpserver.expect_request(f"/v1{CANARY}", method="PATCH").respond_with_json({"$id": probe.CANARY})
-    httpserver.expect_request(f"/v1{CANARY}", method="DELETE").respond_with_data("", 204)
-    return httpserver
 
 
 def test_a_server_without_compare_and_set_is_not_pushed_to(
