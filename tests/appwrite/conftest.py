@@ -154,12 +154,17 @@ def probed(version: str) -> None:
     SyncServer.objects.update_or_create(target=TARGET, defaults=values)
 
 
-def _emptied(api: Client, settings: Any, request: pytest.FixtureRequest) -> Appwrite:
-    for name, value in configuration(api.port).items():
-        setattr(settings, name, value)
+def empty(api: Client) -> None:
+    """No rows, no faults."""
     api.control("DELETE", "faults")
     for table in schema.TABLES:
         api.call("DELETE", f"/tablesdb/{DATABASE}/tables/{table}/rows", {})
+
+
+def _emptied(api: Client, settings: Any, request: pytest.FixtureRequest) -> Appwrite:
+    for name, value in configuration(api.port).items():
+        setattr(settings, name, value)
+    empty(api)
     client = connect()
     assert client is not None and client.server_version()  # asked once a process, and never counted in a test
     if request.node.get_closest_marker("django_db"):
