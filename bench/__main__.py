@@ -1,8 +1,10 @@
 """`python -m bench [NAME…]`: the benches, one after another, each a process in a home of its own.
 
-A line of JSON for every figure. Exit code 1 where a bar was not cleared, 2 for a name that is no bench.
+A line of JSON for every figure. Exit code 1 where a bar was not cleared, 2 for a name that is no bench, or for
+servers that it does not take.
 """
 
+import argparse
 import json
 import os
 import signal
@@ -21,45 +23,82 @@ from tests.processes import ROOT, environment, free_ports
 KNOBS = ("BENCH_SECONDS", "BENCH_SMALL", "BENCH_KEEP", "BENCH_PROFILE")
 
 
-def main(names: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Runs those named, or all."""
-    if unknown := [name for name in names if name not in BY_NAME]:
+    options = _parsed(arguments)
+    if unknown := [name for name in options.names if name not in BY_NAME]:
         sys.stderr.write(f"no bench is called {', '.join(unknown)}; there are {', '.join(BY_NAME)}\n")
         return 2
+    benches = [BY_NAME[name] for name in options.names] or list(BENCHES)
+    servers = _servers(options)
+    if servers and not all(bench.takes_servers for bench in benches):
+        takers = ", ".join(bench.name for bench in BENCHES if bench.takes_servers)
+        sys.stderr.write(f"only {takers} can be run against servers of yours: name them\n")
+        return 2
     cleared = True
-    for bench in [BY_NAME[name] for name in names] or BENCHES:
+    for bench in benches:
         for on in bench.stacks:
-            for line in _lines(bench, on):
+            for line in _lines(bench, on, servers):
                 sys.stdout.write(line)
                 sys.stdout.flush()
                 cleared &= json.loads(line)["ok"] is not False
     return 0 if cleared else 1
 
 
-def _lines(bench: Bench, on: str) -> Iterator[str]:
+def _parsed(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Runs the benches named, or all.")
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--endpoint", help="of an Appwrite to use instead of the stand-in; ends in /v1")
+    parser.add_argument("--project", help="there")
+    parser.add_argument("--key", help="there; it makes the database racepoll-bench")
+    parser.add_argument("--provider-url", help="of a provider of the TAB shape, instead of the simulated one")
+    options = parser.parse_args(arguments)
+    if len({bool(value) for value in (options.endpoint, options.project, options.key)}) > 1:
+        parser.error("--endpoint, --project and --key belong together")
+    return options
+
+
+def _servers(options: argparse.Namespace) -> dict[str, str]:
+    """The variables that name the servers of the command."""
+    servers: dict[str, str] = {}
+    if options.endpoint:
+        servers |= {"APPWRITE_ENDPOINT": options.endpoint, "APPWRITE_PROJECT_ID": options.project}
+        servers |= {"APPWRITE_API_KEY": options.key, "APPWRITE_DATABASE_ID": "racepoll-bench"}
+        servers |= {"BENCH_APPWRITE_IS_REAL": "1"}
+    if options.provider_url:
+        servers |= {"SANDBOX_PROVIDER_URL": options.provider_url, "BENCH_PROVIDER_IS_GIVEN": "1"}
+    return servers
+
+
+def _lines(bench: Bench, on: str, servers: dict[str, str]) -> Iterator[str]:
     """What one run prints; where it ended before its end, also why."""
     with tempfile.TemporaryDirectory(prefix=f"bench-{bench.name}-", ignore_cleanup_errors=True) as name:
         home = Path(name)
         try:
             with stack(on, home) as databases:
-                yield from _run(bench, on, home, databases)
+                yield from _run(bench, on, home, databases | servers)
         except Unable as unable:
             yield _unable(bench, on, str(unable))
 
 
-def _run(bench: Bench, on: str, home: Path, databases: dict[str, str]) -> Iterator[str]:
-    url = f"http://127.0.0.1:{free_ports(1)}/affiliates/v1"
+def _run(bench: Bench, on: str, home: Path, outside: dict[str, str]) -> Iterator[str]:
+    """`outside` names databases and servers."""
+    port = free_ports(2)
+    url = f"http://127.0.0.1:{port}/affiliates/v1"
     values = {name: value for name in KNOBS if (value := os.environ.get(name))}
     values |= {"RACE_PROVIDERS": "sandbox", "SANDBOX_PROVIDER_URL": url, "LOG_LEVEL": "WARNING"}
     values |= {"POLL_TICK_SECONDS": str(bench.tick_seconds)}
     values |= {"DJANGO_SETTINGS_MODULE": "racepoll_site.settings"}
+    if bench.appwrite:
+        values |= {"APPWRITE_ENDPOINT": f"http://127.0.0.1:{port + 1}/v1"}
+        values |= {"APPWRITE_PROJECT_ID": "sandbox", "APPWRITE_API_KEY": "sandbox"}
     var = home / "var"
     var.mkdir()
     errors = home / "errors.txt"
     with errors.open("w") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "bench.one", bench.name, on],
-            cwd=ROOT, env=environment(var, **databases, **values), stdout=subprocess.PIPE, stderr=file,
+            cwd=ROOT, env=environment(var, **{**values, **outside}), stdout=subprocess.PIPE, stderr=file,
             stdin=subprocess.DEVNULL, text=True,
         )  # fmt: skip
     previous = signal.signal(signal.SIGALRM, lambda *_: process.kill())

@@ -16,6 +16,8 @@ class Bench:
     seconds: int
     stacks: tuple[str, ...] = (EMBEDDED,)
     tick_seconds: int = 15
+    appwrite: bool = False
+    takes_servers: bool = False  # its own where the command names them
 
 
 BENCHES = (
@@ -25,6 +27,10 @@ BENCHES = (
     Bench("race_day", 300),
     Bench("tick_lateness", 250, (EMBEDDED, MACHINES), tick_seconds=1),
     Bench("slot_to_request", 240, (EMBEDDED, MACHINES), tick_seconds=1),
+    Bench("five_races_to_appwrite", 120, (EMBEDDED, MACHINES), appwrite=True, takes_servers=True),
+    Bench("twenty_races_to_appwrite", 340, (EMBEDDED, MACHINES), appwrite=True, takes_servers=True),
+    Bench("appwrite_calls", 20, appwrite=True),
+    Bench("push_thousand", 60, appwrite=True),
     Bench("sqlite_locks", 90, tick_seconds=1),
     Bench("random_kills", 330),
     Bench("memory_idle", 360),

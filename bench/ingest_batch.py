@@ -23,18 +23,18 @@ CENT = Decimal("0.01")
 def run(stage: Stage) -> Iterator[Figure]:
     """Rounds of both take turns, on races of their own, so that what else the machine does meets both."""
     count, rounds = stage.sized(200, 5), stage.sized(5, 2)
-    ours, theirs = _told("ours", count), _told("theirs", count)
+    ours, theirs = told("ours", count), told("theirs", count)
     ingest.apply(ours, now=START)
     row_at_a_time(theirs, now=START)
     seconds: dict[str, list[float]] = {"ours": [], "theirs": []}
     for number in range(1, rounds + 1):
         now = START + timedelta(seconds=15 * number)
-        seconds["ours"].append(_timed(ingest.apply, _moved(ours, number, now=now), now=now))
-        seconds["theirs"].append(_timed(row_at_a_time, _moved(theirs, number, now=now), now=now))
+        seconds["ours"].append(_timed(ingest.apply, moved(ours, number, now=now), now=now))
+        seconds["theirs"].append(_timed(row_at_a_time, moved(theirs, number, now=now), now=now))
     _check_both_alike()
     now = START + timedelta(hours=1)
     with CaptureQueriesContext(connection) as seen:
-        ingest.apply(_moved(ours, rounds + 1, now=now), now=now)
+        ingest.apply(moved(ours, rounds + 1, now=now), now=now)
     middle = {name: median(values) for name, values in seconds.items()}
     details = {"ours_ms": round(middle["ours"] * 1000), "row_at_a_time_ms": round(middle["theirs"] * 1000)}
     details |= {"races": count, "runners": 10}
@@ -89,7 +89,7 @@ def _facts(snapshot: RaceSnapshot, now: datetime) -> dict[str, object]:
     }
 
 
-def _told(prefix: str, count: int) -> list[RaceSnapshot]:
+def told(prefix: str, count: int) -> list[RaceSnapshot]:
     return [_race(prefix, number) for number in range(count)]
 
 
@@ -113,7 +113,7 @@ def _race(prefix: str, number: int) -> RaceSnapshot:
     )  # fmt: skip
 
 
-def _moved(told: Sequence[RaceSnapshot], by: int, *, now: datetime) -> list[RaceSnapshot]:
+def moved(told: Sequence[RaceSnapshot], by: int, *, now: datetime) -> list[RaceSnapshot]:
     """The same races an answer later, with all odds moved."""
     return [
         replace(race, observed_at=now, source_time=now, runners=tuple(_with_odds(r, by) for r in race.runners or ()))

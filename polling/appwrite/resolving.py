@@ -9,6 +9,7 @@ from django.db import transaction
 
 from polling import dispatch
 from polling.appwrite.merge import OWNERS, Side
+from polling.appwrite.settling import is_start
 from polling.models import SyncConflict
 from polling.planning import replan
 from races import decisions
@@ -98,8 +99,8 @@ def _objection(conflict: SyncConflict, *, may: May) -> str:
         return f"{field} is the provider's or Django's own: the next poll or push would undo it"
     if field == "status" and value != RaceStatus.FINALIZED.value:
         return "only an end comes in from Appwrite; reopen the race on its page instead"
-    if field == "advertised_start" and value is None:
-        return "a race must have a start"
+    if field == "advertised_start" and not is_start(value):
+        return "it is no start that a race could have"
     permission = TAKERS[field].permission
     return "" if may(permission) else f"you lack the permission {permission}"
 

@@ -21,8 +21,8 @@ AGREED = ("remote_id", "base", "base_updated_at", "base_sequence", "remote_delet
 # What is tried in vain, while other rows go, so many times is given up. What fails with all others never is.
 MOST_ATTEMPTS = 20
 MOST_IN_TROUBLE = 9
-# The last poll alone is told only of a race so near, and so seldom.
-BEATS_FROM, BEATS_EVERY = timedelta(hours=1), timedelta(minutes=1)
+# The last poll alone is told only of a race so near, and once a minute: polls do not come to the second.
+BEATS_FROM, BEATS_EVERY = timedelta(hours=1), timedelta(seconds=50)
 # A deletion in Appwrite that a sweep has found, and not acted upon yet.
 DELETION_PENDING = Q(remote_deleted_at__isnull=False) & ~Q(base_updated_at="")
 

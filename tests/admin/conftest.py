@@ -1,10 +1,12 @@
-"""Members of staff for the tests of the admin, and their clients."""
+"""Members of staff for the tests of the admin, and their clients; and the stand-in of Appwrite."""
 
 from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+
+from tests.appwrite.conftest import appwrite, stand_in  # noqa: F401 - fixtures
 
 StaffClient = Callable[..., Client]
 

@@ -49,9 +49,9 @@ def at_now() -> Iterator[None]:
 def make_conflict(field: str, remote: Any, *, race: Race | None = None, **values: Any) -> SyncConflict:
     """Appwrite says `remote`, and Django's has won."""
     race = race or make_race(next_poll_at=STALE)
-    known = {"remote_id": f"row-{race.pk}", "target": "p", "table": "races", "local_pk": race.pk}
+    known: dict[str, Any] = {"remote_id": f"row-{race.pk}", "target": "p", "table": "races", "local_pk": race.pk}
     state = SyncState.objects.get_or_create(**known)[0]
-    told = {"chosen": "local", "policy": "the field is Django's: undone", "found_at": NOW}
+    told: dict[str, Any] = {"chosen": "local", "policy": "the field is Django's: undone", "found_at": NOW}
     return SyncConflict.objects.create(state=state, field=field, remote=remote, **told | values)
 
 
@@ -157,7 +157,8 @@ def test_a_note_emptied_in_appwrite_is_emptied(admin_client: Client) -> None:
         ("last_poll_time", None, "last_poll_time is the provider's or Django's own"),
         ("status", "scheduled", "only an end comes in from Appwrite"),
         ("status", None, "only an end comes in from Appwrite"),
-        ("advertised_start", None, "a race must have a start"),
+        ("advertised_start", None, "it is no start that a race could have"),
+        ("advertised_start", "0900-01-01T00:00:00.000+00:00", "it is no start that a race could have"),
         ("poll_requested_at", mapping.instant(START), "force a poll of the race instead"),
         ("(the row)", "deleted", "it is about the whole row"),
     ],

@@ -76,7 +76,7 @@ def test_the_page_says_per_table_how_its_rows_stand(admin_client: Client) -> Non
     assert [rows[name] for name in ("Rows", "In sync", "Dirty", "In flight")] == [
         ["3", "0"], ["0", "0"], ["1", "0"], ["0", "0"],
     ]  # fmt: skip
-    assert ">2<" in rows["Dead"][0] and "/syncstate/?dead_since__isempty=0" in rows["Dead"][0]
+    assert ">2<" in rows["Dead"][0] and "/syncstate/?state=dead" in rows["Dead"][0]
     assert ">2<" in rows["Strays"][0] and "/syncstray/" in rows["Strays"][0]
 
 

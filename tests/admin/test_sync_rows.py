@@ -11,9 +11,9 @@ from django.urls import reverse
 from django_q.models import OrmQ
 
 from polling.appwrite import states
-from polling.models import SyncState
+from polling.models import SyncState, SyncStray
 from races.models import Race
-from tests.appwrite.conftest import NOW
+from tests.appwrite.conftest import NOW, TARGET, Appwrite, pulled
 from tests.factories import START, make_race
 
 pytestmark = pytest.mark.django_db
@@ -80,3 +80,38 @@ def test_who_may_only_view_states_revives_none(staff_client: StaffClient) -> Non
     try_again(client, state)
     state.refresh_from_db()
     assert state.dead_since == NOW
+
+
+def look_again(client: Client, *chosen: SyncStray) -> list[str]:
+    return said(client.post(STRAYS, {"action": "look_again", "_selected_action": [stray.pk for stray in chosen]}))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_stray_that_has_been_mended_becomes_a_race_when_it_is_looked_at_again(
+    appwrite: Appwrite, staff_client: StaffClient
+) -> None:
+    for row_id in ("mended", "left"):
+        appwrite.create(row_id, provider="sandbox", provider_race_id=row_id)
+    assert pulled().left == 2
+    client = staff_client("view_syncstray", "change_syncstray")
+    strays = list(SyncStray.objects.order_by("row_id"))
+    assert "left" in client.get(STRAYS).content.decode()
+    appwrite.edit("mended", advertised_start=START.isoformat())
+    assert look_again(client, *strays) == ["1 of 2 strays found a place."]
+    assert (SyncStray.objects.get().row_id, Race.objects.get().provider_race_id) == ("left", "mended")
+
+
+def test_a_look_at_a_server_that_is_away_says_so(appwrite: Appwrite, admin_client: Client, settings: Any) -> None:
+    stray = SyncStray.objects.create(target=TARGET, table="races", row_id="x", problem="no start", found_at=NOW)
+    settings.APPWRITE_ENDPOINT = "http://127.0.0.1:1/v1"
+    [words] = look_again(admin_client, stray)
+    assert words.startswith("They could not be read: 127.0.0.1:1")
+    assert SyncStray.objects.get() == stray
+
+
+def test_who_may_only_view_strays_cannot_look_again(staff_client: StaffClient, settings: Any) -> None:
+    stray = SyncStray.objects.create(target=TARGET, table="races", row_id="x", problem="no start", found_at=NOW)
+    client = staff_client("view_syncstray")
+    assert b"look_again" not in client.get(STRAYS).content
+    settings.APPWRITE_ENDPOINT = "http://127.0.0.1:1/v1"
+    assert look_again(client, stray) == []  # not even that it could not be read

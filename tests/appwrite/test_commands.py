@@ -1,4 +1,4 @@
-"""The doors: `appwrite_schema plan|apply` and `sync push|pull`."""
+"""The doors: `appwrite_schema plan|apply` and `sync push|pull|sweep|status`."""
 
 import json
 from datetime import UTC, datetime
@@ -6,15 +6,18 @@ from io import StringIO
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.management import CommandError, call_command
+from django.core.serializers.json import DjangoJSONEncoder
 
-from polling.appwrite import push
+from polling.appwrite import push, states, status
 from races.models import Race
-from tests.appwrite.conftest import NOW, Appwrite, state_of
+from tests.appwrite.conftest import NOW, Appwrite, pushed, state_of
 from tests.factories import make_race
 
 pytestmark = pytest.mark.django_db(transaction=True)
-COMMANDS = [("appwrite_schema", "plan"), ("appwrite_schema", "apply"), ("sync", "push"), ("sync", "pull")]
+WAYS = ("push", "pull", "sweep")
+COMMANDS = [("appwrite_schema", "plan"), ("appwrite_schema", "apply"), *(("sync", way) for way in WAYS)]
 
 
 def said(*command: str, **options: Any) -> str:
@@ -74,14 +77,70 @@ def test_rows_that_were_given_up_are_tried_again_when_a_person_says_so(appwrite:
     assert said("sync", "push", "--retry-dead").startswith("1 created")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+def test_a_sweep_says_what_it_did_and_waits_for_a_person_where_much_is_gone(appwrite: Appwrite) -> None:
+    races = [make_race(meeting=None) for _ in range(22)]
+    pushed()
+    appwrite.delete(state_of(races[0]).remote_id)
+    assert said("sync", "sweep").endswith("21 rows, 1 deleted\n")
+    pushed()
+    for race in races:
+        appwrite.delete(state_of(race).remote_id)
+    code, words = refused("sync", "sweep")
+    assert (code, "sync sweep --release" in words) == (1, True)
+    assert refused("sync", "status")[0] == 1
+    assert said("sync", "sweep", "--release").endswith("0 rows, 22 deleted\n")
+    assert len(appwrite.rows()) == 0 and said("sync", "push").startswith("22 created")
+
+
+def test_a_dry_run_prints_the_plan_a_line_per_row_and_does_nothing(appwrite: Appwrite) -> None:
+    first, second = make_race(), make_race()
+    plan = said("sync", "push", "--dry-run")
+    assert len(plan.splitlines()) == len(json.loads(said("sync", "push", "--dry-run", "--json"))) == 2
+    assert state_count() == 0 and appwrite.rows() == []
+    pushed()
+    assert [said("sync", way, "--dry-run") for way in WAYS] == ["nothing to do\n"] * 3
+    appwrite.edit(state_of(first).remote_id, staff_note="fog")
+    appwrite.delete(state_of(second).remote_id)
+    assert state_of(first).remote_id in said("sync", "pull", "--dry-run")
+    assert state_of(second).remote_id in said("sync", "sweep", "--dry-run", "--release")
+    first.refresh_from_db()
+    assert (first.staff_note, len(appwrite.rows())) == ("", 1)
+
+
+def state_count() -> int:
+    return states.states().count()
+
+
+def test_status_says_the_numbers_of_the_page_and_asks_nothing_of_appwrite(appwrite: Appwrite) -> None:
+    make_race()
+    pushed()
+    make_race()
+    appwrite.forget()
+    first, second, third = said("sync", "status").splitlines()
+    counts = "2 rows, 1 in sync, 1 dirty, 0 in flight, 0 waiting, 0 dead, 0 strays"
+    assert first == f"races: {counts}; checkpoint never"
+    assert second.startswith("poll_logs: 0 rows") and third == "open conflicts: 0"
+    with time_machine.travel(NOW, tick=False):
+        told = json.loads(said("sync", "status", "--json"))
+    assert told == json.loads(json.dumps(status.numbers(now=NOW).as_dict(), cls=DjangoJSONEncoder))
+    assert appwrite.asked() == []
+
+
+def test_status_is_exit_code_1_while_a_row_is_dead(appwrite: Appwrite) -> None:
+    make_race(actual_start=datetime(900, 1, 1, tzinfo=UTC))
+    said("sync", "push")
+    assert refused("sync", "status") == (1, "races: 1 given up until a person acts")
+    assert refused("sync", "status", "--json")[0] == 1
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, ("sync", "status"), *(("sync", way, "--dry-run") for way in WAYS)])
 def test_without_appwrite_a_command_says_what_to_set(command: tuple[str, str], settings: Any) -> None:
     assert settings.APPWRITE_ENDPOINT == ""
     code, words = refused(*command)
     assert (code, "APPWRITE_ENDPOINT" in words) == (2, True)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, ("sync", "pull", "--dry-run"), ("sync", "sweep", "--dry-run")])
 def test_a_server_that_cannot_be_reached_is_exit_code_1(
     appwrite: Appwrite, command: tuple[str, str], settings: Any
 ) -> None:
@@ -113,7 +172,7 @@ def test_a_database_id_that_cannot_be_one_is_exit_code_2(
     assert (code, "APPWRITE_DATABASE_ID" in words) == (2, True)
 
 
-@pytest.mark.parametrize("way", ["push", "pull"])
+@pytest.mark.parametrize("way", WAYS)
 def test_sync_without_tables_says_to_apply_the_schema(appwrite: Appwrite, way: str, settings: Any) -> None:
     make_race()
     settings.APPWRITE_DATABASE_ID = "nowhere"

@@ -14,7 +14,7 @@ from polling.models import SyncConflict, SyncState
 from races.decisions import COMMAND
 from races.models import Runner
 from tests.appwrite.conftest import NOW, Appwrite, change, pulled, pushed, state_of
-from tests.appwrite.gate import Gate
+from tests.appwrite.gate import Gate, gate_before
 from tests.factories import make_race
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -160,6 +160,27 @@ def test_an_edit_made_there_between_base_and_push_survives_and_so_does_ours(
     appwrite.forget()
     pushed()
     assert appwrite.asked() == [], "at quiet nothing is written"
+
+
+def test_on_an_old_server_a_writer_that_raced_us_is_seen_by_reading_back(old_appwrite: Appwrite, settings: Any) -> None:
+    """Both passed compare-and-set: the other one's write landed after ours, before our answer."""
+    race = make_race(name="Cup")
+    pushed()
+    row_id = state_of(race).remote_id
+    change(race, name="Plate")
+
+    def race_once() -> None:
+        gate.after.clear()
+        old_appwrite.edit(row_id, staff_note="soft", name="Theirs")
+
+    with gate_before(old_appwrite.port) as (gate, port):
+        settings.APPWRITE_ENDPOINT = f"http://127.0.0.1:{port}/v1"
+        gate.after["PATCH"] = race_once
+        pushed()
+    race.refresh_from_db()
+    assert (race.name, race.staff_note) == ("Plate", "soft")
+    assert (old_appwrite.row()["name"], old_appwrite.row()["staff_note"]) == ("Plate", "soft")
+    assert [(entry.field, entry.remote) for entry in SyncConflict.objects.all()] == [("name", "Theirs")]
 
 
 def test_two_edits_of_one_note_keep_ours_and_log_theirs(appwrite: Appwrite) -> None:

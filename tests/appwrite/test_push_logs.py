@@ -167,3 +167,19 @@ def test_a_log_committed_late_is_found_all_the_same(logs: Appwrite, race: Race) 
     pushed()
     make_log(race, slot_at=NOW - timedelta(minutes=2), state=PollState.FAILED, starts_incident=True)
     assert pushed(NOW + timedelta(minutes=1)).logs == 1
+
+
+def test_rows_older_than_our_own_logs_go_once_a_day_and_by_their_ids(logs: Appwrite, race: Race) -> None:
+    for days in (0, 1, 9):
+        make_log(race, slot_at=NOW + timedelta(days=days), state=PollState.FAILED, starts_incident=True)
+    pushed(NOW + timedelta(hours=1))
+    assert len(logs.rows()) == 3
+    logs.forget()
+    pushed(NOW + timedelta(hours=20))
+    assert logs.asked() == [], "a table that is new has nothing old"
+    pushed(NOW + timedelta(days=9))
+    assert [row["slot_at"][:10] for row in logs.rows()] == ["2026-12-02"]
+    assert logs.asked("DELETE") == [f"DELETE {logs.path}"]
+    logs.forget()
+    pushed(NOW + timedelta(days=9, hours=23))
+    assert logs.asked() == []

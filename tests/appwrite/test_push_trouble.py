@@ -16,7 +16,7 @@ from polling.appwrite.lease import Lease
 from polling.errors import Ambiguous, Blocked, Malformed, RateLimited, Unavailable
 from polling.models import SyncConflict, SyncLease, SyncState
 from races.models import Race
-from tests.appwrite.conftest import NOW, Appwrite, change, pushed, state_of
+from tests.appwrite.conftest import DATABASE, NOW, Appwrite, change, pushed, state_of
 from tests.appwrite.gate import Gate
 from tests.factories import make_race
 
@@ -215,6 +215,75 @@ def test_without_tables_it_says_what_to_do(appwrite: Appwrite, settings: Any) ->
     done = push.run(now=NOW)
     assert isinstance(done.trouble, Blocked)
     assert "appwrite_schema apply" in str(done.trouble)
+
+
+def test_a_database_deleted_amid_a_push_stops_it_and_loses_nothing(
+    appwrite: Appwrite, gate: Gate, settings: Any
+) -> None:
+    settings.APPWRITE_DATABASE_ID = "doomed"
+    client = connect()
+    assert client is not None
+    schema.apply(client)
+    races = [make_race() for _ in range(40)]
+    pushed()
+    for race in races:
+        change(race, name="Plate")
+    gate.before["PATCH"] = lambda: appwrite.api.call("DELETE", "/tablesdb/doomed")
+    done = push.run(now=NOW)
+    assert isinstance(done.trouble, Blocked)
+    assert "APPWRITE_DATABASE_ID" in str(done.trouble)
+    assert (done.races.dead, done.races.waiting) == (0, 40)
+    gate.before.clear()
+    schema.apply(client)
+    assert pushed(LATER).races.merged == 0
+    path = appwrite.path.replace(DATABASE, "doomed")
+    assert len(appwrite.api.call("GET", path).json()["rows"]) == 25, "the first page"
+    assert not states.dirty(now=LATER).exists()
+
+
+def test_more_rows_than_one_run_has_time_for_go_in_several(appwrite: Appwrite) -> None:
+    """The budget has room for one batch."""
+    for _ in range(250):
+        make_race()
+    budget = timedelta(seconds=push.SECONDS_A_STEP + 0.01)
+    created = []
+    while states.dirty(now=NOW).exists():
+        created.append(push.run(now=NOW, budget=budget).races.created)
+    assert created == [100, 100, 50]
+    assert len(appwrite.rows()) == 250
+
+
+def test_a_new_row_that_the_server_stumbles_over_does_not_hold_up_the_others(gate: Gate, appwrite: Appwrite) -> None:
+    good, bad = [make_race() for _ in range(5)], make_race(name="poison")
+    gate.poison = b"poison"
+    tries = [push.run(now=NOW + attempt * timedelta(hours=1)) for attempt in range(4)]
+    assert [bool(done.trouble) for done in tries] == [True, True, True, False]
+    assert tries[-1].races.created == len(good) == len(appwrite.rows())
+    assert (state_of(bad).attempts, state_of(bad).dead_since) == (4, None)
+
+
+def test_a_row_that_fails_alone_time_and_again_is_given_up(gate: Gate) -> None:
+    bad, good = make_race(), make_race()
+    pushed()
+    change(bad, name="poison")
+    gate.poison = b"poison"
+    SyncState.objects.filter(local_pk=bad.pk).update(attempts=states.MOST_ATTEMPTS - 2)
+    dead = []
+    for attempt in range(3):
+        change(good, name=f"Plate {attempt}")
+        dead.append(pushed(NOW + attempt * timedelta(hours=1)).races.dead)
+    assert dead == [0, 1, 0]
+    assert state_of(bad).dead_since is not None
+
+
+def test_trouble_of_the_server_however_long_gives_up_no_row(appwrite: Appwrite) -> None:
+    race = make_race()
+    pushed()
+    change(race, name="Plate")
+    appwrite.fault("status", status=500, method="PATCH", times=1000)
+    for attempt in range(states.MOST_ATTEMPTS + 2):
+        assert push.run(now=NOW + attempt * timedelta(hours=1)).trouble
+    assert (state_of(race).dead_since, state_of(race).attempts) == (None, states.MOST_IN_TROUBLE)
 
 
 def test_an_answer_that_cannot_be_read_is_read_back_later(appwrite: Appwrite, gate: Gate) -> None:

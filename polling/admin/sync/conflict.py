@@ -68,16 +68,10 @@ def standing(conflict: SyncConflict) -> SafeString:
     return format_html('{} <span class="rp-quiet">{}</span>', badge, conflict.resolved_by)
 
 
-@admin.display(description="won", ordering="chosen")
-def won(conflict: SyncConflict) -> str:
-    """Whose value counted when it was found."""
-    return conflict.get_chosen_display()
-
-
-@admin.display(description="why", ordering="policy")
-def why(conflict: SyncConflict) -> str:
-    """The rule that chose."""
-    return conflict.policy
+@admin.display(description="won, and why", ordering="policy")
+def won(conflict: SyncConflict) -> SafeString:
+    """Whose value counted when it was found, and the rule that chose."""
+    return format_html('{} <span class="rp-quiet rp-meaning">{}</span>', conflict.get_chosen_display(), conflict.policy)
 
 
 def _column(name: str, heading: str, shown: Callable[[str, Any], str]) -> Column:
@@ -96,7 +90,7 @@ WHOLE = tuple(_column(name, heading, values.whole) for name, heading in SIDES)
 @admin.register(SyncConflict)
 class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
     change_list_template = "admin/wide_list.html"
-    list_display = (at("found_at"), race, "field", *SHORT, won, why, standing)
+    list_display = (at("found_at"), race, "field", standing, *SHORT, won)
     list_filter = (OpenFilter, ("field", ValuesFilter), ("chosen", WonFilter))
     list_select_related = ("state",)
     search_fields = ("state__remote_id", "=state__local_pk")
@@ -112,7 +106,7 @@ class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
         return with_race(super().get_queryset(request), "state__local_pk")
 
     def get_fields(self, request: HttpRequest, obj: SyncConflict | None = None) -> Any:
-        return [race, "field", *WHOLE, won, why, at("found_at"), standing, at("resolved_at")]
+        return [race, "field", *WHOLE, won, at("found_at"), standing, at("resolved_at")]
 
     def render_change_form(
         self,
@@ -150,7 +144,7 @@ class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
         context = self.question(request, "take_theirs", chosen, f"{TAKE} of {counted(takable, 'conflict')}")
         context |= {"verb": TAKE, "effect": TAKE_EFFECT, "table": _question(chosen, objections)}
         if not takable:
-            context |= {"title": "Appwrite's value cannot be taken", "button": ""}
+            context |= {"title": "Appwrite's value cannot be taken", "effect": "Each conflict says why.", "button": ""}
         return TemplateResponse(request, "admin/polling/syncconflict/confirm.html", context)
 
     def _report(self, request: HttpRequest, chosen: list[SyncConflict], done: Resolved, words: str) -> HttpResponse:

@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 
 from polling.admin import wording
 from polling.admin.sync import values
-from polling.admin.sync.conflict import why, won
+from polling.admin.sync.conflict import won
 from polling.admin.sync.of_race import linked
 from polling.admin.table import Table
 from polling.admin.wording import NOTHING
@@ -26,7 +26,7 @@ def tables(told: SyncStatus, conflicts: Sequence[SyncConflict], *, now: datetime
 
 def _rows(told: SyncStatus) -> Table:
     lines: list[tuple[str, str, Cell]] = [
-        ("Rows", "races, and rows whose race is gone; of poll logs, those that are for Appwrite", lambda table: table.rows),
+        ("Rows", "races, and rows whose race is gone; poll logs: those for Appwrite", lambda table: table.rows),
         ("In sync", "nothing to push", lambda table: table.in_sync),
         ("Dirty", "may have something to push, which the next push sends", lambda table: table.dirty),
         ("In flight", "dirty, and a push has the table at this moment", lambda table: table.in_flight),
@@ -42,10 +42,11 @@ def _progress(told: SyncStatus, *, now: datetime) -> Table:
         return wording.time(instant, wording.distance(instant, now=now) if instant else NOTHING)
 
     lines: list[tuple[str, str, Cell]] = [
-        ("Checkpoint", "when the last pull ended well; how far poll logs have been looked through",
+        ("Checkpoint", "the last pull that ended well; poll logs: how far they are looked through",
          lambda table: ago(table.pulled_at)),
         ("Read up to", "by Appwrite's clock", lambda table: _utc(table.read_to)),
-        ("Last sweep", "the full pass that finds deletions; of poll logs, when old ones were deleted", lambda table: ago(table.swept_at)),
+        ("Last sweep", "the full pass that finds deletions; poll logs: when old ones went",
+         lambda table: ago(table.swept_at)),
         ("Brake", "why the sweep waits for a person", lambda table: _bad(table.brake)),
         ("Echoes", "own writes met again and dropped", lambda table: table.echoes),
         ("Overlap finds", "changes found only by looking back", lambda table: table.overlap_hits),
@@ -64,7 +65,7 @@ def _by_table(name: str, title: str, told: SyncStatus, lines: list[tuple[str, st
         )
         for heading, meaning, cell in lines
     ]
-    return Table(name, title, ("", *(table.table for table in told.tables)), rows, row_headers=True)
+    return Table(name, title, ("What", *(table.table for table in told.tables)), rows, row_headers=True)
 
 
 def _server(told: SyncStatus, *, now: datetime) -> Table:
@@ -88,7 +89,7 @@ def _server(told: SyncStatus, *, now: datetime) -> Table:
 
 
 def _conflicts(conflicts: Sequence[SyncConflict], of: int) -> Table:
-    headers = ("Race", "Field", "Django's", "Appwrite's", "Won", "Why", "Found")
+    headers = ("Race", "Field", "Django's", "Appwrite's", "Won, and why", "Found")
     rows = [
         (
             linked(each),
@@ -98,13 +99,12 @@ def _conflicts(conflicts: Sequence[SyncConflict], of: int) -> Table:
             values.short(each.field, each.local),
             values.short(each.field, each.remote),
             won(each),
-            why(each),
             wording.time(each.found_at, wording.utc(each.found_at)),
         )
         for each in conflicts
     ]
     title = f"Open conflicts, the newest {len(rows)} of {of}" if of > len(rows) else "Open conflicts"
-    return Table("conflicts", title, headers, rows, "None.", row_headers=True)
+    return Table("conflicts", title, headers, rows, "None.")
 
 
 def _utc(text: str) -> str:
@@ -116,7 +116,7 @@ def _link(number: int, tone: str, page: str) -> object:
 
 
 def _dead(number: int) -> object:
-    return _link(number, wording.BAD, f"{reverse('admin:polling_syncstate_changelist')}?dead_since__isempty=0")
+    return _link(number, wording.BAD, f"{reverse('admin:polling_syncstate_changelist')}?state=dead")
 
 
 def _strays(number: int) -> object:

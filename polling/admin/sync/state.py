@@ -1,10 +1,12 @@
 """Rows in Appwrite: how pushing each goes, the dead first; and another try for those given up."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import F, QuerySet, Value
+from django.db.models import F, Q, QuerySet, Value
 from django.db.models.fields import DateTimeField
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -41,18 +43,34 @@ def _waits(state: SyncState, now: datetime) -> bool:
     return state.next_try_at is not None and state.next_try_at > now
 
 
+class StandingFilter(admin.SimpleListFilter):
+    """What somebody may look for."""
+
+    title = "state"
+    parameter_name = "state"
+    wanted: Mapping[str, Q] = MappingProxyType(
+        {
+            "dead": Q(dead_since__isnull=False),
+            "failing": Q(dead_since=None, attempts__gt=0),
+            "deleted": Q(remote_deleted_at__isnull=False),
+        }
+    )
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("dead", "Dead"), ("failing", "Failed, and tried again"), ("deleted", "Deleted in Appwrite")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[SyncState]) -> QuerySet[SyncState]:
+        return queryset.filter(self.wanted.get(self.value() or "", Q()))
+
+
 @admin.register(SyncState)
 class SyncStateAdmin(ReadOnlyAdmin[SyncState]):
     list_display = (
-        "remote_id", race, standing, "error", at("dead_since"),
-        "attempts", at("next_try_at"), at("synced_at"), at("remote_deleted_at"),
+        "remote_id", race, standing, "error", "attempts",
+        at("dead_since"), at("next_try_at"), at("synced_at"), at("remote_deleted_at"),
     )  # fmt: skip
-    list_filter = (
-        "table",
-        ("dead_since", admin.EmptyFieldListFilter),
-        ("remote_deleted_at", admin.EmptyFieldListFilter),
-        "target",
-    )
+    change_list_template = "admin/wide_list.html"
+    list_filter = (StandingFilter, "table", "target")
     search_fields = ("remote_id", "=local_pk")
     search_help_text = "The row's id in Appwrite, or the race's in Django"
     ordering = (F("dead_since").desc(nulls_last=True), "-attempts", "-synced_at")

@@ -11,7 +11,7 @@ from polling.admin import wording
 from polling.admin.wording import NOTHING
 from polling.appwrite.mapping import RACE_FIELDS, Kind
 
-MOST = 60  # characters of a value in a list
+MOST = 40  # characters of a value in a list
 
 
 def short(field: str, value: Any) -> str:

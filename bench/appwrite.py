@@ -1,0 +1,98 @@
+"""The Appwrite stand-in in a process of its own, as slow as a real server, or any real one; and our look into it."""
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import requests
+from django.conf import settings
+
+from bench.stage import Stage
+from bench.stand_in import serve
+from polling.appwrite import mapping, schema, states
+from polling.appwrite.client import connect
+from polling.appwrite.rows import Rows
+from races.models import Race
+from tests.processes import eventually
+
+# What Appwrite 1.9.6 took on two cores: a list 10 ms, a bulk create of 100 rows 47 ms. A change of a row took 8 ms
+# alone and 38 ms as one of eight at once (208 a second); the push is parallel, so that is the delay here.
+REAL_SERVER_MS = {"GET": 10, "POST": 47, "PATCH": 38}
+FOREVER = 10**9
+
+
+class Server:
+    """The server that the settings name. Of a real one neither delays nor the log of requests are ours."""
+
+    def __init__(self) -> None:
+        client = connect()
+        assert client is not None, "the bench has no Appwrite"
+        self._client, self.is_real = client, is_real()
+        parts = urlsplit(settings.APPWRITE_ENDPOINT)
+        self._control = f"{parts.scheme}://{parts.netloc}/sandbox"
+
+    def delay(self, **by_method: float) -> None:
+        """Makes every request of a method take so many milliseconds longer."""
+        self.undelay()
+        for method, delay_ms in by_method.items():
+            fault = {"kind": "delay", "method": method, "delay_ms": delay_ms, "times": FOREVER}
+            requests.post(f"{self._control}/faults", json=fault, timeout=10).raise_for_status()
+
+    def undelay(self) -> None:
+        requests.delete(f"{self._control}/faults", timeout=10).raise_for_status()
+
+    def calls(self, work: Callable[[], object]) -> list[str]:
+        """The methods of the requests that some work made."""
+        requests.delete(f"{self._control}/requests", timeout=10).raise_for_status()
+        work()
+        entries = requests.get(f"{self._control}/requests", timeout=10).json()["requests"]
+        return [entry["method"] for entry in entries]
+
+    def versions(self, races: Sequence[Race]) -> dict[int, int]:
+        """By race, the version that its row shows to a reader."""
+        row_ids = {mapping.race_row_id(race): race.pk for race in races}
+        rows = Rows(self._client, states.TABLE, deadline=time.monotonic() + 20).by_id(row_ids)
+        return {row_ids[row_id]: row["sync_version"] for row_id, row in rows.items()}
+
+
+def is_real() -> bool:
+    """Whether the run was told which Appwrite to use."""
+    return bool(os.environ.get("BENCH_APPWRITE_IS_REAL"))
+
+
+@contextmanager
+def appwrite(stage: Stage) -> Iterator[Server]:
+    """A server with our tables; the stand-in is as slow as a real one, until told otherwise."""
+    if is_real():
+        yield _prepared()
+        return
+    home = stage.var / "appwrite"
+    home.mkdir()
+    port = urlsplit(settings.APPWRITE_ENDPOINT).port
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(port, home), daemon=True)
+    process.start()
+    try:
+        eventually("Appwrite serves", _answers)
+        server = _prepared()
+        server.delay(**REAL_SERVER_MS)
+        yield server
+    finally:
+        process.terminate()
+        process.join(10)
+
+
+def _prepared() -> Server:
+    server = Server()
+    schema.apply(server._client)
+    return server
+
+
+def _answers() -> bool:
+    try:
+        requests.get(settings.APPWRITE_ENDPOINT, timeout=5)
+    except requests.ConnectionError:
+        return False
+    return True

@@ -1,0 +1,12 @@
+"""What the process of the Appwrite stand-in runs; it knows nothing of Django."""
+
+from pathlib import Path
+
+from sandbox.appwrite.server import make_server
+
+VERSION = "1.9.6"
+
+
+def serve(port: int, home: Path) -> None:
+    """Until it is ended."""
+    make_server(port, server_version=VERSION, state_dir=home).serve_forever()
