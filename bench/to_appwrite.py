@@ -12,8 +12,9 @@ from bench.near import bring_near
 from bench.provider import Provider, given, provider
 from bench.stage import Stage
 from polling import clock, dispatch, importing
+from polling.appwrite import states
 from polling.models import PollLog, PollState, Trigger
-from races.models import Race
+from races.models import Race, Runner
 from tests.processes import eventually
 
 PROVIDER_MS = 300
@@ -70,9 +71,11 @@ def _rounds(
 
 def _round(server: Server, source: Provider | None, races: Sequence[Race], number: int) -> Round:
     """A steered provider scratches another runner every time, so that every race changes."""
-    for race in races:
-        if source:
+    if source:
+        for race in races:
             source.steer(race.provider_race_id, scratched=[1 + number % 4])
+    else:
+        _unlearn(races)
     before = server.versions(races)
     began = clock.now()
     logs = dispatch.force(races, trigger=Trigger.FORCED, requested_by="bench", now=began)
@@ -88,6 +91,14 @@ def _round(server: Server, source: Provider | None, races: Sequence[Race], numbe
     changed = [pk for pk, version in wanted.items() if before.get(pk) != version]
     lags = [(seen[pk] - finished[pk]).total_seconds() * 1000 for pk in changed]
     return Round((max(seen.values()) - began).total_seconds(), lags)
+
+
+def _unlearn(races: Sequence[Race]) -> None:
+    """Where nobody can steer the provider: what it told, and what Appwrite has of it, is forgotten, so all is news."""
+    Race.objects.filter(pk__in=[race.pk for race in races]).update(content_hash="")
+    Runner.objects.filter(race__in=races).update(name="?")
+    for state in states.states():
+        states.states().filter(pk=state.pk).update(base={**state.base, "runners": None})
 
 
 def _finished(logs: Sequence[PollLog]) -> dict[int, datetime] | None:

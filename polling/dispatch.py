@@ -24,7 +24,8 @@ logger = logging.getLogger(__name__)
 QUEUE_MARGIN = timedelta(seconds=10)
 # A worker that has not ended by the task's timeout is killed; its poll is free for the next tick, not the one after.
 RUN_MARGIN = timedelta(seconds=2)
-PUSH_ASKED = "a push is asked for"  # a lease that nobody holds
+# Leases that nobody holds: what was asked for waits in the queue.
+PUSH_ASKED, PULL_ASKED = "a push is asked for", "a hinted pull is asked for"
 FAST = "fast"  # the lane of races about to start
 
 
@@ -186,7 +187,7 @@ def request_push() -> None:
 
     A push that waits in the queue will see this change too: then no other one is queued.
     """
-    if settings.APPWRITE_ENDPOINT and _asks_first(now=clock.now()):
+    if settings.APPWRITE_ENDPOINT and _asks_first(PUSH_ASKED, now=clock.now()):
         async_task("polling.tasks.push", q_options={"save": False})
 
 
@@ -196,16 +197,32 @@ def request_sync() -> None:
         async_task("polling.tasks.sync", q_options={"save": False})
 
 
-def _asks_first(*, now: datetime) -> bool:
-    """Whether no push is waited for. One that does not begin in time is taken to be lost."""
+def request_hinted_pull() -> None:
+    """Asks for a look at the rows that Appwrite's webhook told of, unless one waits in the queue."""
+    if _asks_first(PULL_ASKED, now=clock.now()):
+        async_task("polling.tasks.pull_hinted", q_options={"save": False})
+
+
+def _asks_first(asked: str, *, now: datetime) -> bool:
+    """Whether no such task is waited for. One that does not begin in time is taken to be lost."""
     until = now + claim_lease()
-    waited, is_new = SyncLease.objects.get_or_create(table=PUSH_ASKED, defaults={"held_until": until})
+    waited, is_new = SyncLease.objects.get_or_create(table=asked, defaults={"held_until": until})
     if is_new or (waited.held_until and waited.held_until > now):
         return is_new
     free = Q(held_until__isnull=True) | Q(held_until__lte=now)
-    return bool(SyncLease.objects.filter(free, table=PUSH_ASKED).update(held_until=until))
+    return bool(SyncLease.objects.filter(free, table=asked).update(held_until=until))
 
 
 def push_begins() -> None:
     """What is committed from here on needs a push of its own. Call it before looking for what to push."""
     SyncLease.objects.filter(table=PUSH_ASKED).update(held_until=None)
+
+
+def hinted_pull_begins() -> None:
+    """What the webhook tells from here on needs a look of its own. Call it before taking what it told."""
+    SyncLease.objects.filter(table=PULL_ASKED).update(held_until=None)
+
+
+def queued() -> int:
+    """How many tasks wait. Raises the queue's own errors where it cannot be reached."""
+    return int(get_broker().queue_size())

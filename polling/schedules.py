@@ -37,6 +37,7 @@ def rows() -> list[Row]:
         Row("sync with Appwrite", "polling.tasks.sync", "* * * * * */15"),
         Row("sweep Appwrite", "polling.tasks.sweep", _every(settings.APPWRITE_SWEEP_MINUTES), patient),
         Row("look for changes past the sync", "polling.tasks.scan_for_changes", "* * * * * 40"),
+        Row("watch Appwrite's webhook", "polling.tasks.watch_webhook", "*/5 * * * * 35"),
         Row("import the card", "polling.tasks.import_schedule", "*/5 * * * * 5", patient),
         Row("flag races that do not end", "polling.tasks.escalate", "*/5 * * * * 20"),
         Row("tell the monitor", "polling.tasks.tell_monitor", "* * * * * 10"),

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from django_q.exceptions import TimeoutException
 
 from polling import clock, dispatch, escalating, importing, monitor, pollers, tick
+from polling.appwrite import hints, scanning, watch
 from polling.appwrite import pull as appwrite_pull
 from polling.appwrite import push as appwrite_push
-from polling.appwrite import scanning
 from polling.appwrite import sweep as appwrite_sweep
 from polling.pruning import prune as prune_records
 
@@ -59,6 +59,17 @@ def sync() -> None:
 def sweep() -> None:
     """Compares every row in Appwrite with what is known of it."""
     appwrite_sweep.run(now=clock.now())
+
+
+def pull_hinted() -> None:
+    """Looks at the rows that Appwrite's webhook told of."""
+    dispatch.hinted_pull_begins()
+    appwrite_pull.hinted(hints.take(), now=clock.now())
+
+
+def watch_webhook() -> None:
+    """Looks whether Appwrite still calls its webhook."""
+    watch.run(now=clock.now())
 
 
 def escalate() -> None:

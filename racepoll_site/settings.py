@@ -247,7 +247,12 @@ APPWRITE_API_KEY = env.matching("APPWRITE_API_KEY", *_header)
 APPWRITE_DATABASE_ID = env.matching("APPWRITE_DATABASE_ID", *_id, default="racepoll")
 APPWRITE_POLL_LOGS = env.choice("APPWRITE_POLL_LOGS", ("errors", "all", "none"), "errors")
 APPWRITE_SWEEP_MINUTES = env.integer("APPWRITE_SWEEP_MINUTES", default=10, least=1, most=720)
-APPWRITE_WEBHOOK_SECRET = env.text("APPWRITE_WEBHOOK_SECRET")
+APPWRITE_WEBHOOK_SECRET = env.matching("APPWRITE_WEBHOOK_SECRET", ".{8,256}", "8 to 256 characters, as Appwrite takes")
+# To the letter, the last slash too: the signature of a call covers it.
+APPWRITE_WEBHOOK_URL = env.url("APPWRITE_WEBHOOK_URL") and env.text("APPWRITE_WEBHOOK_URL")
+APPWRITE_WEBHOOK_ID = env.matching("APPWRITE_WEBHOOK_ID", *_id)
+if APPWRITE_WEBHOOK_URL or APPWRITE_WEBHOOK_ID:
+    env.needed("APPWRITE_WEBHOOK_SECRET", "a webhook is named, and its calls are known by their signature alone")
 if any((APPWRITE_ENDPOINT, APPWRITE_PROJECT_ID, APPWRITE_API_KEY)):
     for _name in _appwrite_names:
         env.needed(_name, "Appwrite needs endpoint, project and key; set all three or none")

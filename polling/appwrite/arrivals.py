@@ -4,12 +4,11 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import IntegrityError, OperationalError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 
 from polling.appwrite import adopting, mapping, states, strays
 from polling.appwrite.adopting import SecondRow, Unfit
 from polling.appwrite.mapping import Remote
-from polling.appwrite.merge import Plan
 from polling.appwrite.rows import Row, is_addressable
 from polling.appwrite.settling import Met, Settled, planned, settle
 from polling.errors import PollingError, Unavailable
@@ -51,7 +50,7 @@ class Arrivals:
         self._tally.changed += 1
         try:
             return self._met(row, known)
-        except OperationalError as error:
+        except (InterfaceError, OperationalError) as error:
             raise Unavailable(f"the database was busy: {error}") from error
         except Exception as error:  # noqa: BLE001 - one bad row must not stop the others
             self._tally.unreadable += 1
@@ -126,12 +125,8 @@ def _foreseen(remote: Remote, state: SyncState | None) -> str:
     race = Race.objects.filter(pk=state.local_pk).first() if state else adopting.match(remote)
     if race is None:
         return "" if state else f"row {remote.row_id}: becomes a race"
-    state = state or states.new_state(race.pk, remote.row_id)
-    words = _planned(planned(state, race, Met(race.pk, remote)))
-    return f"row {remote.row_id} ({race}): {words}" if words else ""
-
-
-def _planned(plan: Plan) -> str:
+    plan = planned(state or states.new_state(race.pk, remote.row_id), race, Met(race.pk, remote))
     undone = [clash.field for clash in plan.clashes if clash.field not in plan.take]
     parts = (("take", plan.take), ("keep ours and log", undone))
-    return "; ".join(f"{verb} {', '.join(fields)}" for verb, fields in parts if fields)
+    words = [f"{verb} {', '.join(fields)}" for verb, fields in parts if fields]
+    return f"row {remote.row_id} ({race}): {'; '.join(words or ['nothing to take'])}"

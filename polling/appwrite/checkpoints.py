@@ -97,8 +97,7 @@ def begin_epoch(table: str) -> None:
 
 def count_repairs(table: str, repairs: int) -> None:
     """Differences that only a sweep has found."""
-    if repairs:
-        _of(table).update(repairs=F("repairs") + repairs)
+    _of(table).update(repairs=F("repairs") + repairs)
 
 
 def brake(table: str, why: str) -> None:

@@ -21,6 +21,7 @@ from appwrite.client import Client
 from appwrite.exception import AppwriteException
 from appwrite.query import Query
 from appwrite.services.tables_db import TablesDB
+from appwrite.services.webhooks import Webhooks
 from django.conf import settings
 
 from polling.appwrite.refusals import refusal
@@ -28,7 +29,7 @@ from polling.errors import Ambiguous, Blocked, Malformed, PollingError, Unavaila
 from polling.providers import http
 from polling.providers.http import FOREIGN_ERRORS, http_date
 
-__all__ = ["Query", "Reply", "SyncClient", "TablesDB", "connect", "translated", "translation"]
+__all__ = ["Query", "Reply", "SyncClient", "TablesDB", "Webhooks", "connect", "parsed", "translated", "translation"]
 
 CONNECT_SECONDS, READ_SECONDS = 3.05, 20.0
 TOTAL_SECONDS = 30.0
@@ -87,9 +88,14 @@ class SyncClient(Client):  # type: ignore[misc]  # the SDK is untyped
         self._pid = os.getpid()
         self._version: tuple[int, ...] | None = None
 
-    def server_version(self, *, deadline: float | None = None) -> tuple[int, ...]:
-        """The server's version, asked once. Raises Blocked for one that is too old to sync with."""
-        if self._version is None:
+    @property
+    def known_version(self) -> tuple[int, ...] | None:
+        """The server's version as this process last heard it; None where it has not asked yet."""
+        return self._version
+
+    def server_version(self, *, anew: bool = False, deadline: float | None = None) -> tuple[int, ...]:
+        """The server's version, asked once, or `anew`. Raises Blocked for one that is too old to sync with."""
+        if self._version is None or anew:
             self._version = self._ask_version(deadline)
         return self._version
 
@@ -189,12 +195,12 @@ class SyncClient(Client):  # type: ignore[misc]  # the SDK is untyped
             return {}
         text = content.decode(errors="replace")
         if status < 300:
-            if (body := _parsed(text)) is None:
+            if (body := parsed(text)) is None:
                 raise Malformed(f"{self._host}: not a JSON object", status, text)
             return _with_text_sequence(body)
         text = text.replace(self._key, "***")
         write = answer.request.method != "GET"
-        error = refusal(status, _parsed(text) or {}, headers=headers, write=write, host=self._host)
+        error = refusal(status, parsed(text) or {}, headers=headers, write=write, host=self._host)
         error.sample = "" if html else text[:500]
         raise error
 
@@ -229,7 +235,8 @@ def _content(answer: requests.Response, deadline: float) -> bytes:
     return bytes(body)
 
 
-def _parsed(text: str) -> dict[str, Any] | None:
+def parsed(text: str) -> dict[str, Any] | None:
+    """The JSON object that a text is; None where it is none."""
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from polling.appwrite import mapping, states
 from polling.appwrite.mapping import RACE_FIELDS, Kind
@@ -56,10 +56,11 @@ def pages(rows: Rows, *, after: str) -> Iterator[Differences]:
 
 def _compare(listed: Sequence[Row], expected: QuerySet[SyncState], found: Differences) -> None:
     rows = {row["$id"]: row for row in listed if is_addressable(row["$id"])}
-    known = states.states().filter(Q(remote_id__in=rows) | Q(pk__in=expected.values("pk")))
+    of_page = states.states().filter(Q(remote_id__in=rows) | Q(pk__in=expected.values("pk")))
+    known = list(of_page.annotate(has_race=Exists(Race.objects.filter(pk=OuterRef("local_pk")))))
     found.refused = [row for row in listed if row["$id"] not in rows]
     found.unknown = sorted(rows.keys() - {state.remote_id for state in known})
-    for state in known.filter(local_pk__in=Race.objects.values("pk")):
+    for state in (state for state in known if state.has_race):
         row = rows.get(state.remote_id)
         if row and (state.remote_deleted_at or differs(row, state)):
             found.differing.append(state)

@@ -1,6 +1,5 @@
 """Rows deleted in Appwrite whose race is here: found by a sweep, and made again at its end."""
 
-import logging
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -10,15 +9,14 @@ from django.db.models import QuerySet
 from polling.appwrite.merge import Side
 from polling.appwrite.states import DELETION_PENDING, states
 from polling.models import SyncConflict, SyncState
-
-logger = logging.getLogger(__name__)
+from races.models import Race
 
 FEW, PERCENT = 20, 5
 
 
 def pending() -> QuerySet[SyncState]:
-    """Deletions that were found and not acted upon. Until then nothing of the race is pushed."""
-    return states().filter(DELETION_PENDING)
+    """Deletions that were found and not acted upon, of races that are here. Until then nothing of them is pushed."""
+    return states().filter(DELETION_PENDING, local_pk__in=Race.objects.values("pk"))
 
 
 def find(found: Iterable[SyncState], *, now: datetime) -> None:

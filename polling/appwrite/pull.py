@@ -99,6 +99,8 @@ class _Pull:
         for page in _pages(self._rows, self._checkpoint):
             # In hundreds, so that no transaction holds the database for long; an empty page is applied too.
             for some in list(batches(page.rows, MOST_ROWS)) or [[]]:
+                if not self._rows.has_time(SECONDS_A_PAGE):
+                    return
                 self._apply(some, told_at=page.told_at)
 
     def _apply(self, listed: Sequence[Row], *, told_at: datetime | None) -> None:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from polling.appwrite import push_logs, states
+from polling.appwrite import probe, push_logs, states
 from polling.appwrite.checkpoints import note
-from polling.appwrite.client import connect
+from polling.appwrite.client import SyncClient, connect
 from polling.appwrite.jobs import wait_after
 from polling.appwrite.lease import Lease, forget_wait
 from polling.appwrite.push_gone import GonePush
@@ -59,19 +59,19 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Pushed:
         rows = Rows(client, states.TABLE, deadline=deadline)
         # What is gone comes last: a race that came back under another key has its row again by then.
         steps = (RacePush(rows, lease, pushed.races), GonePush(rows, lease, pushed.races))
-        pushed.busy = not all(_work(work, lease, deadline=deadline) for work in steps)
+        pushed.busy = not all(_work(client, work, lease, deadline=deadline) for work in steps)
         lease = Lease(push_logs.TABLE, now=now)
         logs = LogPush(Rows(client, push_logs.TABLE, deadline=deadline), lease)
-        _push_logs(logs, lease, pushed, deadline=deadline)
+        _push_logs(client, logs, lease, pushed, deadline=deadline)
     except PollingError as error:
         pushed.trouble = error
     return pushed
 
 
-def _push_logs(logs: LogPush, lease: Lease, pushed: Pushed, *, deadline: float) -> None:
+def _push_logs(client: SyncClient, logs: LogPush, lease: Lease, pushed: Pushed, *, deadline: float) -> None:
     what = "the push of poll logs"
     try:
-        had_lease = _work(logs, lease, deadline=deadline)
+        had_lease = _work(client, logs, lease, deadline=deadline)
     except PollingError as error:
         note(logs.checkpoint, what, error)
         raise
@@ -81,7 +81,7 @@ def _push_logs(logs: LogPush, lease: Lease, pushed: Pushed, *, deadline: float) 
         note(logs.checkpoint, what, None)
 
 
-def _work(work: Work, lease: Lease, *, deadline: float) -> bool:
+def _work(client: SyncClient, work: Work, lease: Lease, *, deadline: float) -> bool:
     """Whether we got the lease wherever there was work.
 
     After the release it looks once more: a push that was asked for meanwhile met our lease and went away.
@@ -91,6 +91,7 @@ def _work(work: Work, lease: Lease, *, deadline: float) -> bool:
             return False
         wait = None
         try:
+            probe.ensure(client, now=lease.now(), deadline=deadline)
             while _has_time(deadline) and lease.renew() and work.step():
                 pass
         except PollingError as error:

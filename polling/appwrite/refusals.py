@@ -22,13 +22,14 @@ LONGEST_WAIT = timedelta(hours=1)
 ROW_GONE = ("row_not_found", "document_not_found")
 GATEWAY_LOST_IT = (408, 502, 504)
 APPLY = "run `manage.py appwrite_schema apply`"
+NO_SUCH_ROUTE = ("", "general_route_not_found")
 WANTING = {
     "project_not_found": "does not know the project of APPWRITE_PROJECT_ID",
     "database_not_found": f"does not have the database of APPWRITE_DATABASE_ID; {APPLY}",
     "table_not_found": f"does not have our tables; {APPLY}",
     "column_not_found": f"lacks a column; {APPLY}",
     **dict.fromkeys(
-        ("", "general_route_not_found"),
+        NO_SUCH_ROUTE,
         "has no such route: APPWRITE_ENDPOINT must end in /v1 and lead to Appwrite 1.8 or newer",
     ),
 }
@@ -48,6 +49,10 @@ class Missing(Blocked):
     kind: str = ""
 
 
+class Unscoped(Blocked):
+    """A 401 of a key that is good, but lacks a scope; the message names it."""
+
+
 def refusal(
     status: int, body: Mapping[str, Any], *, headers: Mapping[str, str], write: bool, host: str
 ) -> PollingError:
@@ -57,6 +62,8 @@ def refusal(
     if status == 404:
         wanting = WANTING.get(kind, f"does not know what was asked for ({kind})")
         return NotFound(said, status) if kind in ROW_GONE else Missing(f"{host} {wanting}", status, kind=kind)
+    if status == 401:
+        return _unauthorized(said, kind, body)
     if status == 429:
         return RateLimited(said, status, retry_after=_wait(headers))
     if status in (400, 413):
@@ -67,6 +74,13 @@ def refusal(
     if write and status in GATEWAY_LOST_IT:
         return Ambiguous(said, status)
     return Unavailable(said, status) if status == 408 or status >= 500 else Blocked(said, status)
+
+
+def _unauthorized(said: str, kind: str, body: Mapping[str, Any]) -> Blocked:
+    if kind != "general_unauthorized_scope":
+        return Blocked(f"the key of APPWRITE_API_KEY is not, or no longer, accepted: {said}"[:400], 401)
+    scopes = re.findall(r'"([a-z.]+)"', str(body.get("message")))
+    return Unscoped(f"the key of APPWRITE_API_KEY lacks the scope {' or '.join(scopes) or '?'} ({said})"[:400], 401)
 
 
 def _wait(headers: Mapping[str, str]) -> timedelta | None:

@@ -118,7 +118,7 @@ class Rows:
     def _write(self, method: str, row_id: str, params: dict[str, Any], base_updated_at: str) -> Row:
         """The one way to a row that is there. Without an id its path is that of all rows."""
         if not ID.fullmatch(row_id):
-            raise ValueError(f"{row_id!r} is the id of no row")
+            raise Refused(f"{row_id!r} is the id of no row that can be written alone")
         if base_updated_at in ("", "0"):
             raise ValueError("an empty base switches the server's check off")
         headers = {"x-appwrite-timestamp": base_updated_at}

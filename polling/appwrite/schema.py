@@ -1,131 +1,24 @@
 """The two tables in Appwrite: declared once, and made as declared. Only ever adds."""
 
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from typing import Any
 
 from django.conf import settings
 
-from polling.appwrite.client import Query, SyncClient, TablesDB, translated
-from polling.appwrite.mapping import CODES
+from polling.appwrite import drift, subscription
+from polling.appwrite.client import Query, SyncClient, TablesDB
 from polling.appwrite.refusals import Missing, Refused
-from polling.errors import Blocked, Conflict, Unavailable
-from races.status import RaceStatus
+from polling.appwrite.steps import Step, made_by_anybody
+from polling.appwrite.tables import TABLES, Table
+from polling.errors import Blocked, Unavailable
 
-# Above 16,381 characters a text is kept off the row, whose limit is 65,535 bytes; a megabyte is beyond any race.
-OFF_THE_ROW = 1_000_000
+__all__ = ["TABLES", "apply", "check", "plan"]
+
 SETTLES_WITHIN = 60.0
 LOOKS_EVERY = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column: a text by its `size`, a choice by its `elements`, or another kind. None is required or unique:
-    a row made by hand must be patchable, and an upsert into a unique index overwrites other rows."""
-
-    kind: str
-    size: int = 0
-    elements: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        detail = str(self.size) if self.size else ", ".join(self.elements)
-        return f"{self.kind} ({detail})" if detail else self.kind
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """What its kind is made with, beside the key."""
-        return {name: value for name, value in (("size", self.size), ("elements", list(self.elements))) if value}
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """An index on columns, never a unique one."""
-
-    columns: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"on {', '.join(self.columns)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table's columns and indexes by key."""
-
-    name: str
-    columns: dict[str, Column]
-    indexes: dict[str, Index]
-
-
-def _text(size: int) -> Column:
-    return Column("string", size=size)
-
-
-def _choice(*elements: str) -> Column:
-    return Column("enum", elements=elements)
-
-
-INTEGER, BOOLEAN, INSTANT = Column("integer"), Column("boolean"), Column("datetime")
-TABLES = {
-    "races": Table(
-        "Races",
-        {
-            "provider": _text(40),
-            "provider_race_id": _text(80),
-            "meeting": _text(80),
-            "track": _text(120),
-            "country": _text(8),
-            "code": _choice(*CODES),
-            "race_number": INTEGER,
-            "name": _text(200),
-            "distance_m": INTEGER,
-            "advertised_start": INSTANT,
-            "actual_start": INSTANT,
-            "status": _choice(*RaceStatus),
-            "outcome": _text(16),
-            "result_state": _text(16),
-            "result_version": INTEGER,
-            "provider_status": _text(40),
-            "last_poll_time": INSTANT,
-            "last_changed_at": INSTANT,
-            "polling_paused": BOOLEAN,
-            "staff_note": _text(OFF_THE_ROW),
-            "poll_requested_at": INSTANT,
-            "sync_version": INTEGER,
-            "runners": _text(OFF_THE_ROW),
-            "results": _text(OFF_THE_ROW),
-            "dividends": _text(OFF_THE_ROW),
-        },
-        {"by_change": Index(("$updatedAt",))},
-    ),
-    "poll_logs": Table(
-        "Poll logs",
-        {
-            "race_id": _text(36),
-            "slot_at": INSTANT,
-            "trigger": _text(16),
-            "state": _text(16),
-            "started_at": INSTANT,
-            "finished_at": INSTANT,
-            "http_status": INTEGER,
-            "error_class": _text(40),
-            "message": _text(500),
-        },
-        {},
-    ),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Something that is wanting, in words, and how to make it so."""
-
-    words: str
-    make: Callable[[], object]
 
 
 def plan(client: SyncClient) -> list[str]:
@@ -142,6 +35,12 @@ def apply(client: SyncClient) -> list[str]:
     for table_id, parts in product(TABLES, ("columns", "indexes")) if done else ():
         provisioning.settle(table_id, parts)
     return done
+
+
+def check(client: SyncClient) -> list[str]:
+    """What is wanting, and what is otherwise than declared, in words. Changes nothing."""
+    provisioning = _Provisioning(client)
+    return [*(step.words for step in provisioning.steps()), *provisioning.drift()]
 
 
 class _Provisioning:
@@ -167,6 +66,13 @@ class _Provisioning:
                 yield Step(f"create the table {table_id}", partial(self._create_table, table_id, table))
             yield from self._parts(table_id, "columns", table.columns, self._create_column)
             yield from self._parts(table_id, "indexes", table.indexes, self._create_index)
+        yield from subscription.steps(self._client)
+
+    def drift(self) -> Iterator[str]:
+        """What is there and otherwise than declared: a person must mend it."""
+        for table_id, table in TABLES.items():
+            found = (self._found(table_id, parts) for parts in ("columns", "indexes"))
+            yield from drift.of_table(table_id, table, *found)
 
     def _parts(
         self, table_id: str, parts: str, wanted: Mapping[str, object], create: Callable[[str, str], None]
@@ -176,7 +82,8 @@ class _Provisioning:
             if key not in found:
                 yield Step(f"create in {table_id}.{parts} {key}: {declared}", partial(create, table_id, key))
             elif (status := found[key]["status"]) != "available":
-                words = f"wait for {table_id}.{parts} {key}, which is {status}"
+                waits = f"wait for {table_id}.{parts} {key}, which is {status}"
+                words = _hopeless(f"{table_id}.{parts} {key}", found[key]) or waits
                 yield Step(words, partial(self.settle, table_id, parts))
 
     def settle(self, table_id: str, parts: str) -> None:
@@ -195,9 +102,8 @@ class _Provisioning:
         ours = table.columns if parts == "columns" else table.indexes
         unsettled = {key: part for key, part in found.items() if key in ours and part["status"] != "available"}
         for key, part in unsettled.items():
-            if part["status"] == "failed":
-                why = part.get("error") or "Appwrite does not say why"
-                raise Blocked(f"{table_id}.{parts} {key} failed: {why}; delete it in Appwrite and apply again")
+            if words := _hopeless(f"{table_id}.{parts} {key}", part):
+                raise Blocked(words)
         return list(unsettled)
 
     def _found(self, table_id: str, parts: str) -> dict[str, dict[str, Any]]:
@@ -223,22 +129,22 @@ class _Provisioning:
     # --- making ---------------------------------------------------------------------------------------------------
 
     def _create_database(self) -> None:
-        with _made_by_anybody():
+        with made_by_anybody():
             self._service.create(self._database, "racepoll")
 
     def _create_table(self, table_id: str, table: Table) -> None:
-        with _made_by_anybody():
+        with made_by_anybody():
             self._service.create_table(self._database, table_id, table.name)
 
     def _create_column(self, table_id: str, key: str) -> None:
         column = TABLES[table_id].columns[key]
-        with _made_by_anybody():
+        with made_by_anybody():
             self._creators[column.kind](self._database, table_id, key, required=False, **column.options)
 
     def _create_index(self, table_id: str, key: str) -> None:
         self.settle(table_id, "columns")
         on = list(TABLES[table_id].indexes[key].columns)
-        with _made_by_anybody():
+        with made_by_anybody():
             try:
                 self._service.create_index(self._database, table_id, key, "key", on)
             except Refused as error:
@@ -260,14 +166,15 @@ class _Provisioning:
         )
 
 
+def _hopeless(name: str, part: Mapping[str, Any]) -> str:
+    """Why a part will never be available; empty where it may be."""
+    if part["status"] not in ("failed", "stuck"):
+        return ""
+    why = part.get("error") or "Appwrite does not say why"
+    return f"{name} {part['status']}: {why}; delete it in Appwrite and apply again"
+
+
 def _need_absence(error: Missing) -> None:
     """Raises the error, unless all it says is that the thing has not been made yet."""
     if error.kind not in ("database_not_found", "table_not_found"):
         raise error
-
-
-@contextmanager
-def _made_by_anybody() -> Iterator[None]:
-    """Somebody else may make the same at the same time. The SDK warns of text columns, which 1.8 has no others of."""
-    with suppress(Conflict), translated(), warnings.catch_warnings(record=True):
-        yield

@@ -48,7 +48,7 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Swept:
         if not lease.take():
             return Swept(busy=True)
         try:
-            _Sweep(Rows.within(client, states.TABLE, budget), lease, swept, now=now).all_pages()
+            _Sweep(Rows.within(client, states.TABLE, budget), lease, swept, now=now).run()
         finally:
             lease.release()
     except PollingError as error:
@@ -68,8 +68,17 @@ class _Sweep:
         self._after, self._began_at = checkpoints.begin_sweep(states.TABLE, now=now)
         self._stays_out: set[str] | None = None if self._after else set()
         self._is_new_epoch = False
+        self._repairs = 0
 
-    def all_pages(self) -> None:
+    def run(self) -> None:
+        """All pages, or as many as there is time for. What was mended counts, however it ends."""
+        try:
+            self._all_pages()
+        finally:
+            if repairs := self._repairs + self._swept.deleted:
+                checkpoints.count_repairs(states.TABLE, repairs)
+
+    def _all_pages(self) -> None:
         for found in comparing.pages(self._rows, after=self._after):
             self._swept.rows += found.count
             if found.made_anew and not self._is_new_epoch:
@@ -100,7 +109,7 @@ class _Sweep:
             if not self._has_time():
                 return False
             for row in self._rows.by_id(some).values():
-                self._repaired(self._arrivals.meet(row))
+                self._repairs += self._arrivals.meet(row)
         return True
 
     def _look_closer(self, known: Sequence[SyncState]) -> bool:
@@ -111,14 +120,11 @@ class _Sweep:
             rows = self._rows.by_id(state.remote_id for state in some)
             for state in some:
                 if (row := rows.get(state.remote_id)) and wants_merge(row, state):
-                    self._repaired(self._arrivals.meet(row, known=state))
+                    self._repairs += self._arrivals.meet(row, known=state)
                     if row["$id"] != state.remote_id:  # it stayed out as long as there might be two
                         strays.forget(row["$id"])
             deletions.find([state for state in some if state.remote_id not in rows], now=self._now)
         return True
-
-    def _repaired(self, repaired: int) -> None:
-        checkpoints.count_repairs(states.TABLE, repaired)
 
     def _end(self) -> None:
         if why := deletions.too_many(since=self._began_at):
@@ -127,9 +133,7 @@ class _Sweep:
         for some in batches([] if self._swept.brake else list(deletions.pending()), MOST_ROWS):
             if not self._has_time():
                 return
-            done = sum(deletions.make_again(state, now=self._now) for state in some)
-            self._repaired(done)
-            self._swept.deleted += done
+            self._swept.deleted += sum(deletions.make_again(state, now=self._now) for state in some)
         if self._stays_out is not None:
             strays.forget_all_but(self._stays_out, found_before=self._began_at)
         checkpoints.end_sweep(states.TABLE, now=self._now)

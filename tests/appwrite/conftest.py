@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from django.db.models import F
 from django.test.utils import override_settings
+from pytest_httpserver import HTTPServer
 
-from polling.appwrite import pull, push, schema, states, sweep
+from polling.appwrite import probe, pull, push, schema, states, sweep
 from polling.appwrite.client import connect
 from polling.appwrite.pull import Pulled
 from polling.appwrite.push import Pushed
 from polling.appwrite.sweep import Swept
-from polling.models import SyncConflict, SyncState
+from polling.models import SyncConflict, SyncServer, SyncState
 from races.models import Race
 from tests.appwrite.gate import Gate, gate_before
 from tests.factories import START
@@ -147,6 +148,12 @@ def old_stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
         yield api
 
 
+def probed(version: str) -> None:
+    """Django knows the server, and asks no more what it can do."""
+    values = {"version": version, "compares_and_sets": True, "probed_at": NOW + timedelta(days=365)}
+    SyncServer.objects.update_or_create(target=TARGET, defaults=values)
+
+
 def empty(api: Client) -> None:
     """No rows, no faults."""
     api.control("DELETE", "faults")
@@ -154,26 +161,28 @@ def empty(api: Client) -> None:
         api.call("DELETE", f"/tablesdb/{DATABASE}/tables/{table}/rows", {})
 
 
-def _emptied(api: Client, settings: Any) -> Appwrite:
+def _emptied(api: Client, settings: Any, request: pytest.FixtureRequest) -> Appwrite:
     for name, value in configuration(api.port).items():
         setattr(settings, name, value)
     empty(api)
     client = connect()
     assert client is not None and client.server_version()  # asked once a process, and never counted in a test
+    if request.node.get_closest_marker("django_db"):
+        probed(".".join(map(str, client.server_version())))
     api.control("DELETE", "requests")
     return Appwrite(api)
 
 
 @pytest.fixture
-def appwrite(stand_in: Client, settings: Any) -> Appwrite:
+def appwrite(stand_in: Client, settings: Any, request: pytest.FixtureRequest) -> Appwrite:
     """The table of races in a stand-in of Appwrite 1.9, which the settings name."""
-    return _emptied(stand_in, settings)
+    return _emptied(stand_in, settings, request)
 
 
 @pytest.fixture
-def old_appwrite(old_stand_in: Client, settings: Any) -> Appwrite:
+def old_appwrite(old_stand_in: Client, settings: Any, request: pytest.FixtureRequest) -> Appwrite:
     """The same in a stand-in of Appwrite 1.8."""
-    return _emptied(old_stand_in, settings)
+    return _emptied(old_stand_in, settings, request)
 
 
 @pytest.fixture
@@ -185,3 +194,17 @@ def gate(appwrite: Appwrite, settings: Any) -> Iterator[Gate]:
         assert client is not None and client.server_version()
         appwrite.forget()
         yield gate
+
+
+@pytest.fixture
+def careless(httpserver: HTTPServer, settings: Any) -> HTTPServer:
+    """A server that takes any write, however old its base is."""
+    for name, value in configuration(httpserver.port).items():
+        setattr(settings, name, value)
+    logs = f"/v1/tablesdb/{DATABASE}/tables/{probe.TABLE}/rows"
+    row = {"$id": probe.CANARY}
+    httpserver.expect_request("/v1/health/version").respond_with_json({"version": "1.9.6"})
+    httpserver.expect_request(logs, method="POST").respond_with_json({"rows": [row]}, 201)
+    httpserver.expect_request(f"{logs}/{probe.CANARY}", method="PATCH").respond_with_json(row)
+    httpserver.expect_request(f"{logs}/{probe.CANARY}", method="DELETE").respond_with_data("", 204)
+    return httpserver

@@ -20,7 +20,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from polling.appwrite.client import TRANSLATIONS, SyncClient, TablesDB, translated, translation
-from polling.appwrite.refusals import Missing, Refused, refusal
+from polling.appwrite.refusals import Missing, Refused, Unscoped, refusal
 from polling.errors import (
     Ambiguous,
     Blocked,
@@ -64,7 +64,7 @@ def refusal_body(kind: str) -> str:
     ("method", "status", "kind", "meaning"),
     [
         pytest.param("get", 401, "user_unauthorized", Blocked, id="a wrong key"),
-        pytest.param("get", 401, "general_unauthorized_scope", Blocked, id="a scope is missing"),
+        pytest.param("get", 401, "general_unauthorized_scope", Unscoped, id="a scope is missing"),
         pytest.param("get", 403, "project_id_missing", Blocked, id="no project"),
         pytest.param("patch", 404, "row_not_found", NotFound, id="a row is gone"),
         pytest.param("patch", 404, "document_not_found", NotFound, id="a document is gone"),

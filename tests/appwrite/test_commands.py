@@ -17,7 +17,10 @@ from tests.factories import make_race
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WAYS = ("push", "pull", "sweep")
-COMMANDS = [("appwrite_schema", "plan"), ("appwrite_schema", "apply"), *(("sync", way) for way in WAYS)]
+COMMANDS = [
+    *(("appwrite_schema", what) for what in ("plan", "apply", "check")),
+    *(("sync", way) for way in WAYS),
+]
 
 
 def said(*command: str, **options: Any) -> str:
@@ -39,9 +42,12 @@ def test_the_schema_is_planned_and_applied(appwrite: Appwrite, settings: Any) ->
     settings.APPWRITE_DATABASE_ID = "by-command"
     code, words = refused("appwrite_schema", "plan")
     assert (code, words) == (1, "38 steps are wanting in Appwrite")
+    assert "create in races.columns track: string (120)\n" in said("appwrite_schema", "apply", "--dry-run")
+    code, words = refused("appwrite_schema", "check")
+    assert (code, words) == (1, "38 things are wanting or otherwise than declared in Appwrite")
     assert "create in races.columns track: string (120)\n" in said("appwrite_schema", "apply")
     nothing = "nothing is wanting: the tables are as declared\n"
-    assert said("appwrite_schema", "plan") == said("appwrite_schema", "apply") == nothing
+    assert {said("appwrite_schema", what) for what in ("plan", "apply", "check")} == {nothing}
     assert said("appwrite_schema", "plan", verbosity=0) == ""
 
 

@@ -1,6 +1,7 @@
 """Pulling what changed in Appwrite into Django, over real HTTP to the stand-in."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from races.models import Race
 from tests.appwrite.conftest import NOW, Appwrite, change, conflicts, pulled, pushed, state_of
 from tests.appwrite.gate import Gate
 from tests.factories import START, make_race
+from tests.sandbox.appwrite_api import Client, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 REQUESTED = "2026-11-23T02:29:30.000+00:00"
@@ -324,6 +326,28 @@ def test_a_row_committed_late_behind_the_checkpoint_is_found(appwrite: Appwrite,
     edit(appwrite, race, staff_note="late", **{"$updatedAt": stamp})
     assert pulled().taken == 1
     assert SyncCheckpoint.objects.get(table="races").updated_at == reached
+
+
+def test_a_write_that_waited_for_its_lock_is_found_behind_the_checkpoint(appwrite: Appwrite, race: Race) -> None:
+    """The server stamps a write before it gets the lock of the row."""
+    other = make_race()
+    pushed()
+    appwrite.fault("hold", method="PATCH")
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(edit_apart, appwrite.port, f"{appwrite.path}/{state_of(race).remote_id}")
+        wait_until(lambda: appwrite.api.control("GET", "held").json()["total"] == 1)
+        edit(appwrite, other, staff_note="on time")
+        assert pulled().taken == 1
+        appwrite.api.control("POST", "release")
+        assert waiting.result() == 200
+    assert pulled().taken == 1
+    assert SyncCheckpoint.objects.get(table="races").overlap_hits == 1
+    assert Race.objects.get(pk=race.pk).staff_note == "late"
+
+
+def edit_apart(port: int, path: str) -> int:
+    """Over a connection of its own."""
+    return Client(port).call("PATCH", path, {"data": {"staff_note": "late"}}).status_code
 
 
 def test_a_stamp_from_the_future_does_not_carry_the_checkpoint_along(appwrite: Appwrite, race: Race) -> None:

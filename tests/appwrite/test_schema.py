@@ -17,7 +17,7 @@ from polling.models import PollLog, PollState
 from races.models import Meeting, Race, Runner
 from tests.appwrite.conftest import DATABASE, Appwrite, configuration
 from tests.factories import START, make_log, make_meeting, make_race
-from tests.sandbox.appwrite_api import Client
+from tests.sandbox.appwrite_api import Client, wait_until
 
 LONG = 16_381  # a longer text is kept off the row
 TAKEN = {"data", "id", "total", "rows"}  # names that the SDK or the API would mistake
@@ -130,6 +130,68 @@ def test_the_touch_of_a_table_keeps_its_settings(stand_in: Client, settings: Any
     assert (table["rowSecurity"], table["enabled"]) == (True, False)
 
 
+OTHERWISE: list[Any] = [
+    pytest.param("provider", "integer", {}, "is of the type integer, not string", id="another type"),
+    pytest.param("status", "string", {"size": 20}, "is of the type string, not enum", id="a text for a choice"),
+    pytest.param("name", "string", {"size": 50}, "has the size 50, not 200", id="another size"),
+    pytest.param("code", "enum", {"elements": ["harness"]}, "lacks the elements thoroughbred", id="an enum"),
+    pytest.param("track", "string", {"size": 120, "required": True}, "is required: rows without", id="required"),
+    pytest.param("distance_m", "integer", {"array": True}, "is an array", id="an array"),
+    pytest.param("outcome", "string", {"size": 16, "default": "x"}, "has a default: it could not be", id="a default"),
+]
+
+
+@pytest.fixture(scope="module")
+def drifted(stand_in: Client) -> Client:
+    """A database whose columns were made otherwise, beside some that are more than was declared."""
+    path = "/tablesdb/made-otherwise/tables/races"
+    for route, body in (
+        ("/tablesdb", {"databaseId": "made-otherwise"}),
+        ("/tablesdb/made-otherwise/tables", {"tableId": "races"}),
+    ):
+        stand_in.call("POST", route, {**body, "name": "x"})
+    for key, kind, options, _ in (case.values for case in OTHERWISE):
+        made = stand_in.call("POST", f"{path}/columns/{kind}", {"key": key, "required": False, **options})
+        assert made.status_code == 202, made.text
+    more = {"key": "result_state", "size": 16, "required": False}
+    stand_in.call("POST", f"{path}/columns/string", more)
+    stand_in.call("POST", f"{path}/columns/enum", {"key": "theirs", "elements": ["a"], "required": True})
+    wait_until(lambda: '"processing"' not in stand_in.call("GET", f"{path}/columns").text)
+    for key, kind, column in (("mine", "unique", "provider"), ("ours", "key", "provider"), ("by_change", "key", "$id")):
+        made = stand_in.call("POST", f"{path}/indexes", {"key": key, "type": kind, "columns": [column]})
+        assert made.status_code == 202, made.text
+    return stand_in
+
+
+@pytest.mark.parametrize(("key", "kind", "options", "words"), OTHERWISE)
+def test_a_column_that_is_otherwise_than_declared_is_drift(
+    drifted: Client, settings: Any, key: str, kind: str, options: dict[str, Any], words: str
+) -> None:
+    client = fresh(drifted, settings, "made-otherwise")
+    [said] = [line for line in schema.check(client) if line.startswith(f"races.columns {key} ")]
+    assert said.startswith(f"races.columns {key} {words}")
+
+
+def test_what_others_added_is_drift_only_where_it_refuses_rows_of_ours(drifted: Client, settings: Any) -> None:
+    said = schema.check(fresh(drifted, settings, "made-otherwise"))
+    assert [line for line in said if line.startswith(("races.indexes", "races.columns theirs"))] == [
+        "races.columns theirs is required: rows without it are refused",
+        "races.indexes mine is unique: rows of ours could be refused",
+        "races.indexes by_change is on $id, not on $updatedAt",
+    ]
+    assert "create in races.columns meeting: string (80)" in said
+    assert not [line for line in said if line.startswith("races.columns result_state")]
+
+
+def test_check_changes_nothing_and_is_content_with_what_apply_makes(either: Client, settings: Any) -> None:
+    client = fresh(either, settings, "checked")
+    schema.apply(client)
+    either.control("DELETE", "requests")
+    assert schema.check(client) == []
+    asked = either.control("GET", "requests").json()["requests"]
+    assert {entry["method"] for entry in asked} == {"GET"}
+
+
 @pytest.fixture
 def scripted(httpserver: HTTPServer, settings: Any) -> HTTPServer:
     """A server of 1.8 that has all of our tables but one index, and says what a test tells it to."""
@@ -165,14 +227,17 @@ def test_a_table_whose_cached_copy_is_stale_is_touched_once(scripted: HTTPServer
     assert writes == [("POST", indexes), ("PUT", indexes.removesuffix("/indexes")), ("POST", indexes)]
 
 
-def test_a_column_that_failed_is_named_with_the_servers_reason(scripted: HTTPServer) -> None:
-    failed = [*listed(schema.TABLES["races"].columns)[1:], *listed(["provider"], "failed", "row too large")]
+@pytest.mark.parametrize("status", ["failed", "stuck"])
+def test_a_column_that_failed_is_named_with_the_servers_reason(scripted: HTTPServer, status: str) -> None:
+    failed = [*listed(schema.TABLES["races"].columns)[1:], *listed(["provider"], status, "row too large")]
     columns = f"/v1/tablesdb/{DATABASE}/tables/races/columns"
     for _ in range(3):
         scripted.expect_oneshot_request(columns).respond_with_json({"columns": failed})
     client = connect()
     assert client is not None
-    with pytest.raises(Blocked, match="races.columns provider failed: row too large"):
+    words = f"races.columns provider {status}: row too large; delete it in Appwrite and apply again"
+    assert schema.plan(client)[0] == words
+    with pytest.raises(Blocked, match=words):
         schema.apply(client)
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from polling.appwrite import checkpoints, comparing, push, rows, sweep
 from polling.appwrite.client import connect
@@ -90,6 +91,7 @@ def test_a_row_that_is_pushed_while_the_sweep_reads_is_not_taken_for_deleted(
             change(race, name="Plate")
             push.run(now=NOW)
             push.run(now=NOW)
+        connection.close()
 
     gate.after["GET"] = push_meanwhile
     assert swept().deleted == 0
@@ -104,6 +106,7 @@ def test_a_race_made_while_the_sweep_reads_is_not_taken_for_deleted(appwrite: Ap
         if not made:
             made.append(make_race())
             push.run(now=NOW)
+        connection.close()
 
     gate.after["GET"] = make_one
     assert swept().deleted == 0
@@ -230,6 +233,7 @@ def test_an_older_answer_that_comes_late_is_not_taken_for_a_back_dated_write(
         if len(readings) == 2:  # the listing, then the whole row
             change(race, staff_note="newer")
             push.run(now=NOW)
+        connection.close()
 
     gate.after["GET"] = push_meanwhile
     assert swept().taken == 0
@@ -285,6 +289,13 @@ def test_a_row_made_again_in_another_spelling_of_its_id_is_the_same_row(appwrite
     assert swept() == Swept(rows=1, finished=True)
 
 
+def test_on_a_server_of_1_8_a_sweep_finds_nothing_where_nothing_is(old_appwrite: Appwrite) -> None:
+    [race] = agreed(old_appwrite, 1)
+    assert swept() == Swept(rows=1, finished=True)
+    old_appwrite.edit(state_of(race).remote_id, **{"staff_note": "hidden", "$updatedAt": LONG_AGO})
+    assert swept().taken == 1
+
+
 # --- pages, budgets, company ------------------------------------------------------------------------------------------
 
 
@@ -329,6 +340,16 @@ def test_only_one_sweep_runs_at_a_time(appwrite: Appwrite, race: Race) -> None:
     assert sweep.run(now=NOW) == Swept(busy=True)
     other.release()
     assert swept().rows == 1
+
+
+def test_a_key_that_is_revoked_midway_is_trouble_and_the_next_sweep_goes_on(
+    appwrite: Appwrite, race: Race, caplog: pytest.LogCaptureFixture
+) -> None:
+    appwrite.edit(state_of(race).remote_id, **{"staff_note": "hidden", "$updatedAt": LONG_AGO})
+    appwrite.fault("key_revoked", after=1)
+    assert isinstance(sweep.run(now=NOW).trouble, Blocked)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert swept().taken == 1
 
 
 def test_a_table_without_our_columns_is_trouble_that_says_what_to_do(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from croniter import croniter
 from django.conf import settings
 from django_q.models import Schedule
 
@@ -44,6 +45,14 @@ def test_a_row_left_far_ahead_by_a_wrong_clock_starts_anew() -> None:
     assert all(row.next_run and row.next_run <= soon for row in Schedule.objects.all())
 
 
+@pytest.mark.parametrize(("minutes", "following"), [(1, 1), (10, 10), (59, 59), (60, 60), (90, 60), (720, 720)])
+def test_the_sweep_comes_every_so_many_minutes(minutes: int, following: int, settings: Any) -> None:
+    settings.APPWRITE_SWEEP_MINUTES = minutes
+    [cron] = [row.cron for row in schedules.rows() if row.name == "sweep Appwrite"]
+    midnight = datetime(2026, 11, 23, 0, 0, 50, tzinfo=UTC)
+    assert croniter(cron, midnight).get_next(datetime) == midnight + timedelta(minutes=following)
+
+
 NOON = datetime(2026, 11, 23, 12, 0, 1, tzinfo=UTC)
 
 
@@ -58,6 +67,7 @@ def test_after_a_clock_was_set_back_every_row_comes_back_to_its_next_instant() -
     assert {row.name: row.next_run for row in Schedule.objects.all()} == {
         "master tick": NOON.replace(second=15),
         "sync with Appwrite": NOON.replace(second=15),
+        "watch Appwrite's webhook": NOON.replace(second=35),
         "sweep Appwrite": NOON.replace(second=50),
         "import the card": NOON.replace(second=5),
         "flag races that do not end": NOON.replace(second=20),

@@ -32,6 +32,10 @@ APPWRITE = {"APPWRITE_ENDPOINT": "http://127.0.0.1:9/v1", "APPWRITE_PROJECT_ID":
         pytest.param({**APPWRITE, "APPWRITE_DATABASE_ID": "a/b"}, ["APPWRITE_DATABASE_ID must be an"], id="an id"),
         pytest.param({**APPWRITE, "APPWRITE_API_KEY": "the secret"}, ["APPWRITE_API_KEY must be plain"], id="a key"),
         pytest.param({**APPWRITE, "APPWRITE_POLL_LOGS": "some"}, ["APPWRITE_POLL_LOGS is 'some'"], id="poll logs"),
+        pytest.param({**APPWRITE, "APPWRITE_WEBHOOK_SECRET": "short"}, ["APPWRITE_WEBHOOK_SECRET must"], id="short"),
+        pytest.param({**APPWRITE, "APPWRITE_WEBHOOK_URL": "https://r.example/hooks/appwrite/"}, [
+            "APPWRITE_WEBHOOK_SECRET is not set",
+        ], id="a webhook without its secret"),
         pytest.param({"PORT": "eighty"}, ["PORT is 'eighty'"], id="a port that is no number"),
         pytest.param({"PORT": "0"}, ["PORT is 0"], id="a port out of range"),
         pytest.param({"POLL_TICK_SECONDS": "7"}, ["POLL_TICK_SECONDS is 7"], id="a tick off the minute"),
@@ -102,6 +106,13 @@ def test_no_password_goes_into_the_name_of_the_target(tmp_path: Path) -> None:
     env = environment(tmp_path, **{**APPWRITE, "APPWRITE_ENDPOINT": "http://bob:hunter2@127.0.0.1:9/v1"})
     done = manage(env, "shell", "-v0", "-c", "from django.conf import settings as s; print(s.APPWRITE_TARGET)")
     assert done.stdout.strip() == "p/racepoll@127.0.0.1:9"
+
+
+def test_the_url_of_a_webhook_is_kept_to_the_letter(tmp_path: Path) -> None:
+    url = "https://r.example/hooks/appwrite/"
+    env = environment(tmp_path, **APPWRITE, APPWRITE_WEBHOOK_SECRET="long enough", APPWRITE_WEBHOOK_URL=url)
+    done = manage(env, "shell", "-v0", "-c", "from django.conf import settings as s; print(s.APPWRITE_WEBHOOK_URL)")
+    assert done.stdout.strip() == url
 
 
 def test_the_windows_of_the_cadence_may_be_set(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`manage.py appwrite_schema plan|apply`: the tables in Appwrite."""
+"""`manage.py appwrite_schema plan|apply|check`: the tables in Appwrite."""
 
 from typing import Any
 
@@ -9,28 +9,36 @@ from polling.appwrite.client import connect
 from polling.appwrite.doors import FAILED, failure, not_configured
 from polling.errors import PollingError
 
+WORK = {"plan": schema.plan, "apply": schema.apply, "check": schema.check}
+
 
 class Command(BaseCommand):
     help = (
-        "Shows what is wanting in Appwrite (exit code 1 if anything is), or makes it. Nothing is altered or removed. "
-        "Exit code 2: Appwrite is not configured, or refuses the key."
+        "plan: shows what is wanting in Appwrite; check: and what is otherwise than declared; both end with exit code "
+        "1 if anything is. apply: makes what is wanting, the webhook too where APPWRITE_WEBHOOK_URL is set. Nothing is "
+        "ever altered or removed. Exit code 2: Appwrite is not configured, or refuses the key."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("what", choices=["plan", "apply"])
+        parser.add_argument("what", choices=list(WORK))
+        parser.add_argument(
+            "--dry-run", action="store_true", help="apply: only say what would be made; exit code 0 whatever that is"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        look = schema.plan if options["what"] == "plan" else schema.apply
+        what = options["what"]
+        work = schema.plan if options["dry_run"] and what == "apply" else WORK[what]
         try:
             client = connect()
             if client is None:
                 raise not_configured()
-            steps = look(client)
+            said = work(client)
         except PollingError as error:
             raise failure(error) from error
-        self._say(steps, "nothing is wanting: the tables are as declared", verbosity=options["verbosity"])
-        if steps and options["what"] == "plan":
-            raise CommandError(f"{len(steps)} steps are wanting in Appwrite", returncode=FAILED)
+        self._say(said, "nothing is wanting: the tables are as declared", verbosity=options["verbosity"])
+        if said and what != "apply":
+            wrong = "steps are wanting" if what == "plan" else "things are wanting or otherwise than declared"
+            raise CommandError(f"{len(said)} {wrong} in Appwrite", returncode=FAILED)
 
     def _say(self, lines: list[str], otherwise: str, *, verbosity: int) -> None:
         for line in (lines or [otherwise]) if verbosity else ():

@@ -1,0 +1,117 @@
+"""What the server of the configured Appwrite can do: asked before the first write, once an hour, and when it is new."""
+
+import logging
+from contextlib import suppress
+from datetime import datetime, timedelta
+from math import inf
+
+from django.conf import settings
+
+from polling.appwrite.checkpoints import level_of
+from polling.appwrite.client import SyncClient
+from polling.appwrite.refusals import Refused
+from polling.appwrite.rows import SAFE_COMPARE_AND_SET, Rows
+from polling.errors import Blocked, Conflict, NotFound, PollingError, Unavailable
+from polling.models import SyncServer
+
+logger = logging.getLogger(__name__)
+
+HOLDS_FOR = timedelta(hours=1)
+REFUSAL_HOLDS_FOR = timedelta(minutes=5)  # somebody may be mending it
+# In the table of poll logs, which is never pulled: it is no race to us, nor to anybody who reads the races.
+TABLE, CANARY = "poll_logs", "racepoll-canary"
+LONG_AGO = "2000-01-01T00:00:00.000+00:00"
+TRIES = 3
+UNSAFE = (
+    "this Appwrite takes a write that was made against an older state of the row (no compare-and-set): "
+    "nothing is pushed, as edits would be lost; 1.8 or newer is needed, 1.9 recommended"
+)
+RACY = "two writers that race may both pass the compare-and-set of 1.8, so every write is read back; 1.9 is recommended"
+
+
+def ensure(client: SyncClient, *, now: datetime, deadline: float = inf) -> None:
+    """Raises Blocked where the server cannot be written to without losing edits. No call while what is known is fresh.
+
+    Raises what `run` raises where it must ask.
+    """
+    known = _server()
+    if not _is_fresh(known, client.known_version, now=now):
+        known = run(client, now=now, deadline=deadline)
+    if known.problem:
+        raise Blocked(known.problem)
+
+
+def run(client: SyncClient, *, now: datetime, deadline: float = inf) -> SyncServer:
+    """Asks the server its version, and whether it refuses a stale write; keeps and returns what it found.
+
+    Raises the PollingError that stands in the way, after keeping it.
+    """
+    server = _server()
+    try:
+        version = client.server_version(anew=True, deadline=deadline)
+        server.compares_and_sets = _compares_and_sets(client, deadline)
+    except PollingError as error:
+        server.probed_at = None
+        _keep(server, f"{type(error).__name__}: {error}", level=level_of(error))
+        raise
+    if version < SAFE_COMPARE_AND_SET and server.version != _text(version):
+        logger.warning("Appwrite %s: %s", _text(version), RACY)
+    server.version, server.probed_at = _text(version), now
+    _keep(server, "" if server.compares_and_sets else UNSAFE, level=logging.ERROR)
+    return server
+
+
+def _compares_and_sets(client: SyncClient, deadline: float) -> bool:
+    """Another process that probes too may remove the canary in between."""
+    for _ in range(TRIES):
+        with suppress(NotFound):
+            return _refuses_a_stale_write(client, deadline)
+    raise Unavailable("the row to probe Appwrite with was removed by somebody else")
+
+
+def _refuses_a_stale_write(client: SyncClient, deadline: float) -> bool:
+    """Writes to a row of its own as if it were of long ago, and removes it."""
+    rows = Rows(client, TABLE, deadline=deadline)
+    try:
+        with suppress(Conflict):  # one is left of a probe that was killed
+            rows.create([{"$id": CANARY, "message": "whether a stale write is refused"}])
+    except Refused:
+        rows.need_columns(["message"])
+        raise
+    try:
+        rows.update(CANARY, {"message": "it is not"}, base_updated_at=LONG_AGO)
+    except Conflict:
+        return True
+    finally:
+        with suppress(NotFound):
+            client.exchange("delete", canary_path(), deadline=deadline)
+    return False
+
+
+def canary_path() -> str:
+    """The row that may be removed at any time."""
+    return f"/tablesdb/{settings.APPWRITE_DATABASE_ID}/tables/{TABLE}/rows/{CANARY}"
+
+
+def _server() -> SyncServer:
+    return SyncServer.objects.get_or_create(target=settings.APPWRITE_TARGET)[0]
+
+
+def _is_fresh(server: SyncServer, version: tuple[int, ...] | None, *, now: datetime) -> bool:
+    if server.probed_at is None or (version and _text(version) != server.version):
+        return False
+    return now - server.probed_at < (REFUSAL_HOLDS_FOR if server.problem else HOLDS_FOR)
+
+
+def _keep(server: SyncServer, problem: str, *, level: int) -> None:
+    """Stores what was found, and logs the edges."""
+    if problem and not server.problem:
+        logger.log(level, "Appwrite cannot be written to: %s", problem)
+    if server.problem and not problem:
+        logger.info("Appwrite can be written to again")
+    server.problem = problem[:500]
+    server.save(update_fields=["version", "compares_and_sets", "probed_at", "problem"])
+
+
+def _text(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
