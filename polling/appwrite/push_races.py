@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from polling.appwrite import mapping, states
-from polling.appwrite.checkpoints import level_of
-from polling.appwrite.jobs import Job, is_of_all, job_of, row_id_of, wait_after
+from polling.appwrite.jobs import Job, is_of_all, job_of, put_off, row_id_of
 from polling.appwrite.lease import Lease
 from polling.appwrite.merge import Side
 from polling.appwrite.parallel import in_parallel
@@ -275,10 +274,7 @@ class RacePush:
         if own and jobs[0].attempts + 1 >= states.MOST_ATTEMPTS:
             self._bury(jobs[0], error)
             return
-        level = logging.DEBUG if states.failing().exists() else level_of(error)
-        logger.log(level, "%d races wait to be pushed: %s: %s", len(jobs), type(error).__name__, error)
-        until = self._lease.now() + wait_after(error, max(job.attempts for job in jobs) + 1)
-        states.postpone([job.state() for job in jobs], error, until=until, own=own)
+        put_off([job.state() for job in jobs], error, now=self._lease.now(), own=own)
         self._counts.waiting += len(jobs)
         for job in jobs:
             self._close(job)
