@@ -11,7 +11,7 @@ from polling.appwrite import mapping, states
 from polling.appwrite.jobs import Job, is_of_all, job_of, put_off, row_id_of
 from polling.appwrite.lease import Lease
 from polling.appwrite.merge import Side
-from polling.appwrite.parallel import in_parallel
+from polling.appwrite.parallel import THREADS, in_parallel
 from polling.appwrite.refusals import Refused
 from polling.appwrite.rows import MOST_ROWS, Row, Rows
 from polling.appwrite.settling import Met, settle
@@ -113,7 +113,8 @@ class RacePush:
         except Unavailable as error:
             if is_of_all(error) or len(jobs) == 1 or all(job.attempts < TRIES_TOGETHER for job in jobs):
                 raise
-            self._each(jobs, self._create_one)
+            # As many as tell whether it is the server, or one row: the others come with the next step.
+            self._each(jobs[:THREADS], self._create_one)
         else:
             by_id = {row["$id"]: row for row in replies}
             self._store([(job, by_id[job.row_id]) for job in jobs if job.row_id in by_id])
