@@ -1,11 +1,14 @@
 """What a push has to do for one race."""
 
+import logging
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from polling.appwrite import mapping, states
+from polling.appwrite.checkpoints import level_of
 from polling.appwrite.mapping import Values
 from polling.appwrite.merge import outgoing
 from polling.appwrite.rows import Row
@@ -13,6 +16,8 @@ from polling.appwrite.settling import local_values
 from polling.errors import Ambiguous, Blocked, RateLimited, Unavailable
 from polling.models import SyncState
 from races.models import Race
+
+logger = logging.getLogger(__name__)
 
 BEAT = "last_poll_time"
 WHEN_BLOCKED = timedelta(minutes=1)
@@ -93,6 +98,14 @@ def is_of_all(error: Exception) -> bool:
     if isinstance(error, Unavailable):
         return error.http_status in (None, 503) and not isinstance(error, Ambiguous)
     return isinstance(error, Blocked | RateLimited)
+
+
+def put_off(found: Sequence[SyncState], error: Exception, *, now: datetime, own: bool = False) -> None:
+    """Lets rows wait for a later try; says so once, as long as any row waits."""
+    level = logging.DEBUG if states.failing().exists() else level_of(error)
+    logger.log(level, "%d rows wait to be pushed: %s: %s", len(found), type(error).__name__, error)
+    until = now + wait_after(error, max(state.attempts for state in found) + 1)
+    states.postpone(found, error, until=until, own=own)
 
 
 def wait_after(error: Exception, attempts: int) -> timedelta:

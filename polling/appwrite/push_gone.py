@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from polling.appwrite import states
-from polling.appwrite.jobs import is_of_all, wait_after
+from polling.appwrite.jobs import is_of_all, put_off
 from polling.appwrite.lease import Lease
 from polling.appwrite.parallel import in_parallel
 from polling.appwrite.push_races import SECONDS_A_CALL, Counts
@@ -58,8 +58,7 @@ class GonePush:
     def _leave(self, outcomes: Sequence[Outcome]) -> None:
         failed = [(state, error) for state, error in outcomes if isinstance(error, PollingError)]
         for state, error in failed:
-            until = self._lease.now() + wait_after(error, state.attempts + 1)
-            states.postpone([state], error, until=until, own=not is_of_all(error))
+            put_off([state], error, now=self._lease.now(), own=not is_of_all(error))
         self._counts.waiting += len(failed)
         if of_all := [error for _, error in failed if is_of_all(error)]:
             raise of_all[0]

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from polling.appwrite import states
+from polling.appwrite import checkpoints, push_logs, states
 from polling.appwrite.jobs import Job, job_of, row_id_of
 from polling.models import SyncState
 from races.models import Race
 
 
 def preview(*, now: datetime) -> list[str]:
-    """A line for every row of a race that would be written; nothing is asked and nothing stored.
+    """A line for every row that would be written; nothing is asked and nothing stored.
 
     What Appwrite holds is taken to be what was last agreed on, as the push itself does.
     """
@@ -23,7 +23,10 @@ def preview(*, now: datetime) -> list[str]:
         lines += _of_race(race, known.get(race.pk))
     orphans = states.orphans(now=now, waiting=True)
     gone = [state for state in orphans if state.base_updated_at and state.remote_id not in taken]
-    return lines + [f"delete {state.remote_id}: its race is gone" for state in gone]
+    lines += [f"delete {state.remote_id}: its race is gone" for state in gone]
+    checkpoint = checkpoints.existing(push_logs.TABLE)
+    logs = push_logs.unsent(checkpoint.pulled_at if checkpoint else None).select_related("race__meeting")
+    return lines + [f"create {log.public_id.hex}: the poll of {log.race} at {log}" for log in logs]
 
 
 def _of_race(race: Race, state: SyncState | None) -> Iterator[str]:

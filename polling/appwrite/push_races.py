@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from polling.appwrite import mapping, states
-from polling.appwrite.checkpoints import level_of
-from polling.appwrite.jobs import Job, is_of_all, job_of, row_id_of, wait_after
+from polling.appwrite.jobs import Job, is_of_all, job_of, put_off, row_id_of
 from polling.appwrite.lease import Lease
 from polling.appwrite.merge import Side
-from polling.appwrite.parallel import in_parallel
+from polling.appwrite.parallel import THREADS, in_parallel
 from polling.appwrite.refusals import Refused
 from polling.appwrite.rows import MOST_ROWS, Row, Rows
 from polling.appwrite.settling import Met, settle
@@ -114,7 +113,8 @@ class RacePush:
         except Unavailable as error:
             if is_of_all(error) or len(jobs) == 1 or all(job.attempts < TRIES_TOGETHER for job in jobs):
                 raise
-            self._each(jobs, self._create_one)
+            # As many as tell whether it is the server, or one row: the others come with the next step.
+            self._each(jobs[:THREADS], self._create_one)
         else:
             by_id = {row["$id"]: row for row in replies}
             self._store([(job, by_id[job.row_id]) for job in jobs if job.row_id in by_id])
@@ -275,10 +275,7 @@ class RacePush:
         if own and jobs[0].attempts + 1 >= states.MOST_ATTEMPTS:
             self._bury(jobs[0], error)
             return
-        level = logging.DEBUG if states.failing().exists() else level_of(error)
-        logger.log(level, "%d races wait to be pushed: %s: %s", len(jobs), type(error).__name__, error)
-        until = self._lease.now() + wait_after(error, max(job.attempts for job in jobs) + 1)
-        states.postpone([job.state() for job in jobs], error, until=until, own=own)
+        put_off([job.state() for job in jobs], error, now=self._lease.now(), own=own)
         self._counts.waiting += len(jobs)
         for job in jobs:
             self._close(job)

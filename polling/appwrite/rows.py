@@ -117,7 +117,7 @@ class Rows:
 
     def _write(self, method: str, row_id: str, params: dict[str, Any], base_updated_at: str) -> Row:
         """The one way to a row that is there. Without an id its path is that of all rows."""
-        if not ID.fullmatch(row_id):
+        if not is_addressable(row_id):
             raise Refused(f"{row_id!r} is the id of no row that can be written alone")
         if base_updated_at in ("", "0"):
             raise ValueError("an empty base switches the server's check off")
@@ -136,7 +136,7 @@ class Rows:
 
         Without ids the server would take every row.
         """
-        if not ids or len(ids) > MOST_ROWS or not all(map(ID.fullmatch, ids)):
+        if not ids or len(ids) > MOST_ROWS or not all(map(is_addressable, ids)):
             raise ValueError(f"a deletion takes 1 to {MOST_ROWS} ids of rows")
         params = {"queries": [Query.equal("$id", list(ids))]}
         self._client.exchange("delete", self._path, params=params, deadline=self.deadline)

@@ -57,7 +57,7 @@ def test_a_row_that_was_never_agreed_on_is_only_forgotten(appwrite: Appwrite) ->
     assert not SyncState.objects.exists()
 
 
-def test_a_deletion_waits_while_the_server_is_in_trouble(appwrite: Appwrite) -> None:
+def test_a_deletion_waits_while_the_server_is_in_trouble(appwrite: Appwrite, caplog: pytest.LogCaptureFixture) -> None:
     races = [make_race() for _ in range(20)]
     pushed()
     Race.objects.all().delete()
@@ -66,6 +66,7 @@ def test_a_deletion_waits_while_the_server_is_in_trouble(appwrite: Appwrite) -> 
     assert isinstance(done.trouble, Unavailable)
     assert done.races.waiting == len(races)
     assert len(appwrite.asked("DELETE")) <= 16, "the other threads give up too"
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
     appwrite.heal()
     assert pushed(LATER).races.deleted == len(races)
     assert appwrite.rows() == []

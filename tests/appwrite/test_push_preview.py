@@ -7,8 +7,9 @@ import pytest
 from django.db import connection
 
 from polling.appwrite import push
+from polling.models import PollState
 from tests.appwrite.conftest import NOW, Appwrite, change, pushed, state_of
-from tests.factories import make_race
+from tests.factories import make_log, make_race
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -22,6 +23,7 @@ def test_every_row_that_would_be_written_has_its_line_and_nothing_happens(appwri
     change(changed, name="Plate", distance_m=1200)
     change(same)
     gone.delete()
+    log = make_log(same, slot_at=NOW, state=PollState.FAILED, starts_incident=True)
     appwrite.forget()
 
     def read_only(execute: Any, sql: str, *args: Any) -> Any:
@@ -31,8 +33,11 @@ def test_every_row_that_would_be_written_has_its_line_and_nothing_happens(appwri
     with connection.execute_wrapper(read_only):
         lines = push.preview(now=NOW)
     assert appwrite.asked() == []
-    assert lines[-1] == f"delete {gone_row}: its race is gone"
-    assert sorted(line.split()[0] for line in lines) == ["change", "create", "delete", "give"]
+    assert lines[-2:] == [
+        f"delete {gone_row}: its race is gone",
+        f"create {log.public_id.hex}: the poll of {same} at {log}",
+    ]
+    assert sorted(line.split()[0] for line in lines) == ["change", "create", "create", "delete", "give"]
     change_line = next(line for line in lines if line.startswith("change"))
     assert change_line == f"change {state_of(changed).remote_id}: {changed}: name, distance_m, sync_version"
     assert any(f"{new}" in line for line in lines if line.startswith("create"))

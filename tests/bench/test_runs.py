@@ -11,16 +11,21 @@ from bench.tree import cost, descendants
 from tests.processes import ROOT
 
 
-def bench(name: str) -> subprocess.CompletedProcess[str]:
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "bench", name],
+        [sys.executable, "-m", "bench", *arguments],
         cwd=ROOT, env={**os.environ, "BENCH_SMALL": "1"}, capture_output=True, text=True, timeout=110, check=False,
     )  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("name", "figures"),
-    [("last_five_minutes", ["polls", "longest_gap"]), ("tick_scaling", ["times_the_cost", "more_queries"])],
+    [
+        ("last_five_minutes", ["polls", "longest_gap"]),
+        ("tick_scaling", ["times_the_cost", "more_queries"]),
+        ("appwrite_calls", ["calls_beyond_one_a_race", "reads_at_rest", "writes_at_rest"]),
+        ("push_thousand", ["push_thousand", "push_thousand_delayed"]),
+    ],
 )
 def test_a_tiny_run_prints_a_line_for_every_figure(name: str, figures: list[str]) -> None:
     done = bench(name)
@@ -28,6 +33,13 @@ def test_a_tiny_run_prints_a_line_for_every_figure(name: str, figures: list[str]
     assert [line["figure"] for line in lines] == figures, done.stderr
     assert all(line["small"] and line["machine"]["cores"] and line["versions"]["database"] for line in lines)
     assert "why" not in lines[0]
+
+
+def test_servers_of_yours_are_for_the_benches_that_take_them() -> None:
+    done = bench("push_thousand", "--provider-url", "http://127.0.0.1:1/v1")
+    assert done.returncode == 2
+    assert "five_races_to_appwrite" in done.stderr
+    assert bench("five_races_to_appwrite", "--endpoint", "http://127.0.0.1:1/v1").returncode == 2
 
 
 def test_an_unknown_bench_is_named() -> None:
