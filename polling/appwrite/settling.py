@@ -23,6 +23,7 @@ from races.models import Race
 logger = logging.getLogger(__name__)
 
 REASON = "set in Appwrite"
+PLANNED_BY = {"status", "advertised_start", "polling_paused"}
 MOST_AHEAD = timedelta(minutes=1)
 
 
@@ -163,7 +164,8 @@ def _log(race: Race, state: SyncState, plan: Plan, *, now: datetime) -> None:
 def _take(race: Race, taken: Mapping[str, Any], *, now: datetime) -> None:
     for name, value in taken.items():
         TAKERS[name](race, value, now)
-    replan([race.pk], now=now)
+    if not PLANNED_BY.isdisjoint(taken):
+        replan([race.pk], now=now)
 
 
 def _end(race: Race, value: str, now: datetime) -> None:
