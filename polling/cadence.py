@@ -75,6 +75,11 @@ class Cadence:
         """The cadence of one race: held past the start while it is `waiting`, and stretched far from it."""
         return _suited(self, waiting and self.hold > thin_to, stretch)
 
+    def is_urgent(self, start: datetime, *, waiting: bool, now: datetime) -> bool:
+        """Whether a race is in its last minutes: before the start, at its slot there, and while it is held past it."""
+        past = self.tick + (self.hold if waiting else ZERO)
+        return -past < start - now <= URGENT
+
     def anchor(self, start: datetime) -> datetime:
         """The instant of the grid that stands for the advertised start, in UTC: clocks that change must not bend it."""
         return floor(start.astimezone(UTC), self.tick)
@@ -137,11 +142,21 @@ class Cadence:
 @lru_cache(maxsize=64)
 def _suited(cadence: Cadence, waiting: bool, stretch: int) -> Cadence:
     windows = [
-        replace(window, step=window.step * stretch) if window.opens > URGENT else window for window in cadence.windows
+        replace(window, step=window.step * stretch) if window.opens > URGENT else window
+        for window in (_split_at_urgent(cadence.windows) if stretch > 1 else cadence.windows)
     ]
     if waiting:
         windows[-1] = replace(windows[-1], opens=-cadence.hold)
     return replace(cadence, windows=tuple(windows))
+
+
+def _split_at_urgent(windows: tuple[Window, ...]) -> Iterator[Window]:
+    """The same windows, none of which is open on both sides of the last minutes before the start."""
+    for window, following in pairwise(windows):
+        yield window
+        if window.opens > URGENT > following.opens:
+            yield replace(window, opens=URGENT)
+    yield windows[-1]
 
 
 @lru_cache(maxsize=256)
@@ -182,11 +197,6 @@ def read_windows(text: str) -> tuple[Window, ...]:
 
 DEFAULT_WINDOWS = (_minutes(60, 300), _minutes(20, 120), _minutes(10, 60), _minutes(5, 15), _minutes(0, 300))
 URGENT = timedelta(minutes=5)  # a race this near its start never waits behind a far one
-
-
-def is_urgent(start: datetime, *, now: datetime) -> bool:
-    """Whether a race is in its last minutes before the start."""
-    return ZERO < start - now <= URGENT
 
 
 # After what a provider called final: corrections come within the hour, or not at all.

@@ -14,9 +14,9 @@ from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
 from polling import clock, providers
-from polling.cadence import is_urgent
 from polling.errors import Blocked
 from polling.models import PollingSwitch, PollLog, PollState, SkipReason, SyncLease, Trigger
+from polling.planning import is_urgent
 from races.models import Race
 
 logger = logging.getLogger(__name__)
@@ -152,7 +152,7 @@ def send(logs: Sequence[PollLog], *, now: datetime) -> int:
     lanes[True] = {"broker": get_broker(FAST), "cluster": FAST} if settings.POLL_FAST_WORKERS else lanes[False]
     for chunk in _chunks(logs, now=now):
         # The poll log is the audit, so the queue keeps no record of its own.
-        options = {**lanes[is_urgent(chunk[0].race.advertised_start, now=now)], "save": False}
+        options = {**lanes[is_urgent(chunk[0].race, now=now)], "save": False}
         if len(chunk) == 1:
             async_task("polling.tasks.poll_race", chunk[0].pk, q_options=options)
         else:
@@ -164,7 +164,7 @@ def _chunks(logs: Sequence[PollLog], *, now: datetime) -> Iterable[list[PollLog]
     """By provider and urgency, the nearest first: a race about to start never waits behind a far one."""
 
     def place(log: PollLog) -> tuple[bool, str]:
-        return not is_urgent(log.race.advertised_start, now=now), log.race.provider
+        return not is_urgent(log.race, now=now), log.race.provider
 
     logs = sorted(logs, key=lambda log: abs(log.race.advertised_start - now))
 

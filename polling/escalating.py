@@ -3,6 +3,9 @@
 import logging
 from datetime import datetime
 
+from django.db import transaction
+
+from races.bulk import write_fields
 from races.models import Race
 from races.status import LATE_AFTER, Escalation, RaceStatus, escalation
 
@@ -15,16 +18,19 @@ def escalate(*, now: datetime) -> None:
     """Flags races as their hours pass, and takes the flag from those that ended or whose start moved."""
     late = Race.objects.open().filter(advertised_start__lte=now - LATE_AFTER)
     flagged = Race.objects.exclude(escalation=Escalation.NONE.value)
-    changed = []
-    for race in (late | flagged).select_related("meeting"):
-        stage = escalation(RaceStatus(race.status), race.advertised_start, now=now)
-        if race.escalation != stage.value:
-            race.escalation = stage.value
-            changed.append(race)
-    Race.objects.bulk_update(changed, ["escalation"], batch_size=500)
+    stale = [race.pk for race in late | flagged if race.escalation != _stage(race, now=now)]
+    with transaction.atomic():
+        changed = list(Race.objects.filter(pk__in=stale).select_related("meeting").locked())
+        for race in changed:
+            race.escalation = _stage(race, now=now).value
+        write_fields(changed, ["escalation"])
     for stage, say in SAY.items():
         if races := [race for race in changed if race.escalation == stage.value]:
             say("%d races have started long ago and not ended (%s): %s", len(races), stage.value, _names(races))
+
+
+def _stage(race: Race, *, now: datetime) -> Escalation:
+    return escalation(RaceStatus(race.status), race.advertised_start, now=now)
 
 
 def _names(races: list[Race], most: int = 5) -> str:

@@ -1,7 +1,7 @@
 """Whom to ask for what: which races of a poll want their detail, and which a status answers."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.conf import settings
@@ -44,21 +44,37 @@ class Answer:
     error: PollingError | None = None
     skipped: SkipReason | None = None
 
+    @property
+    def owes_detail(self) -> bool:
+        """Whether the status told called for the detail, which did not come: the next status shows no news."""
+        return self.told is not None and bool(self.error or self.skipped)
+
+
+@dataclass(slots=True)
+class Fetched:
+    """An answer for every race, by primary key; and what each request met, an error or None."""
+
+    answers: dict[int, Answer] = field(default_factory=dict)
+    met: list[PollingError | None] = field(default_factory=list)
+
 
 def fetch(
     purse: Purse, races: Sequence[Race], *, whole: Collection[int] = (), now: datetime, deadline: float
-) -> dict[int, Answer]:
-    """An answer for every race, by primary key; those in `whole` are asked for their detail whatever the policy.
+) -> Fetched:
+    """Asks for these races; those in `whole` for their detail whatever the policy.
 
     Every request takes a token of the purse first; where they run out the races nearest to their start were asked.
     """
     nearest_first = sorted(races, key=lambda race: abs(race.advertised_start - now))
+    fetched = Fetched()
     try:
         provider = providers.get(purse.provider)
         detailed = {race.pk for race in races if race.pk in whole or _asks_singly(provider, race, now=now)}
-        return _ask(provider, purse, nearest_first, detailed, now=now, deadline=deadline)
+        fetched.answers = _ask(provider, purse, nearest_first, detailed, fetched.met, now=now, deadline=deadline)
     except PollingError as error:
-        return {race.pk: Answer(error=error) for race in races}
+        fetched.met.append(error)
+        fetched.answers = {race.pk: Answer(error=error) for race in races}
+    return fetched
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +94,25 @@ class Listing:
 
 
 def _ask(
-    provider: Provider, purse: Purse, races: Sequence[Race], detailed: set[int], *, now: datetime, deadline: float
+    provider: Provider,
+    purse: Purse,
+    races: Sequence[Race],
+    detailed: set[int],
+    met: list[PollingError | None],
+    *,
+    now: datetime,
+    deadline: float,
 ) -> dict[int, Answer]:
     """The list of statuses, then the details; a list that fails is the answer of its own races alone."""
     listed = [race for race in races if race.pk not in detailed]
     listing = _ask_statuses(provider, purse, listed, now=now, deadline=deadline)
+    if listed and listing.was_made:
+        met.append(listing.failure)
     open_still = {race.pk for race in listed if listing.leaves_open(race)}
     singly = [race for race in races if race.pk in detailed | open_still]
     asked = singly[: purse.take(len(singly))]
     details = provider.fetch_races(map(ref, asked), now=now, deadline=deadline) if asked else {}
+    met += [detail if isinstance(detail, PollingError) else None for detail in details.values()]
     let_go = {race.pk for race in singly[len(asked) :] + ([] if listing.was_made else listed)}
     missing = listing.failure or NotFound("the provider said nothing of this race")
     answers = {}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from polling import dispatch, providers, quota
 from polling.bucket import Need
@@ -33,7 +33,7 @@ def import_schedule(provider: str, *, now: datetime, deadline_seconds: float = 1
     schedule = _fetch(provider, now=now, deadline_seconds=deadline_seconds)
     changes = ingest.Changes()
     for first in range(0, len(schedule.races), AT_ONCE):
-        changes.add(_store(provider, schedule.races[first : first + AT_ONCE], now=now))
+        changes.add(_store(schedule.races[first : first + AT_ONCE], now=now))
     _note(provider, error="", at=now)
     if changes.changed:
         transaction.on_commit(dispatch.request_push, robust=True)
@@ -62,12 +62,17 @@ def _fetch(provider: str, *, now: datetime, deadline_seconds: float) -> Schedule
     return schedule
 
 
-def _store(provider: str, races: Sequence[RaceSnapshot], *, now: datetime) -> ingest.Changes:
+def _store(races: Sequence[RaceSnapshot], *, now: datetime) -> ingest.Changes:
+    note_unknown_statuses(races, now=now)
+    try:
+        return _write(races, now=now)
+    except IntegrityError:  # another import has made the same races meanwhile: now they are known
+        return _write(races, now=now)
+
+
+def _write(races: Sequence[RaceSnapshot], *, now: datetime) -> ingest.Changes:
     with transaction.atomic():
-        # One import at a time: two that meet would make the same meetings twice.
-        ProviderState.objects.select_for_update().get_or_create(name=provider)
         changes = ingest.apply(races, now=now)
-        note_unknown_statuses(races, now=now)
         replan(changes.created | changes.changed, now=now)
     return changes
 

@@ -27,6 +27,11 @@ def cadence() -> Cadence:
     return Cadence(settings.POLL_WINDOWS, settings.POLL_TICK, settings.POLL_HOLD)
 
 
+def is_urgent(race: Race, *, now: datetime) -> bool:
+    """Whether a poll of this race must wait behind no other."""
+    return cadence().is_urgent(race.advertised_start, waiting=race.is_waiting, now=now)
+
+
 def min_interval(provider: str) -> timedelta:
     """The shortest time between two polls that the provider can answer with news."""
     try:

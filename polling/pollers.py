@@ -16,11 +16,10 @@ from django.db.models import F
 
 from polling import clock, dispatch, fetching, quota
 from polling.bucket import Need
-from polling.cadence import is_urgent
 from polling.errors import PollingError
-from polling.fetching import Answer
+from polling.fetching import Answer, Fetched
 from polling.models import PollLog, PollState, ProviderState, SkipReason, Trigger
-from polling.planning import Grids, replan
+from polling.planning import Grids, is_urgent, replan
 from polling.quota import Purse
 from races import ingest
 from races.bulk import write_fields
@@ -40,16 +39,21 @@ def run(log_ids: Sequence[int], *, now: datetime, finished: Callable[[], datetim
     logs = _take(log_ids, token=token, now=now)
     grids = Grids.read()
     logs = _skip(logs, [log for log in logs if _is_stale(log, grids, now=now)], SkipReason.STALE, now=now)
-    answers: dict[int, Answer] = {}
+    fetched: dict[str, Fetched] = {}
     for name, group in groupby(sorted(logs, key=_provider_of), key=_provider_of):
         polls = list(group)
-        whole = {log.race_id for log in polls if log.trigger in WHOLE}
+        # Also the retry of a look at a result: the status of a race that has ended tells nothing new.
+        whole = {log.race_id for log in polls if log.trigger in WHOLE or log.race.is_finalized}
         purse = Purse(name, _need(polls, now=now), now)
-        answers |= fetching.fetch(purse, [log.race for log in polls], whole=whole, now=now, deadline=deadline)
+        fetched[name] = fetching.fetch(purse, [log.race for log in polls], whole=whole, now=now, deadline=deadline)
     if not logs:
         return []
     ended = finished()
-    _note_providers(logs, answers, now=ended)
+    # Before the races are locked: whoever locks both takes the provider's row first.
+    for name, what in fetched.items():
+        quota.learn(name, what.met, now=ended)
+        note_unknown_statuses([answer.told for answer in what.answers.values() if answer.told], now=ended)
+    answers = {race_id: answer for what in fetched.values() for race_id, answer in what.answers.items()}
     return _settle(token, answers, now=ended)
 
 
@@ -72,7 +76,7 @@ def _need(logs: Sequence[PollLog], *, now: datetime) -> Need:
     """A batch is of one kind: dispatch does not mix requests, urgent races and far ones."""
     if all(log.trigger in REQUESTS for log in logs):
         return Need.FORCED
-    return Need.URGENT if any(is_urgent(log.race.advertised_start, now=now) for log in logs) else Need.FAR
+    return Need.URGENT if any(is_urgent(log.race, now=now) for log in logs) else Need.FAR
 
 
 def _is_stale(log: PollLog, grids: Grids, *, now: datetime) -> bool:
@@ -96,14 +100,6 @@ def _skip(logs: list[PollLog], skipped: list[PollLog], reason: SkipReason, *, no
     return [log for log in logs if log not in skipped]
 
 
-def _note_providers(logs: list[PollLog], answers: dict[int, Answer], *, now: datetime) -> None:
-    """What the answers say of providers; before the races are locked, since an import locks the other way round."""
-    for name in {log.race.provider for log in logs}:
-        met = [answers[log.race_id] for log in logs if log.race.provider == name]
-        quota.learn(name, [answer.error for answer in met if answer.told or answer.error], now=now)
-        note_unknown_statuses([answer.told for answer in met if answer.told], now=now)
-
-
 def _settle(token: str, answers: dict[int, Answer], *, now: datetime) -> list[int]:
     """Stores the answers and finishes the logs, of those claims that are still ours."""
     with transaction.atomic():
@@ -114,6 +110,7 @@ def _settle(token: str, answers: dict[int, Answer], *, now: datetime) -> list[in
         errors = {log.race_id: error for log in logs if (error := answers[log.race_id].error)}
         let_go = {log.race_id for log in logs if answers[log.race_id].skipped}
         changes = ingest.apply(told.values(), now=now)
+        ingest.owe_detail([race_id for race_id in told if answers[race_id].owes_detail])
         for log in logs:
             _finish(log, answers[log.race_id], changed=log.race_id in changes.changed, now=now)
         write_fields(logs, FINISHED_FIELDS)

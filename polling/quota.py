@@ -161,7 +161,9 @@ def _hold(provider: str, errors: Iterable[RateLimited], *, now: datetime) -> Non
         wait, reason = max(
             (error.retry_after if error.retry_after is not None else backoff, str(error)) for error in errors
         )
-        state.not_before, state.reason, state.limited = now + wait, reason[:200], state.limited + 1
+        # A request that was under way meanwhile must not shorten what the provider asked for.
+        state.not_before = max(now + wait, state.not_before or now)
+        state.reason, state.limited = reason[:200], state.limited + 1
         state.save(update_fields=["not_before", "reason", "limited"])
         incidents.begin(provider, IncidentKind.LIMITED, reason, now=now)
 

@@ -87,7 +87,7 @@ def _dispatch_due(tick: Tick, *, now: datetime) -> None:
     failed = _newest_failures([race for race in races if race.failures])
     won = dispatch.claim([_want(race, plan, failed.get(race.pk)) for race, plan in plans], now=now)
     _log_missed(plans, now=now)
-    replan([race.pk for race in races], now=now)
+    replan(locked, now=now)  # also those that were lost and are due for no poll, as after the last look at a result
     tick.due, tick.claimed = len(races), len(won)
     if won:
         transaction.on_commit(lambda: _send(tick, won, now=now), robust=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
@@ -27,6 +27,8 @@ from races.models import Meeting, OddsChange, Race, Runner
 from races.snapshots import MeetingSnapshot, RaceSnapshot, Scope
 
 Key = tuple[str, str]
+
+LATEST_REPLY = timedelta(seconds=30)  # more than a poll's deadline and its lease
 
 
 @dataclass
@@ -66,6 +68,12 @@ def apply(snapshots: Iterable[RaceSnapshot], *, now: datetime) -> Changes:
     return changes
 
 
+def owe_detail(race_ids: Iterable[int]) -> None:
+    """Notes that the detail of these races is wanted, whatever their next status says."""
+    if owed := list(race_ids):
+        Race.objects.filter(pk__in=owed).update(detail_wanted=True)
+
+
 def admit(told: RaceSnapshot, *, now: datetime) -> Race:
     """Stores a race that was made by hand, which must be new; a meeting that is known stays as it is."""
     meeting = _admitted_meeting(told.meeting) if told.meeting else None
@@ -94,7 +102,10 @@ def _known_races(latest: dict[Key, RaceSnapshot]) -> dict[Key, Race]:
 
 
 def _is_older(told: RaceSnapshot, race: Race | None) -> bool:
-    return bool(race and race.source_time and told.source_time and told.source_time < race.source_time)
+    """Whether it was said before what is known. Far before: no late reply, but a provider's clock that went back."""
+    if not (race and race.source_time and told.source_time):
+        return False
+    return timedelta() < race.source_time - told.source_time <= LATEST_REPLY
 
 
 def _write_meetings(snapshots: Sequence[RaceSnapshot]) -> dict[Key, Meeting]:
@@ -112,6 +123,7 @@ def _write_meetings(snapshots: Sequence[RaceSnapshot]) -> dict[Key, Meeting]:
     }
     for key, meeting in new.items():
         set_meeting(meeting, told[key])
+    list(Meeting.objects.filter(pk__in=[m.pk for m in changed]).order_by("pk").select_for_update(no_key=True))
     Meeting.objects.bulk_create(new.values())
     write_fields(changed, MEETING_FACTS)
     return known | new

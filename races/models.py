@@ -84,7 +84,9 @@ class Race(models.Model):
     dividends = models.JSONField(default=list, blank=True)
     source_time = models.DateTimeField(null=True, blank=True, help_text="the provider's clock at its last answer")
     content_hash = models.CharField(max_length=64, blank=True)
-    detail_wanted = models.BooleanField(default=False, help_text="the status says final, the result is not here yet")
+    detail_wanted = models.BooleanField(
+        default=False, help_text="the status called for the detail, which is not here yet"
+    )
     last_changed_at = models.DateTimeField(null=True, blank=True)
 
     # races.ingest and races.decisions

@@ -20,10 +20,11 @@ SERVER = (
 
 @dataclass(frozen=True, slots=True)
 class TableStatus:
-    """One table: its rows, those of races that are gone included, each in one of five states; and how far it got.
+    """One table: its rows, those of races that are gone included, each in one of six states; and how far it got.
 
     `in_sync`: nothing to push. `dirty`: goes with the next push. `in_flight`: dirty, and a push has the table now.
-    `waiting`: failed, and its next try is set. `dead`: waits for a person. Of poll logs only those count that are
+    `waiting`: failed, and its next try is set. `missing`: deleted in Appwrite, the sweep makes it again. `dead`: waits
+    for a person. Of poll logs only those count that are
     for Appwrite; they are one way, so they have no sweep, and `pulled_at` is how far they have been looked through.
     """
 
@@ -33,6 +34,7 @@ class TableStatus:
     dirty: int
     in_flight: int
     waiting: int
+    missing: int
     dead: int
     strays: int
     left_alone_until: datetime | None
@@ -113,13 +115,16 @@ def open_conflicts() -> QuerySet[SyncConflict]:
 def _races(*, now: datetime) -> dict[str, Any]:
     """As the push asks it of every race, and of rows whose race is gone; counted from the states."""
     version = Race.objects.filter(pk=OuterRef("local_pk")).values("version")
-    dead, settled = Q(dead_since__isnull=False), Q(pushed_version__gte=F("version"), version__isnull=False)
+    dead = Q(dead_since__isnull=False)
+    missing = ~dead & states.DELETION_PENDING & Q(version__isnull=False)
+    settled = Q(pushed_version__gte=F("version"), version__isnull=False)
     told = (
         states.states()
         .annotate(version=Subquery(version))
         .aggregate(
-            in_sync=Count("pk", filter=~dead & settled),
-            waiting=Count("pk", filter=~dead & ~settled & Q(next_try_at__gt=now)),
+            in_sync=Count("pk", filter=~dead & ~missing & settled),
+            waiting=Count("pk", filter=~dead & ~missing & ~settled & Q(next_try_at__gt=now)),
+            missing=Count("pk", filter=missing),
             dead=Count("pk", filter=dead),
             orphans=Count("pk", filter=Q(version=None)),
         )
@@ -131,7 +136,7 @@ def _races(*, now: datetime) -> dict[str, Any]:
 
 def _logs(looked_to: datetime | None) -> dict[str, Any]:
     sent, unsent = PollLog.objects.filter(pushed_at__isnull=False).count(), push_logs.unsent(looked_to).count()
-    none = {"waiting": 0, "dead": 0, "push_error": ""}  # a log that is refused is let go
+    none = {"waiting": 0, "missing": 0, "dead": 0, "push_error": ""}  # a log that is refused is let go
     return {"rows": sent + unsent, "in_sync": sent, "dirty": unsent, **none}
 
 

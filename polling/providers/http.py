@@ -108,8 +108,9 @@ def _raise_for_status(reply: requests.Response, path: str) -> None:
         return
     error_class = _BY_STATUS.get(reply.status_code) or _BY_HUNDRED.get(reply.status_code // 100, Malformed)
     message, sample = f"{path}: HTTP {reply.status_code}", _sample(reply)
-    if error_class is RateLimited:
-        wait = retry_after(reply.headers.get("Retry-After"), reply.headers.get("Date"))
+    wait = retry_after(reply.headers.get("Retry-After"), reply.headers.get("Date"))
+    # A 503 that says until when is no failure to be tried again, but the wish to be left alone.
+    if error_class is RateLimited or (reply.status_code == 503 and wait is not None):
         raise RateLimited(message, http_status=reply.status_code, sample=sample, retry_after=wait)
     raise error_class(message, http_status=reply.status_code, sample=sample)
 

@@ -15,4 +15,9 @@ class Migration(migrations.Migration):
             name='escalation',
             field=models.CharField(blank=True, choices=[('', ''), ('late', 'late'), ('overdue', 'overdue')], db_index=True, help_text='started long ago and not ended', max_length=8),
         ),
+        migrations.AlterField(
+            model_name='race',
+            name='detail_wanted',
+            field=models.BooleanField(default=False, help_text='the status called for the detail, which is not here yet'),
+        ),
     ]

@@ -22,7 +22,7 @@ def announce(call: Call, table: Table, action: str, rows: Iterable[Row], *, orig
     with call.store.read() as db:
         if not any(webhook.enabled for webhook in webhooks(db)):
             return
-    both = call.old_names or call.dialect.mirrors_row_events
+    both = call.old_names or call.dialect.mirrors_row_events or origin == "bulk"
     words = (TABLES, COLLECTIONS) if both else (TABLES,)
     call.tell(
         [

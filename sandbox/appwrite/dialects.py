@@ -26,7 +26,7 @@ class Dialect:
     compares_under_lock: bool = True
     # In 1.8 webhooks belong to the console, which no key can enter.
     keys_manage_webhooks: bool = True
-    # 1.9 tells of a row under both its names, whichever route wrote it; 1.8 does so for documents only.
+    # 1.9 tells of a row under both its names, whichever route wrote it; 1.8 not for single rows.
     mirrors_row_events: bool = True
     missing_columns: frozenset[str] = frozenset()
 

@@ -12,7 +12,7 @@ from sandbox.appwrite.call import Call, Reply, unique_id
 from sandbox.appwrite.datetimes import canonical
 from sandbox.appwrite.errors import ApiError, JsonObject, OldNameError
 from sandbox.appwrite.replay import Replay, look
-from sandbox.appwrite.rows import sent
+from sandbox.appwrite.rows import TableRows, sent
 from sandbox.appwrite.transactions import Operation, Transaction
 from sandbox.appwrite.views import page, row_view
 
@@ -65,29 +65,30 @@ def _operation(call: Call, spec: JsonObject) -> Operation:
     action, data = spec.get("action"), spec.get("data")
     if action in transactions.LEFT_OUT:
         raise ApiError("sandbox_not_implemented", f"staged {action}s")
-    kind = transactions.BULK.get(str(action), dict if transactions.SINGLE.get(str(action)) else object)
     named = all(isinstance(spec.get(name), str) for name in ("databaseId", "tableId"))
-    known = action in transactions.SINGLE or action in transactions.BULK
-    if not known or not named or not isinstance(data, kind):
+    if not named or not transactions.fitting(action, data):
         raise ApiError("general_argument_invalid", "operations")
     row_id = spec.get("rowId") or ""
     if action in ("update", "upsert", "delete") and not row_id:
         raise ApiError("general_bad_request", f"The id of a row is required to {action} it")
-    return Operation(str(action), spec["databaseId"], spec["tableId"], str(row_id), data or {}, canonical(call.now))
+    return Operation(
+        str(action), spec["databaseId"], spec["tableId"], str(row_id), {} if data is None else data, canonical(call.now)
+    )
 
 
 def _refuse_lost(call: Call, db: Connection, everything: list[Operation], staged: list[Operation]) -> None:
     """A table that is not there, and a row to change or delete that neither is there nor staged to be."""
-    made = {operation.row_id for operation in everything if operation.action in ("create", "upsert")}
-    for operation in staged:
-        try:
-            table = catalog.find_table(db, operation.database_id, operation.table_id)
-            _, rows = opened(replace(call, path={"database": table.database_id, "table": table.id}), db, "update")
+    made = {row_id for operation in everything for row_id in operation.made_ids}
+    try:
+        addresses = {(operation.database_id, operation.table_id) for operation in staged}
+        tables = {address: catalog.find_table(db, *address) for address in sorted(addresses)}
+        for operation in staged:
             if operation.action in ("update", "delete") and operation.row_id not in made:
-                rows.get(operation.row_id)
-        except ApiError as exc:
-            # Whichever route was asked, the server says it of documents and collections.
-            raise OldNameError(exc.kind, exc.detail) from exc
+                table = tables[operation.database_id, operation.table_id]
+                TableRows(db, table, call.dialect, call.now).get(operation.row_id)
+    except ApiError as exc:
+        # Whichever route was asked, the server says it of documents and collections.
+        raise OldNameError(exc.kind, exc.detail) from exc
 
 
 def end(call: Call) -> Reply:

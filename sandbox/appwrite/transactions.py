@@ -11,9 +11,13 @@ from sandbox.appwrite.errors import ApiError, JsonObject
 
 SHORTEST_SECONDS, USUAL_SECONDS, LONGEST_SECONDS = 60, 300, 3600
 MOST_OPERATIONS = 100
-# Each action on single rows with whether it needs data, and those on many. None of the counters' is done here.
-SINGLE = {"create": True, "update": True, "upsert": True, "delete": False}
-BULK = {"bulkCreate": list, "bulkUpsert": list, "bulkUpdate": dict, "bulkDelete": dict}
+# The actions with the form of their data: none for a delete, a list of rows for two of those on many rows.
+FORMS: dict[str, type] = {
+    **dict.fromkeys(("create", "update", "upsert", "bulkUpdate", "bulkDelete"), dict),
+    **dict.fromkeys(("bulkCreate", "bulkUpsert"), list),
+    "delete": object,
+}
+# Known to the real server and not done here.
 LEFT_OUT = ("increment", "decrement")
 
 
@@ -27,6 +31,13 @@ class Operation:
     row_id: str
     data: Any
     staged_at: str
+
+    @property
+    def made_ids(self) -> list[str]:
+        """The rows that are there once it is done, as far as it names them."""
+        if self.action in ("bulkCreate", "bulkUpsert"):
+            return [str(spec.get("$id")) for spec in self.data]
+        return [self.row_id] if self.action in ("create", "upsert") else []
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,14 @@ class Transaction:
             "operations": self.operations,
             "expiresAt": self.expires_at,
         }
+
+
+def fitting(action: Any, data: Any) -> bool:
+    """Whether it is an action and these are data for it."""
+    form = FORMS.get(action) if isinstance(action, str) else None
+    if form is list:
+        return isinstance(data, list) and all(isinstance(spec, dict) for spec in data)
+    return form is not None and isinstance(data, form)
 
 
 def transactions(db: sqlite3.Connection) -> list[Transaction]:

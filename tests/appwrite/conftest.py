@@ -151,12 +151,17 @@ def old_stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
         yield api
 
 
-def _emptied(api: Client, settings: Any) -> Appwrite:
-    for name, value in configuration(api.port).items():
-        setattr(settings, name, value)
+def empty(api: Client) -> None:
+    """No rows, no faults."""
     api.control("DELETE", "faults")
     for table in schema.TABLES:
         api.call("DELETE", f"/tablesdb/{DATABASE}/tables/{table}/rows", {})
+
+
+def _emptied(api: Client, settings: Any) -> Appwrite:
+    for name, value in configuration(api.port).items():
+        setattr(settings, name, value)
+    empty(api)
     client = connect()
     assert client is not None and client.server_version()  # asked once a process, and never counted in a test
     api.control("DELETE", "requests")

@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -11,10 +11,12 @@ import requests
 
 Step = Callable[[], object]
 Answer = dict[str, Any]
+ANY = "any method"
 
 
 class Gate:
-    """What happens to calls of a method: `before` they reach the server, and to their `answer` on its way back.
+    """What happens to calls of a method, or of `ANY`: `before` they reach the server, and to their `answer` on its way
+    back.
 
     Each hook is called once for every call and may put another hook in its place.
     """
@@ -37,19 +39,20 @@ class _Handler(BaseHTTPRequestHandler):
         if gate.poison and gate.poison in raw:
             self._send(500, "application/json", b"{}")
             return
-        gate.before.get(method, _nothing)()
+        gate.before.get(method, gate.before.get(ANY, _nothing))()
         headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
         reply = requests.request(method, gate.root + self.path, data=raw, headers=headers, timeout=20)
-        gate.after.get(method, _nothing)()
+        gate.after.get(method, gate.after.get(ANY, _nothing))()
         media_type = reply.headers.get("Content-Type", "application/json")
         self._send(reply.status_code, media_type, self._changed(method, reply))
 
     def _send(self, status: int, media_type: str, content: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", media_type)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        with suppress(ConnectionError):  # whoever asked may be dead
+            self.send_response(status)
+            self.send_header("Content-Type", media_type)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
 
     do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _pass
 

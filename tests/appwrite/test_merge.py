@@ -134,3 +134,37 @@ def test_no_edit_is_lost_each_is_in_the_result_or_in_the_conflicts(base: Values,
 def test_a_row_that_appwrite_left_alone_takes_nothing_and_logs_nothing(base: Values, local: Values) -> None:
     plan = merge(base, local, base)
     assert (plan.take, plan.push, plan.clashes) == ({}, outgoing(base, local), ())
+
+
+@given(base=STATES, local=STATES, remote=STATES)
+def test_an_end_never_steps_back_but_by_django(base: Values, local: Values, remote: Values) -> None:
+    plan = merge(base, local, remote)
+    result = {**local, **plan.take}["status"]
+    if local["status"] == "finalized":
+        assert result == "finalized", "Appwrite re-opens nothing"
+    moved_there = remote["status"] != base["status"] and remote["sync_version"] == base["sync_version"]
+    if moved_there and remote["status"] == "finalized":
+        assert result == "finalized", "an end set in Appwrite counts"
+
+
+COMMUTING = sorted({"name", "runners", "staff_note", "polling_paused", "status"})
+
+
+@given(
+    base=STATES, edits=st.fixed_dictionaries({}, optional={name: _VALUES[name] for name in COMMUTING}), remote=STATES
+)
+def test_the_result_is_the_same_whether_the_row_is_met_before_or_after_an_edit_of_ours(
+    base: Values, edits: Values, remote: Values
+) -> None:
+    """But for an end, which an edit made before it was known cannot have meant to take back."""
+    remote = {**remote, "sync_version": base["sync_version"]}
+    edits = {name: value for name, value in edits.items() if value != base[name]}
+    if base["status"] == "finalized" or remote["status"] == "finalized":
+        edits.pop("status", None)
+
+    edited = {**base, **edits}
+    edited_first = {**edited, **merge(base, edited, remote).take}
+    met = {**base, **merge(base, base, remote).take}
+    met_first = {**met, **edits}
+    met_first |= merge(remote, met_first, remote).take
+    assert edited_first == met_first

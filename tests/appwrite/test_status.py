@@ -18,7 +18,7 @@ from tests.factories import make_log, make_race
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SPLIT = ("in_sync", "dirty", "in_flight", "waiting", "dead")
+SPLIT = ("in_sync", "dirty", "in_flight", "waiting", "missing", "dead")
 
 
 @pytest.fixture(autouse=True)
@@ -44,33 +44,34 @@ def known(race: Race, **values: Any) -> SyncState:
 
 
 def one_of_each() -> None:
-    """A race in sync, two dirty ones of which one is unknown, one that waits, two dead."""
+    """A race in sync, two dirty ones of which one is unknown, one that waits, one deleted in Appwrite, two dead."""
     known(make_race())
     make_race()
     known(make_race(), pushed_version=0)
     known(make_race(), pushed_version=0, attempts=2, next_try_at=NOW + timedelta(seconds=1), error="Unavailable: down")
+    known(make_race(), pushed_version=0, base_updated_at="2026", remote_deleted_at=NOW)
     known(make_race(), pushed_version=0, dead_since=NOW, attempts=1, error="Refused: too long")
     known(make_race(), dead_since=NOW, attempts=1, error="ValueError: no text")
 
 
-def test_every_race_is_in_one_of_five_states() -> None:
+def test_every_race_is_in_one_of_six_states() -> None:
     one_of_each()
-    assert split() == (1, 2, 0, 1, 2)
+    assert split() == (1, 2, 0, 1, 1, 2)
 
 
 def test_dirty_rows_are_in_flight_while_a_push_has_the_table() -> None:
     one_of_each()
     lease = Lease(states.TABLE, now=NOW)
     assert lease.take()
-    assert split() == (1, 0, 2, 1, 2)
+    assert split() == (1, 0, 2, 1, 1, 2)
     lease.release()
-    assert split() == (1, 2, 0, 1, 2)
+    assert split() == (1, 2, 0, 1, 1, 2)
 
 
 def test_the_lease_of_a_pusher_that_died_is_no_flight() -> None:
     make_race()
     assert Lease(states.TABLE, now=NOW - 2 * HOLDS_FOR).take()
-    assert split() == (0, 1, 0, 0, 0)
+    assert split() == (0, 1, 0, 0, 0, 0)
 
 
 def test_a_server_left_alone_is_no_flight_and_says_until_when() -> None:
@@ -85,7 +86,7 @@ def test_a_server_left_alone_is_no_flight_and_says_until_when() -> None:
 
 def test_a_wait_that_is_over_is_dirty_again() -> None:
     known(make_race(), pushed_version=0, attempts=1, next_try_at=NOW)
-    assert split() == (0, 1, 0, 0, 0)
+    assert split() == (0, 1, 0, 0, 0, 0)
 
 
 def test_rows_of_races_that_are_gone_are_still_to_be_deleted() -> None:
@@ -93,29 +94,29 @@ def test_rows_of_races_that_are_gone_are_still_to_be_deleted() -> None:
         race = make_race()
         known(race, **values)
         race.delete()
-    assert split() == (0, 1, 0, 1, 1)
+    assert split() == (0, 1, 0, 1, 0, 1)
 
 
 def test_states_of_another_appwrite_do_not_count() -> None:
     other = known(make_race(), dead_since=NOW)
     SyncState.objects.filter(pk=other.pk).update(target="another")
-    assert split() == (0, 1, 0, 0, 0)
+    assert split() == (0, 1, 0, 0, 0, 0)
 
 
 def test_the_numbers_agree_with_what_push_and_pull_do(appwrite: Appwrite) -> None:
     first, second = make_race(), make_race()
-    assert split() == (0, 2, 0, 0, 0)
+    assert split() == (0, 2, 0, 0, 0, 0)
     pushed()
-    assert split() == (2, 0, 0, 0, 0)
+    assert split() == (2, 0, 0, 0, 0, 0)
     change(first, name="Cup")
-    assert split() == (1, 1, 0, 0, 0)
+    assert split() == (1, 1, 0, 0, 0, 0)
     appwrite.edit(state_of(second).remote_id, name="Oaks")
     assert pulled().conflicts == 1
     told = status.numbers(now=NOW + timedelta(seconds=4))
     assert (told.open_conflicts, told.tables[0].checkpoint_age_seconds) == (1, 4)
     assert told.tables[0].read_to == state_of(second).base_updated_at
     pushed()
-    assert split() == (2, 0, 0, 0, 0)
+    assert split() == (2, 0, 0, 0, 0, 0)
 
 
 @pytest.mark.parametrize(("wanted", "counts"), [("errors", (1, 0, 1)), ("all", (3, 1, 2)), ("none", (0, 0, 0))])

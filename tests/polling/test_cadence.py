@@ -325,3 +325,17 @@ def test_a_night_in_which_the_clocks_change_has_as_many_slots_as_any() -> None:
         local = change.astimezone(ZoneInfo("Pacific/Auckland"))
         assert CADENCE.plan(local, until=local) == CADENCE.plan(change, until=change)
         assert len(CADENCE.plan(local, until=local)) == 38
+
+
+@pytest.mark.parametrize(
+    ("minutes", "waiting", "urgent"),
+    [
+        (5.01, True, False), (5, True, True), (0.25, False, True), (0, True, True), (0, False, True),
+        (-1, True, True), (-1, False, False), (-2.1, True, True), (-2.3, True, False),
+    ],
+)  # fmt: skip
+def test_a_race_is_urgent_in_its_last_five_minutes_at_its_start_and_while_it_is_held(
+    minutes: float, waiting: bool, urgent: bool
+) -> None:
+    cadence = Cadence(DEFAULT_WINDOWS, timedelta(seconds=15), hold=timedelta(minutes=2))
+    assert cadence.is_urgent(START, waiting=waiting, now=START - timedelta(minutes=minutes)) is urgent

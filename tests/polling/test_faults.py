@@ -1,15 +1,18 @@
 """A provider in trouble, through real ticks and pollers: what fails, what goes on, and nothing is lost after it."""
 
+import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
 import pytest
 import requests
+from django.db import connection
 
-from polling import planning
+from polling import importing, planning
 from polling.models import Incident, PollLog, ProviderState
 from races.models import Race
 from tests.factories import START
@@ -166,3 +169,21 @@ def test_a_provider_that_asks_to_wait_is_left_alone_for_exactly_as_long(
     driver.tick(asked_again_at)
     assert failures(asked_again_at) == [("ok", "")] * 6
     assert_nothing_was_lost(races, at(-2), asked_again_at)
+
+
+def test_imports_that_meet_make_each_race_once(provider: ProviderBox) -> None:
+    at_once = threading.Barrier(3)
+
+    def run(_: int) -> None:
+        try:
+            at_once.wait()
+            importing.import_schedule("sandbox", now=START)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(run, range(3)))
+    races = Race.objects.count()
+    assert races > 100
+    assert Race.objects.values("provider_race_id").distinct().count() == races
+    assert Race.objects.filter(next_poll_at=None, finalized_at=None).count() == 0

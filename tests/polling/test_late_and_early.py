@@ -9,8 +9,9 @@ import pytest
 import time_machine
 from django.test import Client
 from django.urls import reverse
+from django_q.models import OrmQ
 
-from polling import dispatch, importing, planning, pollers, staff
+from polling import dispatch, importing, planning, pollers, staff, tick
 from polling.cadence import RECHECKS
 from polling.models import PollLog, PollState, Trigger
 from races.decisions import APPWRITE, Actor
@@ -216,6 +217,45 @@ def test_a_look_that_fails_is_repeated_and_the_second_one_still_comes(race: Race
         (at(26), "retry", "ok"),
         (at(70, 15), "recheck", "ok"),
     ]
+
+
+def test_a_correction_is_found_by_the_retry_of_a_look_that_failed(race: Race, driver: Driver) -> None:
+    end(race, driver)
+    version = race.result_version
+    driver.drive_due(at(30))
+    driver.provider.steer(race, results=[[1], [2], [3], [4]])
+    driver.provider.fault("error", times=1)
+    driver.drive_due(at(200))
+    assert status(race) == "finalized"
+    assert race.result_version == version + 1
+
+
+def test_the_last_look_is_made_up_for_where_the_queue_lost_it(race: Race, driver: Driver) -> None:
+    end(race, driver)
+    driver.drive_due(at(30))
+    last = at(70, 15)
+    tick.run(now=last)
+    OrmQ.objects.all().delete()
+    race.refresh_from_db()
+    assert race.next_poll_at is None
+    driver.drive(last + STEP, last + 4 * STEP)
+    looks = race.poll_logs.filter(slot_at__gte=last).order_by("slot_at").values_list("trigger", "state")
+    assert list(looks) == [("recheck", "lost"), ("retry", "ok")]
+
+
+def test_a_detail_that_the_status_called_for_is_asked_for_until_it_comes(race: Race, driver: Driver) -> None:
+    """The status is known from the first answer on, so that the next one shows no news."""
+    driver.drive_due(at(0))
+    driver.provider.steer(race, status="Closed")
+    driver.provider.fault("error", times=1, race_id=race.provider_race_id)
+    driver.drive_due(at(5))
+    assert status(race) == "in_progress"
+    assert race.detail_wanted
+    driver.provider.forget_requests()
+    driver.drive_due(at(6))
+    assert driver.provider.requests(race.provider_race_id)
+    assert status(race) == "in_progress"
+    assert not race.detail_wanted
 
 
 @pytest.mark.parametrize("word", ["Open", "Closed", "Abandoned"])

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import Value
+from django.db.models.functions import Concat
 
 from polling import degrade, dispatch, importing, pollers, quota
 from polling.bucket import Need
@@ -48,6 +50,13 @@ def poll(*races: Race, now: datetime = START, trigger: Trigger = Trigger.SLOT) -
 def upcoming(provider: ProviderBox, count: int) -> list[Race]:
     """Races that have not started, nearest first."""
     return [race for race in provider.import_card() if race.advertised_start > START][:count]
+
+
+def started(provider: ProviderBox, count: int) -> list[Race]:
+    """Races under way whose detail is known, so that one list is asked for all."""
+    races = provider.import_card()[:count]
+    Race.objects.update(status="in_progress", content_hash="known", advertised_start=START - timedelta(minutes=5))
+    return list(Race.objects.filter(pk__in=[race.pk for race in races]))
 
 
 def full() -> None:
@@ -146,6 +155,12 @@ def test_the_wait_that_a_provider_names_is_kept_whatever_the_breaker_says() -> N
     assert take(1, now=after(40)) == 1
 
 
+def test_a_wait_that_a_provider_named_is_not_shortened_by_a_request_that_was_under_way() -> None:
+    quota.learn("sandbox", [RateLimited("429", retry_after=600 * SECOND)], now=START)
+    quota.learn("sandbox", [RateLimited("429")], now=after(1))
+    assert ProviderState.objects.get().not_before == after(600)
+
+
 # --- the breaker --------------------------------------------------------------------------------------------
 
 
@@ -215,6 +230,25 @@ def test_one_race_that_cannot_be_read_among_others_opens_nothing(provider: Provi
     provider.fault("malformed", times=None, race_id=races[1].provider_race_id)
     for second in range(8):
         assert poll(*races, now=after(second)) == ["ok", "failed", "ok"]
+    assert ProviderState.objects.get().breaker == "closed"
+
+
+def test_a_list_that_fails_is_one_failure_however_many_races_it_was_for(provider: ProviderBox) -> None:
+    races = started(provider, 5)
+    provider.fault("drop", times=1)
+    assert set(poll(*races)) == {"failed"}
+    state = ProviderState.objects.get()
+    assert (state.breaker, state.failures) == ("closed", 1)
+
+
+def test_a_list_that_names_none_of_our_races_is_an_answer_and_closes_the_breaker(provider: ProviderBox) -> None:
+    races = started(provider, 2)
+    provider.import_card()
+    quota.learn("sandbox", [Unavailable("503")] * 5, now=START)
+    Race.objects.filter(pk__in=[race.pk for race in races]).update(
+        provider_race_id=Concat(Value("gone-"), "provider_race_id")
+    )
+    poll(*Race.objects.filter(pk__in=[race.pk for race in races]), now=after(15))
     assert ProviderState.objects.get().breaker == "closed"
 
 

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from polling.cadence import DEFAULT_WINDOWS, Cadence
+from polling.cadence import DEFAULT_WINDOWS, Cadence, read_windows
 from polling.stretch import Shortage, next_stretch
 from tests.factories import START
 
@@ -47,3 +47,11 @@ def test_a_stretched_grid_leaves_out_slots_and_adds_none_and_keeps_the_last_five
     assert set(stretched) < set(whole)
     assert [slot for slot in stretched if slot >= last] == [slot for slot in whole if slot >= last]
     assert len(stretched) == {2: 4 + 3 + 3 + 20, 4: 2 + 2 + 2 + 20}[factor]
+
+
+def test_a_window_that_opens_before_the_last_five_minutes_is_not_stretched_within_them() -> None:
+    cadence = Cadence(read_windows("60:300,10:15,0:300"), timedelta(seconds=15))
+    last = START - timedelta(minutes=5)
+    stretched = cadence.suited(stretch=4).plan(START, until=START)
+    assert [slot for slot in stretched if slot >= last] == cadence.plan(START, until=START)[-20:]
+    assert len([slot for slot in stretched if last - timedelta(minutes=5) <= slot < last]) == 5

@@ -220,8 +220,11 @@ def test_a_retry_after_is_seconds_or_a_date_and_at_most_an_hour(
     assert retry_after(value, date) == (None if seconds is None else timedelta(seconds=seconds))
 
 
-def test_a_429_carries_how_long_to_wait(httpserver: HTTPServer, client: HttpClient) -> None:
-    httpserver.expect_request(BASE + PATH).respond_with_data("slow", status=429, headers={"Retry-After": "12"})
+@pytest.mark.parametrize("status", [429, 503])
+def test_an_answer_that_says_how_long_to_wait_is_no_failure_but_a_wish(
+    httpserver: HTTPServer, client: HttpClient, status: int
+) -> None:
+    httpserver.expect_request(BASE + PATH).respond_with_data("slow", status=status, headers={"Retry-After": "12"})
     error = error_of(client)
     assert isinstance(error, RateLimited)
     assert error.retry_after == timedelta(seconds=12)

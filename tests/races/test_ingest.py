@@ -211,6 +211,12 @@ def test_an_answer_older_than_the_last_is_dropped() -> None:
     assert race().distance_m == 1200
 
 
+def test_answers_count_on_where_the_provider_has_set_its_clock_back() -> None:
+    ingest.apply([full(source_time=NOW, distance_m=1200)], now=NOW)
+    ingest.apply([full(source_time=NOW - timedelta(minutes=2), distance_m=1000)], now=NOW + timedelta(seconds=15))
+    assert race().distance_m == 1000
+
+
 def test_one_time_far_ahead_does_not_make_later_answers_look_old() -> None:
     ingest.apply([full(source_time=START + timedelta(days=9999), distance_m=1200)], now=NOW)
     ingest.apply([full(source_time=NOW + timedelta(seconds=15), distance_m=1000)], now=NOW + timedelta(seconds=15))

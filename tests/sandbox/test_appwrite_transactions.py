@@ -145,6 +145,7 @@ def test_a_bad_value_is_found_at_the_commit(races: Client) -> None:
         ("create", "general_argument_invalid"),
         ([operation("update", data={"name": "A"})], "general_bad_request"),
         ([operation("bulkCreate", data={"name": "A"})], "general_argument_invalid"),
+        ([operation("bulkUpsert", data=["a"])], "general_argument_invalid"),
         ([{**operation("create", "a", {"name": "A"}), "tableId": 5}], "general_argument_invalid"),
     ],
 )
@@ -178,3 +179,10 @@ def test_webhooks_are_told_of_single_operations_only_and_of_upserts_as_updates(r
     races.control("DELETE", "webhooks")
     assert (row["$tableId"], row["$collectionId"], "$databaseId" in row) == ("races", "races", False)
     assert races.ids() == ["a", "silent", "c"]
+
+
+def test_a_row_staged_in_bulk_can_be_changed_in_the_same_transaction(races: Client) -> None:
+    transaction = begun(races)
+    stage(races, transaction, operation("bulkCreate", data=[{"$id": "a", "name": "A"}]))
+    assert stage(races, transaction, operation("update", "a", {"name": "B"})).status_code == 201
+    assert (commit(races, transaction).status_code, races.get("a").json()["name"]) == (200, "B")

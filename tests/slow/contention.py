@@ -84,8 +84,17 @@ def staff(clock: Clock, dice: random.Random) -> None:
     staff.reopen(dice.sample(ended, min(6, len(ended))), **said)
 
 
+def flags(clock: Clock, _dice: random.Random) -> None:
+    """Flags races, then takes the flags away, as their hours pass in a trial of a minute."""
+    from polling import escalating
+
+    clock.wait()
+    escalating.escalate(now=clock.now() + timedelta(hours=7))
+    escalating.escalate(now=clock.now() - timedelta(hours=7))
+
+
 PARTS: dict[str, Callable[[Clock, random.Random], None]] = {
-    "ticks": ticks, "polls": polls, "imports": imports, "syncs": syncs, "staff": staff,
+    "ticks": ticks, "polls": polls, "imports": imports, "syncs": syncs, "staff": staff, "flags": flags,
 }  # fmt: skip
 
 

@@ -58,6 +58,9 @@ class Machines:
             "POLL_TICK_SECONDS": str(TICK.seconds),
             "POLL_WINDOWS": WINDOWS,
             "POLL_WORKERS": "2",
+            # The old races of the card, all at once, would use up the quota, and far windows be stretched for minutes.
+            "POLL_REQUESTS_A_MINUTE": "6000",
+            "POLL_REQUESTS_AT_ONCE": "1000",
             "DJANGO_SECRET_KEY": "shared by all machines",
         }
         if not self.on_sqlite:

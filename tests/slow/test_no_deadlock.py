@@ -15,7 +15,7 @@ from tests.processes import ROOT, environment, eventually, free_ports, manage, s
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-ROUNDS = {"ticks": 120, "polls": 180, "imports": 15, "syncs": 25, "staff": 120}
+ROUNDS = {"ticks": 60, "polls": 90, "imports": 8, "syncs": 15, "staff": 60, "flags": 20}
 PARTS = [*ROUNDS, "polls", "staff"]
 DEADLOCK, LOCK_TIMEOUT = "40P01", "55P03"
 

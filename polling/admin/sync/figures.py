@@ -31,6 +31,7 @@ def _rows(told: SyncStatus) -> Table:
         ("Dirty", "may have something to push, which the next push sends", lambda table: table.dirty),
         ("In flight", "dirty, and a push has the table at this moment", lambda table: table.in_flight),
         ("Waiting", "their last push failed, the next try is set", lambda table: _warned(table.waiting)),
+        ("Missing", "deleted in Appwrite; the next sweep makes them again", lambda table: _warned(table.missing)),
         ("Dead", "given up until a person acts", lambda table: _dead(table.dead)),
         ("Strays", "rows in Appwrite that are of no race", lambda table: _strays(table.strays)),
     ]  # fmt: skip

@@ -34,6 +34,8 @@ def standing(state: SyncState) -> SafeString:
         return wording.badge("dead", wording.BAD)
     if of is None:
         return wording.badge("race gone", wording.CALM)
+    if state.remote_deleted_at and state.base_updated_at:
+        return wording.badge("missing", wording.WARNING)
     if state.pushed_version >= of.version:
         return wording.badge("in sync", wording.GOOD)
     return wording.badge("waiting" if _waits(state, now) else "dirty", wording.WARNING)
@@ -52,12 +54,12 @@ class StandingFilter(admin.SimpleListFilter):
         {
             "dead": Q(dead_since__isnull=False),
             "failing": Q(dead_since=None, attempts__gt=0),
-            "deleted": Q(remote_deleted_at__isnull=False),
+            "missing": states.DELETION_PENDING,
         }
     )
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("dead", "Dead"), ("failing", "Failed, and tried again"), ("deleted", "Deleted in Appwrite")]
+        return [("dead", "Dead"), ("failing", "Failed, and tried again"), ("missing", "Deleted in Appwrite")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[SyncState]) -> QuerySet[SyncState]:
         return queryset.filter(self.wanted.get(self.value() or "", Q()))

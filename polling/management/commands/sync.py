@@ -89,7 +89,7 @@ RUNS: dict[str, Any] = {"push": _push, "pull": _pull, "sweep": _sweep}
 
 
 def _standing(table: TableStatus) -> str:
-    names = ("rows", "in_sync", "dirty", "in_flight", "waiting", "dead", "strays")
+    names = ("rows", "in_sync", "dirty", "in_flight", "waiting", "missing", "dead", "strays")
     counts = ", ".join(f"{getattr(table, name)} {name.replace('_', ' ')}" for name in names)
     age = table.checkpoint_age_seconds
     return f"{table.table}: {counts}; checkpoint {'never' if age is None else f'{age:.0f} s ago'}"
