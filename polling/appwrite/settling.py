@@ -12,7 +12,7 @@ from django.db import transaction
 from polling import dispatch
 from polling.appwrite import mapping
 from polling.appwrite.mapping import Remote, Values
-from polling.appwrite.merge import MANUAL_OWNERS, OWNERS, Plan, merge, outgoing
+from polling.appwrite.merge import MANUAL_OWNERS, OWNERS, Owner, Plan, merge, outgoing
 from polling.appwrite.states import NO_FAILURE, new_state, states
 from polling.models import SyncConflict, SyncState, Trigger
 from polling.planning import replan
@@ -23,6 +23,7 @@ from races.models import Race
 logger = logging.getLogger(__name__)
 
 REASON = "set in Appwrite"
+PLANNED_BY = {"status", "advertised_start", "polling_paused"}
 MOST_AHEAD = timedelta(minutes=1)
 
 
@@ -74,7 +75,7 @@ def settle(met: Met, *, now: datetime) -> Settled:
         race = _locked_race(met.race_id)
         if race is None or met.comes_late(state.base_updated_at):
             return Settled()
-        forgotten = _is_forgotten(state, race, met.remote)
+        forgotten = _is_forgotten(race, met.remote)
         if forgotten:
             logger.warning("%s: Appwrite has more than this database; the row is kept until the race changes", race)
         plan = planned(state, race, met)
@@ -90,25 +91,25 @@ def settle(met: Met, *, now: datetime) -> Settled:
 def planned(state: SyncState, race: Race, met: Met) -> Plan:
     """What the merge of a row says. Changes nothing."""
     remote = met.remote.values
-    if _is_forgotten(state, race, met.remote):
-        # This database knows less than the row, so nothing of it may be undone; what staff set there comes in.
-        base = {**remote, "staff_note": None, "polling_paused": False}
-    else:
-        base = {**mapping.complete({} if is_new_row(state, met.remote) else state.base), **met.sent}
     by_hand = not race.provider_race_id and is_start(remote["advertised_start"])
-    return merge(base, local_values(race), remote, MANUAL_OWNERS if by_hand else OWNERS)
+    owners = MANUAL_OWNERS if by_hand else OWNERS
+    base = {**mapping.complete({} if _is_new_row(state, met.remote) else state.base), **met.sent}
+    if _is_forgotten(race, met.remote):
+        # This database knows less than the row, so nothing of it may be undone; what staff set there comes in.
+        base |= {name: remote[name] for name, owner in owners.items() if owner is not Owner.SHARED}
+    return merge(base, local_values(race), remote, owners)
 
 
-def is_new_row(state: SyncState, remote: Remote) -> bool:
+def _is_new_row(state: SyncState, remote: Remote) -> bool:
     """Whether it was never agreed upon: a row that was deleted and made anew has another sequence."""
     return not state.base_updated_at or bool(
         state.base_sequence and remote.sequence and state.base_sequence != remote.sequence
     )
 
 
-def _is_forgotten(state: SyncState, race: Race, remote: Remote) -> bool:
-    """Whether an earlier database of ours wrote the row: it stands until the race has been polled again."""
-    return is_new_row(state, remote) and (remote.values["sync_version"] or 0) > race.version
+def _is_forgotten(race: Race, remote: Remote) -> bool:
+    """Whether a database of ours wrote the row that knew more, and is lost: it stands until the race changes."""
+    return (remote.values["sync_version"] or 0) > race.version
 
 
 def is_start(value: str | None) -> bool:
@@ -163,7 +164,8 @@ def _log(race: Race, state: SyncState, plan: Plan, *, now: datetime) -> None:
 def _take(race: Race, taken: Mapping[str, Any], *, now: datetime) -> None:
     for name, value in taken.items():
         TAKERS[name](race, value, now)
-    replan([race.pk], now=now)
+    if not PLANNED_BY.isdisjoint(taken):
+        replan([race.pk], now=now)
 
 
 def _end(race: Race, value: str, now: datetime) -> None:

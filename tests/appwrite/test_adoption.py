@@ -99,6 +99,9 @@ def test_a_second_row_of_a_race_is_one_conflict_and_stays_out(
     assert stray() == f"its race has the row {first} already"
     assert len(caplog.records) == 1
     assert Race.objects.get().staff_note == ""
+    appwrite.forget()
+    assert pulled().changed == 0
+    assert appwrite.asked() == [f"GET {appwrite.path}"], "what stays out costs no second read"
 
 
 def test_of_two_new_rows_for_one_race_the_first_makes_it(appwrite: Appwrite) -> None:

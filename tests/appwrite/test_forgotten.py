@@ -37,6 +37,30 @@ def test_a_new_database_neither_wipes_the_results_in_appwrite_nor_ends_its_races
     assert (appwrite.row()["status"], appwrite.row()["outcome"]) == ("finalized", "resulted")
 
 
+def test_a_restored_backup_undoes_nothing_that_was_written_since(
+    appwrite: Appwrite, caplog: pytest.LogCaptureFixture
+) -> None:
+    race = make_race(staff_note="old")
+    pushed()
+    pulled()
+    race_then, state_then = Race.objects.values().get(), SyncState.objects.values().get()
+    change(race, results=RESULT, **ENDED)
+    pushed()
+    appwrite.edit(state_of(race).remote_id, staff_note="new")
+    Race.objects.update(**race_then)
+    SyncState.objects.update(**state_then)
+    assert pulled().taken == 1
+    pushed()
+    stored = Race.objects.get()
+    assert (stored.status, stored.staff_note) == ("scheduled", "new"), "it is polled again, and not ended by the row"
+    assert (appwrite.row()["status"], "Rata" in appwrite.row()["results"]) == ("finalized", True)
+    assert not SyncConflict.objects.exists()
+    assert "Appwrite has more than this database" in caplog.text
+    change(stored, results=RESULT, **ENDED)
+    pushed()
+    assert (appwrite.row()["status"], appwrite.row()["staff_note"]) == ("finalized", "new")
+
+
 def test_an_end_of_ours_whose_reply_was_lost_does_not_undo_a_reopening(appwrite: Appwrite) -> None:
     race = make_race()
     pushed()
