@@ -12,6 +12,7 @@ from bench.near import bring_near
 from bench.provider import provider
 from bench.stage import Stage
 from polling import clock
+from polling.cadence import floor, next_tick
 from polling.models import PollLog, PollState, Tick
 from polling.planning import cadence
 from races.models import Race
@@ -35,26 +36,26 @@ def run(stage: Stage) -> Iterator[Figure]:
 
 def _measured(stage: Stage, lasting: float) -> Iterator[Figure]:
     with cluster(stage, **AMPLE):
-        since = clock.now() + WARMING
+        since = next_tick(clock.now() + WARMING, cadence().tick)
         busy = [_busy_workers() for passed in every(1, lasting=lasting + WARMING.total_seconds())]
-        until = clock.now()
-    ticks = list(Tick.objects.filter(slot_at__gte=since, slot_at__lt=until - cadence().tick))
+        until = floor(clock.now(), cadence().tick)
+    ticks = list(Tick.objects.filter(slot_at__gte=since, slot_at__lt=until))
     late = [tick.lateness.total_seconds() * 1000 for tick in ticks]
     took = [(tick.finished_at - tick.started_at).total_seconds() * 1000 for tick in ticks if tick.finished_at]
     workers = int(str(settings.Q_CLUSTER["workers"]))
     measured = busy[int(WARMING.total_seconds()) :]
     blocked = sum(count >= workers for count in measured) / max(1, len(measured))
-    expected = round((until - since) / cadence().tick) - 1
+    expected, failed = (until - since) // cadence().tick, sum(bool(tick.error) for tick in ticks)
     details = {
         "tick_step_s": cadence().tick.total_seconds(),
         "open_races": Race.objects.open().count(),
         "due_at_a_tick": round(sum(tick.due for tick in ticks) / max(1, len(ticks)), 1),
         "all_workers_blocked_share": round(blocked, 2),
-        "ticks_failed": sum(bool(tick.error) for tick in ticks),
+        "ticks_failed": failed,
         "tick_took_ms_p99": round(percentile(took, 0.99)) if took else None,
     }
-    why = doubt(blocked)
-    yield Figure("ticks_missed", expected - len(ticks), "ticks", Bar("=", 0), expected, why=why, details=details)
+    why, missed = doubt(blocked), expected - len(ticks) + failed
+    yield Figure("ticks_missed", missed, "ticks", Bar("=", 0), expected, why=why, details=details)
     yield from percentiles("lateness", late, "ms", BARS[stage.stack], why=why, **details)
 
 
