@@ -26,7 +26,7 @@ BENCHES = (
     Bench("tick_lateness", 250, (EMBEDDED, MACHINES), tick_seconds=1),
     Bench("slot_to_request", 240, (EMBEDDED, MACHINES), tick_seconds=1),
     Bench("sqlite_locks", 90, tick_seconds=1),
-    Bench("random_kills", 330),
+    Bench("random_kills", 330, (EMBEDDED, MACHINES)),
     Bench("memory_idle", 360),
 )
 BY_NAME = {bench.name: bench for bench in BENCHES}

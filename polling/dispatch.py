@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import groupby, islice
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
@@ -14,6 +14,7 @@ from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
 from polling import providers
+from polling.asking import Asked, chunks
 from polling.errors import Blocked
 from polling.models import PollingSwitch, PollLog, PollState, SkipReason, Trigger
 from polling.planning import is_urgent
@@ -149,9 +150,11 @@ def send(logs: Sequence[PollLog], *, now: datetime) -> int:
         return 0
     lanes = {False: {"broker": get_broker()}}
     lanes[True] = {"broker": get_broker(FAST), "cluster": FAST} if settings.POLL_FAST_WORKERS else lanes[False]
-    for chunk in _chunks(logs, now=now):
+    by_race = sorted(logs, key=lambda log: log.race_id)
+    asked_of = partial(_asked_of, now=now)
+    for chunk in chunks(by_race, asked_of, max_batch=max_batch, now=now):
         # The poll log is the audit, so the queue keeps no record of its own.
-        options = {**lanes[is_urgent(chunk[0].race, now=now)], "save": False}
+        options = {**lanes[asked_of(chunk[0]).urgent], "save": False}
         if len(chunk) == 1:
             async_task("polling.tasks.poll_race", chunk[0].pk, q_options=options)
         else:
@@ -159,21 +162,12 @@ def send(logs: Sequence[PollLog], *, now: datetime) -> int:
     return len(logs)
 
 
-def _chunks(logs: Sequence[PollLog], *, now: datetime) -> Iterable[list[PollLog]]:
-    """By provider and urgency, the nearest first: a race about to start never waits behind a far one."""
-
-    def place(log: PollLog) -> tuple[bool, str]:
-        return not is_urgent(log.race, now=now), log.race.provider
-
-    logs = sorted(logs, key=lambda log: abs(log.race.advertised_start - now))
-
-    for (_, provider), group in groupby(sorted(logs, key=place), key=place):
-        rest = iter(group)
-        while chunk := list(islice(rest, _max_batch(provider))):
-            yield chunk
+def _asked_of(log: PollLog, *, now: datetime) -> Asked:
+    return Asked(log.race.provider, log.race.advertised_start, is_urgent(log.race, now=now))
 
 
-def _max_batch(provider: str) -> int:
+def max_batch(provider: str) -> int:
+    """How many polls of the provider share a task."""
     try:
         return providers.get(provider).capabilities.max_batch
     except Blocked:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from random import Random
 
-from bench import literal
+from bench import literal, tick_lateness
 from bench.accounts import Account
 from bench.catalog import BENCHES
 from polling.cadence import DEFAULT_WINDOWS, Cadence
@@ -40,6 +40,11 @@ def test_a_slot_is_missed_if_no_poll_began_before_the_next() -> None:
 
 def test_a_race_without_slots_missed_none() -> None:
     assert Account([(START, START)], START, [], []).missed == []
+
+
+def test_lateness_is_judged_only_where_all_workers_waited_nine_tenths_of_the_time() -> None:
+    assert tick_lateness.doubt(0.9) == ""
+    assert tick_lateness.doubt(0.85) == "all workers waited 85% of the time, not 90%"
 
 
 def test_every_bench_of_the_catalog_has_its_module_and_its_line_in_the_readme() -> None:
