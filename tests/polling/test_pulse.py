@@ -122,6 +122,23 @@ def test_a_clock_that_was_set_back_makes_no_tick_overdue() -> None:
     assert not pulse.alert_if_overdue(now=after(-120))
 
 
+def test_ticks_none_of_which_ever_ended_well_are_overdue_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    Tick.objects.create(slot_at=START, started_at=START, error="no such table")
+    assert not pulse.alert_if_overdue(now=after(37))
+    assert [pulse.alert_if_overdue(now=after(second)) for second in (38, 53, 68)] == [True] * 3
+    [said] = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert said == "the master tick is overdue: none has ended well since the first, at 2026-11-23 03:00:00 UTC"
+    assert pulse.last() is None
+    caplog.clear()
+    pulse.beat(now=after(75))
+    assert [record.getMessage() for record in caplog.records] == ["the master tick is back, the first that ended well"]
+    assert pulse.last() is not None and not pulse.alert_if_overdue(now=after(90))
+
+
+def test_before_the_first_tick_nothing_is_overdue() -> None:
+    assert not pulse.alert_if_overdue(now=START)
+
+
 # --- the command and the monitor --------------------------------------------------------------------------------
 
 
@@ -154,7 +171,10 @@ def test_healthcheck_says_until_when_ticks_sleep(capsys: pytest.CaptureFixture[s
         pytest.param(38, [], 1, "38 s ago, more than 37.5 s", id="two slots overdue"),
         pytest.param(11, ["--max-age", "10"], 1, "more than 10 s", id="older than asked"),
         pytest.param(None, [], 1, "no tick has ended well yet", id="none ever"),
-        pytest.param(1, ["--max-age", "0"], 2, "must be above 0", id="a wrong age"),
+        *(
+            pytest.param(1, ["--max-age", age], 2, "must be above 0 and at most a year", id=f"an age of {age}")
+            for age in ("0", "-1", "nan", "inf", "1e300", "31536001")
+        ),
     ],
 )
 def test_healthcheck_fails_where_ticks_do_not_come(age: int | None, options: list[str], code: int, said: str) -> None:
@@ -175,6 +195,19 @@ def test_the_monitor_is_told_while_ticks_come_and_left_to_miss_us_when_they_do_n
     assert len(httpserver.log) == 1
     monitor.tell(now=after(100))
     assert len(httpserver.log) == 1
+
+
+@pytest.mark.parametrize("ticked", [False, True], ids=["none yet", "none that ended well"])
+def test_the_monitor_is_not_told_where_no_tick_ever_ended_well(
+    ticked: bool, settings: Any, httpserver: HTTPServer
+) -> None:
+    httpserver.expect_request("/ping/secret").respond_with_data("OK")
+    settings.MONITOR_PING_URL = httpserver.url_for("/ping/secret")
+    if ticked:
+        Tick.objects.create(slot_at=START, started_at=START, error="no such table")
+    for seconds in (10, 24 * 3600):
+        monitor.tell(now=after(seconds))
+    assert httpserver.log == []
 
 
 def test_a_monitor_that_does_not_answer_is_said_without_its_url(
