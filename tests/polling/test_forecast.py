@@ -97,7 +97,7 @@ def test_under_a_frozen_clock_what_is_planned_is_what_is_made(
     while (now := Race.objects.get(pk=race.pk).next_poll_at) is not None:
         status = "Final" if now >= ends_at else "Closed" if now >= jumps_at else "Open"
         provider.steer(race, advertised_start=start.isoformat(), status=status)
-        assert tick.run(now=now) is not None
+        assert isinstance(tick.run(now=now), Tick)
         claimed = list(PollLog.objects.open().values_list("pk", flat=True))
         pollers.run(claimed, now=now, finished=partial(_answered, now))
         made.append(now)

@@ -13,6 +13,7 @@ from pytest_httpserver import HTTPServer
 
 from polling import monitor, planning, pulse, staff, tick
 from polling.models import Heartbeat, PollState, Tick, Trigger
+from polling.tick import NoTick
 from races.decisions import COMMAND
 from races.models import Race
 from tests.factories import START, make_log, make_race
@@ -39,7 +40,7 @@ def test_a_tick_with_nothing_due_within_the_hour_is_one_query_and_a_heartbeat() 
     planned_race(after(3 * 3600))
     pulse.beat(now=START)
     with CaptureQueriesContext(connection) as seen:
-        assert tick.run(now=after(15)) is None
+        assert tick.run(now=after(15)) is NoTick.ASLEEP
     statements = [query["sql"].split()[0] for query in seen]
     assert [word for word in statements if word not in ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE")] == [
         "SELECT",
@@ -51,14 +52,14 @@ def test_a_tick_with_nothing_due_within_the_hour_is_one_query_and_a_heartbeat() 
 
 
 def test_a_tick_without_any_race_sleeps_too() -> None:
-    assert tick.run(now=START) is None
+    assert tick.run(now=START) is NoTick.ASLEEP
     assert Heartbeat.objects.get().sleeping_until == after(3600)
 
 
 def test_an_hour_before_the_next_slot_ticks_are_awake() -> None:
     race = planned_race(after(2 * 3600 + 5))
-    assert tick.run(now=after(-15)) is None
-    assert tick.run(now=after(15)) is not None
+    assert tick.run(now=after(-15)) is NoTick.ASLEEP
+    assert isinstance(tick.run(now=after(15)), Tick)
     assert Heartbeat.objects.get().sleeping_until is None
     tick.run(now=after(3600))
     assert race.poll_logs.get().slot_at == after(3600)
@@ -67,7 +68,7 @@ def test_an_hour_before_the_next_slot_ticks_are_awake() -> None:
 @pytest.mark.parametrize("how", ["imported", "moved", "forced"])
 def test_whatever_is_wanted_meanwhile_wakes_it_at_the_next_slot(how: str) -> None:
     race = planned_race(after(5 * 3600))
-    assert tick.run(now=START) is None
+    assert tick.run(now=START) is NoTick.ASLEEP
     if how == "imported":
         race = planned_race(after(120))
     elif how == "moved":
@@ -75,16 +76,15 @@ def test_whatever_is_wanted_meanwhile_wakes_it_at_the_next_slot(how: str) -> Non
         planning.replan([race.pk], now=after(1))
     else:
         staff.force_poll([race.pk], by=COMMAND, reason="to see", now=after(1))
-    done = tick.run(now=after(15))
-    assert done is not None
+    assert isinstance(tick.run(now=after(15)), Tick)
     assert race.poll_logs.exists()
 
 
 def test_an_open_claim_keeps_ticks_awake_until_it_is_finished_or_lost() -> None:
     race = planned_race(after(5 * 3600))
     log = make_log(race, slot_at=START, state=PollState.RUNNING, trigger=Trigger.FORCED.value)
-    assert tick.run(now=after(15)) is not None
-    assert tick.run(now=after(30)) is not None
+    assert isinstance(tick.run(now=after(15)), Tick)
+    assert isinstance(tick.run(now=after(30)), Tick)
     log.refresh_from_db()
     assert log.state == "lost"
 
