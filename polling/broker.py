@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error as DatabaseTrouble
 from django_q.brokers.orm import ORM
 from django_q.brokers.redis_broker import Redis
 from django_q.conf import Conf
@@ -31,10 +31,12 @@ class TickScheduler:
         """Stores the cluster's figures as django-q2 does, and fires the schedules if a tick falls into this cycle."""
         stat: Any = SignedPackage.loads(value)
         running = stat.status in (Conf.IDLE, Conf.WORKING)  # not while the cluster starts or stops
-        watchdog.look(stat, self.queue_size, running=running)  # type: ignore[attr-defined] # the broker's
-        super().set_stat(key, value, timeout)  # type: ignore[misc] # the broker's
-        if running and Conf.SCHEDULER:
-            self._keep_time()
+        try:
+            watchdog.look(stat, self.queue_size, running=running)  # type: ignore[attr-defined] # the broker's
+            super().set_stat(key, value, timeout)  # type: ignore[misc] # the broker's
+        finally:  # also while Redis is away, and then above all
+            if running and Conf.SCHEDULER:
+                self._keep_time()
 
     def _keep_time(self) -> None:
         if self._metronome is None:
@@ -48,9 +50,10 @@ class TickScheduler:
         if wait <= Conf.GUARD_CYCLE:
             time.sleep(max(0.0, wait))
             self._metronome.move_on(_wall())
-            scheduler(broker=self)
-            with contextlib.suppress(DatabaseError):  # of which the scheduler has just complained
+            # Before the tick, which may end the pause that is to be said.
+            with contextlib.suppress(DatabaseTrouble):  # of which the scheduler is about to complain
                 pulse.alert_if_overdue(now=clock.now())
+            scheduler(broker=self)
 
 
 def _wall() -> float:
