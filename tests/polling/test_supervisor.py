@@ -107,10 +107,10 @@ def test_one_that_has_lived_starts_at_once_again(lane: Lane) -> None:
 
 def test_a_child_that_cannot_be_started_leaves_nothing_open(tmp_path: Path) -> None:
     lane = Lane("fast", [str(tmp_path / "nothing")])
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(FileNotFoundError):
         lane.start(now=0)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
     assert lane.pid is None and not lane.has_ended()
 
 
