@@ -32,11 +32,20 @@ class TickScheduler:
         stat: Any = SignedPackage.loads(value)
         running = stat.status in (Conf.IDLE, Conf.WORKING)  # not while the cluster starts or stops
         try:
-            watchdog.look(stat, self.queue_size, running=running)  # type: ignore[attr-defined] # the broker's
+            watchdog.look(stat, running=running)
             super().set_stat(key, value, timeout)  # type: ignore[misc] # the broker's
         finally:  # also while Redis is away, and then above all
             if running and Conf.SCHEDULER:
                 self._keep_time()
+
+    def dequeue(self) -> list[tuple[Any, Any]] | None:
+        """Fetches tasks as django-q2 does; in the pusher, and the watchdog hears of it."""
+        watchdog.note_fetching()
+        try:
+            found: list[tuple[Any, Any]] | None = super().dequeue()  # type: ignore[misc] # the broker's
+        finally:
+            watchdog.note_fetching()
+        return found
 
     def _keep_time(self) -> None:
         if self._metronome is None:
