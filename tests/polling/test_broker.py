@@ -98,6 +98,7 @@ def test_a_redis_that_is_away_does_not_keep_the_sentinel_from_saying_that_no_tic
             cycle(broker, NOON + timedelta(seconds=seconds))
     said = [record.getMessage() for record in caplog.records if record.name == "polling.pulse"]
     assert said == ["the master tick is overdue: the last one ended at 2026-11-23 12:00:01 UTC"]
+    assert next_tick() == NOON.replace(second=15), "it is due until it can be made"
 
 
 def test_nothing_fires_between_ticks_or_while_the_cluster_stops(broker: OrmBroker) -> None:
