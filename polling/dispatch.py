@@ -177,4 +177,5 @@ def max_batch(provider: str) -> int:
 def request_push() -> None:
     """Asks for a push to Appwrite, where there is one; pushes that meet coalesce."""
     if settings.APPWRITE_ENDPOINT:
-        async_task("polling.tasks.push", q_options={"save": False})
+        # Never in the lane of the races about to start, which a poller would otherwise send it to: its own.
+        async_task("polling.tasks.push", q_options={"cluster": settings.Q_CLUSTER["name"], "save": False})

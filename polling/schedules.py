@@ -1,6 +1,7 @@
 """The django-q2 Schedule rows that racepoll runs by."""
 
 import logging
+from ast import literal_eval
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -40,6 +41,12 @@ def rows() -> list[Row]:
         Row("tell the monitor", "polling.tasks.tell_monitor", "* * * * * 10"),
         Row("prune old records", "polling.tasks.prune", "17 3 * * * 30"),
     ]
+
+
+def longest_timeout() -> int:
+    """The seconds that a task of the queue may take, be it the slowest of the table."""
+    options: list[dict[str, int]] = [literal_eval(row.kwargs)["q_options"] for row in rows()]
+    return max(one.get("timeout", settings.POLL_TASK_TIMEOUT.seconds) for one in options)
 
 
 def ensure() -> None:
