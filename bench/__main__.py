@@ -1,7 +1,7 @@
 """`python -m bench [NAME…]`: the benches, one after another, each a process in a home of its own.
 
-A line of JSON for every figure. Exit code 1 where a bar was not cleared, 2 for a name that is no bench, or for
-servers that it does not take.
+A line of JSON for every figure. Exit code 1 where a bar was not cleared or a bench failed, 2 for a name that is none,
+or for servers that it does not take.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.catalog import BENCHES, BY_NAME, Bench
-from bench.figures import Figure
+from bench.figures import Bar, Figure
 from bench.stacks import Unable, stack
 from bench.stage import sweep
 from tests.processes import ROOT, environment, free_ports
@@ -106,7 +106,8 @@ def _run(bench: Bench, on: str, home: Path, outside: dict[str, str]) -> Iterator
     try:
         yield from process.stdout or ()
         if process.wait():
-            yield _unable(bench, on, _last_line(errors) or f"it ended with {process.returncode}")
+            failed = Figure("exit_code", process.returncode, "", Bar("=", 0), details={"error": _last_line(errors)})
+            yield failed.line(bench.name, stack=on) + "\n"
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, previous)

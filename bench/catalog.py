@@ -32,7 +32,7 @@ BENCHES = (
     Bench("appwrite_calls", 20, appwrite=True),
     Bench("push_thousand", 60, appwrite=True),
     Bench("sqlite_locks", 90, tick_seconds=1),
-    Bench("random_kills", 330),
+    Bench("random_kills", 330, (EMBEDDED, MACHINES)),
     Bench("memory_idle", 360),
 )
 BY_NAME = {bench.name: bench for bench in BENCHES}

@@ -12,10 +12,10 @@ from tests.processes import eventually
 
 
 @contextlib.contextmanager
-def cluster(stage: Stage) -> Iterator[subprocess.Popen[str]]:
-    """`manage.py qcluster`, from its first tick on."""
+def cluster(stage: Stage, **values: str) -> Iterator[subprocess.Popen[str]]:
+    """`manage.py qcluster`, with these settings, from its first tick on."""
     before = _beats()
-    with running(stage, "cluster", "qcluster") as process:
+    with running(stage, "cluster", "qcluster", **values) as process:
         eventually("the cluster ticks", lambda: _beats() != before, seconds=60)
         yield process
 

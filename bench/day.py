@@ -13,7 +13,9 @@ from django_q.models import OrmQ
 
 from bench.provider import Provider
 from polling import importing, pollers, tick
+from polling.models import Tick
 from polling.planning import cadence
+from polling.tick import NoTick
 
 QUEUED = timedelta(milliseconds=200)  # from the tick to the worker
 
@@ -32,8 +34,8 @@ class VirtualDay:
         now = slot + timedelta(seconds=self.random.uniform(0, self.jitter_seconds))
         self.ticked.append(now)
         done = tick.run(now=now)
-        if done is None or done.error:
-            raise AssertionError(f"the tick at {now} failed: {done and done.error}")
+        if error := done.error if isinstance(done, Tick) else done is NoTick.TAKEN and done:
+            raise AssertionError(f"the tick at {now} failed: {error}")
         self._work_off(now + QUEUED)
         if slot.minute % 5 == 0 and slot.second == 0:
             self.import_card(slot + timedelta(seconds=5))

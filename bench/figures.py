@@ -58,6 +58,8 @@ class Figure:
     @property
     def doubt(self) -> str:
         """Why the figure cannot be judged; empty where it can."""
+        if self.n < 1:
+            return self.why or "nothing was measured"
         if self.share is not None and self.n < LEAST_FOR_A_PERCENTILE:
             return self.why or f"a percentile needs {LEAST_FOR_A_PERCENTILE} samples, there are {self.n}"
         return self.why
@@ -85,14 +87,16 @@ class Figure:
         return json.dumps(told | around, default=str)
 
 
-def percentiles(name: str, values: Sequence[float], unit: str, bars: dict[float, Bar], **details: Any) -> list[Figure]:
-    """A figure for each share that has a bar, the whole spread in their details."""
+def percentiles(
+    name: str, values: Sequence[float], unit: str, bars: dict[float, Bar], *, why: str = "", **details: Any
+) -> list[Figure]:
+    """A figure for each share that has a bar, the whole spread in their details; `why` they cannot be judged."""
     if not values:
-        return [Figure(name, None, unit, why="nothing was measured", n=0, details=details)]
+        return [Figure(name, None, unit, why=why, n=0, details=details)]
     spread = {"median": median(values), "p90": percentile(values, 0.9), "p99": percentile(values, 0.99)}
     spread |= {"max": max(values)}
     shown = {"spread": {key: round(value, 1) for key, value in spread.items()}, **details}
     return [
-        Figure(f"{name}_p{share * 100:g}", percentile(values, share), unit, bar, len(values), share, details=shown)
+        Figure(f"{name}_p{share * 100:g}", percentile(values, share), unit, bar, len(values), share, why, shown)
         for share, bar in bars.items()
     ]

@@ -33,11 +33,13 @@ def run(stage: Stage) -> Iterator[Figure]:
         idle_from = cost(worker.pid, web.pid)
         time.sleep(lasting)
         idle_to = cost(worker.pid, web.pid)
+        ended = "" if worker.poll() is web.poll() is None else "a process ended before the end"
     share = (idle_to.cpu_seconds - idle_from.cpu_seconds) / lasting * 100
     details = {"by_process_mb": idle_to.pss_mb, "seconds": lasting}
     short = "" if lasting >= USUAL_SECONDS else f"idle for {lasting:g} s, not {USUAL_SECONDS}"
-    yield Figure("memory", sum(idle_to.pss_mb), "MB", Bar("<=", 300), details=details)
-    yield Figure("idle_cpu", share, "% of a core", Bar("<=", 2), why=short, details=details)
+    processes = sum(size > 0 for size in idle_to.pss_mb)
+    yield Figure("memory", sum(idle_to.pss_mb), "MB", Bar("<=", 300), processes, why=ended, details=details)
+    yield Figure("idle_cpu", share, "% of a core", Bar("<=", 2), processes, why=ended or short, details=details)
 
 
 def _races(source: Provider) -> Iterator[Race]:

@@ -1,4 +1,4 @@
-"""A cluster whose processes are killed at random: which slots that cost, and whether any was polled twice."""
+"""Clusters whose processes are killed at random: which slots that cost, and whether any was polled twice."""
 
 import contextlib
 import os
@@ -6,16 +6,19 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from random import Random
 from subprocess import Popen
 
+from bench.catalog import MACHINES
 from bench.cluster import every
 from bench.figures import Bar, Figure
 from bench.near import bring_near, in_groups
 from bench.provider import provider
-from bench.stage import Stage, stop
+from bench.stage import Stage, stop, sweep
 from bench.tree import descendants
 from polling import clock
 from polling.cadence import floor
@@ -30,12 +33,16 @@ RESTART_SECONDS = 2  # what systemd waits, by docs/deployment.md
 
 
 def run(stage: Stage) -> Iterator[Figure]:
-    """A SIGKILL every 5 to 15 s to any process below `manage.py qcluster`, which is started again if it ends."""
+    """A SIGKILL every 5 to 15 s to any process below a `manage.py qcluster`, which is started again if it ends.
+
+    With PostgreSQL there are two on one database, as two machines run them.
+    """
     lasting, now = min(stage.lasting(260), 270), clock.now()
     starts = in_groups(now + timedelta(seconds=lasting + 40), groups=1, each=RACES, apart=timedelta())
     with provider(delay_ms=200) as source:
         races = bring_near(source, starts, now=now)
-        since, killed, restarts = _live(stage, lasting)
+        clusters = [Cluster(var) for var in _homes(stage)]
+        since, killed = _live(clusters, lasting)
         until = floor(clock.now() - timedelta(seconds=10), cadence().tick)
         requests = [entry for entry in source.requests() if entry["race_id"] in races]
     arrived = Counter((entry["race_id"], floor(entry["at"], cadence().tick)) for entry in requests)
@@ -43,52 +50,75 @@ def run(stage: Stage) -> Iterator[Figure]:
     lost = [key for key in slots if not arrived[key]]
     at = {race_id: [e["at"] for e in requests if e["race_id"] == race_id] for race_id in races}
     details = {
-        "seconds": lasting, "seed": SEED, "killed": len(killed), "cluster_restarts": restarts,
+        "seconds": lasting, "seed": SEED, "clusters": len(clusters), "killed": len(killed),
+        "cluster_restarts": [cluster.restarts for cluster in clusters],
         "longest_gap_between_ticks_s": round(_longest_gap(_ticks(since, until), since, until), 1),
         "ticks": len(_ticks(since, until)),
         "logs": dict(Counter(PollLog.objects.values_list("state", flat=True))),
     }  # fmt: skip
     doubled = sum(count - 1 for count in arrived.values() if count > 1)
-    yield Figure("requests_doubled", doubled, "requests", Bar("=", 0), len(slots), details=details)
+    why = "" if killed else "nothing was killed"
+    yield Figure("requests_doubled", doubled, "requests", Bar("=", 0), arrived.total(), why=why, details=details)
     yield Figure("slots_lost", len(lost), "slots", None, len(slots))
     gap = max((_longest_gap(times, since, until) for times in at.values()), default=0.0)
     yield Figure("longest_gap", gap, "s", None, len(races))
 
 
-def _live(stage: Stage, seconds: float) -> tuple[datetime, list[int], int]:
-    """Kills for so long. Returns the first slot that counts, who was killed, and how often the command ended."""
-    random, killed, restarts = Random(SEED), list[int](), 0
-    process = _started(stage)
-    try:
-        eventually("the cluster ticks", lambda: Heartbeat.objects.exists(), seconds=60)
+def _homes(stage: Stage) -> list[Path]:
+    return [stage.var, stage.var / "second"] if stage.stack == MACHINES else [stage.var]
+
+
+@dataclass
+class Cluster:
+    """`manage.py qcluster` in its home, started again if it ends."""
+
+    var: Path
+    restarts: int = 0
+    process: Popen[str] = field(init=False)
+
+    def start(self) -> None:
+        self.process = start({**os.environ, "RACEPOLL_VAR": str(self.var)}, self.var / "cluster.txt", "qcluster")
+
+    def restart_if_ended(self) -> None:
+        if self.process.poll() is not None:
+            # What systemd does with what is left of a unit whose main process ended.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            time.sleep(RESTART_SECONDS)
+            self.start()
+            self.restarts += 1
+
+    def end(self) -> None:
+        stop(self.process)
+
+
+def _live(clusters: list[Cluster], seconds: float) -> tuple[datetime, list[int]]:
+    """Kills for so long. Returns the first slot that counts, and who was killed."""
+    random, killed = Random(SEED), list[int]()
+    with contextlib.ExitStack() as ends:
+        for cluster in clusters[1:]:
+            cluster.var.mkdir()
+            ends.callback(sweep, cluster.var)  # the home of the first is ours too, and its end sweeps it
+        for cluster in clusters:
+            cluster.start()
+            ends.callback(cluster.end)
+        eventually("all run", lambda: all(descendants(cluster.process.pid) for cluster in clusters), seconds=60)
+        eventually("one ticks", lambda: Heartbeat.objects.exists(), seconds=60)
         since, next_kill = floor(clock.now(), cadence().tick) + cadence().tick, random.uniform(5, 15)
         for passed in every(0.2, lasting=seconds):
-            if process.poll() is not None:
-                _end_session(process)
-                time.sleep(RESTART_SECONDS)
-                process, restarts = _started(stage), restarts + 1
-            if passed >= next_kill and (pids := descendants(process.pid)):
+            for cluster in clusters:
+                cluster.restart_if_ended()
+            pids = [pid for cluster in clusters for pid in descendants(cluster.process.pid)]
+            if passed >= next_kill and pids:
                 killed.append(_kill(random.choice(pids)))
                 next_kill = passed + random.uniform(5, 15)
-    finally:
-        stop(process)
-    return since, killed, restarts
-
-
-def _started(stage: Stage) -> Popen[str]:
-    return start(dict(os.environ), stage.var / "cluster.txt", "qcluster")
+    return since, killed
 
 
 def _kill(pid: int) -> int:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
     return pid
-
-
-def _end_session(process: Popen[str]) -> None:
-    """What systemd does with what is left of a unit whose main process ended."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _slots(race: Race, since: datetime, until: datetime) -> list[datetime]:

@@ -4,6 +4,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 from bench.catalog import MACHINES
 from bench.cluster import cluster
@@ -39,8 +40,9 @@ def run(stage: Stage) -> Iterator[Figure]:
         for slot in _slots(race, since, until)
     }
     came = [ms for ms in late.values() if ms is not None]
-    details = {"tick_step_s": cadence().tick.total_seconds(), "races": len(races), "slots": len(late)}
-    details |= {"due_together": 8, "slots_without_a_request": len(late) - len(came)}
+    details: dict[str, Any] = {"tick_step_s": cadence().tick.total_seconds(), "races": len(races), "due_together": 8}
+    details |= {"slots": len(late)}
+    yield Figure("slots_without_a_request", len(late) - len(came), "slots", Bar("=", 0), len(late), details=details)
     yield from percentiles("slot_to_request", came, "ms", BARS[stage.stack], **details)
 
 

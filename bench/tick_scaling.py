@@ -14,6 +14,7 @@ from bench.figures import Bar, Figure, median
 from bench.stage import Stage
 from polling import tick
 from polling.models import PollLog, PollState, Tick, Trigger
+from polling.tick import NoTick
 from races.models import Race
 from races.status import RaceStatus
 
@@ -105,6 +106,6 @@ def _queries(path: Path) -> int:
     return len(seen)
 
 
-def _check(done: Tick | None) -> None:
-    assert done is not None
+def _check(done: Tick | NoTick) -> None:
+    assert isinstance(done, Tick), done
     assert (done.claimed, done.error) == (DUE, ""), f"{done.claimed} claimed of {DUE}: {done.error}"

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from bench.appwrite import REAL_SERVER_MS, Server, appwrite, is_real
 from bench.cluster import cluster
@@ -125,7 +126,7 @@ def whole(rounds: Sequence[Round], bars: dict[str, float], stage: Stage, details
     )
 
 
-def lags(rounds: Sequence[Round], details: dict[str, object]) -> list[Figure]:
+def lags(rounds: Sequence[Round], details: dict[str, Any]) -> list[Figure]:
     """From the end of a poll's answer, shortly before its commit, to its race being readable."""
     found = [lag for one in rounds for lag in one.lags_ms]
     return percentiles("commit_to_readable", found, "ms", {0.95: Bar("<=", 1000)}, **details)

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error as DatabaseTrouble
 from django_q.brokers.orm import ORM
 from django_q.brokers.redis_broker import Redis
 from django_q.conf import Conf
@@ -31,12 +31,26 @@ class TickScheduler:
         """Stores the cluster's figures as django-q2 does, and fires the schedules if a tick falls into this cycle."""
         stat: Any = SignedPackage.loads(value)
         running = stat.status in (Conf.IDLE, Conf.WORKING)  # not while the cluster starts or stops
-        watchdog.look(stat, self.queue_size, running=running)  # type: ignore[attr-defined] # the broker's
-        super().set_stat(key, value, timeout)  # type: ignore[misc] # the broker's
-        if running and Conf.SCHEDULER:
-            self._keep_time()
+        watchdog.look(stat, running=running)
+        is_here = False
+        try:
+            super().set_stat(key, value, timeout)  # type: ignore[misc] # the broker's
+            is_here = True
+        finally:
+            if running and Conf.SCHEDULER:
+                self._keep_time(fires=is_here)
 
-    def _keep_time(self) -> None:
+    def dequeue(self) -> list[tuple[Any, Any]] | None:
+        """Fetches tasks as django-q2 does; in the pusher, and the watchdog hears of it."""
+        watchdog.note_fetching()
+        try:
+            found: list[tuple[Any, Any]] | None = super().dequeue()  # type: ignore[misc] # the broker's
+        finally:
+            watchdog.note_fetching()
+        return found
+
+    def _keep_time(self, *, fires: bool) -> None:
+        """While the broker is away nothing fires, since nothing could be sent; the tick stays due, and that is said."""
         if self._metronome is None:
             self._metronome = Metronome(settings.POLL_TICK.total_seconds())
         if self._metronome.is_set_anew(_wall(), time.monotonic()):
@@ -47,10 +61,12 @@ class TickScheduler:
         wait = self._metronome.wait(_wall())
         if wait <= Conf.GUARD_CYCLE:
             time.sleep(max(0.0, wait))
-            self._metronome.move_on(_wall())
-            scheduler(broker=self)
-            with contextlib.suppress(DatabaseError):  # of which the scheduler has just complained
+            # Before the tick, which may end the pause that is to be said.
+            with contextlib.suppress(DatabaseTrouble):  # of which the scheduler is about to complain
                 pulse.alert_if_overdue(now=clock.now())
+            if fires:
+                self._metronome.move_on(_wall())
+                scheduler(broker=self)
 
 
 def _wall() -> float:

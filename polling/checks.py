@@ -5,13 +5,16 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+from polling import schedules
+
 
 @register()
 def queue_outlasts_its_tasks(**_: object) -> list[CheckMessage]:
-    """A task is delivered again after `retry`; it must have ended by then, prefetched ones included."""
+    """A task is delivered again after `retry`; it must have ended by then, prefetched behind the slowest of all too."""
     queue: dict[str, Any] = settings.Q_CLUSTER
     lanes = [queue, *({**queue, **lane} for lane in queue.get("ALT_CLUSTERS", {}).values())]
-    least = max(lane["timeout"] * (2 + lane["queue_limit"] / lane["workers"]) for lane in lanes)
+    before = schedules.longest_timeout()
+    least = max(before + lane["timeout"] * (1 + lane["queue_limit"] / lane["workers"]) for lane in lanes)
     if queue["retry"] > least:
         return []
     return [Error(f"Q_CLUSTER retry must be above {least:g} s, or tasks run twice.", id="polling.E001")]

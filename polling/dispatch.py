@@ -5,17 +5,18 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import groupby, islice
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
-from polling import clock, providers
+from polling import providers
+from polling.asking import Asked, chunks
 from polling.errors import Blocked
-from polling.models import PollingSwitch, PollLog, PollState, SkipReason, SyncLease, Trigger
+from polling.models import PollingSwitch, PollLog, PollState, SkipReason, Trigger
 from polling.planning import is_urgent
 from races.models import Race
 
@@ -25,7 +26,6 @@ QUEUE_MARGIN = timedelta(seconds=10)
 # A worker that has not ended by the task's timeout is killed; its poll is free for the next tick, not the one after.
 RUN_MARGIN = timedelta(seconds=2)
 # Leases that nobody holds: what was asked for waits in the queue.
-PUSH_ASKED, PULL_ASKED = "a push is asked for", "a hinted pull is asked for"
 FAST = "fast"  # the lane of races about to start
 
 
@@ -151,9 +151,11 @@ def send(logs: Sequence[PollLog], *, now: datetime) -> int:
         return 0
     lanes = {False: {"broker": get_broker()}}
     lanes[True] = {"broker": get_broker(FAST), "cluster": FAST} if settings.POLL_FAST_WORKERS else lanes[False]
-    for chunk in _chunks(logs, now=now):
+    by_race = sorted(logs, key=lambda log: log.race_id)
+    asked_of = partial(_asked_of, now=now)
+    for chunk in chunks(by_race, asked_of, max_batch=max_batch, now=now):
         # The poll log is the audit, so the queue keeps no record of its own.
-        options = {**lanes[is_urgent(chunk[0].race, now=now)], "save": False}
+        options = {**lanes[asked_of(chunk[0]).urgent], "save": False}
         if len(chunk) == 1:
             async_task("polling.tasks.poll_race", chunk[0].pk, q_options=options)
         else:
@@ -161,66 +163,16 @@ def send(logs: Sequence[PollLog], *, now: datetime) -> int:
     return len(logs)
 
 
-def _chunks(logs: Sequence[PollLog], *, now: datetime) -> Iterable[list[PollLog]]:
-    """By provider and urgency, the nearest first: a race about to start never waits behind a far one."""
-
-    def place(log: PollLog) -> tuple[bool, str]:
-        return not is_urgent(log.race, now=now), log.race.provider
-
-    logs = sorted(logs, key=lambda log: abs(log.race.advertised_start - now))
-
-    for (_, provider), group in groupby(sorted(logs, key=place), key=place):
-        rest = iter(group)
-        while chunk := list(islice(rest, _max_batch(provider))):
-            yield chunk
+def _asked_of(log: PollLog, *, now: datetime) -> Asked:
+    return Asked(log.race.provider, log.race.advertised_start, is_urgent(log.race, now=now))
 
 
-def _max_batch(provider: str) -> int:
+def max_batch(provider: str) -> int:
+    """How many polls of the provider share a task."""
     try:
         return providers.get(provider).capabilities.max_batch
     except Blocked:
         return 20
-
-
-def request_push() -> None:
-    """Asks for a push to Appwrite, where there is one. Call it after the commit.
-
-    A push that waits in the queue will see this change too: then no other one is queued.
-    """
-    if settings.APPWRITE_ENDPOINT and _asks_first(PUSH_ASKED, now=clock.now()):
-        async_task("polling.tasks.push", q_options={"save": False})
-
-
-def request_sync() -> None:
-    """Asks for a whole pass, a pull and then a push, where there is an Appwrite."""
-    if settings.APPWRITE_ENDPOINT:
-        async_task("polling.tasks.sync", q_options={"save": False})
-
-
-def request_hinted_pull() -> None:
-    """Asks for a look at the rows that Appwrite's webhook told of, unless one waits in the queue."""
-    if _asks_first(PULL_ASKED, now=clock.now()):
-        async_task("polling.tasks.pull_hinted", q_options={"save": False})
-
-
-def _asks_first(asked: str, *, now: datetime) -> bool:
-    """Whether no such task is waited for. One that does not begin in time is taken to be lost."""
-    until = now + claim_lease()
-    waited, is_new = SyncLease.objects.get_or_create(table=asked, defaults={"held_until": until})
-    if is_new or (waited.held_until and waited.held_until > now):
-        return is_new
-    free = Q(held_until__isnull=True) | Q(held_until__lte=now)
-    return bool(SyncLease.objects.filter(free, table=asked).update(held_until=until))
-
-
-def push_begins() -> None:
-    """What is committed from here on needs a push of its own. Call it before looking for what to push."""
-    SyncLease.objects.filter(table=PUSH_ASKED).update(held_until=None)
-
-
-def hinted_pull_begins() -> None:
-    """What the webhook tells from here on needs a look of its own. Call it before taking what it told."""
-    SyncLease.objects.filter(table=PULL_ASKED).update(held_until=None)
 
 
 def queued() -> int:

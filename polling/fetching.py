@@ -7,6 +7,7 @@ from datetime import datetime
 from django.conf import settings
 
 from polling import providers
+from polling.asking import wants_detail
 from polling.errors import Blocked, NotFound, PollingError, RateLimited
 from polling.models import SkipReason
 from polling.providers.base import BatchScope, Provider, RaceRef
@@ -14,14 +15,6 @@ from polling.quota import Purse
 from races.models import Race
 from races.snapshots import RaceSnapshot
 from races.status import RaceStatus, ResultState
-
-
-def wants_detail(race: Race, *, policy: str, now: datetime) -> bool:
-    """Up to the start the odds are the point, after it what moved; RACE_DETAIL may say otherwise."""
-    never_had_it = not race.content_hash
-    if policy == "always" or race.detail_wanted or never_had_it:
-        return True
-    return policy == "until_start" and now < race.advertised_start
 
 
 def has_news(race: Race, told: RaceSnapshot) -> bool:
@@ -136,7 +129,10 @@ def _answer(status: RaceSnapshot | None, detail: RaceSnapshot | PollingError | N
 def _asks_singly(provider: Provider, race: Race, *, now: datetime) -> bool:
     if provider.capabilities.batch_scope is BatchScope.NONE:
         return True
-    return wants_detail(race, policy=settings.RACE_DETAIL, now=now)
+    return wants_detail(
+        race.advertised_start, policy=settings.RACE_DETAIL, has_detail=bool(race.content_hash),
+        wanted=race.detail_wanted, now=now,
+    )  # fmt: skip
 
 
 def _ask_statuses(

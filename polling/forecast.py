@@ -1,64 +1,77 @@
 """What a race day will ask of its providers: what the planner would plan, walked through ahead of time."""
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from polling.asking import Asked, chunks, wants_detail
 from polling.cadence import Cadence, RaceFacts, floor, next_poll
 
 MINUTE = timedelta(minutes=1)
 ANSWERED_IN = timedelta(milliseconds=300)
-UNTIL_OFFICIAL = timedelta(minutes=9)  # from the jump, as long as recorded races took
+WAITING, RUNNING, INTERIM, ENDED = range(4)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A race of the card, polled from `known_at` on; `ends_at` where it has ended already."""
+    """A race of the card as it stands at `known_at`, from which on it is polled; `ends_at` where that is known."""
 
     provider: str
-    advertised_start: datetime
+    facts: RaceFacts
     known_at: datetime
+    has_detail: bool = False
     ends_at: datetime | None = None
-    thin_to: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)
 class Assumptions:
-    """What is not known ahead: how long after the advertised start races jump, and (`detail`) RACE_DETAIL."""
+    """What is not known ahead: how long after the advertised start races jump, and (`detail`) RACE_DETAIL.
+
+    From the jump to the interim result and to the official one, as long as recorded races took.
+    """
 
     late: timedelta = timedelta()
+    until_interim: timedelta = timedelta(minutes=4)
+    until_official: timedelta = timedelta(minutes=9)
     detail: str = "until_start"
 
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """A poll to come; `whole` where it costs a request of its own, else many share one for their statuses."""
+    """A poll to come; `listed` where it shares a request for statuses, `detailed` where it costs one of its own."""
 
     at: datetime
-    whole: bool
+    urgent: bool
+    listed: bool
+    detailed: bool
 
 
 def polls(entry: Entry, cadence: Cadence, *, assume: Assumptions) -> Iterator[Poll]:
-    """The polls of a race by the planner's own rule, each of them answered, and the end met by the first after it."""
-    jumps_at = entry.advertised_start + assume.late
-    ends_at = entry.ends_at or jumps_at + UNTIL_OFFICIAL
-    now, covered, ended_at = entry.known_at, None, None
-    while True:
-        facts = RaceFacts(
-            entry.advertised_start, waiting=now < jumps_at, finalized=ended_at is not None, ended_at=ended_at,
-            covered=covered, asked=covered, thin_to=entry.thin_to,
-        )  # fmt: skip
-        at = next_poll(facts, cadence=cadence, now=now)
-        if at is None:
-            return
-        meets_end = ended_at is None and at >= ends_at
-        before_start = assume.detail == "until_start" and at < entry.advertised_start
-        yield Poll(
-            at, covered is None or meets_end or ended_at is not None or assume.detail == "always" or before_start
+    """The polls of a race by the planner's own rule, each of them answered, and each move met by the first after it."""
+    moves = _moves(entry, assume)
+    facts, now, has_detail = entry.facts, entry.known_at, entry.has_detail
+    told = WAITING if facts.waiting else RUNNING
+    while (at := next_poll(facts, cadence=cadence, now=now)) is not None:
+        met = bisect_right(moves, at)
+        singly = facts.finalized or wants_detail(
+            facts.advertised_start, policy=assume.detail, has_detail=has_detail, wanted=facts.detail_wanted, now=at
         )
-        now, covered = at + ANSWERED_IN, at
-        ended_at = now if meets_end else ended_at
+        urgent = cadence.is_urgent(facts.advertised_start, waiting=facts.waiting, now=at)
+        yield Poll(at, urgent, listed=not singly, detailed=singly or met != told or met == INTERIM)
+        now, told, has_detail = at + ANSWERED_IN, met, True
+        facts = replace(facts, covered=at, asked=at, detail_wanted=False, waiting=met == WAITING)
+        if met == ENDED and not facts.finalized:
+            facts = replace(facts, finalized=True, ended_at=now)
+
+
+def _moves(entry: Entry, assume: Assumptions) -> tuple[datetime, datetime, datetime]:
+    """When the race starts, is interim and has ended: as assumed, but for what is known."""
+    jumps_at = entry.facts.advertised_start + assume.late
+    jumps_at = max(jumps_at, entry.known_at) if entry.facts.waiting else min(jumps_at, entry.known_at)
+    ends_at = entry.ends_at or jumps_at + assume.until_official
+    return min(jumps_at, ends_at), min(jumps_at + assume.until_interim, ends_at), ends_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,27 +109,31 @@ class Span:
 
 
 def loads(
-    entries: Iterable[Entry], cadence: Cadence, span: Span, *, quota: int, max_batch: int, assume: Assumptions
+    entries: Iterable[Entry],
+    cadence: Cadence,
+    span: Span,
+    *,
+    quota: int,
+    max_batch: Callable[[str], int],
+    assume: Assumptions,
 ) -> Sequence[Load]:
-    """The load of each provider within the span; by name. `max_batch` races share a request for their statuses."""
-    races, made = Counter[str](), Counter[str]()
-    whole, shared = defaultdict[str, Counter[datetime]](Counter), defaultdict[str, Counter[datetime]](Counter)
+    """The load of each provider within the span, by name; polls of one instant share requests as dispatch has it."""
+    races, due = Counter[str](), defaultdict[datetime, list[tuple[Entry, Poll]]](list)
     for entry in entries:
         races[entry.provider] += 1
         for poll in polls(entry, cadence, assume=assume):
             if span.since <= poll.at < span.until:
-                made[entry.provider] += 1
-                (whole if poll.whole else shared)[entry.provider][poll.at] += 1
-    return [
-        Load(name, races[name], made[name], _requests_by_minute(whole[name], shared[name], max_batch), quota)
-        for name in sorted(races)
-    ]
+                due[poll.at].append((entry, poll))
+    made, by_minute = Counter[str](), defaultdict[str, Counter[datetime]](Counter)
+    for at in sorted(due):
+        for chunk in chunks(due[at], _asked_of, max_batch=max_batch, now=at):
+            provider, shared = chunk[0][0].provider, [poll for _, poll in chunk]
+            made[provider] += len(shared)
+            asked = any(poll.listed for poll in shared) + sum(poll.detailed for poll in shared)
+            by_minute[provider][floor(at, MINUTE)] += asked
+    return [Load(name, races[name], made[name], dict(by_minute[name]), quota) for name in sorted(races)]
 
 
-def _requests_by_minute(whole: Counter[datetime], shared: Counter[datetime], max_batch: int) -> dict[datetime, int]:
-    by_minute = Counter[datetime]()
-    for at, polled in whole.items():
-        by_minute[floor(at, MINUTE)] += polled
-    for at, polled in shared.items():
-        by_minute[floor(at, MINUTE)] += -(-polled // max_batch)
-    return dict(sorted(by_minute.items()))
+def _asked_of(due: tuple[Entry, Poll]) -> Asked:
+    entry, poll = due
+    return Asked(entry.provider, entry.facts.advertised_start, poll.urgent)

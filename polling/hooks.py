@@ -8,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseForbidde
 from django.http.request import UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
-from polling import clock, dispatch
+from polling import clock, errands
 from polling.appwrite import hints, webhook
 
 logger = logging.getLogger(__name__)
@@ -46,6 +46,6 @@ def _heed(body: bytes, events: str) -> None:
     try:
         hint = webhook.read(body, events=events, database=settings.APPWRITE_DATABASE_ID)
         if hint and hints.note(hint, now=clock.now()):
-            dispatch.request_hinted_pull()
+            errands.request_hinted_pull()
     except Exception:  # noqa: BLE001 - ten failed calls switch the webhook off, and the next pull finds the change
         logger.exception("a hint of Appwrite's webhook could not be kept")

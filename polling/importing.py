@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from polling import dispatch, providers, quota
+from polling import errands, providers, quota
 from polling.bucket import Need
 from polling.errors import LeftAlone, PollingError
 from polling.models import ProviderState
@@ -36,7 +36,7 @@ def import_schedule(provider: str, *, now: datetime, deadline_seconds: float = 1
         changes.add(_store(schedule.races[first : first + AT_ONCE], now=now))
     _note(provider, error="", at=now)
     if changes.changed:
-        transaction.on_commit(dispatch.request_push, robust=True)
+        transaction.on_commit(errands.request_push, robust=True)
     logger.info(
         "imported %d races from %s: %d new, %d changed, %d moved, %d rows skipped",
         len(schedule.races), provider, len(changes.created), len(changes.changed - changes.created),

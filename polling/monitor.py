@@ -15,8 +15,8 @@ PATIENCE_SECONDS = 5
 
 
 def tell(*, now: datetime) -> None:
-    """GETs the monitor's URL while ticks come on time; when they are overdue it is left to miss us."""
-    if pulse.alert_if_overdue(now=now) or not settings.MONITOR_PING_URL:
+    """GETs the monitor's URL while ticks come on time; where they are overdue, or none ever came, it misses us."""
+    if pulse.alert_if_overdue(now=now) or pulse.last() is None or not settings.MONITOR_PING_URL:
         return
     try:
         # The scheme was checked by the settings; the URL is a secret and stays out of the log.

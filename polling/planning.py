@@ -1,7 +1,7 @@
 """The one writer of `next_poll_at`; and which grid a race is on."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 
@@ -91,6 +91,12 @@ def _newest_slots(race_ids: Sequence[int]) -> dict[int, Slots]:
     newest = [Subquery(some.values("slot_at")[:1]) for some in (logs, asked)]
     found = Race.objects.filter(pk__in=race_ids).values_list("pk", *newest)
     return {race_id: (covered, asked_at) for race_id, covered, asked_at in found}
+
+
+def standing(races: Sequence[Race]) -> dict[int, RaceFacts]:
+    """What the plan of each race depends on now, by primary key; without failures and stretches, which pass."""
+    slots = _newest_slots([race.pk for race in races])
+    return {race.pk: replace(_facts(race, slots[race.pk], None, 1), planned=None, failures=0) for race in races}
 
 
 def replan_all(race_ids: Iterable[int], *, now: datetime) -> None:

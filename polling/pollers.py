@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from polling import clock, dispatch, fetching, quota
+from polling import clock, dispatch, errands, fetching, quota
 from polling.bucket import Need
 from polling.errors import PollingError
 from polling.fetching import Answer, Fetched
@@ -119,7 +119,7 @@ def _settle(token: str, answers: dict[int, Answer], *, now: datetime) -> list[in
         Race.objects.filter(pk__in=errors).update(last_attempt_at=now, failures=F("failures") + 1)
         replan([log.race_id for log in logs], now=now)
         if logs:
-            transaction.on_commit(dispatch.request_push, robust=True)
+            transaction.on_commit(errands.request_push, robust=True)
     _say(logs, told, errors, changes)
     return sorted(told.keys() - errors.keys() - let_go)
 

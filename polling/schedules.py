@@ -1,6 +1,7 @@
 """The django-q2 Schedule rows that racepoll runs by."""
 
 import logging
+from ast import literal_eval
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -48,6 +49,12 @@ def rows() -> list[Row]:
 def _every(minutes: int) -> str:
     """Less than an hour in minutes, from there on in whole hours."""
     return f"*/{minutes} * * * * 50" if minutes < 60 else f"0 */{minutes // 60} * * * 50"
+
+
+def longest_timeout() -> int:
+    """The seconds that a task of the queue may take, be it the slowest of the table."""
+    options: list[dict[str, int]] = [literal_eval(row.kwargs)["q_options"] for row in rows()]
+    return max(one.get("timeout", settings.POLL_TASK_TIMEOUT.seconds) for one in options)
 
 
 def ensure() -> None:

@@ -6,7 +6,7 @@ from functools import partial
 
 from django.db import transaction
 
-from polling import dispatch
+from polling import dispatch, errands
 from polling.models import Trigger
 from polling.planning import replan
 from races import decisions
@@ -19,7 +19,7 @@ def _then_replan(decide: Callable[[], list[int]], *, now: datetime) -> list[int]
         changed = decide()
         replan(changed, now=now)
         if changed:
-            transaction.on_commit(dispatch.request_push, robust=True)
+            transaction.on_commit(errands.request_push, robust=True)
     return changed
 
 

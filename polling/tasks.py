@@ -5,11 +5,12 @@ from collections.abc import Sequence
 
 from django_q.exceptions import TimeoutException
 
-from polling import clock, dispatch, escalating, importing, monitor, pollers, tick
+from polling import clock, errands, escalating, importing, monitor, pollers, tick
 from polling.appwrite import hints, scanning, watch
 from polling.appwrite import pull as appwrite_pull
 from polling.appwrite import push as appwrite_push
 from polling.appwrite import sweep as appwrite_sweep
+from polling.errands import Errand
 from polling.pruning import prune as prune_records
 
 logger = logging.getLogger(__name__)
@@ -40,14 +41,14 @@ def import_schedule() -> None:
 
 def push() -> None:
     """Sends what changed to Appwrite."""
-    dispatch.push_begins()
+    errands.begins(Errand.PUSH)
     appwrite_push.run(now=clock.now())
 
 
 def scan_for_changes() -> None:
     """Looks for races that changed without a word, so that they are pushed too."""
     if scanning.run(now=clock.now()):
-        dispatch.request_push()
+        errands.request_push()
 
 
 def sync() -> None:
@@ -63,7 +64,7 @@ def sweep() -> None:
 
 def pull_hinted() -> None:
     """Looks at the rows that Appwrite's webhook told of."""
-    dispatch.hinted_pull_begins()
+    errands.begins(Errand.PULL)
     appwrite_pull.hinted(hints.take(), now=clock.now())
 
 

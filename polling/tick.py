@@ -7,6 +7,7 @@ runs in the cluster's sentinel.
 import logging
 import time
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from django.db import DatabaseError, transaction
 from django.db.models import Exists, Max
@@ -24,15 +25,22 @@ MOST_MISSED = 40  # rows a race after an outage: enough to see it, not enough to
 SLEEPS_BEFORE = timedelta(hours=1)
 
 
-def run(*, now: datetime) -> Tick | None:
-    """One tick; None where this slot has been ticked already, here or on another host, or where it sleeps."""
+class NoTick(StrEnum):
+    """Why there was none to run."""
+
+    ASLEEP = "nothing is due within the hour"
+    TAKEN = "this slot has been ticked already"  # here or on another host
+
+
+def run(*, now: datetime) -> Tick | NoTick:
+    """One tick, or why there was none."""
     if _sleeps(now=now):
-        return None
+        return NoTick.ASLEEP
     began = time.monotonic()
     slot = floor(now, cadence().tick)
     tick, mine = Tick.objects.get_or_create(slot_at=slot, defaults={"started_at": now})
     if not mine:
-        return None
+        return NoTick.TAKEN
     try:
         with transaction.atomic():
             _dispatch_due(tick, now=now)

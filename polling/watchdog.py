@@ -10,7 +10,6 @@ import logging
 import multiprocessing
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from multiprocessing.process import BaseProcess
@@ -24,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 BEGIN_WITHIN = 10.0  # beyond the timeout of a task, which may be in all workers' hands
 SAVE_WITHIN = 15.0
-ASK_EVERY = 5.0
+FETCH_WITHIN = 15.0  # a pusher whose broker is away stands still for 10 s before it ends
 EXIT_CODE = 70
 IDLE = -1.0
 
@@ -76,23 +75,24 @@ class Flow:
 
 @dataclass(slots=True)
 class Watchdog:
-    """The state between two looks. `marks` is shared memory: when a worker last began, when the monitor last saved."""
+    """The state between two looks. `marks` is shared memory: when a worker last began a task, when the monitor last
+    saved one, when the pusher last went to fetch some or came back."""
 
     pulse: int
-    marks: Any = field(default_factory=lambda: RawArray("d", [time.monotonic()] * 2))
+    marks: Any = field(default_factory=lambda: RawArray("d", [time.monotonic()] * 3))
     _children: list[BaseProcess] = field(default_factory=list)
     _monitor: int = 0
     _pusher: int = 0
     _begin: Flow = field(default_factory=lambda: Flow(Conf.TIMEOUT + BEGIN_WITHIN))
     _save: Flow = field(default_factory=lambda: Flow(SAVE_WITHIN))
-    _push: Flow = field(default_factory=lambda: Flow(Conf.TIMEOUT + BEGIN_WITHIN))
-    _asked_at: float = 0.0
+    _fetch: Flow = field(default_factory=lambda: Flow(FETCH_WITHIN))
+    _all_busy_at: float = 0.0
 
-    def trouble(self, stat: Any, backlog: Callable[[], int], *, running: bool, now: float) -> str:
+    def trouble(self, stat: Any, *, running: bool, now: float) -> str:
         """Why the lane cannot go on; empty while it can."""
         reasons = [verdict(death) for death in self._deaths(stat)]
         if running:
-            reasons += self._stuck(stat, backlog, now=now)
+            reasons += self._stuck(stat, now=now)
         return next(filter(None, reasons), "")
 
     def _deaths(self, stat: Any) -> list[Death]:
@@ -106,22 +106,28 @@ class Watchdog:
         exitcode = child.exitcode or 0
         if child.pid in (self._monitor, self._pusher):
             return Death(Role.MONITOR if child.pid == self._monitor else Role.PUSHER, exitcode)
-        # Read past its lock, which the dead may hold.
-        return Death(Role.WORKER, exitcode, child.timer.get_obj().value)  # type: ignore[attr-defined] # set by django-q2
+        return Death(Role.WORKER, exitcode, _timer(child))
 
-    def _stuck(self, stat: Any, backlog: Callable[[], int], *, now: float) -> list[str]:
-        began, saved = self.marks
+    def _stuck(self, stat: Any, *, now: float) -> list[str]:
+        began, saved, fetched = self.marks
+        # None is free to take a task; django-q2 ends those that are busy beyond the timeout of their own.
+        timers = [_timer(child) for child in self._children if hasattr(child, "timer")]
+        if timers and all(timer > 0 for timer in timers):
+            self._all_busy_at = now
         reasons = []
-        if self._begin.is_stuck(stat.task_q_size, last=began, now=now):
+        if self._begin.is_stuck(stat.task_q_size, last=max(began, self._all_busy_at), now=now):
             reasons.append("no worker takes a task")
         if self._save.is_stuck(stat.done_q_size, last=saved, now=now):
             reasons.append("the monitor saves no result")
-        # Whether tasks lie in the broker is asked only where nothing has begun for long.
-        if now - began > self._push.limit and now - self._asked_at > ASK_EVERY:
-            self._asked_at = now
-            if self._push.is_stuck(backlog(), last=began, now=now):
-                reasons.append("the pusher fetches nothing")
+        # While the queue is full the pusher waits for room.
+        if self._fetch.is_stuck(Conf.QUEUE_LIMIT - stat.task_q_size, last=fetched, now=now):
+            reasons.append("the pusher fetches nothing")
         return reasons
+
+
+def _timer(worker: Any) -> float:
+    """What django-q2 counts down for it, read past its lock, which the dead may hold."""
+    return float(worker.timer.get_obj().value)
 
 
 _armed: Watchdog | None = None
@@ -147,14 +153,20 @@ def beat() -> bool:
     return True
 
 
-def look(stat: Any, backlog: Callable[[], int], *, running: bool) -> None:
+def look(stat: Any, *, running: bool) -> None:
     """One look by the sentinel, which does not return where the lane cannot go on."""
     if _armed is None:
         return
     beat()
-    if reason := _armed.trouble(stat, backlog, running=running, now=time.monotonic()):
+    if reason := _armed.trouble(stat, running=running, now=time.monotonic()):
         logger.error("%s: the lane is started anew", reason)
         os._exit(EXIT_CODE)
+
+
+def note_fetching() -> None:
+    """The pusher goes to its broker, or comes back from it."""
+    if _armed is not None:
+        _armed.marks[2] = time.monotonic()
 
 
 def _note_begun(task: dict[str, Any], **_: object) -> None:

@@ -66,8 +66,9 @@ class ProviderStateAdmin(ReadOnlyAdmin[ProviderState]):
         now = instant(request)
         with transaction.atomic():
             held = quota.clear(providers, now=now)
-            races = Race.objects.open().filter(provider__in=[state.name for state in held])
-            replan_all(races.values_list("pk", flat=True), now=now)
             for state in held:
                 self.log_change(request, state, f"Asked again, although: {state.reason or state.breaker}")
+        # After the commit, so that nobody waits for the provider's row meanwhile; results to be looked at again, too.
+        planned = Race.objects.filter(provider__in=[state.name for state in held], next_poll_at__isnull=False)
+        replan_all(planned.values_list("pk", flat=True), now=now)
         self.message_user(request, f"{counted(len(held), 'provider')} asked again.", messages.SUCCESS)

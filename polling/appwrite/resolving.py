@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
-from polling import dispatch
+from polling import errands
 from polling.appwrite.merge import OWNERS, Side
 from polling.appwrite.settling import is_start
 from polling.models import SyncConflict
@@ -45,7 +45,7 @@ def take_theirs(conflict_ids: Iterable[int], *, by: Actor, may: May, now: dateti
         _resolve(taken, THEIRS, by=by, now=now)
         replan(changed, now=now)
         if changed:
-            transaction.on_commit(dispatch.request_push, robust=True)
+            transaction.on_commit(errands.request_push, robust=True)
     return Resolved(len(taken), refused)
 
 

@@ -56,18 +56,24 @@ class Lane:
         return self._process.pid if self._process else None
 
     def start(self, *, now: float) -> None:
-        """Starts the child, with the writing end of a new pipe."""
-        self._pulse, theirs = os.pipe()
-        os.set_blocking(self._pulse, False)
+        """Starts the child, with the writing end of a new pipe. Raises OSError where the system cannot."""
+        ours, theirs = os.pipe()
+        os.set_blocking(ours, False)
         command = [*self._command, "--lane", self.name, "--pulse", str(theirs), "--skip-checks"]
         # django-q2 reads at import which of its clusters it is.
         environment = {name: value for name, value in os.environ.items() if name != "Q_CLUSTER_NAME"}
         if self.name != DEFAULT:
             environment["Q_CLUSTER_NAME"] = self.name
-        self._process = subprocess.Popen(  # noqa: S603 - our own command, no shell
-            command, env=environment, pass_fds=[theirs], stdin=subprocess.DEVNULL, start_new_session=True
-        )
-        os.close(theirs)
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own command, no shell
+                command, env=environment, pass_fds=[theirs], stdin=subprocess.DEVNULL, start_new_session=True
+            )
+        except OSError:
+            os.close(ours)
+            raise
+        finally:
+            os.close(theirs)
+        self._pulse = ours
         self._started_at = self._heard_at = now
         if self.young_deaths < 2:
             logger.info("lane %s started, process %d", self.name, self._process.pid)
@@ -101,9 +107,13 @@ class Lane:
         code = self._process.wait()
         os.close(self._pulse)
         self._process = None
-        self.young_deaths = self.young_deaths + 1 if now - self._started_at < SETTLED_AFTER else 1
-        self.start_at = now + pause(self.young_deaths)
+        self.put_off(self.young_deaths + 1 if now - self._started_at < SETTLED_AFTER else 1, now=now)
         return code
+
+    def put_off(self, young_deaths: int, *, now: float) -> None:
+        """Plans the next start, after so many in a row that did not last."""
+        self.young_deaths = young_deaths
+        self.start_at = now + pause(young_deaths)
 
     def signal(self, number: signal.Signals) -> None:
         """To the child, which ends its own; SIGKILL to all of its group."""
@@ -141,12 +151,13 @@ class Supervisor:
     def _revive(self, lane: Lane, *, now: float) -> None:
         if lane.has_ended():
             code = lane.bury(now=now)
-            if lane.young_deaths < 2:
-                logger.warning("lane %s ended with %s; it is started again", lane.name, _said(code))
-            elif lane.young_deaths == 2:
-                logger.error("lane %s ended with %s again; it is tried on and on", lane.name, _said(code))
+            _complain(lane, f"ended with {_said(code)}")
         if lane.pid is None and now >= lane.start_at:
-            lane.start(now=now)
+            try:
+                lane.start(now=now)
+            except OSError as error:  # no memory, no process to be had: it may pass, and the other lanes live
+                lane.put_off(lane.young_deaths + 1, now=now)
+                _complain(lane, f"could not be started ({error})")
 
     def _end(self, *, deadline: float) -> None:
         for lane in self._lanes:
@@ -180,6 +191,14 @@ def _reap_strangers(lanes: Sequence[Lane]) -> None:
             if found.si_pid in ours:
                 return
             os.waitpid(found.si_pid, 0)
+
+
+def _complain(lane: Lane, trouble: str) -> None:
+    """Of the first and the second trouble in a row, not of all that follow."""
+    if lane.young_deaths < 2:
+        logger.warning("lane %s %s; it is started again", lane.name, trouble)
+    elif lane.young_deaths == 2:
+        logger.error("lane %s %s again; it is tried on and on", lane.name, trouble)
 
 
 def _said(code: int) -> str:

@@ -5,10 +5,12 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from polling import clock
+from polling import clock, planning
 from polling.models import PollingSwitch, PollLog, PollState, ProviderState, SyncState, Tick
 from tests.factories import START, make_log, make_meeting, make_race
 
@@ -154,6 +156,41 @@ def test_a_superuser_ends_the_wait_for_a_provider_and_its_races_are_planned_anew
     assert race.next_poll_at and race.next_poll_at < now + timedelta(minutes=2)
     assert other.next_poll_at == now + timedelta(hours=1)
     assert LogEntry.objects.get().change_message == "Asked again, although: 429"
+
+
+def test_asking_again_plans_the_next_look_at_a_result_anew_too(admin_client: Client) -> None:
+    now = clock.now()
+    ended = {"status": "finalized", "finalized_by": "provider", "outcome": "resulted"}
+    held = ProviderState.objects.create(name="sandbox", not_before=now + timedelta(hours=1), reason="429")
+    race = make_race(
+        start=now - timedelta(minutes=10), failures=1, finalized_at=now - timedelta(minutes=5),
+        next_poll_at=now + timedelta(hours=1), **ended,
+    )  # fmt: skip
+    over = make_race(start=now - timedelta(days=2), finalized_at=now - timedelta(days=2), **ended)
+    admin_client.post(PROVIDERS, {"action": "ask_again", "_selected_action": held.pk})
+    race.refresh_from_db()
+    over.refresh_from_db()
+    assert race.next_poll_at and race.next_poll_at < now + timedelta(minutes=2)
+    assert over.next_poll_at is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_asking_again_holds_no_lock_of_the_provider_while_its_races_are_planned(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "AT_ONCE", 1)
+    now = clock.now()
+    held = ProviderState.objects.create(name="sandbox", not_before=now + timedelta(hours=1), reason="429")
+    for minutes in (3, 4):
+        make_race(start=now + timedelta(minutes=minutes), failures=1, next_poll_at=now + timedelta(hours=1))
+    with CaptureQueriesContext(connection) as seen:
+        admin_client.post(PROVIDERS, {"action": "ask_again", "_selected_action": held.pk})
+    transactions = "\n".join(query["sql"] for query in seen).split("BEGIN")
+    writes = [
+        [table for table in ("polling_providerstate", "races_race") if f'UPDATE "{table}"' in statements]
+        for statements in transactions
+    ]
+    assert [tables for tables in writes if tables] == [["polling_providerstate"], ["races_race"], ["races_race"]]
 
 
 def test_staff_who_are_no_superusers_cannot_end_the_wait(staff_client: Callable[..., Client]) -> None:

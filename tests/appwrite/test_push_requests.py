@@ -6,7 +6,7 @@ import pytest
 import time_machine
 from django_q.models import OrmQ
 
-from polling import dispatch, tasks
+from polling import dispatch, errands, tasks
 from tests.appwrite.conftest import NOW, Appwrite, change, pushed
 from tests.factories import make_race
 
@@ -15,29 +15,29 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def test_twenty_changes_in_a_second_queue_one_push(appwrite: Appwrite) -> None:
     for _ in range(20):
-        dispatch.request_push()
+        errands.request_push()
     assert [entry.func() for entry in OrmQ.objects.all()] == ["polling.tasks.push"]
 
 
 def test_a_change_after_the_push_began_queues_another(appwrite: Appwrite) -> None:
     race = make_race()
     pushed()
-    dispatch.request_push()
+    errands.request_push()
     tasks.push()
     change(race, name="Plate")
-    dispatch.request_push()
+    errands.request_push()
     assert OrmQ.objects.count() == 2
 
 
 def test_a_push_that_the_queue_lost_is_asked_for_again(appwrite: Appwrite) -> None:
     with time_machine.travel(NOW, tick=False):
-        dispatch.request_push()
+        errands.request_push()
     with time_machine.travel(NOW + dispatch.claim_lease() + timedelta(seconds=1), tick=False):
-        dispatch.request_push()
-        dispatch.request_push()
+        errands.request_push()
+        errands.request_push()
     assert OrmQ.objects.count() == 2
 
 
 def test_without_appwrite_none_is_queued() -> None:
-    dispatch.request_push()
+    errands.request_push()
     assert not OrmQ.objects.exists()

@@ -14,10 +14,11 @@ from django.test import Client as Browser
 from django_q.models import OrmQ
 from pytest_django.live_server_helper import LiveServer
 
-from polling import dispatch, tasks
+from polling import dispatch, errands, tasks
 from polling.appwrite import hints, schema, webhook
 from polling.appwrite.client import connect
 from polling.appwrite.webhook import Caller, Hint
+from polling.errands import Errand
 from polling.models import SyncLease, SyncServer
 from races.models import Race
 from tests.appwrite.conftest import DATABASE, NOW, TARGET, Appwrite, pushed, state_of
@@ -145,7 +146,7 @@ def test_a_burst_asks_once_and_the_pull_takes_all_of_it(door: Browser) -> None:
 
 def test_what_comes_once_a_pull_has_begun_asks_for_another(door: Browser) -> None:
     call(door, payload())
-    dispatch.hinted_pull_begins()
+    errands.begins(Errand.PULL)
     assert hints.take() == ["r1"]
     call(door, payload())
     assert (len(asked_for()), hints.take()) == (2, ["r1"])

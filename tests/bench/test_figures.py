@@ -39,6 +39,17 @@ def test_too_few_samples_judge_no_percentile() -> None:
     assert json.loads(few.line("b"))["why"] == "a percentile needs 200 samples, there are 199"
 
 
+@pytest.mark.parametrize("bar", [Bar("=", 0), Bar("<=", 1)])
+def test_what_was_measured_on_nothing_is_not_judged(bar: Bar) -> None:
+    figure = Figure("doubled", 0, "requests", bar, n=0)
+    assert (figure.ok, figure.doubt) == (None, "nothing was measured")
+
+
+def test_percentiles_with_a_doubt_are_not_judged() -> None:
+    doubted = percentiles("late", [1.0] * 200, "ms", {0.5: Bar("<=", 60), 0.99: Bar("<=", 60)}, why="nobody waited")
+    assert [(figure.ok, figure.doubt) for figure in doubted] == [(None, "nobody waited")] * 2
+
+
 def test_a_line_says_value_bar_and_verdict() -> None:
     line = json.loads(
         Figure("gap", 15.93814, "s", Bar("<=", 16), n=10, details={"most": 3}).line("b", stack="embedded")

@@ -2,12 +2,18 @@
 
 from datetime import timedelta
 from random import Random
+from typing import cast
 
-from bench import literal
+import pytest
+
+from bench import literal, tick_lateness
 from bench.accounts import Account
 from bench.catalog import BENCHES
+from bench.day import VirtualDay
+from bench.provider import Provider
 from polling.cadence import DEFAULT_WINDOWS, Cadence
-from tests.factories import START
+from polling.models import Tick
+from tests.factories import START, make_race
 from tests.processes import ROOT
 
 STEP = timedelta(seconds=15)
@@ -40,6 +46,21 @@ def test_a_slot_is_missed_if_no_poll_began_before_the_next() -> None:
 
 def test_a_race_without_slots_missed_none() -> None:
     assert Account([(START, START)], START, [], []).missed == []
+
+
+def test_lateness_is_judged_only_where_all_workers_waited_nine_tenths_of_the_time() -> None:
+    assert tick_lateness.doubt(0.9) == ""
+    assert tick_lateness.doubt(0.85) == "all workers waited 85% of the time, not 90%"
+
+
+@pytest.mark.django_db
+def test_a_day_goes_on_where_its_tick_sleeps_and_ends_where_another_took_the_slot() -> None:
+    day = VirtualDay(cast(Provider, None), Random(1))  # which nothing asks between two imports
+    assert day.step(START + STEP) == day.ticked[-1]
+    make_race(start=START, next_poll_at=START)
+    Tick.objects.create(slot_at=START + 2 * STEP, started_at=START)
+    with pytest.raises(AssertionError, match="this slot has been ticked already"):
+        day.step(START + 2 * STEP)
 
 
 def test_every_bench_of_the_catalog_has_its_module_and_its_line_in_the_readme() -> None:

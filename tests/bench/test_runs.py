@@ -11,10 +11,11 @@ from bench.tree import cost, descendants
 from tests.processes import ROOT
 
 
-def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+def bench(*arguments: str, **values: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "bench", *arguments],
-        cwd=ROOT, env={**os.environ, "BENCH_SMALL": "1"}, capture_output=True, text=True, timeout=110, check=False,
+        cwd=ROOT, env={**os.environ, "BENCH_SMALL": "1", **values}, capture_output=True, text=True, timeout=110,
+        check=False,
     )  # fmt: skip
 
 
@@ -46,6 +47,13 @@ def test_an_unknown_bench_is_named() -> None:
     done = bench("nothing")
     assert done.returncode == 2
     assert "no bench is called nothing" in done.stderr
+
+
+def test_a_bench_that_fails_is_no_success() -> None:
+    done = bench("last_five_minutes", BENCH_SECONDS="soon")
+    [line] = map(json.loads, done.stdout.splitlines())
+    assert (done.returncode, line["figure"], line["ok"]) == (1, "exit_code", False)
+    assert "could not convert string to float" in line["details"]["error"]
 
 
 def test_what_runs_below_a_process_is_found_and_weighed() -> None:

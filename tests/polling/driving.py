@@ -45,7 +45,7 @@ class Driver:
     def drive_due(self, until: datetime) -> list[datetime]:
         """The ticks at which something is due, up to `until`; returns them. Those between do nothing."""
         ticked: list[datetime] = []
-        while (due_at := _next_due()) and due_at <= until:
+        while (due_at := next_due()) and due_at <= until:
             assert not ticked or due_at > ticked[-1], f"planned for {due_at}, which has been ticked"
             self.tick(due_at)
             ticked.append(due_at)
@@ -63,7 +63,8 @@ def _answered(now: datetime) -> datetime:
     return now + ANSWERED_IN
 
 
-def _next_due() -> datetime | None:
+def next_due() -> datetime | None:
+    """When the next poll of any race is planned."""
     planned = Race.objects.filter(next_poll_at__isnull=False).order_by("next_poll_at")
     return planned.values_list("next_poll_at", flat=True).first()
 

@@ -134,6 +134,11 @@ def test_tick_says_what_it_did_and_does_a_slot_once(capsys: pytest.CaptureFixtur
     assert Tick.objects.get().dispatched == 1
 
 
+def test_a_tick_with_nothing_to_do_says_that_and_not_that_it_was_done(capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("tick")
+    assert capsys.readouterr().out == "nothing is due within the hour\n"
+
+
 def test_sandbox_ends_on_sigterm_even_as_a_background_job(tmp_path: Path) -> None:
     command = f"trap '' INT; exec {sys.executable} manage.py sandbox provider --port 0"
     process = subprocess.Popen(

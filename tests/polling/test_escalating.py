@@ -7,6 +7,7 @@ import pytest
 
 from polling import planning, tick
 from polling.escalating import escalate
+from polling.models import Tick
 from races.models import Race
 from races.status import Escalation, RaceStatus, escalation
 from tests.factories import START, make_race
@@ -60,7 +61,7 @@ def test_a_race_that_does_not_end_is_polled_on_every_five_minutes_for_days() -> 
     planning.replan([race.pk], now=START + 2 * HOUR)
     for hours in (2, 7, 24, 72):
         slot = START + hours * HOUR + timedelta(minutes=5)
-        assert tick.run(now=slot) is not None
+        assert isinstance(tick.run(now=slot), Tick)
         assert race.poll_logs.filter(slot_at=slot, state="claimed").exists()
         assert Race.objects.get(pk=race.pk).next_poll_at == slot + timedelta(minutes=5)
     race.refresh_from_db()

@@ -1,8 +1,10 @@
 """The forecast: what it adds up, and that it is what then happens."""
 
 import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,14 @@ from django.core.management import CommandError, call_command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from polling import planning, pollers, tick
-from polling.cadence import DEFAULT_WINDOWS, Cadence
-from polling.forecast import ANSWERED_IN, Assumptions, Entry, Span, loads, polls
+from polling import dispatch, planning, providers, tick
+from polling.cadence import DEFAULT_WINDOWS, Cadence, RaceFacts, floor
+from polling.forecast import Assumptions, Entry, Poll, Span, loads, polls
 from polling.models import PollLog, ProviderState, Tick
 from races.models import Race
 from tests.factories import START, make_meeting, make_race
 from tests.polling.conftest import ProviderBox
+from tests.polling.driving import Driver, next_due, polled
 
 CADENCE = Cadence(DEFAULT_WINDOWS, timedelta(seconds=15))
 MINUTE = timedelta(minutes=1)
@@ -30,25 +33,35 @@ def at(minutes: float) -> datetime:
     return START + minutes * MINUTE
 
 
-def entry(**values: Any) -> Entry:
-    return Entry("sandbox", **{"advertised_start": START, "known_at": at(-90), **values})
+def entry(
+    start: datetime = START, known_at: datetime = START - 90 * MINUTE, *, has_detail: bool = False, **facts: Any
+) -> Entry:
+    return Entry("sandbox", RaceFacts(start, waiting=True, **facts), known_at, has_detail)
 
 
-def test_a_race_that_jumps_on_time_is_38_polls_before_its_start_two_after_it_and_two_looks_at_the_result() -> None:
+def twenty(_: str) -> int:
+    return 20
+
+
+def test_a_race_that_jumps_on_time_is_38_polls_before_its_start_three_after_it_and_two_looks_at_the_result() -> None:
     planned = list(polls(entry(), CADENCE, assume=Assumptions()))
     assert len([poll for poll in planned if poll.at < START]) == 38
-    assert [poll.at - START for poll in planned[38:]] == [
-        0 * MINUTE,
-        5 * MINUTE,
-        10 * MINUTE,
-        25.25 * MINUTE,
-        70.25 * MINUTE,
+    assert planned[38:] == [
+        Poll(at(0), urgent=True, listed=True, detailed=True),
+        Poll(at(5), urgent=False, listed=True, detailed=True),
+        Poll(at(10), urgent=False, listed=True, detailed=True),
+        Poll(at(25.25), urgent=False, listed=False, detailed=True),
+        Poll(at(70.25), urgent=False, listed=False, detailed=True),
     ]
-    assert [poll.whole for poll in planned[38:]] == [False, False, True, True, True]
 
 
 def test_a_race_known_late_is_polled_at_the_next_tick() -> None:
     assert next(polls(entry(known_at=at(-37) + SECOND), CADENCE, assume=Assumptions())).at == at(-37) + 15 * SECOND
+
+
+def test_a_race_that_has_been_polled_in_this_slot_is_polled_in_the_next() -> None:
+    known = entry(known_at=at(-54) + SECOND, covered=at(-55))
+    assert next(polls(known, CADENCE, assume=Assumptions())).at == at(-50)
 
 
 def test_each_minute_of_a_late_start_costs_four_polls_where_races_are_held() -> None:
@@ -57,64 +70,108 @@ def test_each_minute_of_a_late_start_costs_four_polls_where_races_are_held() -> 
     assert late - prompt == 4 * 4 + 1, "and one more until the end"
 
 
-def test_races_past_their_start_share_a_request_and_others_do_not() -> None:
-    running = [entry(ends_at=at(60)) for _ in range(21)]
-    [load] = loads(running, CADENCE, DAY, quota=100, max_batch=20, assume=Assumptions())
+def test_races_past_their_start_share_a_request_and_ask_for_themselves_when_they_move() -> None:
+    running = [replace(entry(), ends_at=at(60)) for _ in range(21)]
+    [load] = loads(running, CADENCE, DAY, quota=100, max_batch=twenty, assume=Assumptions(until_interim=8 * MINUTE))
     assert load.by_minute[at(-1)] == 21 * 4
+    assert load.by_minute[at(0)] == 2 + 21, "they start"
     assert load.by_minute[at(5)] == 2
-    assert load.by_minute[at(60)] == 21, "their results are asked for one by one"
+    assert load.by_minute[at(10)] == load.by_minute[at(55)] == 2 + 21, "an interim result may change at any poll"
+    assert load.by_minute[at(60)] == 2 + 21, "the final one"
     assert (load.races, load.polls) == (21, 21 * (38 + 13 + 2))
 
 
+def test_races_about_to_start_never_share_a_request_with_others() -> None:
+    far, near = entry(at(35), known_at=at(0), has_detail=True), entry(at(5), known_at=at(0), has_detail=True)
+    changed = Assumptions(detail="changed")
+    soon = Span(at(0), at(1))
+    together = [loads([some, near], CADENCE, soon, quota=9, max_batch=twenty, assume=changed) for some in (near, far)]
+    assert [load.by_minute for [load] in together] == [{at(0): 3}, {at(0): 4}]
+
+
 def test_the_peak_is_the_first_of_the_fullest_minutes_and_what_is_above_the_quota_is_told() -> None:
-    [load] = loads([entry(), entry()], CADENCE, DAY, quota=7, max_batch=20, assume=Assumptions())
+    [load] = loads([entry(), entry()], CADENCE, DAY, quota=7, max_batch=twenty, assume=Assumptions())
     assert load.peak == (at(-5), 8)
     assert load.over == {at(minutes): 1 for minutes in (-5, -4, -3, -2, -1)}
 
 
-@pytest.mark.django_db(transaction=True)
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    known=st.integers(0, 5400), late=st.integers(0, 900), official=st.integers(60, 900), hold=st.sampled_from([0, 300])
-)
-def test_under_a_frozen_clock_what_is_planned_is_what_is_made(
-    provider: ProviderBox, settings: Any, known: int, late: int, official: int, hold: int
+# --- planned is made ------------------------------------------------------------------------------------------
+
+STATUSES = ("Open", "Closed", "Interim", "Final")
+
+
+def run_to_the_end(
+    provider: ProviderBox, lives: Mapping[Race, tuple[datetime, datetime, datetime]], until: datetime = DAY.until
 ) -> None:
-    settings.POLL_HOLD = timedelta(seconds=hold)
-    planning.cadence.cache_clear()
+    """Ticks and polls while anything is due; each race starts, is interim and is final at these instants."""
+    told: dict[Race, str] = {}
+    while (now := next_due()) and now < until:
+        provider.now[0] = now
+        for race, moves in lives.items():
+            status = STATUSES[sum(move <= now for move in moves)]
+            if told.get(race) != status:
+                provider.steer(race, status=status)
+                told[race] = status
+        assert isinstance(tick.run(now=now), Tick)
+        Driver(provider).work(now)
+
+
+def open_races(provider: ProviderBox, starts: list[datetime]) -> list[Race]:
+    """The only races, imported and never polled, with these starts."""
     for model in (PollLog, Tick, ProviderState, Race):
         model.objects.all().delete()
     provider.now[0] = START - timedelta(hours=2)
-    race = provider.import_card()[-1]
-    Race.objects.exclude(pk=race.pk).delete()
-    start, known_at = START, START - known * SECOND
-    jumps_at, ends_at = start + late * SECOND, start + (late + official) * SECOND
-    fresh = {"advertised_start": start, "provider_start": start, "status": "scheduled", "next_poll_at": None}
-    Race.objects.filter(pk=race.pk).update(**fresh)
-    planning.replan([race.pk], now=known_at)
+    chosen = provider.import_card()[-len(starts) :]
+    for race, start in zip(chosen, starts, strict=True):
+        provider.steer(race, advertised_start=start.isoformat(), status="Open", protest=False)
+        fresh = {"advertised_start": start, "provider_start": start, "status": "scheduled", "next_poll_at": None}
+        Race.objects.filter(pk=race.pk).update(**fresh)
+    provider.forget_requests()
+    Race.objects.exclude(pk__in=[race.pk for race in chosen]).delete()
+    return list(Race.objects.order_by("pk"))
 
-    made: list[datetime] = []
-    while (now := Race.objects.get(pk=race.pk).next_poll_at) is not None:
-        status = "Final" if now >= ends_at else "Closed" if now >= jumps_at else "Open"
-        provider.steer(race, advertised_start=start.isoformat(), status=status)
-        assert tick.run(now=now) is not None
-        claimed = list(PollLog.objects.open().values_list("pk", flat=True))
-        pollers.run(claimed, now=now, finished=partial(_answered, now))
-        made.append(now)
-        assert len(made) < 150, made[-5:]
 
-    planned = polls(
-        Entry("sandbox", start, known_at, ends_at, thin_to=15 * SECOND),
-        planning.cadence(),
-        assume=Assumptions(late=late * SECOND),
-    )
-    assert made == [poll.at for poll in planned]
-    assert set(PollLog.objects.values_list("state", flat=True)) == {"ok"}
+def asked(provider: ProviderBox) -> dict[datetime, int]:
+    """By minute, from the provider's own log."""
+    return dict(Counter(floor(datetime.fromisoformat(entry["at"]), MINUTE) for entry in provider.requests()))
+
+
+@pytest.mark.django_db(transaction=True)
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    offsets=st.lists(st.sampled_from([0, 0, 15, 60, 303]), min_size=1, max_size=3),
+    known=st.integers(0, 700),
+    late=st.integers(0, 600),
+    interim=st.integers(60, 400),
+    official=st.integers(60, 600),
+    hold=st.sampled_from([0, 300]),
+    detail=st.sampled_from(["until_start", "changed", "always"]),
+)
+def test_under_a_frozen_clock_what_is_planned_is_what_is_made_and_what_is_asked(
+    provider: ProviderBox, settings: Any, offsets: list[int], known: int, late: int, interim: int, official: int,
+    hold: int, detail: str,
+) -> None:  # fmt: skip
+    settings.POLL_HOLD, settings.RACE_DETAIL = timedelta(seconds=hold), detail
     planning.cadence.cache_clear()
+    adapter = providers.get("sandbox")
+    adapter.capabilities = replace(adapter.capabilities, max_batch=2)
+    known_at = START - known * SECOND
+    races = open_races(provider, [START + offset * SECOND for offset in offsets])
+    planning.replan([race.pk for race in races], now=known_at)
+    assume = Assumptions(late * SECOND, interim * SECOND, (interim + official) * SECOND, detail)
+    jumps = {race: race.advertised_start + assume.late for race in races}
+    run_to_the_end(
+        provider, {race: (at, at + assume.until_interim, at + assume.until_official) for race, at in jumps.items()}
+    )
 
-
-def _answered(now: datetime) -> datetime:
-    return now + ANSWERED_IN
+    entries = [entry(race.advertised_start, known_at, thin_to=15 * SECOND) for race in races]
+    for race, known_race in zip(races, entries, strict=True):
+        planned = [poll.at for poll in polls(known_race, planning.cadence(), assume=assume)]
+        assert polled(race) == planned
+    assert set(PollLog.objects.values_list("state", flat=True)) == {"ok"}
+    [load] = loads(entries, planning.cadence(), DAY, quota=240, max_batch=dispatch.max_batch, assume=assume)
+    assert load.by_minute == asked(provider)
+    planning.cadence.cache_clear()
 
 
 # --- the command --------------------------------------------------------------------------------------------
@@ -135,7 +192,23 @@ def test_plan_day_tells_the_next_24_hours(capsys: pytest.CaptureFixture[str]) ->
     make_race(start=at(1), polling_paused=True)
     said = plan_day(capsys)
     assert said.splitlines()[0] == "from 2026-11-23 00:00 to 2026-11-24 00:00 UTC: 2 races"
-    assert "sandbox: 2 races, 86 polls in 86 requests; at most 8 a minute at 02:57 UTC; quota 240 a minute" in said
+    assert "sandbox: 2 races, 86 polls in 92 requests; at most 8 a minute at 02:57 UTC; quota 240 a minute" in said
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("minutes", [-17, 0.1, 6, 12])
+def test_plan_day_of_a_day_that_is_under_way_tells_what_is_then_asked(
+    provider: ProviderBox, capsys: pytest.CaptureFixture[str], minutes: float
+) -> None:
+    """Before its start and after it, with an interim result, and between its end and the looks at its result."""
+    [race] = open_races(provider, [START])
+    moves, now = (at(0), at(4), at(9)), at(minutes) + SECOND
+    planning.replan([race.pk], now=min(at(-1), now - 2 * MINUTE))
+    run_to_the_end(provider, {race: moves}, until=now)
+    provider.forget_requests()
+    [told] = json.loads(plan_day(capsys, "--json", now=now))
+    run_to_the_end(provider, {race: moves})
+    assert told["by_minute"] == {minute.isoformat(): count for minute, count in asked(provider).items()}
 
 
 @in_a_database

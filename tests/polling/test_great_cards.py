@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django_q.models import OrmQ
 
 from polling import importing, tick
-from polling.models import PollLog, PollState
+from polling.models import PollLog, PollState, Tick
 from races.models import Race
 from sandbox.provider.day import begin_of, day_number
 from tests.factories import START
@@ -49,7 +49,7 @@ def tick_queries(due: list[int], *, now: datetime) -> int:
     Race.objects.filter(pk__in=due).update(next_poll_at=now)
     with CaptureQueriesContext(connection) as seen:
         done = tick.run(now=now + TICK_LATE)
-    assert done is not None
+    assert isinstance(done, Tick)
     assert (done.claimed, done.error) == (len(due), "")
     return len([query for query in seen if "django_q_ormq" not in query["sql"]])
 

@@ -5,9 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django_q.conf import Conf
 from django_q.models import OrmQ
 
-from polling import dispatch
+from polling import dispatch, errands
 from polling.models import PollState
 from tests.factories import START, make_log, make_race
 
@@ -36,3 +37,12 @@ def test_without_a_fast_lane_all_go_to_the_same(settings: Any) -> None:
     settings.POLL_FAST_WORKERS = 0
     send_one_far_and_two_near()
     assert sent() == {"racepoll": 2}
+
+
+def test_a_push_that_a_poll_of_the_fast_lane_asks_for_goes_to_the_other(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.APPWRITE_ENDPOINT = "http://127.0.0.1:9/v1"
+    monkeypatch.setattr(Conf, "CLUSTER_NAME", "fast")  # as in the processes of that lane
+    errands.request_push()
+    assert sent() == {"racepoll": 1}

@@ -13,6 +13,7 @@ from pytest_httpserver import HTTPServer
 
 from polling import monitor, planning, pulse, staff, tick
 from polling.models import Heartbeat, PollState, Tick, Trigger
+from polling.tick import NoTick
 from races.decisions import COMMAND
 from races.models import Race
 from tests.factories import START, make_log, make_race
@@ -39,7 +40,7 @@ def test_a_tick_with_nothing_due_within_the_hour_is_one_query_and_a_heartbeat() 
     planned_race(after(3 * 3600))
     pulse.beat(now=START)
     with CaptureQueriesContext(connection) as seen:
-        assert tick.run(now=after(15)) is None
+        assert tick.run(now=after(15)) is NoTick.ASLEEP
     statements = [query["sql"].split()[0] for query in seen]
     assert [word for word in statements if word not in ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE")] == [
         "SELECT",
@@ -51,14 +52,14 @@ def test_a_tick_with_nothing_due_within_the_hour_is_one_query_and_a_heartbeat() 
 
 
 def test_a_tick_without_any_race_sleeps_too() -> None:
-    assert tick.run(now=START) is None
+    assert tick.run(now=START) is NoTick.ASLEEP
     assert Heartbeat.objects.get().sleeping_until == after(3600)
 
 
 def test_an_hour_before_the_next_slot_ticks_are_awake() -> None:
     race = planned_race(after(2 * 3600 + 5))
-    assert tick.run(now=after(-15)) is None
-    assert tick.run(now=after(15)) is not None
+    assert tick.run(now=after(-15)) is NoTick.ASLEEP
+    assert isinstance(tick.run(now=after(15)), Tick)
     assert Heartbeat.objects.get().sleeping_until is None
     tick.run(now=after(3600))
     assert race.poll_logs.get().slot_at == after(3600)
@@ -67,7 +68,7 @@ def test_an_hour_before_the_next_slot_ticks_are_awake() -> None:
 @pytest.mark.parametrize("how", ["imported", "moved", "forced"])
 def test_whatever_is_wanted_meanwhile_wakes_it_at_the_next_slot(how: str) -> None:
     race = planned_race(after(5 * 3600))
-    assert tick.run(now=START) is None
+    assert tick.run(now=START) is NoTick.ASLEEP
     if how == "imported":
         race = planned_race(after(120))
     elif how == "moved":
@@ -75,16 +76,15 @@ def test_whatever_is_wanted_meanwhile_wakes_it_at_the_next_slot(how: str) -> Non
         planning.replan([race.pk], now=after(1))
     else:
         staff.force_poll([race.pk], by=COMMAND, reason="to see", now=after(1))
-    done = tick.run(now=after(15))
-    assert done is not None
+    assert isinstance(tick.run(now=after(15)), Tick)
     assert race.poll_logs.exists()
 
 
 def test_an_open_claim_keeps_ticks_awake_until_it_is_finished_or_lost() -> None:
     race = planned_race(after(5 * 3600))
     log = make_log(race, slot_at=START, state=PollState.RUNNING, trigger=Trigger.FORCED.value)
-    assert tick.run(now=after(15)) is not None
-    assert tick.run(now=after(30)) is not None
+    assert isinstance(tick.run(now=after(15)), Tick)
+    assert isinstance(tick.run(now=after(30)), Tick)
     log.refresh_from_db()
     assert log.state == "lost"
 
@@ -122,6 +122,23 @@ def test_a_clock_that_was_set_back_makes_no_tick_overdue() -> None:
     assert not pulse.alert_if_overdue(now=after(-120))
 
 
+def test_ticks_none_of_which_ever_ended_well_are_overdue_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    Tick.objects.create(slot_at=START, started_at=START, error="no such table")
+    assert not pulse.alert_if_overdue(now=after(37))
+    assert [pulse.alert_if_overdue(now=after(second)) for second in (38, 53, 68)] == [True] * 3
+    [said] = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert said == "the master tick is overdue: none has ended well since the first, at 2026-11-23 03:00:00 UTC"
+    assert pulse.last() is None
+    caplog.clear()
+    pulse.beat(now=after(75))
+    assert [record.getMessage() for record in caplog.records] == ["the master tick is back, the first that ended well"]
+    assert pulse.last() is not None and not pulse.alert_if_overdue(now=after(90))
+
+
+def test_before_the_first_tick_nothing_is_overdue() -> None:
+    assert not pulse.alert_if_overdue(now=START)
+
+
 # --- the command and the monitor --------------------------------------------------------------------------------
 
 
@@ -154,7 +171,10 @@ def test_healthcheck_says_until_when_ticks_sleep(capsys: pytest.CaptureFixture[s
         pytest.param(38, [], 1, "38 s ago, more than 37.5 s", id="two slots overdue"),
         pytest.param(11, ["--max-age", "10"], 1, "more than 10 s", id="older than asked"),
         pytest.param(None, [], 1, "no tick has ended well yet", id="none ever"),
-        pytest.param(1, ["--max-age", "0"], 2, "must be above 0", id="a wrong age"),
+        *(
+            pytest.param(1, ["--max-age", age], 2, "must be above 0 and at most a year", id=f"an age of {age}")
+            for age in ("0", "-1", "nan", "inf", "1e300", "31536001")
+        ),
     ],
 )
 def test_healthcheck_fails_where_ticks_do_not_come(age: int | None, options: list[str], code: int, said: str) -> None:
@@ -175,6 +195,19 @@ def test_the_monitor_is_told_while_ticks_come_and_left_to_miss_us_when_they_do_n
     assert len(httpserver.log) == 1
     monitor.tell(now=after(100))
     assert len(httpserver.log) == 1
+
+
+@pytest.mark.parametrize("ticked", [False, True], ids=["none yet", "none that ended well"])
+def test_the_monitor_is_not_told_where_no_tick_ever_ended_well(
+    ticked: bool, settings: Any, httpserver: HTTPServer
+) -> None:
+    httpserver.expect_request("/ping/secret").respond_with_data("OK")
+    settings.MONITOR_PING_URL = httpserver.url_for("/ping/secret")
+    if ticked:
+        Tick.objects.create(slot_at=START, started_at=START, error="no such table")
+    for seconds in (10, 24 * 3600):
+        monitor.tell(now=after(seconds))
+    assert httpserver.log == []
 
 
 def test_a_monitor_that_does_not_answer_is_said_without_its_url(

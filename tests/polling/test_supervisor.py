@@ -105,6 +105,54 @@ def test_one_that_has_lived_starts_at_once_again(lane: Lane) -> None:
     assert lane.start_at == 260
 
 
+def test_a_child_that_cannot_be_started_leaves_nothing_open(tmp_path: Path) -> None:
+    lane = Lane("fast", [str(tmp_path / "nothing")])
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(FileNotFoundError):
+        lane.start(now=0)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert lane.pid is None and not lane.has_ended()
+
+
+TWO_LANES = """
+import logging, sys
+from polling.management.supervisor import Lane, Supervisor
+logging.basicConfig(level=logging.INFO, format="{levelname} {message}", style="{")
+Supervisor([Lane(name, [sys.argv[1 + number]]) for number, name in enumerate(("default", "fast"))]).run()
+"""
+
+
+def test_a_lane_that_cannot_be_started_costs_the_other_nothing_and_is_tried_on_and_on(tmp_path: Path) -> None:
+    scripts = [tmp_path / "default", tmp_path / "fast"]
+    told, output = [path.with_suffix(".json") for path in scripts], tmp_path / "said.txt"
+
+    def write(script: Path) -> None:
+        script.with_suffix(".new").write_text(f"#!{sys.executable}\n{HEARD}")
+        script.with_suffix(".new").chmod(0o700)
+        script.with_suffix(".new").rename(script)
+
+    write(scripts[0])
+    with output.open("w") as file:
+        process = subprocess.Popen([sys.executable, "-c", TWO_LANES, *scripts], cwd=ROOT, stderr=file)
+    try:
+        eventually("it is said twice", lambda: "ERROR" in output.read_text())
+        eventually("the other runs", lambda: told[0].exists() and told[0].read_text())
+        healthy = json.loads(told[0].read_text())["pid"]
+        assert process.poll() is None and is_alive(healthy)
+        write(scripts[1])
+        eventually("it runs after all", told[1].exists)
+        assert is_alive(healthy)
+    finally:
+        process.terminate()
+    assert process.wait(20) == 0
+    complaints = [line for line in output.read_text().splitlines() if "could not be started" in line]
+    assert [line.split(" (")[0] for line in complaints] == [
+        "WARNING lane fast could not be started",
+        "ERROR lane fast could not be started",
+    ]
+    assert "No such file" in complaints[0]
+
+
 def test_the_supervisor_loads_nothing_of_django() -> None:
     code = f"import runpy, sys; runpy.run_path({supervisor.__file__!r}); print('django' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -11,6 +11,7 @@ from django_q.models import OrmQ
 from polling import dispatch, pulse, tick
 from polling.models import PollingSwitch, PollLog, PollState, Tick, Trigger
 from polling.planning import replan
+from polling.tick import NoTick
 from races.models import Race
 from tests.factories import START, make_log, make_race
 
@@ -40,7 +41,7 @@ def test_a_due_race_is_claimed_planned_on_and_sent() -> None:
     race = planned_race(now=at(-61))
     done = tick.run(now=at(-60, 0.04))
     race.refresh_from_db()
-    assert done is not None
+    assert isinstance(done, Tick)
     assert (done.due, done.claimed, done.error) == (1, 1, "")
     assert logs(race) == [("slot", "claimed", at(-60))]
     assert race.next_poll_at == at(-55)
@@ -50,8 +51,8 @@ def test_a_due_race_is_claimed_planned_on_and_sent() -> None:
 
 def test_the_same_slot_is_ticked_once_whoever_ticks() -> None:
     planned_race(now=at(-61))
-    assert tick.run(now=at(-60, 0.04))
-    assert tick.run(now=at(-60, 0.5)) is None
+    assert isinstance(tick.run(now=at(-60, 0.04)), Tick)
+    assert tick.run(now=at(-60, 0.5)) is NoTick.TAKEN
     assert OrmQ.objects.count() == 1
 
 
@@ -208,7 +209,7 @@ def test_a_tick_that_raises_leaves_its_error_and_the_next_one_works() -> None:
             failed = tick.run(now=at(-60))
         finally:
             cursor.execute("ALTER TABLE elsewhere RENAME TO polling_polllog")
-    assert failed is not None
+    assert isinstance(failed, Tick)
     assert "polling_polllog" in Tick.objects.get(slot_at=at(-60)).error
     assert (failed.due, failed.claimed) == (0, 0)
     tick.run(now=at(-60, 15))
@@ -227,7 +228,7 @@ def test_a_tick_costs_the_same_queries_whatever_is_due(minutes: int) -> None:
         OrmQ.objects.all().delete()
         with CaptureQueriesContext(connection) as seen:
             done = tick.run(now=now)
-        assert done is not None
+        assert isinstance(done, Tick)
         assert done.claimed == count
         return len([query for query in seen if "django_q_ormq" not in query["sql"]])
 

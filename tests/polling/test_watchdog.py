@@ -1,9 +1,17 @@
 """Which deaths and which queues django-q2 does not survive."""
 
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.sharedctypes import Synchronized
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
+from django_q.conf import Conf
 
 from polling import watchdog
-from polling.watchdog import Death, Flow, Role, verdict
+from polling.watchdog import Death, Flow, Role, Watchdog, verdict
 
 KILLED, ENDED = -9, -15
 
@@ -47,6 +55,67 @@ def test_a_queue_is_stuck_when_something_waits_and_nothing_is_taken(
     assert said == [False] * (len(looks) - 1) + [stuck]
 
 
+@pytest.fixture
+def timer() -> Iterator["Synchronized[float]"]:
+    """The timer of the only worker, as django-q2 hangs it on the process: above 0 while it is busy."""
+    multiprocess = multiprocessing.get_context("fork")
+    worker: Any = multiprocess.Process(target=time.sleep, args=(60,), daemon=True)
+    worker.timer = multiprocess.Value("f", watchdog.IDLE)
+    worker.start()
+    yield worker.timer
+    worker.kill()
+    worker.join()
+
+
+@pytest.fixture
+def first_trouble() -> Callable[..., tuple[float, str]]:
+    """Looks twice a second for so long; when something was wrong first, and what."""
+    dog = Watchdog(0)
+    began = dog.marks[0]
+
+    def look(since: float, until: float, *, waiting: int, fetching: bool = True) -> tuple[float, str]:
+        for step in range(int(since * 2), int(until * 2)):
+            if fetching:
+                dog.marks[2] = began + step / 2
+            stat = SimpleNamespace(monitor=0, pusher=0, task_q_size=waiting, done_q_size=0)
+            if reason := dog.trouble(stat, running=True, now=began + step / 2):
+                return step / 2, reason
+        return until, ""
+
+    return look
+
+
+Look = Callable[..., tuple[float, str]]
+
+
+def test_a_worker_busy_within_the_timeout_of_its_own_task_is_no_reason_to_end_the_lane(
+    timer: "Synchronized[float]", first_trouble: Look
+) -> None:
+    timer.value = 43
+    assert first_trouble(0, 40, waiting=2) == (40, "")
+    timer.value = watchdog.IDLE
+    when, why = first_trouble(40, 100, waiting=2)
+    assert why == "no worker takes a task"
+    assert 62 <= when <= 63, "the limit begins anew when it has ended"
+
+
+def test_tasks_that_an_idle_worker_does_not_take_end_the_lane(
+    timer: "Synchronized[float]", first_trouble: Look
+) -> None:
+    assert first_trouble(0, 100, waiting=1) == (22.5, "no worker takes a task")
+
+
+def test_a_pusher_that_stands_still_is_noticed_as_soon_whatever_waits_for_it(first_trouble: Look) -> None:
+    assert first_trouble(0, 100, waiting=0, fetching=False) == (15.5, "the pusher fetches nothing")
+
+
+def test_a_pusher_that_waits_for_room_in_the_queue_is_well(timer: "Synchronized[float]", first_trouble: Look) -> None:
+    timer.value = 43
+    assert first_trouble(0, 40, waiting=Conf.QUEUE_LIMIT, fetching=False) == (40, "")
+    assert first_trouble(40, 55, waiting=0, fetching=False) == (55, ""), "the limit begins when there is room"
+
+
 def test_without_a_supervisor_nothing_is_watched() -> None:
-    watchdog.look(None, lambda: 1 // 0, running=True)
+    watchdog.look(None, running=True)
+    watchdog.note_fetching()
     assert watchdog.beat()

@@ -78,9 +78,10 @@ class Running:
         [found] = self.query(f"{sql} AND started_at > ?", _sql(since))
         return _instant(found["at"]) if found["at"] else None
 
-    def polls(self, state: str) -> int:
-        """How many are in this state now."""
-        [found] = self.query("SELECT count(*) AS count FROM polling_polllog WHERE state = ?", state)
+    def polls(self, state: str, *, since: datetime | None = None) -> int:
+        """How many are in this state now, of all or of those begun since then."""
+        sql = "SELECT count(*) AS count FROM polling_polllog WHERE state = ?"
+        [found] = self.query(f"{sql} AND started_at > ?", state, _sql(since)) if since else self.query(sql, state)
         return int(found["count"])
 
     def longest_pause(self, *, since: datetime) -> timedelta | None:

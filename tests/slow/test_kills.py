@@ -92,6 +92,46 @@ def test_a_worker_that_stands_still_with_the_lock_of_the_queue_is_replaced(clust
     assert cluster.doubled() == []
 
 
+def test_a_pusher_that_stands_still_is_replaced(
+    cluster: Running, record_property: Callable[[str, object], None]
+) -> None:
+    pusher = cluster.roles()["pusher"]
+    eventually("nobody polls", lambda: not cluster.polls("running"))
+    stopped_at = clock.now()
+    os.kill(pusher, signal.SIGSTOP)
+    began = eventually("a slot is polled", lambda: cluster.answered(since=stopped_at), seconds=90)
+    record_property("polled again after", str(began - stopped_at))
+    assert "the pusher fetches nothing" in cluster.output
+    assert began - stopped_at < RESUMES_WITHIN, cluster.output
+    assert not is_alive(pusher)
+    assert cluster.doubled() == []
+
+
+@pytest.mark.parametrize("cluster", ["orm"], indirect=True)
+def test_a_task_within_its_own_timeout_does_not_cost_the_only_worker_its_lane(cluster: Running) -> None:
+    lane = cluster.roles()["lane"]
+    send = (
+        "from django_q.tasks import async_task;async_task('time.sleep', 30, q_options={'timeout': 40, 'group': 'long'})"
+    )
+    done = manage(cluster.env, "shell", "-v0", "-c", send)
+    assert done.returncode == 0, done.stderr
+    count = "SELECT count(*) AS count FROM django_q_task WHERE \"group\" = 'long' AND success"
+    eventually("the task has run", lambda: cluster.query(count)[0]["count"] == 1, seconds=60)
+    assert cluster.roles()["lane"] == lane
+    assert "started anew" not in cluster.output
+
+
+@pytest.mark.parametrize(("reach", "number"), [("parent", signal.SIGTERM), ("group", signal.SIGINT)])
+def test_a_signal_ends_all_of_it_while_a_poll_waits_for_a_provider_that_hangs(
+    cluster: Running, reach: str, number: signal.Signals
+) -> None:
+    cluster.roles()
+    cluster.slow(60)
+    since = clock.now()
+    eventually("a poll waits", lambda: cluster.polls("running", since=since))
+    _end(cluster, number, reach)
+
+
 @pytest.mark.parametrize(
     ("reach", "number"),
     [
@@ -117,8 +157,9 @@ def test_it_ends_even_with_some_of_it_killed_before(cluster: Running, victim: st
     _end(cluster, signal.SIGTERM)
 
 
-def test_a_race_about_to_start_has_a_lane_of_its_own(tmp_path: Path, template: Path) -> None:
-    with running("orm", tmp_path, template, POLL_WORKERS="1", POLL_FAST_WORKERS="1") as cluster:
+@pytest.mark.parametrize("broker", ["orm", "redis"])
+def test_a_race_about_to_start_has_a_lane_of_its_own(broker: str, tmp_path: Path, template: Path) -> None:
+    with running(broker, tmp_path, template, POLL_WORKERS="1", POLL_FAST_WORKERS="1") as cluster:
         lanes = {name: cluster.roles(name) for name in ("default", "fast")}
         assert lanes["default"]["lane"] != lanes["fast"]["lane"]
         # The default lane stands still; what is polled then is polled by the other.

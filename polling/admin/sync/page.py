@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import path
 from django.views.decorators.http import require_http_methods
 
-from polling import dispatch
+from polling import errands
 from polling.admin.base import instant
 from polling.admin.sync.figures import tables
 from polling.admin.sync.of_race import with_race
@@ -62,12 +62,12 @@ def _do(request: HttpRequest) -> HttpResponse:
 
 def _push(request: HttpRequest) -> str:
     push.insist()  # who asks by hand does not wait for a backoff to end
-    dispatch.request_push()
+    errands.request_push()
     return "A push has been asked for."
 
 
 def _pull(request: HttpRequest) -> str:
-    dispatch.request_sync()
+    errands.request_sync()
     return "A pull has been asked for; a push follows it."
 
 

@@ -11,7 +11,7 @@ from django.db.models.fields import DateTimeField
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from polling import dispatch
+from polling import errands
 from polling.admin import wording
 from polling.admin.base import ReadOnlyAdmin, at, instant
 from polling.admin.sync.of_race import linked, race_of, with_race
@@ -91,6 +91,6 @@ class SyncStateAdmin(ReadOnlyAdmin[SyncState]):
         """Lets the dead among the chosen be pushed again, at once."""
         revived = states.revive(SyncState.objects.filter(pk__in=[state.pk for state in chosen]))
         if revived:
-            dispatch.request_push()
+            errands.request_push()
         said = f"{counted(revived, 'dead row')} will be tried again."
         self.message_user(request, said, messages.SUCCESS if revived else messages.WARNING)

@@ -9,6 +9,8 @@ from django.db import DatabaseError
 from polling import clock, pulse
 from polling.management.doors import BAD_INPUT
 
+LONGEST_AGE = 365 * 24 * 3600.0
+
 
 class Command(BaseCommand):
     help = "Exit code 0 if a tick ended well lately, 1 if not. An overdue tick is also said in the log, once, at ERROR."
@@ -23,9 +25,10 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        most = timedelta(seconds=options["max_age"]) if options["max_age"] is not None else pulse.overdue_after()
-        if most <= timedelta():
-            raise CommandError("--max-age must be above 0", returncode=BAD_INPUT)
+        seconds = options["max_age"] if options["max_age"] is not None else pulse.overdue_after().total_seconds()
+        if not 0 < seconds <= LONGEST_AGE:  # as no NaN is
+            raise CommandError("--max-age must be above 0 and at most a year, in seconds", returncode=BAD_INPUT)
+        most = timedelta(seconds=seconds)
         now = clock.now()
         try:
             pulse.alert_if_overdue(now=now)

@@ -9,13 +9,12 @@ from typing import Any
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, CommandParser
 
-from polling import clock, planning, providers
-from polling.cadence import Cadence, read_windows
-from polling.errors import Blocked
+from polling import clock, dispatch, planning
+from polling.cadence import Cadence, RaceFacts, read_windows
 from polling.forecast import Assumptions, Entry, Load, Span, loads
 from polling.management.doors import BAD_INPUT
 from polling.quota import bucket
-from races.models import Race
+from races.models import Race, RaceQuerySet
 
 DAY = timedelta(days=1)
 UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -46,9 +45,11 @@ class Command(BaseCommand):
         if quota < 1:
             raise CommandError("--quota must be at least 1", returncode=BAD_INPUT)
         assume = Assumptions(late=_length(options["late"]), detail=settings.RACE_DETAIL)
-        races, span = _card(options["date"], cadence, assume, now=clock.now())
-        entries = [_entry(race, known_at=span.since) for race in races]
-        found = loads(entries, cadence, span, quota=quota, max_batch=_max_batch(), assume=assume)
+        if options["date"] is None:
+            entries, span = _next_day(cadence, now=clock.now())
+        else:
+            entries, span = _day(options["date"], cadence, assume)
+        found = loads(entries, cadence, span, quota=quota, max_batch=dispatch.max_batch, assume=assume)
         if options["json"]:
             self.stdout.write(json.dumps([_document(load, span) for load in found], indent=1))
             return
@@ -57,35 +58,36 @@ class Command(BaseCommand):
             self.stdout.write(_words(load, span))
 
 
-def _card(day: str | None, cadence: Cadence, assume: Assumptions, *, now: datetime) -> tuple[list[Race], Span]:
-    """The races, and the time in which any of them is polled."""
-    polled = Race.objects.exclude(provider_race_id="").filter(polling_paused=False).select_related("meeting")
-    if day is None:
-        return list(polled.open().filter(advertised_start__lt=now + DAY + cadence.windows[0].opens)), Span(
-            now, now + DAY
-        )
+def _polled() -> RaceQuerySet:
+    """In the order in which dispatch takes those that are equally near."""
+    return Race.objects.exclude(provider_race_id="").filter(polling_paused=False).order_by("pk")
+
+
+def _next_day(cadence: Cadence, *, now: datetime) -> tuple[list[Entry], Span]:
+    """The races as they stand, those whose result will be looked at again included."""
+    ahead = _polled().open().filter(advertised_start__lt=now + DAY + cadence.windows[0].opens)
+    races = list(ahead | _polled().filter(next_poll_at__isnull=False))
+    facts = planning.standing(races)
+    entries = [Entry(race.provider, facts[race.pk], now, has_detail=bool(race.content_hash)) for race in races]
+    return entries, Span(now, now + DAY)
+
+
+def _day(text: str, cadence: Cadence, assume: Assumptions) -> tuple[list[Entry], Span]:
+    """The races of a racing day as if it had not begun, and the time in which any of them is polled."""
     try:
-        races = list(polled.filter(meeting__racing_day=date.fromisoformat(day)).order_by("advertised_start"))
+        races = list(_polled().filter(meeting__racing_day=date.fromisoformat(text)))
     except ValueError:
-        raise CommandError(f"--date is {day!r}, not YYYY-MM-DD", returncode=BAD_INPUT) from None
+        raise CommandError(f"--date is {text!r}, not YYYY-MM-DD", returncode=BAD_INPUT) from None
     if not races:
-        raise CommandError(f"no race of {day} has been imported")
-    first, last = races[0].advertised_start, races[-1].advertised_start
-    return races, Span(cadence.anchor(first) - cadence.windows[0].opens, last + assume.late + DAY / 4)
+        raise CommandError(f"no race of {text} has been imported")
+    starts = [race.advertised_start for race in races]
+    span = Span(cadence.anchor(min(starts)) - cadence.windows[0].opens, max(starts) + assume.late + DAY / 4)
+    return [_entry(race, known_at=span.since) for race in races], span
 
 
 def _entry(race: Race, *, known_at: datetime) -> Entry:
-    return Entry(
-        race.provider, race.advertised_start, known_at, race.finalized_at, planning.min_interval(race.provider)
-    )
-
-
-def _max_batch() -> int:
-    """The same for all, as their quota is."""
-    try:
-        return min(providers.get(name).capabilities.max_batch for name in settings.RACE_PROVIDERS)
-    except (Blocked, ValueError):
-        return 1
+    facts = RaceFacts(race.advertised_start, waiting=True, thin_to=planning.min_interval(race.provider))
+    return Entry(race.provider, facts, known_at, ends_at=race.finalized_at)
 
 
 def _cadence(file: Path | None) -> Cadence:

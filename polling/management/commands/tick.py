@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError
 
 from polling import clock, tick
+from polling.tick import NoTick
 
 
 class Command(BaseCommand):
@@ -12,8 +13,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         done = tick.run(now=clock.now())
-        if done is None:
-            self.stdout.write("this slot has been ticked already")
+        if isinstance(done, NoTick):
+            self.stdout.write(done)
             return
         if done.error:
             raise CommandError(f"the tick failed: {done.error}")
