@@ -70,8 +70,8 @@ def timer() -> Iterator["Synchronized[float]"]:
 @pytest.fixture
 def first_trouble() -> Callable[..., tuple[float, str]]:
     """Looks twice a second for so long; when something was wrong first, and what."""
-    dog = Watchdog(0)
-    began = dog.marks[0]
+    dog, began = Watchdog(0), 1000.0
+    dog.marks[:] = [began] * 3
 
     def look(since: float, until: float, *, waiting: int, fetching: bool = True) -> tuple[float, str]:
         for step in range(int(since * 2), int(until * 2)):
