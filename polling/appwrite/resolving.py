@@ -38,7 +38,7 @@ def take_theirs(conflict_ids: Iterable[int], *, by: Actor, may: May, now: dateti
     with transaction.atomic():
         conflicts = _of(conflict_ids)
         # All of them first: each decision locks only its own, and two in a row would break the order of the locks.
-        races = list(Race.objects.filter(pk__in={conflict.state.local_pk for conflict in conflicts}).locked())
+        races = list(Race.objects.filter(pk__in={conflict.race_id for conflict in conflicts}).locked())
         refused = _objections(conflicts, races, may=may)
         taken = [conflict for conflict in conflicts if conflict.pk not in refused]
         changed = _decide(taken, by=by, now=now)
@@ -61,7 +61,7 @@ def keep_ours(conflict_ids: Iterable[int], *, by: Actor, now: datetime) -> Resol
 
 def objections_to_theirs(conflicts: Sequence[SyncConflict], *, may: May) -> dict[int, str]:
     """Why Appwrite's value cannot be taken, in words, by the keys of the conflicts where it cannot."""
-    races = Race.objects.filter(pk__in={conflict.state.local_pk for conflict in conflicts})
+    races = Race.objects.filter(pk__in={conflict.race_id for conflict in conflicts})
     return _objections(conflicts, races, may=may)
 
 
@@ -83,7 +83,7 @@ def _of(conflict_ids: Iterable[int]) -> list[SyncConflict]:
 def _objections(conflicts: Sequence[SyncConflict], races: Iterable[Race], *, may: May) -> dict[int, str]:
     there = {race.pk for race in races}
     found = {
-        conflict.pk: _objection(conflict, may=may) if conflict.state.local_pk in there else "the race is gone"
+        conflict.pk: _objection(conflict, may=may) if conflict.race_id in there else "the race is gone"
         for conflict in conflicts
     }
     return {key: words for key, words in found.items() if words}
@@ -109,7 +109,7 @@ def _decide(conflicts: Sequence[SyncConflict], *, by: Actor, now: datetime) -> s
     """The races that changed."""
     changed = set[int]()
     for field, taker in TAKERS.items():
-        values = {conflict.state.local_pk: conflict.remote for conflict in conflicts if conflict.field == field}
+        values = {race: told.remote for told in conflicts if told.field == field and (race := told.race_id)}
         if values:
             changed |= set(taker.take(values, by, now))
     return changed

@@ -5,7 +5,7 @@ from polling.models.incident import Incident, IncidentKind
 from polling.models.poll_log import PollLog, PollState, SkipReason, Trigger
 from polling.models.provider_state import ProviderState
 from polling.models.switch import PollingSwitch
-from polling.models.sync import SyncCheckpoint, SyncConflict, SyncLease, SyncServer, SyncState, SyncStray
+from polling.models.sync import SyncCheckpoint, SyncConflict, SyncHint, SyncLease, SyncServer, SyncState, SyncStray
 from polling.models.tick import Tick
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "SkipReason",
     "SyncCheckpoint",
     "SyncConflict",
+    "SyncHint",
     "SyncLease",
     "SyncServer",
     "SyncState",

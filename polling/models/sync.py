@@ -19,6 +19,7 @@ class SyncState(models.Model):
     base_updated_at = models.CharField(max_length=40, blank=True, help_text="the row's $updatedAt, as it was sent")
     base_sequence = models.CharField(max_length=40, blank=True)
     pushed_version = models.PositiveIntegerField(default=0)
+    sent = models.JSONField(null=True, blank=True, help_text="what a write that is not answered yet sets in the row")
     synced_at = models.DateTimeField(null=True, blank=True, help_text="when both sides last agreed")
     remote_deleted_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0)
@@ -31,6 +32,16 @@ class SyncState(models.Model):
             models.UniqueConstraint(fields=["target", "table", "local_pk"], name="sync_state_local"),
             models.UniqueConstraint(fields=["target", "table", "remote_id"], name="sync_state_remote"),
         ]
+        # All that a look for work asks for, so that it reads no base, which is large.
+        indexes = [
+            models.Index(
+                fields=[
+                    "target", "table", "local_pk", "pushed_version", "dead_since", "next_try_at", "remote_deleted_at",
+                    "base_updated_at", "attempts", "synced_at",
+                ],
+                name="sync_state_work",
+            ),
+        ]  # fmt: skip
 
     def __str__(self) -> str:
         return f"{self.table}/{self.remote_id}"
@@ -43,6 +54,7 @@ class SyncCheckpoint(models.Model):
     table = models.CharField(max_length=40)
     updated_at = models.CharField(max_length=40, blank=True, help_text="the $updatedAt of the last row read")
     row_id = models.CharField(max_length=36, blank=True)
+    pass_began_at = models.CharField(max_length=40, blank=True, help_text="the server's clock when a pass began")
     pulled_at = models.DateTimeField(null=True, blank=True)
     error = models.CharField(max_length=500, blank=True)
     epoch = models.PositiveIntegerField(default=0, help_text="rises when the table was made anew in Appwrite")
@@ -64,7 +76,8 @@ class SyncCheckpoint(models.Model):
 class SyncConflict(models.Model):
     """Both sides moved a field away from its base, or one side a field that is not its own."""
 
-    state = models.ForeignKey(SyncState, models.CASCADE, related_name="conflicts")
+    state = models.ForeignKey(SyncState, models.SET_NULL, null=True, related_name="conflicts")
+    row = models.CharField(max_length=200, blank=True, help_text="the race and the row, in words: they may be gone")
     field = models.CharField(max_length=40)
     base = models.JSONField(null=True)
     local = models.JSONField(null=True)
@@ -82,13 +95,18 @@ class SyncConflict(models.Model):
     def __str__(self) -> str:
         return f"{self.field}: {self.chosen}"
 
+    @property
+    def race_id(self) -> int | None:
+        """The race by its key; None where what was known of its row is gone."""
+        return self.state.local_pk if self.state else None
+
 
 class SyncStray(models.Model):
     """A row in Appwrite that is of no race of ours and cannot become one, and why; gone once it can."""
 
     target = models.CharField(max_length=200)
     table = models.CharField(max_length=40)
-    row_id = models.CharField(max_length=36)
+    row_id = models.CharField(max_length=255, help_text="some are longer than a single call takes")
     updated_at = models.CharField(max_length=40, blank=True, help_text="the row's $updatedAt when it was looked at")
     problem = models.CharField(max_length=500)
     found_at = models.DateTimeField()
@@ -99,6 +117,19 @@ class SyncStray(models.Model):
 
     def __str__(self) -> str:
         return f"{self.table}/{self.row_id}"
+
+
+class SyncHint(models.Model):
+    """A row that Appwrite's webhook told of and that nobody has looked at yet."""
+
+    target = models.CharField(max_length=200)
+    row_id = models.CharField(max_length=36)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["target", "row_id"], name="one_hint_per_row")]
+
+    def __str__(self) -> str:
+        return self.row_id
 
 
 class SyncServer(models.Model):

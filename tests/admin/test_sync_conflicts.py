@@ -56,7 +56,7 @@ def make_conflict(field: str, remote: Any, *, race: Race | None = None, **values
 
 
 def race_of(conflict: SyncConflict) -> Race:
-    return Race.objects.get(pk=conflict.state.local_pk)
+    return Race.objects.get(pk=conflict.race_id or 0)
 
 
 def post(client: Client, action: str, *conflicts: SyncConflict, **data: Any) -> Any:
@@ -275,8 +275,8 @@ def test_the_list_is_filtered(query: str, admin_client: Client) -> None:
     sought = make_conflict("results", "[]", chosen="remote")
     other = make_conflict("staff_note", "x", resolved_at=NOW, resolution="ours")
     if query.startswith("q="):
-        query += str(sought.state.local_pk)
-        SyncState.objects.filter(pk=other.state_id).update(remote_id="elsewhere")
+        query += str(sought.race_id)
+        SyncState.objects.filter(conflicts=other).update(remote_id="elsewhere")
     response = admin_client.get(f"{LIST}?{query}")
     assert list(response.context["cl"].result_list) == [sought]
 

@@ -75,7 +75,7 @@ class SyncStateAdmin(ReadOnlyAdmin[SyncState]):
     list_filter = (StandingFilter, "table", "target")
     search_fields = ("remote_id", "=local_pk")
     search_help_text = "The row's id in Appwrite, or the race's in Django"
-    ordering = (F("dead_since").desc(nulls_last=True), "-attempts", "-synced_at")
+    ordering = (F("dead_since").desc(nulls_last=True), "-attempts", F("synced_at").desc(nulls_last=True))
     actions = ("try_again",)
     computed = (race, standing)
 
