@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import BaseCommand, CommandError, call_command
+from django.utils.crypto import salted_hmac
 
 from polling import clock, importing
 from polling.management.doors import BAD_INPUT
@@ -37,13 +38,14 @@ class Command(BaseCommand):
         family = Family()
         with family.stopped_by_signals():
             self._start_simulations(family)
-            self._prepare_appwrite()
-            importing.import_all(now=clock.now())
-            family.start("worker", "manage.py", "qcluster")
             family.start(
                 "web", "-m", "gunicorn", "--config", "gunicorn.conf.py", "--bind", f"127.0.0.1:{settings.PORT}"
             )
+            # First, since Appwrite switches a webhook off that nobody answers.
             _wait_for(f"http://127.0.0.1:{settings.PORT}/admin/login/", family)
+            self._prepare_appwrite()
+            importing.import_all(now=clock.now())
+            family.start("worker", "manage.py", "qcluster")
             self._welcome(*_staff_login())
             dead = family.wait()
         if dead:
@@ -118,7 +120,12 @@ def _simulated_provider() -> dict[str, str]:
 def _simulated_appwrite() -> dict[str, str]:
     endpoint = f"http://127.0.0.1:{settings.PORT + 2}/v1"
     key = {"APPWRITE_PROJECT_ID": "sandbox", "APPWRITE_API_KEY": "sandbox"}
-    return {"APPWRITE_ENDPOINT": endpoint, **key, "APPWRITE_POLL_LOGS": "all"}
+    hook = {
+        "APPWRITE_WEBHOOK_URL": f"http://127.0.0.1:{settings.PORT}/hooks/appwrite/",
+        # The same at every start, since the stand-in keeps it.
+        "APPWRITE_WEBHOOK_SECRET": salted_hmac("racepoll.webhook", "simulated").hexdigest(),
+    }
+    return {"APPWRITE_ENDPOINT": endpoint, **key, "APPWRITE_POLL_LOGS": "all", **hook}
 
 
 def _as_file(values: dict[str, str]) -> str:
