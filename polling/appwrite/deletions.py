@@ -8,11 +8,12 @@ from django.db.models import QuerySet
 
 from polling.appwrite import conflicts
 from polling.appwrite.merge import Clash, Side
-from polling.appwrite.states import DELETION_PENDING, states
+from polling.appwrite.states import DELETION_PENDING, orphans, states
 from polling.models import SyncState
 from races.models import Race
 
 FEW, PERCENT = 20, 5
+FOUND, TO_GO = "were deleted since the last sweep", "are to go, as their races are gone from Django"
 
 
 def pending() -> QuerySet[SyncState]:
@@ -32,13 +33,19 @@ def too_many(*, since: datetime) -> str:
     return beyond_the_limit(pending().filter(remote_deleted_at__gte=since).count())
 
 
-def beyond_the_limit(deletions: int, what: str = "were deleted since the last sweep") -> str:
+def beyond_the_limit(deletions: int, what: str = FOUND) -> str:
     """The same, for a number of deletions, and what came or is to come of their rows."""
     known = states().exclude(base_updated_at="").count()
     limit = max(FEW, known * PERCENT // 100)
     if deletions <= limit:
         return ""
     return f"{deletions} of {known} rows {what}, more than {limit}"
+
+
+def too_many_to_go(*, now: datetime) -> str:
+    """The same, for rows whose races were deleted in Django, of those that nobody has counted so far."""
+    fresh = orphans(now=now).exclude(base_updated_at="", sent__isnull=True).filter(remote_deleted_at=None)
+    return beyond_the_limit(fresh.update(remote_deleted_at=now), TO_GO)
 
 
 def make_again(known: QuerySet[SyncState], *, base_updated_at: str, now: datetime) -> bool:
