@@ -132,7 +132,7 @@ def test_of_several_lost_writes_the_one_that_landed_is_known(appwrite: Appwrite)
         staff.annotate([race.pk], note=note, by=COMMAND, now=NOW)
         appwrite.fault("drop", method="PATCH")
         push.run(now=NOW + number * (LATER - NOW))
-    _, second, _ = state_of(race).sent or ()
+    [_, second, _] = state_of(race).sent or []
     appwrite.edit(row.remote_id, **second)
     staff.annotate([race.pk], note="old", by=COMMAND, now=NOW)
     much_later = LATER + timedelta(hours=3)
