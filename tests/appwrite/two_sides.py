@@ -218,19 +218,28 @@ class TwoSides(RuleBasedStateMachine):
         self._pass_time(15)
         run_until(self.gate, call, partial(RUNS[name], now=self.now), answered=answered)
 
-    @rule(which=which, amid=st.sampled_from(["pull", "hint"]))
-    def push_and_pull_amid(self, which: int, amid: str) -> None:
-        """The pull meets what a push has written and knows no reply of, and staff have changed their minds."""
-        self._pass_time(15)
+    @rule(which=which, name=st.sampled_from(["pull", "hint", "push"]), is_lost=st.booleans())
+    def staff_change_their_minds_amid_a_push(self, which: int, name: str, is_lost: bool) -> None:
+        """The run meets what the push has written and knows no reply of yet, or never will."""
+        self._pass_time(600)
+        for say in (self.staff_note, self.staff_pause):
+            say(which)
 
         def meet() -> None:
             self.gate.after.pop("PATCH", None)
-            self.staff_go_back_to_no_note(which)
-            RUNS[amid](now=self.now)
+            for say in (self.staff_go_back_to_no_note, self.staff_resume):
+                say(which)
+            RUNS[name](now=self.now)
 
-        self.gate.after["PATCH"] = meet
-        push.run(now=self.now)
-        self.gate.after.pop("PATCH", None)
+        if is_lost:
+            self.appwrite.fault("drop_after_commit", method="PATCH")
+            push.run(now=self.now)
+            self.appwrite.heal()
+            meet()
+        else:
+            self.gate.after["PATCH"] = meet
+            push.run(now=self.now)
+            self.gate.after.pop("PATCH", None)
 
     # --- what must hold in the end ----------------------------------------------------------------------------------
 
