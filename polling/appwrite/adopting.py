@@ -7,11 +7,12 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
+from polling.appwrite import conflicts
 from polling.appwrite.mapping import RACE_FIELDS, Remote, Values, race_row_id
-from polling.appwrite.merge import Side
+from polling.appwrite.merge import Clash, Side
 from polling.appwrite.settling import is_start
 from polling.appwrite.states import states
-from polling.models import ProviderState, SyncConflict, SyncState
+from polling.models import ProviderState, SyncState
 from polling.planning import replan
 from races import decisions, ingest
 from races.decisions import APPWRITE
@@ -123,16 +124,10 @@ def _told(values: Values, *, now: datetime) -> RaceSnapshot:
 
 def log_second(second: SecondRow, remote: Remote, *, now: datetime) -> int:
     """Logs the conflict once; returns how many it logged."""
-    _, is_new = SyncConflict.objects.get_or_create(
-        state=second.state,
-        field="$id",
-        remote=remote.row_id,
-        defaults={
-            "base": second.state.remote_id,
-            "local": second.state.remote_id,
-            "chosen": Side.LOCAL.value,
-            "policy": "a second row of one race: the first is kept",
-            "found_at": now,
-        },
-    )
-    return int(is_new)
+    first = second.state
+    if first.conflicts.filter(field="$id", remote=remote.row_id).exists():
+        return 0
+    policy = "a second row of one race: the first is kept"
+    clash = Clash("$id", first.remote_id, first.remote_id, remote.row_id, Side.LOCAL, policy)
+    conflicts.log(first, [clash], now=now)
+    return 1

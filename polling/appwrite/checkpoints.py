@@ -101,11 +101,16 @@ def count_repairs(table: str, repairs: int) -> None:
 
 
 def brake(table: str, why: str) -> None:
-    """Stops the sweep from acting on deletions until a person releases it; said once."""
-    if _of(table).filter(brake="").update(brake=why[:300]):
-        logger.error("the sweep of %s in Appwrite waits for a person: %s", table, why)
+    """Stops sweep and push from acting on deletions until a person releases it; said once."""
+    if SyncCheckpoint.objects.filter(pk=checkpoint_of(table).pk, brake="").update(brake=why[:300]):
+        logger.error("deletions of %s wait for a person: %s", table, why)
+
+
+def is_braked(table: str) -> bool:
+    """Whether a person must look first."""
+    return _of(table).exclude(brake="").exists()
 
 
 def release(table: str) -> bool:
-    """A person has looked: the next sweep acts on the deletions it has found. Whether it was braked."""
+    """A person has looked: the next sweep and push act on the deletions they have found. Whether it was braked."""
     return bool(_of(table).exclude(brake="").update(brake=""))

@@ -6,12 +6,14 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import QuerySet
 
-from polling.appwrite.merge import Side
-from polling.appwrite.states import DELETION_PENDING, states
-from polling.models import SyncConflict, SyncState
+from polling.appwrite import conflicts
+from polling.appwrite.merge import Clash, Side
+from polling.appwrite.states import DELETION_PENDING, orphans, states
+from polling.models import SyncState
 from races.models import Race
 
 FEW, PERCENT = 20, 5
+FOUND, TO_GO = "were deleted since the last sweep", "are to go, as their races are gone from Django"
 
 
 def pending() -> QuerySet[SyncState]:
@@ -31,30 +33,30 @@ def too_many(*, since: datetime) -> str:
     return beyond_the_limit(pending().filter(remote_deleted_at__gte=since).count())
 
 
-def beyond_the_limit(deletions: int) -> str:
-    """The same, for a number of deletions."""
+def beyond_the_limit(deletions: int, what: str = FOUND) -> str:
+    """The same, for a number of deletions, and what came or is to come of their rows."""
     known = states().exclude(base_updated_at="").count()
     limit = max(FEW, known * PERCENT // 100)
     if deletions <= limit:
         return ""
-    return f"{deletions} of {known} rows were deleted since the last sweep, more than {limit}"
+    return f"{deletions} of {known} rows {what}, more than {limit}"
 
 
-def make_again(found: SyncState, *, now: datetime) -> bool:
-    """Lets the push write the race's row anew, since an edit beats a deletion; whether it was still deleted."""
+def too_many_to_go(*, now: datetime) -> str:
+    """The same, for rows whose races were deleted in Django, of those that nobody has counted so far."""
+    fresh = orphans(now=now).exclude(base_updated_at="", sent__isnull=True).filter(remote_deleted_at=None)
+    return beyond_the_limit(fresh.update(remote_deleted_at=now), TO_GO)
+
+
+def make_again(known: QuerySet[SyncState], *, base_updated_at: str, now: datetime) -> bool:
+    """Lets the push write a race's row anew, since an edit beats a deletion; whether it was still agreed on so."""
     with transaction.atomic():
-        state = pending().select_for_update().filter(pk=found.pk, base_updated_at=found.base_updated_at).first()
+        state = known.select_for_update().filter(base_updated_at=base_updated_at).first()
         if state is None:
             return False
-        state.base, state.base_updated_at, state.base_sequence, state.pushed_version = {}, "", "", 0
-        state.save(update_fields=["base", "base_updated_at", "base_sequence", "pushed_version"])
-        SyncConflict.objects.create(
-            state=state,
-            field="$id",
-            base=state.remote_id,
-            local=state.remote_id,
-            chosen=Side.LOCAL.value,
-            policy="deleted in Appwrite, but the race is here: made again",
-            found_at=now,
-        )
+        row, policy = state.remote_id, "deleted in Appwrite, but the race is here: made again"
+        conflicts.log(state, [Clash("$id", row, row, None, Side.LOCAL, policy)], now=now)
+        state.base, state.base_updated_at, state.base_sequence, state.sent = {}, "", "", None
+        state.pushed_version = 0
+        state.save(update_fields=["base", "base_updated_at", "base_sequence", "sent", "pushed_version"])
     return True

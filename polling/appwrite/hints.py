@@ -1,7 +1,7 @@
 """Rows that Appwrite's webhook told of and that wait to be looked at; one pull takes all of them.
 
-A hint leaves a mark of its row before it asks for a pull, and the pull takes the marks before it reads: none is lost,
-and a burst costs few pulls, over any number of processes.
+A hint is kept before it asks for a pull, and the pull takes all that are kept before it reads: none is lost, and a
+burst costs few pulls, over any number of processes.
 """
 
 from datetime import datetime
@@ -9,11 +9,9 @@ from datetime import datetime
 from django.conf import settings
 from django.db.models import F
 
-from polling.appwrite import states
+from polling.appwrite import mapping, states
 from polling.appwrite.webhook import Hint
-from polling.models import SyncLease, SyncServer
-
-MARK = "row "  # before the id, in the name of a lease that nobody holds; it leaves room for the longest id
+from polling.models import SyncHint, SyncServer, SyncState
 
 
 def note(hint: Hint, *, now: datetime) -> bool:
@@ -21,15 +19,15 @@ def note(hint: Hint, *, now: datetime) -> bool:
     _count(now)
     if not hint.deleted and _is_known(hint):
         return False
-    SyncLease.objects.bulk_create([SyncLease(table=MARK + hint.row_id)], ignore_conflicts=True)
+    SyncHint.objects.bulk_create([SyncHint(target=settings.APPWRITE_TARGET, row_id=hint.row_id)], ignore_conflicts=True)
     return True
 
 
 def take() -> list[str]:
     """The ids of the rows that wait; they are the caller's now, who must read them after this."""
-    marks = dict(SyncLease.objects.filter(table__startswith=MARK).values_list("pk", "table"))
-    SyncLease.objects.filter(pk__in=marks).delete()
-    return [name.removeprefix(MARK) for name in marks.values()]
+    waiting = dict(SyncHint.objects.filter(target=settings.APPWRITE_TARGET).values_list("pk", "row_id"))
+    SyncHint.objects.filter(pk__in=waiting).delete()
+    return list(waiting.values())
 
 
 def _count(now: datetime) -> None:
@@ -39,5 +37,22 @@ def _count(now: datetime) -> None:
 
 
 def _is_known(hint: Hint) -> bool:
-    same = states.states().filter(remote_id=hint.row_id, base_updated_at=hint.updated_at)
-    return bool(hint.updated_at) and same.exists()
+    state = states.states().filter(remote_id=hint.row_id).first()
+    if state is None:
+        return False
+    return bool(hint.updated_at) and (hint.updated_at == state.base_updated_at or _is_ours(hint, state))
+
+
+def _is_ours(hint: Hint, state: SyncState) -> bool:
+    """Whether the call tells of a write of ours: one whose reply is not stored yet, or one before the last.
+
+    An edit made in Appwrite keeps `sync_version`, so that alone would hide it.
+    """
+    try:
+        remote, base = mapping.read(hint.row), mapping.complete(state.base)
+    except ValueError:
+        return False
+    if any(remote.values == {**base, **write} for write in state.sent or ()):
+        return True
+    version, agreed = remote.values["sync_version"] or 0, base["sync_version"] or 0
+    return version < agreed and remote.updated_at < state.base_updated_at

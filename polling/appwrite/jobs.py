@@ -20,6 +20,7 @@ from races.models import Race
 logger = logging.getLogger(__name__)
 
 BEAT = "last_poll_time"
+MOST_SENT = 4  # tries wait longer and longer, so an older one has landed and been met, or never will
 WHEN_BLOCKED = timedelta(minutes=1)
 LONGEST_BACKOFF = timedelta(minutes=5)
 _dice = secrets.SystemRandom()
@@ -37,6 +38,7 @@ class Job:
     base_updated_at: str
     attempts: int
     pushed_version: int
+    sent: Sequence[Values] = ()
 
     @property
     def is_new(self) -> bool:
@@ -62,6 +64,16 @@ class Job:
         return self.is_new or bool(outgoing(self.base, self.local))
 
     @property
+    def may_have_landed(self) -> bool:
+        """Whether an earlier write may have, unnoticed."""
+        return bool(self.attempts or self.sent)
+
+    @property
+    def sending(self) -> list[Values]:
+        """What to remember of its writes, the one about to be made included, until the row is seen to have moved."""
+        return [*self.sent, {**self.changes, "sync_version": self.local["sync_version"]}][-MOST_SENT:]
+
+    @property
     def document(self) -> Row:
         """The whole row, as it is made."""
         return {"$id": self.row_id, **{name: value for name, value in self.local.items() if value is not None}}
@@ -82,6 +94,7 @@ def job_of(race: Race, state: SyncState | None) -> Job:
         base_updated_at=state.base_updated_at if state else "",
         attempts=state.attempts if state else 0,
         pushed_version=state.pushed_version if state else 0,
+        sent=(state.sent if state else None) or (),
     )
 
 

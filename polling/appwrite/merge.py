@@ -3,7 +3,7 @@
 Base is what both sides last agreed on, local is Django's, remote is Appwrite's; all in canonical values.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -81,18 +81,28 @@ def merge(
     take: Values = {}
     clashes = []
     for field, owner in owners.items():
-        if remote[field] in (base[field], local[field]) or (owner is Owner.TRAVELS and _is_ours(base, remote)):
+        if remote[field] in (base[field], local[field]):
             continue
-        if field == "last_poll_time" and _is_between(base[field], remote[field], local[field]):
-            continue
-        rule = _ours if owner is Owner.STATUS and _is_ours(base, remote) else RULES[owner]
-        verdict = rule(base[field], local[field], remote[field])
+        verdict = RULES[owner](base[field], local[field], remote[field])
         if verdict.take:
             take[field] = remote[field]
         if verdict.policy:
             chosen = Side.REMOTE if verdict.take else Side.LOCAL
             clashes.append(Clash(field, base[field], local[field], remote[field], chosen, verdict.policy))
     return Plan(take, outgoing(remote, {**local, **take}), tuple(clashes))
+
+
+def landed(base: Mapping[str, Any], sent: Iterable[Mapping[str, Any]], remote: Mapping[str, Any]) -> Values:
+    """What a write of ours, of those `sent` whose replies are not known, has set in the row, so that it is no edit.
+
+    Each says its `sync_version`. One that did not raise it is seen by the values alone that the row has.
+    """
+    writes = [write for write in sent if write["sync_version"] == remote["sync_version"]]
+    if not writes:
+        return {}
+    likest = max(writes, key=lambda write: sum(remote[field] == value for field, value in write.items()))
+    is_sure = base["sync_version"] != remote["sync_version"]
+    return {field: value for field, value in likest.items() if is_sure or remote[field] == value}
 
 
 def outgoing(base: Mapping[str, Any], local: Mapping[str, Any]) -> Values:
@@ -104,22 +114,8 @@ def outgoing(base: Mapping[str, Any], local: Mapping[str, Any]) -> Values:
     return {field: value for field, value in moved.items() if OWNERS[field] is not Owner.APPWRITE}
 
 
-def _is_ours(base: Mapping[str, Any], remote: Mapping[str, Any]) -> bool:
-    """Whether the row was last written by Django, unnoticed (its reply was lost): `sync_version` moved."""
-    return bool(remote["sync_version"] != base["sync_version"])
-
-
-def _is_between(base: str | None, remote: str | None, local: str | None) -> bool:
-    """Whether the row has a poll of ours that we do not know it has: it alone is written without a version."""
-    return (base or "") < (remote or "") < (local or "")
-
-
 def _keep(base: Any, local: Any, remote: Any) -> Verdict:
     return Verdict(take=False, policy="the field is Django's: undone")
-
-
-def _ours(base: Any, local: Any, remote: Any) -> Verdict:
-    return Verdict(take=False, policy="written by Django, which missed the reply: Django's is kept")
 
 
 def _status(base: Any, local: Any, remote: Any) -> Verdict:

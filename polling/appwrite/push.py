@@ -1,9 +1,12 @@
 """Django's changes on their way to Appwrite: races, then poll logs. One pusher a table."""
 
+import logging
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
+
+from django.db import InterfaceError, OperationalError
 
 from polling.appwrite import probe, push_logs, states
 from polling.appwrite.checkpoints import note
@@ -15,7 +18,9 @@ from polling.appwrite.push_logs import LogPush
 from polling.appwrite.push_preview import preview as preview
 from polling.appwrite.push_races import Counts, RacePush
 from polling.appwrite.rows import Rows
-from polling.errors import PollingError
+from polling.errors import PollingError, Unavailable
+
+logger = logging.getLogger(__name__)
 
 # With the pull's, within the timeout of a task.
 BUDGET = timedelta(seconds=6)
@@ -65,6 +70,9 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Pushed:
         _push_logs(client, logs, lease, pushed, deadline=deadline)
     except PollingError as error:
         pushed.trouble = error
+    except (InterfaceError, OperationalError) as error:
+        pushed.trouble = Unavailable(f"the database was busy: {error}")
+        logger.warning("the push to Appwrite ended early: %s", pushed.trouble)
     return pushed
 
 

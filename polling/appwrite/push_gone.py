@@ -1,13 +1,17 @@
 """One push of deletions: the rows of races that are gone from Django."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from polling.appwrite import states
+from django.db import transaction
+
+from polling.appwrite import checkpoints, conflicts, deletions, mapping, states
 from polling.appwrite.jobs import is_of_all, put_off
 from polling.appwrite.lease import Lease
+from polling.appwrite.merge import Clash, Side
 from polling.appwrite.parallel import in_parallel
 from polling.appwrite.push_races import SECONDS_A_CALL, Counts
+from polling.appwrite.refusals import Refused
 from polling.appwrite.rows import MOST_ROWS, Row, Rows
 from polling.errors import Conflict, NotFound, PollingError
 from polling.models import SyncState
@@ -24,15 +28,17 @@ class GonePush:
         self._rows, self._lease, self._counts = rows, lease, counts
 
     def has_more(self) -> bool:
-        """Whether a row is left behind."""
-        return states.orphans(now=self._lease.now()).exists()
+        """Whether a row is left behind, and may be deleted."""
+        return states.orphans(now=self._lease.now()).exists() and not checkpoints.is_braked(states.TABLE)
 
     def step(self) -> bool:
         """One batch; whether it was a full one. Raises what every other row would meet too, after noting it."""
+        if not self._may_go():
+            return False
         orphans = list(states.orphans(now=self._lease.now())[:MOST_ROWS])
-        # Never agreed on: if it was made all the same, the pull meets it as a row of nobody.
-        self._forget([state for state in orphans if not state.base_updated_at])
-        known = [state for state in orphans if state.base_updated_at]
+        # Never agreed on, nor tried: nobody has the row.
+        self._forget([state for state in orphans if not (state.base_updated_at or state.sent)])
+        known = [state for state in orphans if state.base_updated_at] + self._made(orphans)
         outcomes = in_parallel(self._delete, known, has_time=lambda: self._rows.has_time(SECONDS_A_CALL))
         gone = [state for state, outcome in outcomes if isinstance(outcome, dict | NotFound)]
         self._forget(gone)
@@ -40,6 +46,32 @@ class GonePush:
         self._spare([state for state, outcome in outcomes if isinstance(outcome, Conflict)])
         self._leave([pair for pair in outcomes if not isinstance(pair[1], dict | NotFound | Conflict)])
         return len(orphans) == MOST_ROWS
+
+    def _may_go(self) -> bool:
+        """Whether no person must look first. Each row is counted once: a brake that is released lets it go."""
+        if checkpoints.is_braked(states.TABLE):
+            return False
+        with transaction.atomic():
+            why = deletions.too_many_to_go(now=self._lease.now())
+            if why:
+                checkpoints.brake(states.TABLE, why)
+        return not why
+
+    def _made(self, orphans: Iterable[SyncState]) -> list[SyncState]:
+        """Rows that were sent and never agreed on, as they are there and as we sent them; the others are settled."""
+        sent = [state for state in orphans if state.sent and not state.base_updated_at]
+        try:
+            there = self._rows.by_id(state.remote_id for state in sent)
+        except PollingError as error:
+            self._leave([(state, error) for state in sent])
+            raise
+        self._forget([state for state in sent if state.remote_id not in there])
+        for state in sent:
+            state.base_updated_at = there.get(state.remote_id, {}).get("$updatedAt", "")
+        found = [state for state in sent if state.base_updated_at]
+        made = [state for state in found if _is_as_sent(there[state.remote_id], state)]
+        self._spare([state for state in found if state not in made])
+        return made
 
     def _delete(self, state: SyncState) -> Row:
         self._rows.delete(state.remote_id, base_updated_at=state.base_updated_at)
@@ -50,15 +82,33 @@ class GonePush:
 
     def _spare(self, edited: Sequence[SyncState]) -> None:
         """An edit beats a deletion: the row stays, of nobody now, so that the sweep makes a race of it again."""
+        policy = "deleted in Django, but edited in Appwrite: its race comes back"
         for state in edited:
             logger.warning("row %s was edited in Appwrite; its race, deleted here, will come back", state.remote_id)
+            clash = Clash("$id", state.remote_id, None, state.remote_id, Side.REMOTE, policy)
+            conflicts.log(state, [clash], now=self._lease.now())
         self._forget(edited)
         self._counts.merged += len(edited)
 
     def _leave(self, outcomes: Sequence[Outcome]) -> None:
+        """What failed waits; what is refused, or fails by itself so often, is given up."""
         failed = [(state, error) for state, error in outcomes if isinstance(error, PollingError)]
         for state, error in failed:
-            put_off([state], error, now=self._lease.now(), own=not is_of_all(error))
-        self._counts.waiting += len(failed)
+            own = not is_of_all(error)
+            if isinstance(error, Refused) or (own and state.attempts + 1 >= states.MOST_ATTEMPTS):
+                logger.error("row %s cannot be deleted until a person acts: %s", state.remote_id, error)
+                states.bury(state, error, now=self._lease.now())
+                self._counts.dead += 1
+            else:
+                put_off([state], error, now=self._lease.now(), own=own)
+                self._counts.waiting += 1
         if of_all := [error for _, error in failed if is_of_all(error)]:
             raise of_all[0]
+
+
+def _is_as_sent(row: Row, state: SyncState) -> bool:
+    try:
+        values = mapping.read(row).values
+    except ValueError:
+        return False
+    return any(values == mapping.complete(write) for write in state.sent or ())

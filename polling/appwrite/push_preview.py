@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from polling.appwrite import checkpoints, push_logs, states
+from polling.appwrite import checkpoints, deletions, push_logs, states
 from polling.appwrite.jobs import Job, job_of, row_id_of
 from polling.models import SyncState
 from races.models import Race
@@ -22,8 +22,10 @@ def preview(*, now: datetime) -> list[str]:
         taken.add(row_id_of(race, known.get(race.pk)))
         lines += _of_race(race, known.get(race.pk))
     orphans = states.orphans(now=now, waiting=True)
-    gone = [state for state in orphans if state.base_updated_at and state.remote_id not in taken]
+    gone = [state for state in orphans if (state.base_updated_at or state.sent) and state.remote_id not in taken]
     lines += [f"delete {state.remote_id}: its race is gone" for state in gone]
+    if why := deletions.beyond_the_limit(sum(state.remote_deleted_at is None for state in gone), deletions.TO_GO):
+        lines.append(f"waits for a person: {why}")
     checkpoint = checkpoints.existing(push_logs.TABLE)
     logs = push_logs.unsent(checkpoint.pulled_at if checkpoint else None).select_related("race__meeting")
     return lines + [f"create {log.public_id.hex}: the poll of {log.race} at {log}" for log in logs]
@@ -35,7 +37,7 @@ def _of_race(race: Race, state: SyncState | None) -> Iterator[str]:
     except Exception as error:  # noqa: BLE001 - one bad race must not hide the others
         yield f"give up {row_id_of(race, state)}: {race}: {error}"
         return
-    if job.changes or job.attempts:
+    if job.changes or job.may_have_landed:
         yield f"{_verb(job, state)} {job.row_id}: {race}{_fields(job)}"
 
 

@@ -5,18 +5,16 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 
-from polling.appwrite import mapping, states
+from polling.appwrite import deletions, mapping, states
 from polling.appwrite.jobs import Job, is_of_all, job_of, put_off, row_id_of
 from polling.appwrite.lease import Lease
-from polling.appwrite.merge import Side
 from polling.appwrite.parallel import THREADS, in_parallel
 from polling.appwrite.refusals import Refused
 from polling.appwrite.rows import MOST_ROWS, Row, Rows
 from polling.appwrite.settling import Met, settle
 from polling.errors import Ambiguous, Conflict, NotFound, PollingError, Unavailable
-from polling.models import SyncConflict
 from races.models import Race
 
 logger = logging.getLogger(__name__)
@@ -58,11 +56,12 @@ class RacePush:
         jobs = self._jobs(races)
         self._open = {job.race_id: job for job in jobs}
         try:
-            self._pass_over([job for job in jobs if not job.changes and not job.attempts])
+            self._pass_over([job for job in jobs if not job.changes and not job.may_have_landed])
             # Nothing to write, but an earlier write may have landed unnoticed: what is there must be seen.
-            self._resolve([job for job in jobs if not job.changes and job.attempts])
+            self._resolve([job for job in jobs if not job.changes and job.may_have_landed])
+            jobs = self._announce([job for job in jobs if job.changes])
             self._create([job for job in jobs if job.is_new])
-            self._update([job for job in jobs if job.changes and not job.is_new])
+            self._update([job for job in jobs if not job.is_new])
         except PollingError as error:
             self._postpone(list(self._open.values()), error)
             raise
@@ -94,6 +93,19 @@ class RacePush:
         for job in jobs:
             self._close(job)
         self._counts.unchanged += len(jobs)
+
+    def _announce(self, jobs: Sequence[Job]) -> list[Job]:
+        """Keeps what is about to be written: met in Appwrite it is no edit, though we die before the reply comes.
+
+        Those whose base a pull has replaced meanwhile are left for the next step.
+        """
+        with transaction.atomic():
+            bases = dict(states.locked([job.race_id for job in jobs]))
+            same = [job for job in jobs if bases.get(job.race_id, "") == job.base_updated_at]
+            states.save([states.new_state(job.race_id, job.row_id, sent=job.sending) for job in same], ["sent"])
+        for job in set(jobs) - set(same):
+            self._close(job)
+        return same
 
     def _close(self, job: Job) -> None:
         self._open.pop(job.race_id, None)
@@ -184,20 +196,9 @@ class RacePush:
                 self._recreate(job)
 
     def _recreate(self, job: Job) -> None:
-        """The row was deleted in Appwrite and its race has changed since: an edit beats a deletion."""
-        with transaction.atomic():
-            state = states.states().select_for_update().get(local_pk=job.race_id)
-            state.base, state.base_updated_at, state.base_sequence = {}, "", ""
-            state.save()
-            SyncConflict.objects.create(
-                state=state,
-                field="(the row)",
-                local="changed",
-                remote="deleted",
-                chosen=Side.LOCAL.value,
-                policy="an edit beats a deletion: made again",
-                found_at=self._lease.now(),
-            )
+        """The row was deleted in Appwrite; where nobody has met another since, the next step makes it again."""
+        known = states.states().filter(local_pk=job.race_id)
+        deletions.make_again(known, base_updated_at=job.base_updated_at, now=self._lease.now())
         self._close(job)
 
     def _leave(self, outcomes: Sequence[tuple[Job, Row | PollingError | None]], *, of: int) -> None:
@@ -219,7 +220,7 @@ class RacePush:
             if remote and remote.values == {**job.base, **job.changes}:
                 agreed.append((job, remote))
             elif remote:
-                self._settle(job, Met(job.race_id, remote, sent=job.changes, based_on=job.base_updated_at))
+                self._settle(job, Met(job.race_id, remote, based_on=job.base_updated_at))
         self._agree(agreed)
         created = sum(job.is_new for job, _ in replied)
         self._counts.created += created
@@ -248,7 +249,7 @@ class RacePush:
             return
         self._counts.merged += 1
         self._conflicts[job.race_id] += 1
-        left = self._settle(job, Met(job.race_id, remote))
+        left = self._settle(job, Met(job.race_id, remote, based_on=job.base_updated_at))
         if left and self._conflicts[job.race_id] >= MOST_CONFLICTS:
             self._postpone([job], Conflict(f"the row changed under {MOST_CONFLICTS} tries"), own=True)
 
@@ -256,6 +257,8 @@ class RacePush:
         self._close(job)
         try:
             return settle(met, now=self._lease.now()).left
+        except (InterfaceError, OperationalError):
+            raise
         except Exception as error:  # noqa: BLE001 - one bad row must not stop the others
             logger.exception("row %s could not be merged", job.row_id)
             self._postpone([job], error, own=True)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -10,11 +10,11 @@ from typing import Any
 from django.db import transaction
 
 from polling import dispatch
-from polling.appwrite import mapping
+from polling.appwrite import conflicts, mapping
 from polling.appwrite.mapping import Remote, Values
-from polling.appwrite.merge import MANUAL_OWNERS, OWNERS, Owner, Plan, merge, outgoing
+from polling.appwrite.merge import MANUAL_OWNERS, OWNERS, Owner, Plan, landed, merge, outgoing
 from polling.appwrite.states import NO_FAILURE, new_state, states
-from polling.models import SyncConflict, SyncState, Trigger
+from polling.models import SyncState, Trigger
 from polling.planning import replan
 from races import decisions
 from races.decisions import APPWRITE
@@ -31,13 +31,12 @@ MOST_AHEAD = timedelta(minutes=1)
 class Met:
     """A row as it stands in Appwrite.
 
-    `sent` are the fields that a write of ours has just set in it. `based_on` is the `$updatedAt` of the base as it
-    stood before the row was written, or read: so a row that somebody has back-dated is told from one that comes late.
+    `based_on` is the `$updatedAt` of the base as it stood before the row was written, or read: so a row that somebody
+    has back-dated is told from one that comes late.
     """
 
     race_id: int
     remote: Remote
-    sent: Values = field(default_factory=dict)
     based_on: str | None = None
 
     def comes_late(self, base_updated_at: str) -> bool:
@@ -84,7 +83,9 @@ def settle(met: Met, *, now: datetime) -> Settled:
             race = _locked_race(met.race_id) or race
         left = not forgotten and bool(outgoing(met.remote.values, local_values(race)))
         _keep(state, met.remote, version=race.version, left=left, now=now)
-        _log(race, state, plan, now=now)
+        for clash in plan.clashes:
+            logger.info("%s: %s in Appwrite against ours: %s", race, clash.field, clash.policy)
+        conflicts.log(state, plan.clashes, race=race, now=now)
     return Settled(bool(plan.take), len(plan.clashes), left, merged=True)
 
 
@@ -93,18 +94,19 @@ def planned(state: SyncState, race: Race, met: Met) -> Plan:
     remote = met.remote.values
     by_hand = not race.provider_race_id and is_start(remote["advertised_start"])
     owners = MANUAL_OWNERS if by_hand else OWNERS
-    base = {**mapping.complete({} if _is_new_row(state, met.remote) else state.base), **met.sent}
+    base = _base(state, met.remote)
     if _is_forgotten(race, met.remote):
         # This database knows less than the row, so nothing of it may be undone; what staff set there comes in.
         base |= {name: remote[name] for name, owner in owners.items() if owner is not Owner.SHARED}
     return merge(base, local_values(race), remote, owners)
 
 
-def _is_new_row(state: SyncState, remote: Remote) -> bool:
-    """Whether it was never agreed upon: a row that was deleted and made anew has another sequence."""
-    return not state.base_updated_at or bool(
-        state.base_sequence and remote.sequence and state.base_sequence != remote.sequence
-    )
+def _base(state: SyncState, remote: Remote) -> Values:
+    """What both sides last agreed on, with what a write of ours has set since; nothing of a row that is another."""
+    if state.base_sequence and remote.sequence and state.base_sequence != remote.sequence:
+        return mapping.complete({})
+    base = mapping.complete(state.base)
+    return base | landed(base, state.sent or (), remote.values)
 
 
 def _is_forgotten(race: Race, remote: Remote) -> bool:
@@ -128,7 +130,12 @@ def _locked_race(race_id: int) -> Race | None:
 
 
 def _keep(state: SyncState, remote: Remote, *, version: int, left: bool, now: datetime) -> None:
-    """What is left to push makes the row a candidate again, though the race itself did not change."""
+    """What is left to push makes the row a candidate again, though the race itself did not change.
+
+    No write that is under way can land any more in a row that has moved on.
+    """
+    if state.base_updated_at != remote.updated_at:
+        state.sent = None
     state.remote_id, state.base = remote.row_id, remote.values
     state.base_updated_at, state.base_sequence = remote.updated_at, remote.sequence or state.base_sequence
     state.remote_deleted_at = None
@@ -138,24 +145,6 @@ def _keep(state: SyncState, remote: Remote, *, version: int, left: bool, now: da
         for name, value in NO_FAILURE.items():
             setattr(state, name, value)
     state.save()
-
-
-def _log(race: Race, state: SyncState, plan: Plan, *, now: datetime) -> None:
-    for clash in plan.clashes:
-        logger.info("%s: %s in Appwrite against ours: %s", race, clash.field, clash.policy)
-    SyncConflict.objects.bulk_create(
-        SyncConflict(
-            state=state,
-            field=clash.field,
-            base=clash.base,
-            local=clash.local,
-            remote=clash.remote,
-            chosen=clash.chosen.value,
-            policy=clash.policy,
-            found_at=now,
-        )
-        for clash in plan.clashes
-    )
 
 
 # --- what Django takes, each with its audit entry ---------------------------------------------------------------------

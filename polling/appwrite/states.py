@@ -17,7 +17,7 @@ TABLE = "races"
 KEY = ("target", "table", "local_pk")
 NO_FAILURE: dict[str, Any] = {"attempts": 0, "next_try_at": None, "dead_since": None, "error": ""}
 PASSED_OVER = ("pushed_version", "synced_at", *NO_FAILURE)
-AGREED = ("remote_id", "base", "base_updated_at", "base_sequence", "remote_deleted_at", *PASSED_OVER)
+AGREED = ("remote_id", "base", "base_updated_at", "base_sequence", "sent", "remote_deleted_at", *PASSED_OVER)
 # What is tried in vain, while other rows go, so many times is given up. What fails with all others never is.
 MOST_ATTEMPTS = 20
 MOST_IN_TROUBLE = 9
@@ -74,6 +74,7 @@ def agreed(race_id: int, remote: Remote, *, version: int, now: datetime) -> Sync
         base_sequence=remote.sequence,
         pushed_version=version,
         synced_at=now,
+        sent=None,
         remote_deleted_at=None,
         **NO_FAILURE,
     )
@@ -85,7 +86,8 @@ def passed_over(race_id: int, row_id: str, *, version: int, now: datetime) -> Sy
 
 
 def save(found: Sequence[SyncState], fields: Iterable[str]) -> None:
-    """Stores states, those of them that are there already in these fields alone."""
+    """Stores states, those of them that are there already in these fields alone; in the order of all locks."""
+    found = sorted(found, key=lambda state: state.local_pk)
     SyncState.objects.bulk_create(found, update_conflicts=True, unique_fields=KEY, update_fields=list(fields))
 
 
@@ -124,7 +126,7 @@ def most_attempts() -> int:
 
 def locked(race_ids: Iterable[int]) -> Iterable[tuple[int, str]]:
     """The races' rows and the `$updatedAt` of their bases, under locks taken in one order."""
-    rows = states().filter(local_pk__in=list(race_ids)).order_by("pk").select_for_update()
+    rows = states().filter(local_pk__in=list(race_ids)).order_by("local_pk").select_for_update()
     return rows.values_list("local_pk", "base_updated_at")
 
 

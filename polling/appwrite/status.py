@@ -54,7 +54,7 @@ class TableStatus:
         """What is dead, braked or failing."""
         said = {
             f"{self.table}: {self.dead} given up until a person acts": self.dead,
-            f"{self.table}: the sweep waits for a person: {self.brake}": self.brake,
+            f"{self.table}: deletions wait for a person: {self.brake}": self.brake,
             f"{self.table}: {self.waiting} wait after: {self.push_error}": self.waiting,
             f"{self.table}: {self.error}": self.error,
         }
@@ -108,8 +108,9 @@ def numbers(*, now: datetime) -> SyncStatus:
 
 
 def open_conflicts() -> QuerySet[SyncConflict]:
-    """Those of the configured Appwrite that nobody has settled."""
-    return SyncConflict.objects.filter(state__target=settings.APPWRITE_TARGET, resolved_at=None)
+    """Those of the configured Appwrite that nobody has settled, and those of rows of which nothing else is known."""
+    ours = Q(state__target=settings.APPWRITE_TARGET) | Q(state=None)
+    return SyncConflict.objects.filter(ours, resolved_at=None)
 
 
 def _races(*, now: datetime) -> dict[str, Any]:

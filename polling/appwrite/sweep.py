@@ -133,11 +133,15 @@ class _Sweep:
         for some in batches([] if self._swept.brake else list(deletions.pending()), MOST_ROWS):
             if not self._has_time():
                 return
-            self._swept.deleted += sum(deletions.make_again(state, now=self._now) for state in some)
+            self._swept.deleted += sum(self._make_again(state) for state in some)
         if self._stays_out is not None:
             strays.forget_all_but(self._stays_out, found_before=self._began_at)
         checkpoints.end_sweep(states.TABLE, now=self._now)
         self._swept.finished = True
+
+    def _make_again(self, state: SyncState) -> bool:
+        found = deletions.pending().filter(pk=state.pk)
+        return deletions.make_again(found, base_updated_at=state.base_updated_at, now=self._now)
 
 
 def wants_merge(row: Row, state: SyncState) -> bool:

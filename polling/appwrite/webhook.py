@@ -3,7 +3,8 @@
 import base64
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import unquote
 
 from polling.appwrite.client import ID, parsed
@@ -42,11 +43,15 @@ def signature(secret: str, url: str, body: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """A row of ours that was changed or deleted. `updated_at` is its `$updatedAt` then, or before it was deleted."""
+    """A row of ours that was changed or deleted. `updated_at` is its `$updatedAt` then, or before it was deleted.
+
+    `row` is what the call told of it, good for no more than to know our own write by.
+    """
 
     row_id: str
     updated_at: str
     deleted: bool = False
+    row: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 def read(body: bytes, *, events: str, database: str) -> Hint | None:
@@ -62,4 +67,4 @@ def read(body: bytes, *, events: str, database: str) -> Hint | None:
     if not (isinstance(row_id, str) and ID.fullmatch(row_id)):
         return None
     deleted = any(event.strip().endswith(".delete") for event in events.split(","))
-    return Hint(row_id, str(row.get("$updatedAt") or ""), deleted)
+    return Hint(row_id, str(row.get("$updatedAt") or ""), deleted, row)

@@ -295,3 +295,16 @@ def test_taking_many_costs_as_many_queries_as_taking_few(admin_client: Client) -
 
     queries(1)
     assert queries(2) == queries(20) <= 60
+
+
+def test_a_conflict_whose_row_is_gone_says_what_it_was_about_and_can_be_settled(staff_client: StaffClient) -> None:
+    conflict = make_conflict("staff_note", "theirs", row="Ellerslie 3, row abc")
+    race_of(conflict).delete()
+    SyncState.objects.all().delete()
+    client = staff_client("view_syncconflict", "change_syncconflict", "change_race")
+    assert "Ellerslie 3, row abc" in client.get(LIST).content.decode()
+    page = reverse("admin:polling_syncconflict_change", args=[conflict.pk])
+    assert "Ellerslie 3, row abc" in client.get(page).content.decode()
+    assert "race is gone" in " ".join(take(client, conflict))
+    post(client, "keep_ours", conflict)
+    assert how(conflict)[0] == "ours"

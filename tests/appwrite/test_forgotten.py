@@ -14,9 +14,12 @@ from polling.models import SyncCheckpoint, SyncConflict, SyncState
 from races.decisions import COMMAND
 from races.models import Race
 from tests.appwrite.conftest import NOW, Appwrite, change, pulled, pushed, state_of
+from tests.appwrite.gate import Gate
+from tests.appwrite.killing import run_until
 from tests.factories import make_race
 
 pytestmark = pytest.mark.django_db(transaction=True)
+LATER = NOW + timedelta(hours=1)
 RESULT = [{"runner_number": 4, "position": 1, "code": "", "name": "Rata", "margin": None}]
 ENDED: dict[str, Any] = {"status": "finalized", "finalized_by": "provider", "finalized_at": NOW, "outcome": "resulted"}
 
@@ -74,6 +77,81 @@ def test_an_end_of_ours_whose_reply_was_lost_does_not_undo_a_reopening(appwrite:
     pushed(later)
     assert Race.objects.get().status != "finalized"
     assert appwrite.row()["status"] == Race.objects.get().status
+
+
+def test_a_resumption_stands_though_the_reply_to_the_pause_was_lost(appwrite: Appwrite) -> None:
+    race = make_race()
+    pushed()
+    staff.pause([race.pk], by=COMMAND, reason="a storm", now=NOW)
+    appwrite.fault("drop_after_commit", method="PATCH")
+    push.run(now=NOW)
+    staff.resume([race.pk], by=COMMAND, reason="it is over", now=NOW)
+    pulled(LATER)
+    pushed(LATER)
+    assert (Race.objects.get().polling_paused, appwrite.row()["polling_paused"]) == (False, False)
+    assert not SyncConflict.objects.exists()
+
+
+def test_a_note_taken_back_while_its_write_is_under_way_stays_taken_back(appwrite: Appwrite, gate: Gate) -> None:
+    race = make_race(staff_note="old", provider_status="a")
+    pushed()
+    staff.annotate([race.pk], note="new", by=COMMAND, now=NOW)
+    change(race, provider_status="b")
+
+    def meet() -> None:
+        gate.after.pop("PATCH")
+        staff.annotate([race.pk], note="old", by=COMMAND, now=NOW)
+        change(race, provider_status="c")
+        pull.hinted([state_of(race).remote_id], now=NOW)
+
+    gate.after["PATCH"] = meet
+    pushed()
+    assert (Race.objects.get().staff_note, appwrite.row()["staff_note"]) == ("old", "old")
+    assert appwrite.row()["provider_status"] == "c"
+    assert not SyncConflict.objects.exists()
+
+
+def test_an_end_set_in_a_row_that_a_lost_write_of_ours_has_just_changed_counts(appwrite: Appwrite) -> None:
+    race = make_race()
+    pushed()
+    change(race, name="Plate")
+    appwrite.fault("drop_after_commit", method="PATCH")
+    push.run(now=NOW)
+    appwrite.edit(state_of(race).remote_id, status="finalized")
+    pulled(LATER)
+    pushed(LATER)
+    assert Race.objects.get().is_finalized
+
+
+def test_of_several_lost_writes_the_one_that_landed_is_known(appwrite: Appwrite) -> None:
+    """The second lands late, when the third has been sent, and is lost, too."""
+    race = make_race(staff_note="old")
+    pushed()
+    row = state_of(race)
+    for number, note in enumerate(("first", "second", "third")):
+        staff.annotate([race.pk], note=note, by=COMMAND, now=NOW)
+        appwrite.fault("drop", method="PATCH")
+        push.run(now=NOW + number * (LATER - NOW))
+    [_, second, _] = state_of(race).sent or []
+    appwrite.edit(row.remote_id, **second)
+    staff.annotate([race.pk], note="old", by=COMMAND, now=NOW)
+    much_later = LATER + timedelta(hours=3)
+    pulled(much_later)
+    pushed(much_later)
+    assert (Race.objects.get().staff_note, appwrite.row()["staff_note"]) == ("old", "old")
+    assert not SyncConflict.objects.exists()
+
+
+def test_a_write_whose_pusher_was_killed_is_no_edit_of_theirs(appwrite: Appwrite, gate: Gate) -> None:
+    race = make_race(staff_note="old")
+    pushed()
+    staff.annotate([race.pk], note="new", by=COMMAND, now=NOW)
+    assert run_until(gate, 1, lambda: push.run(now=NOW), answered=True)
+    staff.annotate([race.pk], note="old", by=COMMAND, now=NOW)
+    pulled(LATER)
+    pushed(LATER)
+    assert (Race.objects.get().staff_note, appwrite.row()["staff_note"]) == ("old", "old")
+    assert not SyncConflict.objects.exists()
 
 
 def test_a_race_that_comes_back_under_another_key_does_not_block_the_push(appwrite: Appwrite) -> None:

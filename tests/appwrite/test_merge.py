@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polling.appwrite.mapping import RACE_FIELDS, Values, complete
-from polling.appwrite.merge import OWNERS, RULES, Owner, Side, merge, outgoing
+from polling.appwrite.merge import OWNERS, RULES, Owner, Side, landed, merge, outgoing
 
 EARLY, LATE, LATER = (f"2026-11-23T{hour}:00:00.000+00:00" for hour in ("01", "02", "03"))
 BASE = complete({"name": "Cup", "status": "scheduled", "sync_version": 3, "last_poll_time": EARLY})
@@ -69,11 +69,34 @@ def test_what_travels_goes_along_with_a_real_change() -> None:
     assert outgoing(BASE, local) == {"name": "Plate", "last_poll_time": LATE, "sync_version": 4}
 
 
-def test_a_write_of_ours_whose_reply_was_lost_is_no_conflict_of_what_travels() -> None:
-    """Its sync_version says whose it was; meanwhile the race was polled again."""
-    landed = BASE | {"name": "Plate", "last_poll_time": LATE, "sync_version": 4}
-    plan = merge(BASE, landed | {"last_poll_time": LATER}, landed)
-    assert (plan.take, plan.push, plan.clashes) == ({}, {}, ())
+FIRST = {"name": "Plate", "last_poll_time": LATE, "sync_version": 4}
+AGAIN = FIRST | {"last_poll_time": LATER}
+SECOND = {"staff_note": "b", "name": "Plate", "sync_version": 5}
+UNDOING = {"name": "Cup", "status": "scheduled", "sync_version": 3}
+
+
+@pytest.mark.parametrize(
+    ("sent", "base", "remote", "ours"),
+    [
+        pytest.param([], BASE, BASE | FIRST, {}, id="nothing was sent"),
+        pytest.param([FIRST], BASE, BASE, {}, id="it did not land"),
+        pytest.param([FIRST], BASE, BASE | FIRST, FIRST, id="it landed"),
+        pytest.param([FIRST], BASE, BASE | FIRST | {"name": "Theirs"}, FIRST, id="they wrote over it"),
+        pytest.param([FIRST, SECOND], BASE, BASE | FIRST, FIRST, id="the first of two landed"),
+        pytest.param([FIRST, SECOND], BASE, BASE | SECOND, SECOND, id="the second of two landed"),
+        pytest.param([FIRST, AGAIN], BASE, BASE | FIRST, FIRST, id="the first try of one version landed"),
+        pytest.param([FIRST, AGAIN], BASE, BASE | AGAIN, AGAIN, id="the second try of one version landed"),
+        pytest.param(
+            [UNDOING], BASE | {"name": "Theirs"}, BASE | {"name": "Theirs"}, {"status": "scheduled", "sync_version": 3},
+            id="what undoes their edit did not land",
+        ),
+        pytest.param([UNDOING], BASE | {"name": "Theirs"}, BASE, UNDOING, id="what undoes their edit landed"),
+    ],
+)  # fmt: skip
+def test_a_write_whose_reply_was_lost_is_known_by_its_version(
+    sent: list[Values], base: Values, remote: Values, ours: Values
+) -> None:
+    assert landed(base, sent, remote) == ours
 
 
 def test_every_synced_field_has_an_owner_and_every_owner_a_rule() -> None:
@@ -121,10 +144,6 @@ def test_no_edit_is_lost_each_is_in_the_result_or_in_the_conflicts(base: Values,
     result = {**local, **plan.take}
     logged = {clash.field: (clash.local, clash.remote) for clash in plan.clashes}
     for field, owner in OWNERS.items():
-        if owner is Owner.TRAVELS and remote["sync_version"] != base["sync_version"]:
-            continue  # our own earlier write
-        if field == "last_poll_time" and (base[field] or "") < (remote[field] or "") < (local[field] or ""):
-            continue  # the same, of a poll that changed nothing
         for side in (remote,) if owner is Owner.APPWRITE else (local, remote):
             edited = side[field] != base[field]
             assert not edited or side[field] == result[field] or side[field] in logged[field]
@@ -142,8 +161,7 @@ def test_an_end_never_steps_back_but_by_django(base: Values, local: Values, remo
     result = {**local, **plan.take}["status"]
     if local["status"] == "finalized":
         assert result == "finalized", "Appwrite re-opens nothing"
-    moved_there = remote["status"] != base["status"] and remote["sync_version"] == base["sync_version"]
-    if moved_there and remote["status"] == "finalized":
+    if remote["status"] == "finalized" != base["status"]:
         assert result == "finalized", "an end set in Appwrite counts"
 
 
@@ -157,7 +175,6 @@ def test_the_result_is_the_same_whether_the_row_is_met_before_or_after_an_edit_o
     base: Values, edits: Values, remote: Values
 ) -> None:
     """But for an end, which an edit made before it was known cannot have meant to take back."""
-    remote = {**remote, "sync_version": base["sync_version"]}
     edits = {name: value for name, value in edits.items() if value != base[name]}
     if base["status"] == "finalized" or remote["status"] == "finalized":
         edits.pop("status", None)

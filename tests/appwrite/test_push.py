@@ -206,7 +206,7 @@ def test_a_row_deleted_there_is_made_again_when_the_race_changes(appwrite: Appwr
     change(race, name="Plate")
     assert pushed().races.created == 1
     assert appwrite.row()["name"] == "Plate"
-    assert SyncConflict.objects.get().policy == "an edit beats a deletion: made again"
+    assert SyncConflict.objects.get().policy == "deleted in Appwrite, but the race is here: made again"
 
 
 def test_a_row_that_is_there_already_is_met_and_the_rest_of_the_batch_made(appwrite: Appwrite) -> None:

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from polling.appwrite import push
+from polling.appwrite import checkpoints, push, states
 from polling.errors import Unavailable
-from polling.models import SyncState
+from polling.models import SyncConflict, SyncState
 from races.models import Race
-from tests.appwrite.conftest import NOW, Appwrite, change, pushed, state_of
+from tests.appwrite.conftest import NOW, Appwrite, change, conflicts, pulled, pushed, state_of
 from tests.factories import make_race
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -44,6 +44,9 @@ def test_a_row_edited_meanwhile_stays_and_belongs_to_nobody(appwrite: Appwrite) 
     assert (done.races.deleted, done.races.merged) == (0, 1)
     assert appwrite.row()["staff_note"] == "keep it"
     assert not SyncState.objects.exists(), "so that it can become a race again"
+    [conflict] = SyncConflict.objects.all()
+    assert (conflict.field, conflict.chosen, conflict.race_id) == ("$id", "remote", None)
+    assert conflict.row == f"{race}, row {appwrite.row()['$id']}"
 
 
 def test_a_row_that_was_never_agreed_on_is_only_forgotten(appwrite: Appwrite) -> None:
@@ -53,8 +56,80 @@ def test_a_row_that_was_never_agreed_on_is_only_forgotten(appwrite: Appwrite) ->
     race.delete()
     appwrite.forget()
     assert pushed(LATER).races.deleted == 0
-    assert appwrite.asked() == []
+    assert len(appwrite.asked()) == 1, "whether it was made all the same"
     assert not SyncState.objects.exists()
+
+
+def test_a_race_whose_create_was_lost_and_landed_stays_deleted(appwrite: Appwrite) -> None:
+    races = [make_race() for _ in range(3)]
+    appwrite.fault("drop_after_commit")
+    assert push.run(now=NOW).trouble
+    appwrite.edit(state_of(races[0]).remote_id, staff_note="keep it")
+    Race.objects.all().delete()
+    appwrite.forget()
+    assert pushed(LATER).races.deleted == 2
+    assert (len(appwrite.asked("GET")), len(appwrite.asked("DELETE"))) == (1, 2)
+    pulled(LATER)
+    assert Race.objects.get().staff_note == "keep it", "an edit beats a deletion"
+    assert [field for field, *_ in conflicts()] == ["$id"]
+
+
+def test_the_log_of_conflicts_outlives_the_race_and_its_row(appwrite: Appwrite) -> None:
+    race = make_race()
+    pushed()
+    appwrite.edit(state_of(race).remote_id, name="theirs")
+    pulled()
+    pushed()
+    race.delete()
+    pushed()
+    assert not SyncState.objects.exists()
+    assert SyncConflict.objects.get().row.startswith(f"{race}, row ")
+
+
+def test_more_deletions_than_usual_wait_for_a_person(appwrite: Appwrite, caplog: pytest.LogCaptureFixture) -> None:
+    races = [make_race() for _ in range(40)]
+    pushed()
+    Race.objects.filter(pk__in=[race.pk for race in races[:21]]).delete()
+    assert push.preview(now=NOW)[-1].startswith("waits for a person: 21 of 40 rows are to go")
+    for _ in range(2):
+        assert pushed().races.deleted == 0
+    checkpoint = checkpoints.existing("races")
+    assert checkpoint and checkpoint.brake.startswith("21 of 40 rows are to go")
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert len(appwrite.rows()) == 40
+    checkpoints.release("races")
+    assert pushed().races.deleted == 21
+    Race.objects.filter(pk__in=[race.pk for race in races[21:23]]).delete()
+    assert pushed().races.deleted == 2
+
+
+def test_deletions_that_come_while_the_brake_is_on_are_counted_when_it_is_released(appwrite: Appwrite) -> None:
+    races = [make_race() for _ in range(60)]
+    pushed()
+    for some in (races[:21], races[21:45]):
+        Race.objects.filter(pk__in=[race.pk for race in some]).delete()
+        pushed()
+    checkpoints.release("races")
+    pushed()
+    checkpoint = checkpoints.existing("races")
+    assert checkpoint and checkpoint.brake.startswith("24 of 60 rows are to go")
+    assert len(appwrite.rows()) == 60
+
+
+def test_a_deletion_that_is_refused_or_fails_by_itself_for_long_is_given_up(appwrite: Appwrite) -> None:
+    make_race()
+    pushed()
+    Race.objects.all().delete()
+    appwrite.fault("status", status=500, method="DELETE", times=1000)
+    for number in range(states.MOST_ATTEMPTS):
+        assert not SyncState.objects.get().dead_since
+        push.run(now=NOW + number * timedelta(minutes=10))
+    assert SyncState.objects.get().dead_since
+    appwrite.heal()
+    states.revive()
+    appwrite.fault("status", status=400, method="DELETE")
+    assert pushed(LATER + timedelta(days=1)).races.dead == 1
+    assert SyncState.objects.get().dead_since
 
 
 def test_a_deletion_waits_while_the_server_is_in_trouble(appwrite: Appwrite, caplog: pytest.LogCaptureFixture) -> None:

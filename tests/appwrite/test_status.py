@@ -141,7 +141,7 @@ def test_what_is_dead_braked_or_failing_is_said_in_words() -> None:
     SyncServer.objects.create(target=TARGET, problem="Appwrite 1.7 cannot compare and set")
     assert status.numbers(now=NOW).trouble == [
         "races: 2 given up until a person acts",
-        "races: the sweep waits for a person: 21 of 30 rows are gone",
+        "races: deletions wait for a person: 21 of 30 rows are gone",
         "races: 1 wait after: Unavailable: down",
         "races: Blocked: no such key",
         "Appwrite 1.7 cannot compare and set",

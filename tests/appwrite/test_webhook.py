@@ -19,9 +19,10 @@ from polling.appwrite import hints, schema, webhook
 from polling.appwrite.client import connect
 from polling.appwrite.webhook import Caller, Hint
 from polling.errands import Errand
-from polling.models import SyncLease, SyncServer
+from polling.models import SyncHint, SyncServer
 from races.models import Race
-from tests.appwrite.conftest import DATABASE, NOW, TARGET, Appwrite, pushed, state_of
+from tests.appwrite.conftest import DATABASE, NOW, TARGET, Appwrite, change, pushed, state_of
+from tests.appwrite.gate import Gate
 from tests.factories import make_race
 from tests.sandbox.appwrite_api import wait_until
 
@@ -140,7 +141,7 @@ def test_a_burst_asks_once_and_the_pull_takes_all_of_it(door: Browser) -> None:
         assert call(door, payload(f"r{number}")).status_code == 204
     assert len(asked_for()) == 1
     assert sorted(hints.take()) == ["r1", "r2", "r3"]
-    assert not SyncLease.objects.filter(table__startswith=hints.MARK).exists()
+    assert not SyncHint.objects.exists()
     assert SyncServer.objects.get().hints == 18
 
 
@@ -270,3 +271,44 @@ def test_an_echo_of_our_own_write_asks_for_no_pull_and_a_deletion_does(hooked: A
     assert len(asked_for()) == 1
     tasks.pull_hinted()
     assert Race.objects.filter(pk=race.pk).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_echo_that_comes_before_or_long_after_the_reply_asks_for_no_pull(appwrite: Appwrite, gate: Gate) -> None:
+    race = make_race()
+    rows: list[dict[str, Any]] = []
+    told: list[bool] = []
+
+    def tell(row: dict[str, Any]) -> bool:
+        return hints.note(Hint(row["$id"], row["$updatedAt"], row=row), now=NOW)
+
+    def hear() -> None:
+        rows.append(appwrite.row())
+        told.append(tell(rows[-1]))
+
+    gate.after = {"POST": hear, "PATCH": hear}
+    for name in ("Cup", "Plate", "Stakes"):
+        change(race, name=name)
+        pushed()
+    assert told == [False] * 3, "their replies were not stored yet"
+    assert [tell(row) for row in rows] == [False] * 3
+    first = rows[0]
+    appwrite.edit(first["$id"], staff_note="theirs")
+    assert tell(appwrite.row()), "though its sync_version is ours"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_edit_made_over_a_write_that_is_under_way_is_no_echo(appwrite: Appwrite, gate: Gate) -> None:
+    race = make_race()
+    pushed()
+    change(race, name="Plate")
+    told = []
+
+    def edit() -> None:
+        appwrite.edit(state_of(race).remote_id, staff_note="theirs")
+        row = appwrite.row()
+        told.append(hints.note(Hint(row["$id"], row["$updatedAt"], row=row), now=NOW))
+
+    gate.after["PATCH"] = edit
+    pushed()
+    assert told[0]

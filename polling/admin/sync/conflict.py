@@ -56,7 +56,7 @@ class WonFilter(admin.ChoicesFieldListFilter):
 @admin.display(description="race", ordering="state__local_pk")
 def race(conflict: SyncConflict) -> SafeString:
     """The race, with a link to its page."""
-    return linked(conflict)
+    return linked(conflict, gone=conflict.row)
 
 
 @admin.display(description="state", ordering="resolved_at")
@@ -93,7 +93,7 @@ class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
     list_display = (at("found_at"), race, "field", standing, *SHORT, won)
     list_filter = (OpenFilter, ("field", ValuesFilter), ("chosen", WonFilter))
     list_select_related = ("state",)
-    search_fields = ("state__remote_id", "=state__local_pk")
+    search_fields = ("state__remote_id", "=state__local_pk", "row")
     search_help_text = "The row's id in Appwrite, or the race's in Django"
     date_hierarchy = "found_at"
     actions = ("take_theirs", "keep_ours")
@@ -158,14 +158,14 @@ class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
 
 
 def _names(conflicts: Iterable[SyncConflict]) -> list[str]:
-    return [f"{race_of(conflict) or 'a race that is gone'} {conflict.field}" for conflict in conflicts]
+    return [f"{race_of(conflict) or conflict.row or 'a race that is gone'} {conflict.field}" for conflict in conflicts]
 
 
 def _question(conflicts: list[SyncConflict], objections: dict[int, str]) -> Table:
     headers = ("Race", "Field", "Django's", "Appwrite's", "What happens")
     rows = [
         (
-            linked(each),
+            linked(each, gone=each.row),
             each.field,
             values.short(each.field, each.local),
             values.short(each.field, each.remote),

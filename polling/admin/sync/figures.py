@@ -48,7 +48,7 @@ def _progress(told: SyncStatus, *, now: datetime) -> Table:
         ("Read up to", "by Appwrite's clock", lambda table: _utc(table.read_to)),
         ("Last sweep", "the full pass that finds deletions; poll logs: when old ones went",
          lambda table: ago(table.swept_at)),
-        ("Brake", "why the sweep waits for a person", lambda table: _bad(table.brake)),
+        ("Brake", "why deletions wait for a person", lambda table: _bad(table.brake)),
         ("Echoes", "own writes met again and dropped", lambda table: table.echoes),
         ("Overlap finds", "changes found only by looking back", lambda table: table.overlap_hits),
         ("Repairs", "differences found only by a sweep", lambda table: table.repairs),
@@ -93,7 +93,7 @@ def _conflicts(conflicts: Sequence[SyncConflict], of: int) -> Table:
     headers = ("Race", "Field", "Django's", "Appwrite's", "Won, and why", "Found")
     rows = [
         (
-            linked(each),
+            linked(each, gone=each.row),
             format_html(
                 '<a href="{}">{}</a>', reverse("admin:polling_syncconflict_change", args=[each.pk]), each.field
             ),

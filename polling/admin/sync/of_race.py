@@ -31,10 +31,10 @@ def race_of(row: Model) -> Race | None:
     return Race(**facts, meeting=Meeting(name=told["track"]) if told["track"] else None)
 
 
-def linked(row: Model) -> SafeString:
-    """The race with a link to its page."""
+def linked(row: Model, *, gone: str = "") -> SafeString:
+    """The race with a link to its page, or `gone`, what is remembered of it."""
     race = race_of(row)
     if race is None:
-        return format_html("{}", "a race that is gone")
+        return format_html("{}", gone or "a race that is gone")
     url = reverse("admin:races_race_change", args=[race.pk])
     return format_html('<a href="{}">{}</a> <span class="rp-quiet">{}</span>', url, race, race.name)
