@@ -101,8 +101,10 @@ def count_repairs(table: str, repairs: int) -> None:
 
 
 def brake(table: str, why: str) -> None:
-    """Stops the sweep from acting on deletions until a person releases it; said once."""
-    if _of(table).filter(brake="").update(brake=why[:300]):
+    """Stops the sweep from acting on deletions until a person releases it; said once, kept up to date."""
+    is_new = _of(table).filter(brake="").exists()
+    _of(table).update(brake=why[:300])
+    if is_new:
         logger.error("the sweep of %s in Appwrite waits for a person: %s", table, why)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import Collate, Upper
 
 from polling.appwrite.mapping import Remote
@@ -48,22 +48,22 @@ def dirty(*, now: datetime, waiting: bool = False) -> QuerySet[Race]:
     With `waiting` also those whose next try is still to come.
     """
     tried = states().exclude(_held(now=now, waiting=waiting) | DELETION_PENDING)
-    version = Race.objects.filter(pk=OuterRef("local_pk")).values("version")
-    new = Race.objects.exclude(pk__in=states().values("local_pk"))
-    behind = tried.filter(pushed_version__lt=Subquery(version))
+    ahead = Race.objects.filter(pk=OuterRef("local_pk"), version__gt=OuterRef("pushed_version"))
+    new = Race.objects.values("pk").difference(states().values("local_pk"))
+    behind = tried.filter(Exists(ahead))
     quiet = tried.filter(
         synced_at__lte=now - BEATS_EVERY, local_pk=OuterRef("pk"), synced_at__lt=OuterRef("last_poll_time")
     )
     near = Race.objects.filter(status__in=OPEN, advertised_start__lte=now + BEATS_FROM, last_poll_time__isnull=False)
     # A list of keys, by small queries: asked of each race, the same reads the whole table of races.
-    pks = new.values("pk").union(behind.values("local_pk"), near.filter(Exists(quiet)).values("pk"), all=True)
+    pks = new.union(behind.values("local_pk"), near.filter(Exists(quiet)).values("pk"), all=True)
     return Race.objects.filter(pk__in=pks).order_by(F("last_changed_at").desc(nulls_last=True), "pk")
 
 
 def orphans(*, now: datetime, waiting: bool = False) -> QuerySet[SyncState]:
     """The rows of races that are gone from Django."""
     tried = states().exclude(_held(now=now, waiting=waiting))
-    return tried.exclude(local_pk__in=Race.objects.values("pk")).order_by("pk")
+    return tried.filter(~Exists(Race.objects.filter(pk=OuterRef("local_pk")))).order_by("pk")
 
 
 def _held(*, now: datetime, waiting: bool) -> Q:
