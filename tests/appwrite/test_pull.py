@@ -510,7 +510,7 @@ def test_a_bulk_edit_under_one_instant_arrives_over_several_pulls_and_then_a_pul
         pushed()
     pulled()
     appwrite.edit_all(staff_note="all")
-    taken = []
+    taken: list[int] = []
     while sum(taken) < MANY:
         done = pull.run(now=clock.now(), budget=timedelta(seconds=2))
         assert done.trouble is None and done.taken

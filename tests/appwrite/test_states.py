@@ -24,20 +24,22 @@ RACES = [
     {**status, "advertised_start": NOW + ahead, "last_poll_time": polled}
     for status, ahead, polled in product(STATUSES, (HOUR / 2, 2 * HOUR), (None, NOW - timedelta(seconds=5)))
 ]
-ROWS: list[dict[str, Any] | None] = [None] + [
+GONE: list[dict[str, Any]] = [
+    {"base_updated_at": "x"},
+    {"base_updated_at": "x", "remote_deleted_at": NOW},
+    {"base_updated_at": "", "remote_deleted_at": NOW},
+]
+KNOWN: list[dict[str, Any]] = [
     {"pushed_version": version, "synced_at": synced, "next_try_at": wait, "dead_since": dead, **gone}
     for version, synced, wait, dead, gone in product(
         (0, 1, 2),
         (None, NOW - timedelta(seconds=20), NOW - HOUR),
         (None, NOW - HOUR, NOW + HOUR),
         (None, NOW - HOUR),
-        (
-            {"base_updated_at": "x"},
-            {"base_updated_at": "x", "remote_deleted_at": NOW},
-            {"base_updated_at": "", "remote_deleted_at": NOW},
-        ),
+        GONE,
     )
 ]
+ROWS = [None, *KNOWN]
 
 
 def may_push(race: Race, row: dict[str, Any] | None, *, waiting: bool) -> bool:
