@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
+from django.urls import reverse
 
-from polling.appwrite import checkpoints, comparing, push, rows, sweep
+from polling.appwrite import checkpoints, comparing, pull, push, rows, sweep
 from polling.appwrite.client import connect
 from polling.appwrite.lease import Lease
 from polling.appwrite.schema import apply
@@ -199,6 +201,25 @@ def test_a_database_or_table_that_is_gone_is_trouble_and_deletes_nothing(
     assert "appwrite_schema apply" in str(done.trouble)
     assert (done.finished, done.deleted, state_of(doomed).remote_deleted_at) == (False, 0, None)
     assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        pytest.param("key_revoked", "Blocked: ", id="the key is revoked"),
+        pytest.param("database_deleted", "appwrite_schema apply", id="the database is deleted"),
+    ],
+)
+def test_the_sync_page_says_what_befell_appwrite(
+    appwrite: Appwrite, doomed: Race, admin_client: Client, fault: str, words: str
+) -> None:
+    page = reverse("sync")
+    assert "Nothing is dead, braked or failing." in admin_client.get(page).content.decode()
+    appwrite.fault(fault, path_contains="/tables/races/")
+    assert isinstance(pull.run(now=NOW).trouble, Blocked)
+    told = admin_client.get(page)
+    assert [words in line for line in told.context["told"].trouble] == [True]
+    assert words in told.content.decode()
 
 
 # --- writes that no pull meets ----------------------------------------------------------------------------------------
