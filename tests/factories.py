@@ -28,6 +28,20 @@ def make_meeting(**values: Any) -> Meeting:
 
 def make_race(*, start: datetime = START, **values: Any) -> Race:
     """A scheduled race, advertised for `start`, due for no poll yet."""
+    if "meeting" not in values:
+        values["meeting"] = make_meeting()
+    race = _race(start, **values)
+    race.save()
+    return race
+
+
+def make_races(number: int, **values: Any) -> list[Race]:
+    """As many of one meeting, in few queries."""
+    values = {"meeting": make_meeting(), **values}
+    return Race.objects.bulk_create([_race(START, **values) for _ in range(number)], batch_size=500)
+
+
+def _race(start: datetime, **values: Any) -> Race:
     number = next(_serial)
     defaults: dict[str, Any] = {
         "provider": "sandbox",
@@ -38,9 +52,7 @@ def make_race(*, start: datetime = START, **values: Any) -> Race:
         "original_advertised_start": start,
         "provider_start": start,
     }
-    if "meeting" not in values:
-        values["meeting"] = make_meeting()
-    return Race.objects.create(**defaults | values)
+    return Race(**defaults | values)
 
 
 def make_log(race: Race, *, slot_at: datetime = START, state: PollState = PollState.OK, **values: Any) -> PollLog:

@@ -54,12 +54,15 @@ def match(remote: Remote) -> Race | None:
     """The race of the row, None where one is to be made. Raises Unfit, or SecondRow."""
     values = remote.values
     provider, race_id = values["provider"], values["provider_race_id"]
-    if states().filter(remote_id__iexact=remote.row_id).exists():
-        raise Unfit("its id differs from that of another row by capitals alone")
     if race_id and not provider:
         raise Unfit("provider is missing")
     race = Race.objects.filter(provider=provider, provider_race_id=race_id).first() if race_id else _by_hand(remote)
-    if race and (taken := states().filter(local_pk=race.pk).exclude(base_updated_at="").first()):
+    taken = race and states().filter(local_pk=race.pk).exclude(base_updated_at="").first()
+    # The look reads all states, so a row under the id that we gave it is spared it.
+    is_as_we_made_it = race is not None and taken is None and remote.row_id == race_row_id(race)
+    if not is_as_we_made_it and states().filter(remote_id__iexact=remote.row_id).exists():
+        raise Unfit("its id differs from that of another row by capitals alone")
+    if taken:
         raise SecondRow(taken)
     if race is None:
         _require(provider, values["advertised_start"])

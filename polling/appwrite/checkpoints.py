@@ -4,7 +4,6 @@ import logging
 from datetime import datetime
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import F, QuerySet
 
 from polling.appwrite.rows import Place
@@ -44,23 +43,24 @@ def level_of(error: Exception | None) -> int:
 # --- the pull ---------------------------------------------------------------------------------------------------------
 
 
-def advance(checkpoint: SyncCheckpoint, place: Place, *, now: datetime, echoes: int, overlap_hits: int) -> None:
-    """Moves the checkpoint to a place that lies ahead of it, and counts; never back, whoever else pulls.
+def move(checkpoint: SyncCheckpoint, place: Place, *, pass_began_at: str, now: datetime) -> bool:
+    """Moves the checkpoint to a place; whether it did.
 
-    What a pull has read of a table that was made anew meanwhile does not count.
+    Not if another pull has moved it meanwhile, or what this one read was of a table that was made anew.
     """
-    mine = SyncCheckpoint.objects.filter(pk=checkpoint.pk)
-    with transaction.atomic():
-        mine.update(pulled_at=now, echoes=F("echoes") + echoes, overlap_hits=F("overlap_hits") + overlap_hits)
-        if place > place_of(checkpoint):
-            checkpoint.updated_at, checkpoint.row_id = place.updated_at, place.row_id
-            behind = mine.filter(epoch=checkpoint.epoch, updated_at__lte=place.updated_at)
-            behind.update(updated_at=place.updated_at, row_id=place.row_id)
+    known = {name: getattr(checkpoint, name) for name in ("epoch", "updated_at", "row_id", "pass_began_at")}
+    checkpoint.updated_at, checkpoint.row_id, checkpoint.pass_began_at = place.updated_at, place.row_id, pass_began_at
+    moved = SyncCheckpoint.objects.filter(pk=checkpoint.pk, **known).update(
+        updated_at=place.updated_at, row_id=place.row_id, pass_began_at=pass_began_at, pulled_at=now
+    )
+    return bool(moved)
 
 
-def place_of(checkpoint: SyncCheckpoint) -> Place:
-    """Where the last pull has got to."""
-    return Place(checkpoint.updated_at, checkpoint.row_id)
+def count(checkpoint: SyncCheckpoint, *, echoes: int, overlap_hits: int) -> None:
+    """What a pull has met."""
+    if echoes or overlap_hits:
+        met = {"echoes": F("echoes") + echoes, "overlap_hits": F("overlap_hits") + overlap_hits}
+        SyncCheckpoint.objects.filter(pk=checkpoint.pk).update(**met)
 
 
 # --- the sweep --------------------------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ def end_sweep(table: str, *, now: datetime) -> None:
 
 def begin_epoch(table: str) -> None:
     """Rows were made anew: their instants may lie behind the checkpoint, so the next pull starts from nothing."""
-    _of(table).update(epoch=F("epoch") + 1, updated_at="", row_id="")
+    _of(table).update(epoch=F("epoch") + 1, updated_at="", row_id="", pass_began_at="")
     logger.warning("rows of %s were made anew in Appwrite; all of it is read again", table)
 
 
@@ -101,8 +101,10 @@ def count_repairs(table: str, repairs: int) -> None:
 
 
 def brake(table: str, why: str) -> None:
-    """Stops sweep and push from acting on deletions until a person releases it; said once."""
-    if SyncCheckpoint.objects.filter(pk=checkpoint_of(table).pk, brake="").update(brake=why[:300]):
+    """Stops sweep and push from acting on deletions until a person releases it; said once, kept up to date."""
+    is_new = _of(table).filter(brake="").exists()
+    _of(table).update(brake=why[:300])
+    if is_new:
         logger.error("deletions of %s wait for a person: %s", table, why)
 
 

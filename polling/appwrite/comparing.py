@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from polling.appwrite import mapping, states
 from polling.appwrite.mapping import RACE_FIELDS, Kind
@@ -23,6 +24,7 @@ class Differences:
 
     `unknown` rows are of no race; `differing` ones are not as they were agreed on; `unseen` ones were expected in the
     page; `refused` ones have an id that no single row may have. Those whose race is gone here are the push's to delete.
+    So many of the differing ones were `made_anew`.
     """
 
     count: int
@@ -32,7 +34,7 @@ class Differences:
     differing: list[SyncState] = field(default_factory=list)
     unseen: list[SyncState] = field(default_factory=list)
     refused: list[Row] = field(default_factory=list)
-    made_anew: bool = False
+    made_anew: int = 0
 
 
 def pages(rows: Rows, *, after: str) -> Iterator[Differences]:
@@ -56,17 +58,24 @@ def pages(rows: Rows, *, after: str) -> Iterator[Differences]:
 
 def _compare(listed: Sequence[Row], expected: QuerySet[SyncState], found: Differences) -> None:
     rows = {row["$id"]: row for row in listed if is_addressable(row["$id"])}
-    of_page = states.states().filter(Q(remote_id__in=rows) | Q(pk__in=expected.values("pk")))
-    known = list(of_page.annotate(has_race=Exists(Race.objects.filter(pk=OuterRef("local_pk")))))
+    known = _of_races(remote_id__in=rows)
+    # One query for both would read every state, and its base, for each page.
+    known += _of_races(pk__in=set(expected.values_list("pk", flat=True)) - {state.pk for state in known})
     found.refused = [row for row in listed if row["$id"] not in rows]
     found.unknown = sorted(rows.keys() - {state.remote_id for state in known})
     for state in (state for state in known if state.has_race):
         row = rows.get(state.remote_id)
         if row and (state.remote_deleted_at or differs(row, state)):
             found.differing.append(state)
-            found.made_anew |= bool(state.base_sequence) and _sequence(row) != state.base_sequence
+            found.made_anew += bool(state.base_sequence) and _sequence(row) != state.base_sequence
         elif row is None and state.base_updated_at:
             found.unseen.append(state)
+
+
+def _of_races(**those: Any) -> list[Any]:
+    """The states, and of each whether it `has_race`."""
+    has_race = Exists(Race.objects.filter(pk=OuterRef("local_pk")))
+    return list(states.states().filter(**those).annotate(has_race=has_race))
 
 
 def differs(row: Row, state: SyncState) -> bool:

@@ -28,9 +28,10 @@ def find(found: Iterable[SyncState], *, now: datetime) -> None:
         same.exclude(base_updated_at="").update(remote_deleted_at=now)
 
 
-def too_many(*, since: datetime) -> str:
+def too_many(*, since: datetime | None) -> str:
     """Why a person must look before anything is done, in words; empty where there are no more than usual."""
-    return beyond_the_limit(pending().filter(remote_deleted_at__gte=since).count())
+    found = pending().filter(remote_deleted_at__gte=since) if since else pending()
+    return beyond_the_limit(found.count())
 
 
 def beyond_the_limit(deletions: int, what: str = FOUND) -> str:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from polling.appwrite import mapping, states, strays
 from polling.appwrite.arrivals import Arrivals, Tally, foresee
-from polling.appwrite.checkpoints import advance, checkpoint_of, existing, note, place_of
+from polling.appwrite.checkpoints import checkpoint_of, count, existing, move, note
 from polling.appwrite.client import connect
 from polling.appwrite.rows import MOST_ROWS, Page, Place, Row, Rows, batches, is_addressable
 from polling.errors import Blocked, PollingError
@@ -19,6 +19,7 @@ OVERLAP = timedelta(seconds=20)
 # A key may stamp a row with any instant: one from the future must not carry the checkpoint along.
 MOST_AHEAD = timedelta(minutes=1)
 SECONDS_A_PAGE = 1.0
+LAST_ID = "~"  # sorts behind all ids
 
 
 class Pulled(Tally):
@@ -78,8 +79,8 @@ def _counted(pulled: Pulled, budget: timedelta, work: Callable[[Rows], None]) ->
 
 
 def _pages(rows: Rows, checkpoint: SyncCheckpoint) -> Iterator[Page]:
-    """What changed, page by page from behind the checkpoint, while there is time."""
-    place: Place | None = _overlapped(checkpoint)
+    """What changed, page by page, while there is time."""
+    place: Place | None = _start(checkpoint)
     while place is not None and rows.has_time(SECONDS_A_PAGE):
         page = rows.changed(place)
         yield page
@@ -87,24 +88,29 @@ def _pages(rows: Rows, checkpoint: SyncCheckpoint) -> Iterator[Page]:
 
 
 class _Pull:
-    """One pull, page by page from the checkpoint."""
+    """One pull: all of a pass over what changed, or the rest of one, or a part of it."""
 
     def __init__(self, rows: Rows, pulled: Pulled, *, now: datetime) -> None:
         self._rows, self._now = rows, now
         self._checkpoint = checkpoint_of(states.TABLE)
         self._arrivals = Arrivals(pulled, now=now)
-        self._began_at = place_of(self._checkpoint)
+        self._known_to = Place(self._checkpoint.updated_at, self._checkpoint.row_id or LAST_ID)
+        self._furthest = self._checkpoint.updated_at
+        self._pass_began_at = self._checkpoint.pass_began_at if _is_under_way(self._checkpoint) else None
 
     def all_pages(self) -> None:
         for page in _pages(self._rows, self._checkpoint):
-            # In hundreds, so that no transaction holds the database for long; an empty page is applied too.
-            for some in list(batches(page.rows, MOST_ROWS)) or [[]]:
-                if not self._rows.has_time(SECONDS_A_PAGE):
+            if self._pass_began_at is None:
+                self._pass_began_at = _text(page.told_at) or self._checkpoint.updated_at
+            # In hundreds, so that no transaction holds the database for long.
+            for some in batches(page.rows, MOST_ROWS):
+                if not (self._rows.has_time(SECONDS_A_PAGE) and self._apply(some, told_at=page.told_at or self._now)):
                     return
-                self._apply(some, told_at=page.told_at)
+            if page.is_last:
+                self._end(self._pass_began_at)
 
-    def _apply(self, listed: Sequence[Row], *, told_at: datetime | None) -> None:
-        """The rows, fetched whole, each in a transaction of its own; then the checkpoint.
+    def _apply(self, listed: Sequence[Row], *, told_at: datetime) -> bool:
+        """The rows, fetched whole, each in a transaction of its own; then the checkpoint. Whether to go on.
 
         A row met twice changes nothing, so one that is committed before a kill costs only another look. One
         transaction for all would hold locks of many races, in another order than the pollers take them.
@@ -118,28 +124,45 @@ class _Pull:
             if not is_addressable(row_id):
                 self._arrivals.refuse(row)
         echoes = sum(row["$id"] not in unmet and self._is_news(row) for row in listed)
-        self._move(listed, told_at=told_at or self._now, echoes=echoes, overlap_hits=overlap_hits)
+        count(self._checkpoint, echoes=echoes, overlap_hits=overlap_hits)
+        return self._move(listed, limit=_text(told_at + MOST_AHEAD))
 
     def _is_news(self, row: Row) -> bool:
-        """Whether the row lies ahead of where this pull began."""
-        return _kept(row) > self._began_at
+        """Whether the row lies ahead of what was read before this pull."""
+        return _kept(row) > self._known_to
 
-    def _move(self, listed: Sequence[Row], *, told_at: datetime, echoes: int, overlap_hits: int) -> None:
-        """The checkpoint never moves past the server's own clock."""
-        limit = _text(told_at + MOST_AHEAD)
-        seen = [place for row in listed if (place := _kept(row)).updated_at <= limit]
-        reached = max([place_of(self._checkpoint), *seen])
-        advance(self._checkpoint, reached, now=self._now, echoes=echoes, overlap_hits=overlap_hits)
+    def _move(self, listed: Sequence[Row], *, limit: str) -> bool:
+        """So that a pull which is cut off is resumed right here, were it behind what was read before it."""
+        places = [_kept(row) for row in listed]
+        self._furthest = max([self._furthest, *(place.updated_at for place in places if place.updated_at <= limit)])
+        here = next((place for place in reversed(places) if place.updated_at and place.row_id), None)
+        began_at = self._pass_began_at or ""
+        return here is None or move(self._checkpoint, here, pass_began_at=began_at, now=self._now)
+
+    def _end(self, began_at: str) -> None:
+        """The next pass begins behind the beginning of this one, however much was written meanwhile.
+
+        Our clock, or the last row, bounds the server's: its Date may be a proxy's, ahead of those who stamp rows.
+        """
+        began_at = min(began_at, max(self._furthest, _text(self._now)))
+        move(self._checkpoint, Place(self._furthest), pass_began_at=began_at, now=self._now)
 
 
-def _overlapped(checkpoint: SyncCheckpoint) -> Place:
-    """Where to begin: behind the checkpoint, because of rows that were committed late; from nothing at first."""
-    if not checkpoint.updated_at:
+def _is_under_way(checkpoint: SyncCheckpoint) -> bool:
+    """Whether the last pull was cut off: a pass that reached its end leaves no row to go on behind."""
+    return bool(checkpoint.row_id)
+
+
+def _start(checkpoint: SyncCheckpoint) -> Place:
+    """Where to begin: where a pass was cut off; else behind the last one, because of rows that were committed late."""
+    if _is_under_way(checkpoint):
+        return Place(checkpoint.updated_at, checkpoint.row_id)
+    if not checkpoint.pass_began_at:
         return Place()
-    return Place(_text(datetime.fromisoformat(checkpoint.updated_at) - OVERLAP))
+    return Place(_text(datetime.fromisoformat(checkpoint.pass_began_at) - OVERLAP))
 
 
-def _text(moment: datetime) -> str:
+def _text(moment: datetime | None) -> str:
     return mapping.instant(moment) or ""
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -11,7 +11,7 @@ from django.db.models import F, OuterRef, Subquery
 from polling.appwrite import states
 from polling.appwrite.checkpoints import checkpoint_of
 from polling.appwrite.jobs import job_of
-from polling.models import SyncState
+from polling.models import SyncConflict, SyncState
 from races.models import Race
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,13 @@ def _after(pk: int) -> list[Race]:
 
 def _mark(races: Sequence[Race]) -> int:
     known = {state.local_pk: state for state in states.states().filter(local_pk__in=[race.pk for race in races])}
-    differ = [race.pk for race in races if (state := known.get(race.pk)) and _differs(race, state)]
+    conflicts = SyncConflict.objects.filter(field="sync_version", state__in=known.values()).order_by("found_at")
+    reported = {conflict.state_id: conflict for conflict in conflicts}
+    differ = [
+        race.pk
+        for race in races
+        if (state := known.get(race.pk)) and _differs(race, state) and not _is_awaited(race, state, reported)
+    ]
     before = Race.objects.filter(pk=OuterRef("local_pk")).values(before=F("version") - 1)
     return states.states().filter(local_pk__in=differ).update(pushed_version=Subquery(before)) if differ else 0
 
@@ -63,10 +69,17 @@ def _differs(race: Race, state: SyncState) -> bool:
     """Whether the race was taken for pushed, and is not. What a person or the sweep has to decide on is theirs."""
     if state.pushed_version < race.version or state.dead_since or state.remote_deleted_at:
         return False
-    # A row from an earlier database of ours, which knew more, stands until the race changes.
-    if (state.base.get("sync_version") or 0) > race.version:
-        return False
     try:
         return job_of(race, state).differs
     except ValueError:  # the push says so, and gives it up
         return True
+
+
+def _is_awaited(race: Race, state: SyncState, reported: Mapping[int | None, SyncConflict]) -> bool:
+    """Whether the row knew more than we did: it stands until the provider has told us anew, if there is one."""
+    above, conflict = state.base.get("sync_version") or 0, reported.get(state.pk)
+    is_reported = conflict is not None and conflict.remote == above
+    since = conflict.found_at if conflict and is_reported else state.synced_at
+    if not race.provider_race_id or not (is_reported or above > race.version):
+        return False
+    return not (race.last_poll_time and since and race.last_poll_time > since)

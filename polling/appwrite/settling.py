@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ from django.db import transaction
 from polling import dispatch
 from polling.appwrite import conflicts, mapping
 from polling.appwrite.mapping import Remote, Values
-from polling.appwrite.merge import MANUAL_OWNERS, OWNERS, Owner, Plan, landed, merge, outgoing
+from polling.appwrite.merge import MANUAL_OWNERS, OWNERS, Clash, Owner, Plan, Side, landed, merge, outgoing
 from polling.appwrite.states import NO_FAILURE, new_state, states
 from polling.models import SyncState, Trigger
 from polling.planning import replan
@@ -23,6 +23,7 @@ from races.models import Race
 logger = logging.getLogger(__name__)
 
 REASON = "set in Appwrite"
+ABOVE_OURS = "the row knows more than this database: kept until the race is polled"
 PLANNED_BY = {"status", "advertised_start", "polling_paused"}
 MOST_AHEAD = timedelta(minutes=1)
 
@@ -76,8 +77,10 @@ def settle(met: Met, *, now: datetime) -> Settled:
             return Settled()
         forgotten = _is_forgotten(race, met.remote)
         if forgotten:
-            logger.warning("%s: Appwrite has more than this database; the row is kept until the race changes", race)
+            logger.warning("%s: Appwrite has more than this database; the row is kept until the race is polled", race)
         plan = planned(state, race, met)
+        if any(clash.field == "sync_version" for clash in plan.clashes):
+            _force_poll(race, now=now)
         if plan.take:
             _take(race, plan.take, now=now)
             race = _locked_race(met.race_id) or race
@@ -97,7 +100,14 @@ def planned(state: SyncState, race: Race, met: Met) -> Plan:
     base = _base(state, met.remote)
     if _is_forgotten(race, met.remote):
         # This database knows less than the row, so nothing of it may be undone; what staff set there comes in.
-        base |= {name: remote[name] for name, owner in owners.items() if owner is not Owner.SHARED}
+        theirs = {Owner.SHARED, Owner.STATUS} if _is_end_alone(base, remote) else {Owner.SHARED}
+        known = state.base.get("sync_version")
+        base |= {name: remote[name] for name, owner in owners.items() if owner not in theirs}
+        plan = merge(base, local_values(race), remote, owners)
+        if not state.base_updated_at or known == remote["sync_version"]:  # a row that is new here, or reported
+            return plan
+        clash = Clash("sync_version", known, race.version, remote["sync_version"], Side.REMOTE, ABOVE_OURS)
+        return replace(plan, clashes=(*plan.clashes, clash))
     return merge(base, local_values(race), remote, owners)
 
 
@@ -109,8 +119,13 @@ def _base(state: SyncState, remote: Remote) -> Values:
     return base | landed(base, state.sent or (), remote.values)
 
 
+def _is_end_alone(base: Values, remote: Values) -> bool:
+    """Whether no result came with the status: an end that a person has set, and not Django."""
+    return all(remote[name] == base[name] for name in ("outcome", "results"))
+
+
 def _is_forgotten(race: Race, remote: Remote) -> bool:
-    """Whether a database of ours wrote the row that knew more, and is lost: it stands until the race changes."""
+    """Whether a database of ours wrote the row that knew more, and is lost: it stands until a poll, or a change."""
     return (remote.values["sync_version"] or 0) > race.version
 
 
@@ -178,6 +193,10 @@ def _request_poll(race: Race, value: str, now: datetime) -> None:
     # A request from far ahead would make all later ones look old.
     at = min(datetime.fromisoformat(value), now + MOST_AHEAD)
     decisions.request_poll([race.pk], at=at, by=APPWRITE, now=now)
+    _force_poll(race, now=now)
+
+
+def _force_poll(race: Race, *, now: datetime) -> None:
     force = partial(dispatch.force, [race], trigger=Trigger.REMOTE, requested_by=APPWRITE.username, now=now)
     # After the commit: a claim made under the race's lock would meet the tick, which locks the other way round.
     transaction.on_commit(force, robust=True)

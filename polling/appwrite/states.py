@@ -12,6 +12,7 @@ from django.db.models.functions import Collate, Upper
 from polling.appwrite.mapping import Remote
 from polling.models import SyncState
 from races.models import Race
+from races.status import TERMINAL, RaceStatus
 
 TABLE = "races"
 KEY = ("target", "table", "local_pk")
@@ -23,6 +24,8 @@ MOST_ATTEMPTS = 20
 MOST_IN_TROUBLE = 9
 # The last poll alone is told only of a race so near, and once a minute: polls do not come to the second.
 BEATS_FROM, BEATS_EVERY = timedelta(hours=1), timedelta(seconds=50)
+# Not "all but the terminal", which no index answers.
+OPEN = [status.value for status in RaceStatus if status not in TERMINAL]
 # A deletion in Appwrite that a sweep has found, and not acted upon yet.
 DELETION_PENDING = Q(remote_deleted_at__isnull=False) & ~Q(base_updated_at="")
 
@@ -44,19 +47,28 @@ def dirty(*, now: datetime, waiting: bool = False) -> QuerySet[Race]:
 
     With `waiting` also those whose next try is still to come.
     """
-    held = Q(dead_since__isnull=False) | DELETION_PENDING | (Q() if waiting else Q(next_try_at__gt=now))
-    known = states().filter(local_pk=OuterRef("pk"))
-    settled = known.filter(Q(pushed_version__gte=OuterRef("version")) | held)
-    quiet = known.filter(synced_at__lte=now - BEATS_EVERY, synced_at__lt=OuterRef("last_poll_time")).exclude(held)
-    near = Race.objects.open().filter(advertised_start__lte=now + BEATS_FROM, last_poll_time__isnull=False)
-    races = Race.objects.filter(~Exists(settled)) | near.filter(Exists(quiet))
-    return races.order_by(F("last_changed_at").desc(nulls_last=True), "pk")
+    tried = states().exclude(_held(now=now, waiting=waiting) | DELETION_PENDING)
+    ahead = Race.objects.filter(pk=OuterRef("local_pk"), version__gt=OuterRef("pushed_version"))
+    new = Race.objects.values("pk").difference(states().values("local_pk"))
+    behind = tried.filter(Exists(ahead))
+    quiet = tried.filter(
+        synced_at__lte=now - BEATS_EVERY, local_pk=OuterRef("pk"), synced_at__lt=OuterRef("last_poll_time")
+    )
+    near = Race.objects.filter(status__in=OPEN, advertised_start__lte=now + BEATS_FROM, last_poll_time__isnull=False)
+    # A list of keys, by small queries: asked of each race, the same reads the whole table of races.
+    pks = new.union(behind.values("local_pk"), near.filter(Exists(quiet)).values("pk"), all=True)
+    return Race.objects.filter(pk__in=pks).order_by(F("last_changed_at").desc(nulls_last=True), "pk")
 
 
 def orphans(*, now: datetime, waiting: bool = False) -> QuerySet[SyncState]:
     """The rows of races that are gone from Django."""
-    held = Q(dead_since__isnull=False) | (Q() if waiting else Q(next_try_at__gt=now))
-    return states().exclude(held).exclude(local_pk__in=Race.objects.values("pk")).order_by("pk")
+    tried = states().exclude(_held(now=now, waiting=waiting))
+    return tried.filter(~Exists(Race.objects.filter(pk=OuterRef("local_pk")))).order_by("pk")
+
+
+def _held(*, now: datetime, waiting: bool) -> Q:
+    """Given up, or not to be tried yet."""
+    return Q(dead_since__isnull=False) | (Q() if waiting else Q(next_try_at__gt=now))
 
 
 def new_state(race_id: int, row_id: str, **values: Any) -> SyncState:

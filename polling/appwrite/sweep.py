@@ -1,6 +1,5 @@
 """The full pass over Appwrite's rows: it finds deletions, back-dated writes, and what no pull has met."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,8 +13,6 @@ from polling.appwrite.rows import MOST_ROWS, Row, Rows, batches
 from polling.errors import Blocked, PollingError
 from polling.models import SyncState
 from races.models import Race
-
-logger = logging.getLogger(__name__)
 
 LEASE = f"{states.TABLE} sweep"
 BUDGET = timedelta(seconds=30)
@@ -53,9 +50,10 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Swept:
             lease.release()
     except PollingError as error:
         swept.trouble = error
-        checkpoint = checkpoints.existing(states.TABLE)
-        if not (checkpoint and checkpoint.error):  # else the pull has said it
-            logger.log(checkpoints.level_of(error), "the sweep of Appwrite ended early: %s", error)
+    pulls = checkpoints.existing(states.TABLE)
+    if not (swept.trouble and pulls and pulls.error):  # else the pull has said it
+        # On a checkpoint of its own: pulls may go well that know nothing of it.
+        checkpoints.note(checkpoints.checkpoint_of(LEASE), "the sweep of Appwrite", swept.trouble)
     return swept
 
 
@@ -67,7 +65,7 @@ class _Sweep:
         self._arrivals = Arrivals(swept, now=now)
         self._after, self._began_at = checkpoints.begin_sweep(states.TABLE, now=now)
         self._stays_out: set[str] | None = None if self._after else set()
-        self._is_new_epoch = False
+        self._made_anew, self._is_new_epoch = 0, False
         self._repairs = 0
 
     def run(self) -> None:
@@ -81,7 +79,9 @@ class _Sweep:
     def _all_pages(self) -> None:
         for found in comparing.pages(self._rows, after=self._after):
             self._swept.rows += found.count
-            if found.made_anew and not self._is_new_epoch:
+            self._made_anew += found.made_anew
+            # A few were made by hand, and are merged here.
+            if self._made_anew > deletions.FEW and not self._is_new_epoch:
                 checkpoints.begin_epoch(states.TABLE)
                 self._is_new_epoch = True
             if not self._mend(found):
@@ -127,7 +127,8 @@ class _Sweep:
         return True
 
     def _end(self) -> None:
-        if why := deletions.too_many(since=self._began_at):
+        is_braked = bool(checkpoints.checkpoint_of(states.TABLE).brake)
+        if why := deletions.too_many(since=None if is_braked else self._began_at):
             checkpoints.brake(states.TABLE, why)
         self._swept.brake = checkpoints.checkpoint_of(states.TABLE).brake
         for some in batches([] if self._swept.brake else list(deletions.pending()), MOST_ROWS):

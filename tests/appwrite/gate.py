@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,6 +27,7 @@ class Gate:
         self.before: dict[str, Step] = {}
         self.after: dict[str, Step] = {}
         self.answer: dict[str, Callable[[Answer], Answer | bytes]] = {}
+        self.ahead_seconds = 0.0  # of the server's clock, in the Date of the replies
         self.poison = b""  # a body that has this in it makes the server stumble
 
 
@@ -62,6 +64,9 @@ class _Handler(BaseHTTPRequestHandler):
             return reply.content
         changed = change(reply.json())
         return changed if isinstance(changed, bytes) else json.dumps(changed).encode()
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string(time.time() + self.gate.ahead_seconds)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Quiet."""

@@ -264,7 +264,7 @@ def test_ids_that_appwrite_takes_in_bulk_alone_stay_out_and_are_never_called(app
     assert (swept().left, swept().finished) == (len(odd), True)
     pushed()
     assert set(SyncStray.objects.values_list("problem", flat=True)) == {IN_BULK}
-    assert SyncStray.objects.filter(row_id__in=["a/b", "two words", "unique()"]).count() == 3
+    assert SyncStray.objects.filter(row_id__in=["a/b", "two words", "unique()", f"{long}1"]).count() == 4
     assert SyncStray.objects.count() == len(odd)
     assert states.states().values_list("remote_id", flat=True).get() == "fit"
     assert set(appwrite.asked("GET")) == {f"GET {appwrite.path}"}

@@ -8,12 +8,12 @@ from django.db import OperationalError, connection
 from django_q.models import OrmQ
 
 from polling import staff
-from polling.appwrite import pull, push
+from polling.appwrite import pull, push, scanning
 from polling.errors import Unavailable
-from polling.models import SyncCheckpoint, SyncConflict, SyncState
+from polling.models import PollLog, SyncCheckpoint, SyncConflict, SyncState, Trigger
 from races.decisions import COMMAND
 from races.models import Race
-from tests.appwrite.conftest import NOW, Appwrite, change, pulled, pushed, state_of
+from tests.appwrite.conftest import NOW, Appwrite, change, conflicts, pulled, pushed, state_of, swept
 from tests.appwrite.gate import Gate
 from tests.appwrite.killing import run_until
 from tests.factories import make_race
@@ -57,11 +57,39 @@ def test_a_restored_backup_undoes_nothing_that_was_written_since(
     stored = Race.objects.get()
     assert (stored.status, stored.staff_note) == ("scheduled", "new"), "it is polled again, and not ended by the row"
     assert (appwrite.row()["status"], "Rata" in appwrite.row()["results"]) == ("finalized", True)
-    assert not SyncConflict.objects.exists()
+    assert conflicts() == [("sync_version", race_then["version"], race_then["version"] + 1, "remote")]
+    assert PollLog.objects.get().race_id == race.pk
     assert "Appwrite has more than this database" in caplog.text
+    pulled()
+    swept()
+    assert SyncConflict.objects.count() == PollLog.objects.count() == 1, "it is said once"
+    scanning.run(now=NOW)
+    assert pushed().races.changed == 0, "it waits for what the provider says"
     change(stored, results=RESULT, **ENDED)
     pushed()
     assert (appwrite.row()["status"], appwrite.row()["staff_note"]) == ("finalized", "new")
+
+
+def test_a_version_raised_there_hides_no_edit_and_once_the_race_is_polled_both_sides_are_equal(
+    appwrite: Appwrite,
+) -> None:
+    race = make_race(name="ours")
+    pushed()
+    pulled()
+    appwrite.edit(state_of(race).remote_id, sync_version=2_000_000_000, name="theirs", status="finalized")
+    assert pulled().taken == 1
+    assert conflicts() == [("sync_version", 1, 2_000_000_000, "remote")]
+    assert Race.objects.get().status == "finalized", "an end that came without a result is a person's"
+    assert PollLog.objects.get().trigger == Trigger.REMOTE.value
+    Race.objects.update(last_poll_time=NOW + timedelta(seconds=1))
+    scanning.run(now=NOW + timedelta(minutes=1))
+    pushed(NOW + timedelta(minutes=1))
+    row, race = appwrite.row(), Race.objects.get()
+    assert (row["name"], row["status"], row["sync_version"]) == ("ours", "finalized", race.version)
+    appwrite.edit(row["$id"], name="again")
+    pulled(NOW + timedelta(minutes=2))
+    pushed(NOW + timedelta(minutes=2))
+    assert (appwrite.row()["name"], conflicts()[-1]) == ("ours", ("name", "ours", "again", "local"))
 
 
 def test_an_end_of_ours_whose_reply_was_lost_does_not_undo_a_reopening(appwrite: Appwrite) -> None:

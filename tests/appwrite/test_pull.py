@@ -10,8 +10,8 @@ from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django_q.models import OrmQ
 
-from polling import staff
-from polling.appwrite import mapping, pull, push, rows
+from polling import clock, staff
+from polling.appwrite import mapping, pull, push, rows, states
 from polling.appwrite.merge import MANUAL_OWNERS, Owner
 from polling.appwrite.pull import Pulled
 from polling.appwrite.settling import TAKERS
@@ -21,11 +21,12 @@ from races.decisions import COMMAND
 from races.models import Race
 from tests.appwrite.conftest import NOW, Appwrite, change, conflicts, pulled, pushed, state_of
 from tests.appwrite.gate import Gate
-from tests.factories import START, make_race
+from tests.factories import START, make_race, make_races
 from tests.sandbox.appwrite_api import Client, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 REQUESTED = "2026-11-23T02:29:30.000+00:00"
+MANY = 1000
 FAR_AHEAD = "2099-01-01T00:00:00.000+00:00"
 
 
@@ -457,6 +458,79 @@ def test_a_preview_says_what_a_pull_would_do_and_does_nothing(appwrite: Appwrite
     assert SyncCheckpoint.objects.values().get(table="races") == before
     assert Race.objects.get().staff_note == ""
     assert not SyncStray.objects.exists()
+
+
+# --- many at once ---------------------------------------------------------------------------------------------------
+
+
+def pull_pages(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """A pull that has time for so many pages of ten rows: it asks once before a page and once before its rows."""
+    with monkeypatch.context() as patched:
+        patched.setattr(rows, "PAGE_ROWS", 10)
+        time_left = iter([True, True] * number)
+        patched.setattr(rows.Rows, "has_time", lambda *_: next(time_left, False))
+        pulled()
+
+
+def test_a_pull_goes_on_right_there_though_the_look_back_holds_more_than_one_has_time_for(
+    appwrite: Appwrite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    races = make_races(60)
+    pushed()
+    pulled()
+    edit(appwrite, races[0], staff_note="the newest")
+    for _ in range(3):
+        pull_pages(monkeypatch, 3)
+    assert Race.objects.get(pk=races[0].pk).staff_note == "the newest"
+    edit(appwrite, races[1], staff_note="newer still")
+    for _ in range(3):
+        pull_pages(monkeypatch, 3)
+    assert Race.objects.get(pk=races[1].pk).staff_note == "newer still", "a pass that was cut off is followed by others"
+
+
+def test_what_is_written_behind_a_pull_that_was_cut_off_comes_with_the_next_pass(
+    appwrite: Appwrite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    races = make_races(40)
+    pushed()
+    pull_pages(monkeypatch, 2)
+    first = min(states.states(), key=lambda state: (state.base_updated_at, state.remote_id))
+    stamp = mapping.instant(datetime.fromisoformat(first.base_updated_at) + timedelta(milliseconds=1))
+    edit(appwrite, races[39], staff_note="late", **{"$updatedAt": stamp})
+    for _ in range(4):
+        pull_pages(monkeypatch, 2)
+    assert Race.objects.get(pk=races[39].pk).staff_note == "late"
+
+
+def test_a_bulk_edit_under_one_instant_arrives_over_several_pulls_and_then_a_pull_is_one_read_again(
+    appwrite: Appwrite, gate: Gate
+) -> None:
+    make_races(MANY)
+    while states.dirty(now=NOW).exists():
+        pushed()
+    pulled()
+    appwrite.edit_all(staff_note="all")
+    taken: list[int] = []
+    while sum(taken) < MANY:
+        done = pull.run(now=clock.now(), budget=timedelta(seconds=2))
+        assert done.trouble is None and done.taken
+        taken.append(done.taken)
+    assert len(taken) > 1
+    assert Race.objects.filter(staff_note="all").count() == MANY
+    gate.ahead_seconds = 60
+    for _ in range(2):
+        pulled(clock.now() + timedelta(minutes=1))
+    appwrite.forget()
+    assert pulled(clock.now() + timedelta(minutes=1)) == Pulled()
+    pushed()
+    assert appwrite.asked() == [f"GET {appwrite.path}"], "they lie behind the look back by the server's own clock"
+
+
+def test_a_date_that_is_ahead_of_those_who_stamp_rows_hides_no_edit(appwrite: Appwrite, gate: Gate, race: Race) -> None:
+    gate.ahead_seconds = 3600
+    pulled(clock.now())
+    edit(appwrite, race, staff_note="x")
+    assert pulled(clock.now()).taken == 1
 
 
 # --- trouble --------------------------------------------------------------------------------------------------------

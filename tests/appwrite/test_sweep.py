@@ -1,13 +1,16 @@
 """The sweep: what no pull can see, found by comparing every row, over real HTTP to the stand-in."""
 
+import logging
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
+from django.urls import reverse
 
-from polling.appwrite import checkpoints, comparing, push, rows, sweep
+from polling.appwrite import checkpoints, comparing, pull, push, rows, sweep
 from polling.appwrite.client import connect
 from polling.appwrite.lease import Lease
 from polling.appwrite.schema import apply
@@ -134,6 +137,16 @@ def test_more_deletions_than_usual_wait_for_a_person(appwrite: Appwrite, caplog:
     assert {row["name"] for row in appwrite.rows()} >= {"Plate"}
 
 
+def test_while_the_brake_holds_it_says_what_later_sweeps_have_found(appwrite: Appwrite) -> None:
+    races = agreed(appwrite, 30)
+    for minutes, number in ((0, 21), (10, 5)):
+        for race in races[:number]:
+            appwrite.delete(state_of(race).remote_id)
+        del races[:number]
+        swept(NOW + timedelta(minutes=minutes))
+    assert checkpoint().brake == "26 of 30 rows were deleted since the last sweep, more than 20"
+
+
 def test_as_many_deletions_as_usual_are_made_again(appwrite: Appwrite) -> None:
     for race in agreed(appwrite, 21)[:20]:
         appwrite.delete(state_of(race).remote_id)
@@ -149,7 +162,9 @@ def test_while_the_brake_holds_edits_come_in_and_rows_that_are_back_are_no_delet
         values = {name: value for name, value in row.items() if name[0] != "$" and value is not None}
         appwrite.create(row["$id"], **values)
     appwrite.edit(state_of(races[0]).remote_id, staff_note="restored")
+    epoch = checkpoint().epoch
     assert swept().brake
+    assert (checkpoint().epoch, checkpoint().pass_began_at) == (epoch + 1, ""), "the table was made anew"
     checkpoints.release("races")
     assert swept().deleted == 0
     races[0].refresh_from_db()
@@ -186,6 +201,25 @@ def test_a_database_or_table_that_is_gone_is_trouble_and_deletes_nothing(
     assert "appwrite_schema apply" in str(done.trouble)
     assert (done.finished, done.deleted, state_of(doomed).remote_deleted_at) == (False, 0, None)
     assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        pytest.param("key_revoked", "Blocked: ", id="the key is revoked"),
+        pytest.param("database_deleted", "appwrite_schema apply", id="the database is deleted"),
+    ],
+)
+def test_the_sync_page_says_what_befell_appwrite(
+    appwrite: Appwrite, doomed: Race, admin_client: Client, fault: str, words: str
+) -> None:
+    page = reverse("sync")
+    assert "Nothing is dead, braked or failing." in admin_client.get(page).content.decode()
+    appwrite.fault(fault, path_contains="/tables/races/")
+    assert isinstance(pull.run(now=NOW).trouble, Blocked)
+    told = admin_client.get(page)
+    assert [words in line for line in told.context["told"].trouble] == [True]
+    assert words in told.content.decode()
 
 
 # --- writes that no pull meets ----------------------------------------------------------------------------------------
@@ -251,7 +285,7 @@ def test_a_row_made_behind_the_checkpoint_becomes_a_race(appwrite: Appwrite, rac
     assert Race.objects.filter(provider_race_id="r9").exists()
 
 
-def test_a_row_made_anew_keeps_our_values_and_begins_a_new_epoch(appwrite: Appwrite) -> None:
+def test_a_row_made_anew_keeps_our_values_and_is_merged_alone(appwrite: Appwrite) -> None:
     first, second = agreed(appwrite, 2)
     change(first, staff_note="ours")
     pushed()
@@ -263,13 +297,12 @@ def test_a_row_made_anew_keeps_our_values_and_begins_a_new_epoch(appwrite: Appwr
     assert swept().taken == 1
     first.refresh_from_db()
     assert (first.staff_note, first.polling_paused) == ("ours", True)
-    assert (checkpoint().epoch, checkpoint().updated_at) == (before.epoch + 1, "")
+    assert (checkpoint().epoch, checkpoint().updated_at) == (before.epoch, before.updated_at)
     pushed()
     made = {row["$id"]: row for row in appwrite.rows()}[row_id]
     assert (made["staff_note"], made["name"]) == ("ours", first.name)
     assert not SyncConflict.objects.exists(), "what the new row lacks was not deleted by anybody"
     assert pulled().taken == 0
-    assert checkpoint().updated_at
     assert state_of(second).base_sequence
 
 
@@ -350,6 +383,18 @@ def test_a_key_that_is_revoked_midway_is_trouble_and_the_next_sweep_goes_on(
     assert isinstance(sweep.run(now=NOW).trouble, Blocked)
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert swept().taken == 1
+
+
+def test_a_sweep_that_fails_again_and_again_says_so_once_though_pulls_go_well(
+    appwrite: Appwrite, race: Race, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="polling.appwrite"):
+        for _ in range(3):
+            appwrite.fault("status", status=503)
+            assert isinstance(sweep.run(now=NOW).trouble, Unavailable)
+            pulled()
+        swept()
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
 def test_a_table_without_our_columns_is_trouble_that_says_what_to_do(

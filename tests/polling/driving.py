@@ -30,8 +30,10 @@ class Driver:
         self.work(slot + TASK_LATE)
 
     def work(self, now: datetime) -> None:
-        """All that lies in the queue, a task after the other."""
+        """All polls that lie in the queue, one after the other; pushes to Appwrite are another worker's."""
         for task in OrmQ.objects.order_by("pk"):
+            if task.func() == "polling.tasks.push":
+                continue
             [claimed] = task.args()
             task.delete()
             ids = claimed if isinstance(claimed, list) else [claimed]

@@ -1,0 +1,74 @@
+"""Polling while Appwrite is in trouble: real ticks and pollers know nothing of it."""
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django_q.models import OrmQ
+
+from polling import planning
+from polling.appwrite import push
+from polling.appwrite.settling import local_values
+from polling.models import PollLog
+from races.models import Race
+from tests.appwrite.conftest import Appwrite
+from tests.factories import START
+from tests.polling.conftest import ProviderBox, provider  # noqa: F401 - a fixture
+from tests.polling.driving import TASK_LATE, Driver, polled, ticks
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SINCE, UNTIL = START - timedelta(minutes=2), START
+NO_APPWRITE = "http://127.0.0.1:1/v1"
+MOST_SECONDS = 15  # of 9 ticks and one push; each of 9 calls to an Appwrite that hangs would take 4 s
+
+
+@pytest.mark.parametrize(
+    "ill",
+    [
+        pytest.param({}, id="down"),
+        pytest.param({"kind": "html", "status": 200}, id="a portal's page"),
+        pytest.param({"kind": "delay", "delay_ms": 4000}, id="hangs"),
+    ],
+)
+def test_every_slot_is_polled_on_time_while_appwrite_is_in_trouble(
+    appwrite: Appwrite,
+    provider: ProviderBox,  # noqa: F811 - the fixture
+    ill: dict[str, Any],
+    settings: Any,
+) -> None:
+    provider.now[0] = SINCE - timedelta(minutes=1)
+    race = provider.import_card()[0]
+    Race.objects.exclude(pk=race.pk).delete()
+    provider.steer(race, advertised_start=START.isoformat(), status="Open")
+    Race.objects.update(advertised_start=START, provider_start=START, status="scheduled", next_poll_at=None)
+    planning.replan([race.pk], now=SINCE - timedelta(seconds=1))
+    assert push.run(now=SINCE).races.created == 1
+    up = settings.APPWRITE_ENDPOINT
+    if ill:
+        appwrite.fault(**ill, times=None)
+    else:
+        settings.APPWRITE_ENDPOINT = NO_APPWRITE
+    driver, began = Driver(provider), time.monotonic()
+    for slot in ticks(SINCE, UNTIL):
+        appwrite.forget()
+        driver.tick(slot)
+        assert appwrite.asked() == []
+        if slot == SINCE:
+            assert push.run(now=slot + TASK_LATE, budget=timedelta(seconds=3)).trouble
+    assert time.monotonic() - began < MOST_SECONDS
+    assert OrmQ.objects.count() == 1, "one push waits, however many polls have asked for it"
+    slots = list(ticks(SINCE, UNTIL))
+    assert polled(race) == slots
+    lateness = [log.started_at - log.slot_at for log in PollLog.objects.all() if log.started_at]
+    assert lateness == [TASK_LATE] * len(slots)
+
+    appwrite.heal()
+    settings.APPWRITE_ENDPOINT = up
+    push.insist()
+    assert push.run(now=UNTIL + timedelta(hours=1)).trouble is None
+    row, values = appwrite.row(), local_values(Race.objects.get())
+    assert {name: row[name] for name in ("runners", "status", "sync_version")} == {
+        name: values[name] for name in ("runners", "status", "sync_version")
+    }
+    assert row["sync_version"] > 1
