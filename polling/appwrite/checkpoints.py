@@ -102,9 +102,9 @@ def count_repairs(table: str, repairs: int) -> None:
 
 def brake(table: str, why: str) -> None:
     """Stops sweep and push from acting on deletions until a person releases it; said once, kept up to date."""
-    is_new = _of(table).filter(brake="").exists()
+    is_on = bool(checkpoint_of(table).brake)
     _of(table).update(brake=why[:300])
-    if is_new:
+    if not is_on:
         logger.error("deletions of %s wait for a person: %s", table, why)
 
 
