@@ -107,7 +107,7 @@ class _Pull:
                 if not (self._rows.has_time(SECONDS_A_PAGE) and self._apply(some, told_at=page.told_at or self._now)):
                     return
             if page.is_last:
-                self._end(self._pass_began_at)
+                self._end(self._pass_began_at, limit=_text((page.told_at or self._now) + MOST_AHEAD))
 
     def _apply(self, listed: Sequence[Row], *, told_at: datetime) -> bool:
         """The rows, fetched whole, each in a transaction of its own; then the checkpoint. Whether to go on.
@@ -139,13 +139,14 @@ class _Pull:
         began_at = self._pass_began_at or ""
         return here is None or move(self._checkpoint, here, pass_began_at=began_at, now=self._now)
 
-    def _end(self, began_at: str) -> None:
+    def _end(self, began_at: str, *, limit: str) -> None:
         """The next pass begins behind the beginning of this one, however much was written meanwhile.
 
         Our clock, or the last row, bounds the server's: its Date may be a proxy's, ahead of those who stamp rows.
         """
-        began_at = min(began_at, max(self._furthest, _text(self._now)))
-        move(self._checkpoint, Place(self._furthest), pass_began_at=began_at, now=self._now)
+        furthest = min(self._furthest, limit)  # a pass may have been cut off at a row from the future
+        began_at = min(began_at, max(furthest, _text(self._now)))
+        move(self._checkpoint, Place(furthest), pass_began_at=began_at, now=self._now)
 
 
 def _is_under_way(checkpoint: SyncCheckpoint) -> bool:
