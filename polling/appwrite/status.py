@@ -43,6 +43,7 @@ class TableStatus:
     checkpoint_age_seconds: float | None = None
     read_to: str = ""
     error: str = ""
+    sweep_error: str = ""
     sweep_began_at: datetime | None = None
     swept_at: datetime | None = None
     brake: str = ""
@@ -57,6 +58,7 @@ class TableStatus:
             f"{self.table}: deletions wait for a person: {self.brake}": self.brake,
             f"{self.table}: {self.waiting} wait after: {self.push_error}": self.waiting,
             f"{self.table}: {self.error}": self.error,
+            f"{self.table}, the sweep: {self.sweep_error}": self.sweep_error,
         }
         return [words for words, applies in said.items() if applies]
 
@@ -93,6 +95,7 @@ def numbers(*, now: datetime) -> SyncStatus:
             strays=strays[table],
             **_in_flight(told, leases.get(table)),
             **_progress(checkpoints.get(table), now=now),
+            sweep_error=sweep.error if (sweep := checkpoints.get(states.sweep_of(table))) else "",
         )
         for table, told in counts.items()
     ]

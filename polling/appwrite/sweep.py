@@ -14,7 +14,7 @@ from polling.errors import Blocked, PollingError
 from polling.models import SyncState
 from races.models import Race
 
-LEASE = f"{states.TABLE} sweep"
+LEASE = states.sweep_of(states.TABLE)
 BUDGET = timedelta(seconds=30)
 PATIENCE = timedelta(minutes=2)
 SECONDS_A_STEP = 2.0

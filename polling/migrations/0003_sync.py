@@ -53,7 +53,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='synccheckpoint',
             name='brake',
-            field=models.CharField(blank=True, help_text='why the sweep waits for a person', max_length=300),
+            field=models.CharField(blank=True, help_text='why deletions wait for a person', max_length=300),
         ),
         migrations.AddField(
             model_name='synccheckpoint',

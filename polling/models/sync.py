@@ -61,7 +61,7 @@ class SyncCheckpoint(models.Model):
     sweep_after_id = models.CharField(max_length=36, blank=True, help_text="how far a sweep under way has got")
     sweep_began_at = models.DateTimeField(null=True, blank=True)
     swept_at = models.DateTimeField(null=True, blank=True, help_text="when a sweep last came to its end")
-    brake = models.CharField(max_length=300, blank=True, help_text="why the sweep waits for a person")
+    brake = models.CharField(max_length=300, blank=True, help_text="why deletions wait for a person")
     echoes = models.PositiveBigIntegerField(default=0, help_text="rows read that were our own writes")
     overlap_hits = models.PositiveBigIntegerField(default=0, help_text="changes found only by looking back")
     repairs = models.PositiveBigIntegerField(default=0, help_text="differences found only by a sweep")

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from polling.appwrite import checkpoints, comparing, pull, push, rows, sweep
+from polling.appwrite import checkpoints, comparing, pull, push, rows, status, sweep
 from polling.appwrite.client import connect
 from polling.appwrite.lease import Lease
 from polling.appwrite.schema import apply
@@ -393,7 +393,9 @@ def test_a_sweep_that_fails_again_and_again_says_so_once_though_pulls_go_well(
             appwrite.fault("status", status=503)
             assert isinstance(sweep.run(now=NOW).trouble, Unavailable)
             pulled()
+        assert "the sweep" in status.numbers(now=NOW).trouble[0]
         swept()
+        assert status.numbers(now=NOW).trouble == []
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 

@@ -53,7 +53,8 @@ def _progress(told: SyncStatus, *, now: datetime) -> Table:
         ("Overlap finds", "changes found only by looking back", lambda table: table.overlap_hits),
         ("Repairs", "differences found only by a sweep", lambda table: table.repairs),
         ("Left alone until", "no push begins before, after trouble", lambda table: wording.utc(table.left_alone_until)),
-        ("Fails", "since the checkpoint, and with what", lambda table: _bad(table.error or table.push_error)),
+        ("Fails", "since the checkpoint, and with what",
+         lambda table: _bad(table.error or table.sweep_error or table.push_error)),
     ]  # fmt: skip
     return _by_table("progress", "Pull, push and sweep", told, lines)
 
