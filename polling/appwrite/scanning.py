@@ -80,6 +80,8 @@ def _is_awaited(race: Race, state: SyncState, reported: Mapping[int | None, Sync
     above, conflict = state.base.get("sync_version") or 0, reported.get(state.pk)
     is_reported = conflict is not None and conflict.remote == above
     since = conflict.found_at if conflict and is_reported else state.synced_at
-    if not race.provider_race_id or not (is_reported or above > race.version):
+    # A race that was deleted here, and came back by its row, may have come to the row's version by a decision.
+    knew_more = above > race.version or (state.base.get("last_poll_time") and race.last_poll_time is None)
+    if not race.provider_race_id or not (is_reported or knew_more):
         return False
     return not (race.last_poll_time and since and race.last_poll_time > since)

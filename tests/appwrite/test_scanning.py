@@ -12,7 +12,7 @@ from polling import tasks
 from polling.appwrite import scanning, states
 from polling.models import SyncState
 from races.models import Race, Runner
-from tests.appwrite.conftest import NOW, Appwrite, pushed, state_of
+from tests.appwrite.conftest import NOW, Appwrite, change, pulled, pushed, state_of
 from tests.factories import make_race
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -112,3 +112,19 @@ def test_what_it_finds_asks_for_a_push(appwrite: Appwrite) -> None:
 def test_without_appwrite_there_is_nothing_to_look_for() -> None:
     make_race()
     assert scanning.run(now=NOW) == 0
+
+
+def test_a_race_that_came_back_by_its_row_wipes_nothing_of_it_before_it_is_polled(appwrite: Appwrite) -> None:
+    race = make_race()
+    change(race, provider_status="Interim", last_poll_time=NOW)
+    pushed()
+    appwrite.edit(state_of(race).remote_id, polling_paused=True)
+    Race.objects.all().delete()
+    pushed()
+    pulled(NOW + timedelta(minutes=1))
+    pulled(NOW + timedelta(minutes=2))
+    back = Race.objects.get()
+    assert (back.polling_paused, back.version, back.provider_status) == (True, appwrite.row()["sync_version"], "")
+    assert scanning.run(now=LATER) == 0
+    pushed(LATER)
+    assert appwrite.row()["provider_status"] == "Interim"

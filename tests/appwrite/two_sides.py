@@ -263,7 +263,10 @@ class TwoSides(RuleBasedStateMachine):
         assert self.made <= {race.provider_race_id for race in races}
         for race in races:
             here, theirs = local_values(race), there[state_of(race).remote_id]
-            fields = SHARED if (theirs["sync_version"] or 0) > race.version else COMPARED
+            knows_more = (theirs["sync_version"] or 0) > race.version or (
+                theirs["last_poll_time"] and not race.last_poll_time
+            )
+            fields = SHARED if knows_more else COMPARED
             assert {field: here[field] for field in fields} == {field: theirs[field] for field in fields}
             assert here["name"] != "not its name" or race not in self.races
 
