@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from polling import staff
-from polling.appwrite import mapping, pull, push, states, sweep
+from polling.appwrite import mapping, pull, push, scanning, states, sweep
 from polling.appwrite.merge import OWNERS, Owner
 from polling.appwrite.settling import local_values
 from polling.models import (
@@ -249,6 +249,7 @@ class TwoSides(RuleBasedStateMachine):
             pushed(self.now)  # first, as after a change here: it may know less than what is there
             pulled(self.now)
             swept(self.now)
+            scanning.run(now=self.now)
         pushed(self.now)
         self._both_sides_are_equal()
         self._no_edit_is_lost()
