@@ -77,8 +77,9 @@ class Client:
         return all(item["status"] != "processing" for item in listed)
 
     def empty(self) -> None:
-        """No rows, no faults, an empty request log."""
+        """No rows, no faults, no webhooks, an empty request log."""
         self.control("DELETE", "faults")
+        self.control("DELETE", "webhooks")
         self.call("DELETE", ROWS, {})
         self.control("DELETE", "requests")
 

@@ -12,26 +12,6 @@ from sandbox.appwrite.latency import real_ms
 from tests.sandbox.appwrite_api import ROWS, TABLE, Client, running, wait_until
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    with running(tmp_path_factory.mktemp("appwrite")) as client:
-        client.provision()
-        yield client
-
-
-@pytest.fixture(scope="module")
-def old_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    with running(tmp_path_factory.mktemp("appwrite-1.8"), "1.8.1") as client:
-        client.provision()
-        yield client
-
-
-@pytest.fixture
-def races(server: Client) -> Client:
-    server.empty()
-    return server
-
-
 @pytest.fixture
 def pool() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor() as pool:

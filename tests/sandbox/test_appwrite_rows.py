@@ -1,6 +1,5 @@
 """What the sync relies on when it reads and writes rows, over real HTTP."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -8,22 +7,9 @@ from typing import Any
 import pytest
 import requests
 
-from tests.sandbox.appwrite_api import ROWS, Client, query, running, wait_until
+from tests.sandbox.appwrite_api import ROWS, Client, query, wait_until
 
 LONG_AGO = "2000-01-01T00:00:00.000+00:00"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    with running(tmp_path_factory.mktemp("appwrite")) as client:
-        client.provision()
-        yield client
-
-
-@pytest.fixture
-def races(server: Client) -> Client:
-    server.empty()
-    return server
 
 
 def wait_for_a_new_millisecond(races: Client) -> None:

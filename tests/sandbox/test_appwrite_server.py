@@ -34,12 +34,6 @@ def server(tmp_path_factory: pytest.TempPathFactory, log_file: Path) -> Iterator
         yield client
 
 
-@pytest.fixture
-def races(server: Client) -> Client:
-    server.empty()
-    return server
-
-
 def requested(client: Client) -> list[tuple[str, str, int | None, str | None]]:
     entries = client.control("GET", "requests").json()["requests"]
     return [(entry["method"], entry["path"], entry["status"], entry["fault"]) for entry in entries]

@@ -1,29 +1,15 @@
 """Transactions of the stand-in, beyond what the conformance kit looks at."""
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
 
-from tests.sandbox.appwrite_api import ROWS, Client, running
+from tests.sandbox.appwrite_api import ROWS, Client
 from tests.sandbox.receiver import receiving
 
 PATH = "/tablesdb/transactions"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    with running(tmp_path_factory.mktemp("appwrite")) as client:
-        client.provision()
-        yield client
-
-
-@pytest.fixture
-def races(server: Client) -> Client:
-    server.empty()
-    return server
 
 
 def begun(client: Client) -> str:

@@ -9,32 +9,11 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.sandbox.appwrite_api import ROWS, Client, running, wait_until
+from tests.sandbox.appwrite_api import ROWS, Client, wait_until
 from tests.sandbox.receiver import Receiver, receiving
 
 EVENTS = ["databases.*.tables.*.rows.*"]
 SECRET = "webhook-secret"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    with running(tmp_path_factory.mktemp("appwrite")) as client:
-        client.provision()
-        yield client
-
-
-@pytest.fixture(scope="module")
-def old_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    with running(tmp_path_factory.mktemp("appwrite-1.8"), "1.8.1") as client:
-        client.provision()
-        yield client
-
-
-@pytest.fixture
-def races(server: Client) -> Client:
-    server.control("DELETE", "webhooks")
-    server.empty()
-    return server
 
 
 @pytest.fixture
