@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import requests
+from django.db import connections
 
 Step = Callable[[], object]
 Answer = dict[str, Any]
@@ -41,12 +42,16 @@ class _Handler(BaseHTTPRequestHandler):
         if gate.poison and gate.poison in raw:
             self._send(500, "application/json", b"{}")
             return
-        gate.before.get(method, gate.before.get(ANY, _nothing))()
+        self._step_in(gate.before)
         headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
         reply = requests.request(method, gate.root + self.path, data=raw, headers=headers, timeout=20)
-        gate.after.get(method, gate.after.get(ANY, _nothing))()
+        self._step_in(gate.after)
         media_type = reply.headers.get("Content-Type", "application/json")
         self._send(reply.status_code, media_type, self._changed(method, reply))
+
+    def _step_in(self, hooks: dict[str, Step]) -> None:
+        hooks.get(self.command, hooks.get(ANY, _nothing))()
+        connections.close_all()  # a hook may have asked the database, in this thread that outlives the test
 
     def _send(self, status: int, media_type: str, content: bytes) -> None:
         with suppress(ConnectionError):  # whoever asked may be dead

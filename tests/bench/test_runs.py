@@ -2,13 +2,14 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
 from bench.tree import cost, descendants
-from tests.processes import ROOT
+from tests.processes import ROOT, eventually, is_alive
 
 
 def bench(*arguments: str, **values: str) -> subprocess.CompletedProcess[str]:
@@ -54,6 +55,18 @@ def test_a_bench_that_fails_is_no_success() -> None:
     [line] = map(json.loads, done.stdout.splitlines())
     assert (done.returncode, line["figure"], line["ok"]) == (1, "exit_code", False)
     assert "could not convert string to float" in line["details"]["error"]
+
+
+def test_a_bench_that_is_told_to_end_ends_all_that_it_started() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "bench", "sqlite_locks"],
+        cwd=ROOT, env={**os.environ, "BENCH_SMALL": "1"}, stdout=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        eventually("its cluster runs", lambda: len(descendants(process.pid)) > 6, seconds=60)
+        started = descendants(process.pid)
+        process.terminate()
+        assert process.wait(30) == 128 + signal.SIGTERM
+    assert [pid for pid in started if is_alive(pid)] == []
 
 
 def test_what_runs_below_a_process_is_found_and_weighed() -> None:
