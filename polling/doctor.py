@@ -15,7 +15,7 @@ from polling.appwrite import probe, schema, scopes, subscription
 from polling.appwrite.client import SyncClient, connect
 from polling.appwrite.refusals import Unscoped
 from polling.appwrite.rows import SAFE_COMPARE_AND_SET
-from polling.errors import Blocked, PollingError
+from polling.errors import Blocked, PollingError, words_of
 from polling.models import SyncServer
 
 
@@ -56,7 +56,7 @@ def _found(name: str, check: Callable[[], Said]) -> Finding:
     except PollingError as error:
         state, words = State.FAILED, str(error)
     except Exception as error:  # noqa: BLE001 - a check that breaks must not hide the others
-        state, words = State.FAILED, f"{type(error).__name__}: {error}"
+        state, words = State.FAILED, words_of(error)
     return Finding(name, state, " ".join(words.split()))
 
 

@@ -17,6 +17,7 @@ class Errand(StrEnum):
 
     PUSH = "a push is asked for"
     PULL = "a pull is asked for"
+    SYNC = "a pass is asked for"
 
 
 def request_push() -> None:
@@ -30,7 +31,7 @@ def request_push() -> None:
 
 def request_sync() -> None:
     """Asks for a whole pass, a pull and then a push, where there is an Appwrite."""
-    if settings.APPWRITE_ENDPOINT:
+    if settings.APPWRITE_ENDPOINT and _asks_first(Errand.SYNC, now=clock.now()):
         _enqueue("polling.tasks.sync")
 
 

@@ -72,3 +72,8 @@ class Malformed(PollingError):
 
 class Conflict(PollingError):
     """The row changed since it was read."""
+
+
+def words_of(error: Exception) -> str:
+    """An error by its class and message, as records keep it."""
+    return f"{type(error).__name__}: {error}"[:500]

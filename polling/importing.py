@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 
 from polling import errands, providers, quota
 from polling.bucket import Need
-from polling.errors import LeftAlone, PollingError
+from polling.errors import LeftAlone, PollingError, words_of
 from polling.models import ProviderState
 from polling.planning import replan
 from polling.pollers import note_unknown_statuses
@@ -54,7 +54,7 @@ def _fetch(provider: str, *, now: datetime, deadline_seconds: float) -> Schedule
             now - BEHIND, now + AHEAD, now=now, deadline=time.monotonic() + deadline_seconds
         )
     except PollingError as error:
-        _note(provider, error=f"{type(error).__name__}: {error}")
+        _note(provider, error=words_of(error))
         quota.learn(provider, [error], now=now)
         raise
     quota.learn(provider, [None], now=now)

@@ -17,7 +17,7 @@ from django.db.models import Case, F, Q, QuerySet, When
 from polling import incidents
 from polling.breaker import Breaker, BreakerState, failed
 from polling.bucket import Bucket, Need
-from polling.errors import Blocked, Malformed, PollingError, RateLimited, Unavailable
+from polling.errors import Blocked, Malformed, PollingError, RateLimited, Unavailable, words_of
 from polling.models import IncidentKind, ProviderState, SkipReason
 from polling.stretch import SHORT_LATELY
 
@@ -177,7 +177,7 @@ def _count_failures(provider: str, errors: Sequence[PollingError], *, now: datet
         if breaker.state is BreakerState.OPEN:
             kind = IncidentKind.BLOCKED if refused else IncidentKind.FAILING
             error = refused or errors[0]
-            incidents.begin(provider, kind, f"{type(error).__name__}: {error}", now=now)
+            incidents.begin(provider, kind, words_of(error), now=now)
 
 
 def _note_answer(provider: str, *, limited: bool, now: datetime) -> None:

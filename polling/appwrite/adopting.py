@@ -9,8 +9,7 @@ from django.core.exceptions import ValidationError
 
 from polling.appwrite import conflicts
 from polling.appwrite.mapping import RACE_FIELDS, Remote, Values, race_row_id
-from polling.appwrite.merge import Clash, Side
-from polling.appwrite.settling import is_start
+from polling.appwrite.merge import Clash, Side, is_start
 from polling.appwrite.states import states
 from polling.models import ProviderState, SyncState
 from polling.planning import replan

@@ -11,7 +11,7 @@ from polling.appwrite.adopting import SecondRow, Unfit
 from polling.appwrite.mapping import Remote
 from polling.appwrite.rows import Row, is_addressable
 from polling.appwrite.settling import Met, Settled, planned, settle
-from polling.errors import PollingError, Unavailable
+from polling.errors import PollingError, Unavailable, words_of
 from polling.models import SyncState
 from races.models import Race
 
@@ -32,7 +32,6 @@ class Tally:
     conflicts: int = 0
     left: int = 0
     unreadable: int = 0
-    configured: bool = True
     trouble: PollingError | None = None
 
 
@@ -98,7 +97,7 @@ class Arrivals:
     def _blame(self, row: Row, error: Exception) -> None:
         """Says once what is wrong with a row, and keeps it on its state, or as a stray."""
         unexpected = None if isinstance(error, ValueError) else error
-        words = f"{type(error).__name__}: {error}"[:500]
+        words = words_of(error)
         known = states.states().filter(remote_id=row["$id"]).first()
         if known is None:
             strays.note(row, words if unexpected else str(error), now=self._now, error=unexpected)

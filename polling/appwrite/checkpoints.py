@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db.models import F, QuerySet
 
 from polling.appwrite.rows import Place
-from polling.errors import Blocked, PollingError
+from polling.errors import Blocked, PollingError, words_of
 from polling.models import SyncCheckpoint
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ def existing(table: str) -> SyncCheckpoint | None:
 
 def note(checkpoint: SyncCheckpoint, what: str, error: PollingError | None) -> None:
     """Keeps how it stands and logs the edges: when it begins to fail, and when it works again."""
-    words = f"{type(error).__name__}: {error}"[:500] if error else ""
+    words = words_of(error) if error else ""
     if words and not checkpoint.error:
         logger.log(level_of(error), "%s fails: %s", what, words)
     if checkpoint.error and not words:

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import reduce
+from operator import or_
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from polling.appwrite import conflicts
 from polling.appwrite.merge import Clash, Side
@@ -23,9 +25,10 @@ def pending() -> QuerySet[SyncState]:
 
 def find(found: Iterable[SyncState], *, now: datetime) -> None:
     """Notes deletions. A row that was agreed on anew meanwhile is none."""
-    for state in found:
-        same = states().filter(pk=state.pk, base_updated_at=state.base_updated_at, remote_deleted_at=None)
-        same.exclude(base_updated_at="").update(remote_deleted_at=now)
+    fresh = [state for state in found if state.base_updated_at and state.remote_deleted_at is None]
+    as_read = [Q(pk=state.pk, base_updated_at=state.base_updated_at) for state in fresh]
+    if as_read:
+        states().filter(reduce(or_, as_read), remote_deleted_at=None).update(remote_deleted_at=now)
 
 
 def too_many(*, since: datetime | None) -> str:

@@ -15,9 +15,9 @@ from polling.models import SyncHint, SyncServer, SyncState
 
 
 def note(hint: Hint, *, now: datetime) -> bool:
-    """Keeps a hint; whether its row is to be looked at. An echo of what we know of the row is only counted."""
+    """Keeps a hint; whether its row is to be looked at. An echo, or a deletion, which the sweep finds, only counts."""
     _count(now)
-    if not hint.deleted and _is_known(hint):
+    if hint.deleted or _is_known(hint):
         return False
     SyncHint.objects.bulk_create([SyncHint(target=settings.APPWRITE_TARGET, row_id=hint.row_id)], ignore_conflicts=True)
     return True

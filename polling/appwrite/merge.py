@@ -114,6 +114,11 @@ def outgoing(base: Mapping[str, Any], local: Mapping[str, Any]) -> Values:
     return {field: value for field, value in moved.items() if OWNERS[field] is not Owner.APPWRITE}
 
 
+def is_start(value: str | None) -> bool:
+    """Whether races can be planned by it: Appwrite takes the years 1000 to 9999."""
+    return value is not None and "2000" <= value < "2100"
+
+
 def _keep(base: Any, local: Any, remote: Any) -> Verdict:
     return Verdict(take=False, policy="the field is Django's: undone")
 

@@ -11,7 +11,7 @@ from polling.appwrite.checkpoints import level_of
 from polling.appwrite.client import SyncClient
 from polling.appwrite.refusals import Refused
 from polling.appwrite.rows import SAFE_COMPARE_AND_SET, Rows
-from polling.errors import Blocked, Conflict, NotFound, PollingError, Unavailable
+from polling.errors import Blocked, Conflict, NotFound, PollingError, Unavailable, words_of
 from polling.models import SyncServer
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ UNSAFE = (
     "this Appwrite takes a write that was made against an older state of the row (no compare-and-set): "
     "nothing is pushed, as edits would be lost; 1.8 or newer is needed, 1.9 recommended"
 )
-RACY = "two writers that race may both pass the compare-and-set of 1.8, so every write is read back; 1.9 is recommended"
+RACY = "two writers that race may both pass 1.8's compare-and-set, so each change is read back; 1.9 is recommended"
 
 
 def ensure(client: SyncClient, *, now: datetime, deadline: float = inf) -> None:
@@ -52,7 +52,7 @@ def run(client: SyncClient, *, now: datetime, deadline: float = inf) -> SyncServ
         server.compares_and_sets = _compares_and_sets(client, deadline)
     except PollingError as error:
         server.probed_at = None
-        _keep(server, f"{type(error).__name__}: {error}", level=level_of(error))
+        _keep(server, words_of(error), level=level_of(error))
         raise
     if version < SAFE_COMPARE_AND_SET and server.version != _text(version):
         logger.warning("Appwrite %s: %s", _text(version), RACY)

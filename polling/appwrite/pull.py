@@ -69,7 +69,6 @@ def _counted(pulled: Pulled, budget: timedelta, work: Callable[[Rows], None]) ->
     try:
         client = connect()
         if client is None:
-            pulled.configured = False
             return pulled
         work(Rows.within(client, states.TABLE, budget))
     except PollingError as error:

@@ -37,7 +37,6 @@ class Pushed:
 
     races: Counts = field(default_factory=Counts)
     logs: int = 0
-    configured: bool = True
     busy: bool = False
     trouble: PollingError | None = None
 
@@ -59,7 +58,7 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Pushed:
     try:
         client = connect()
         if client is None:
-            return Pushed(configured=False)
+            return pushed
         lease = Lease(states.TABLE, now=now)
         rows = Rows(client, states.TABLE, deadline=deadline)
         # What is gone comes last: a race that came back under another key has its row again by then.

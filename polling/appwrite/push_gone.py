@@ -44,7 +44,7 @@ class GonePush:
         self._forget(gone)
         self._counts.deleted += len(gone)
         self._spare([state for state, outcome in outcomes if isinstance(outcome, Conflict)])
-        self._leave([pair for pair in outcomes if not isinstance(pair[1], dict | NotFound | Conflict)])
+        self._leave([pair for pair in outcomes if not isinstance(pair[1], dict | NotFound | Conflict)], of=len(known))
         return len(orphans) == MOST_ROWS
 
     def _may_go(self) -> bool:
@@ -63,7 +63,7 @@ class GonePush:
         try:
             there = self._rows.by_id(state.remote_id for state in sent)
         except PollingError as error:
-            self._leave([(state, error) for state in sent])
+            self._leave([(state, error) for state in sent], of=len(sent))
             raise
         self._forget([state for state in sent if state.remote_id not in there])
         for state in sent:
@@ -90,11 +90,13 @@ class GonePush:
         self._forget(edited)
         self._counts.merged += len(edited)
 
-    def _leave(self, outcomes: Sequence[Outcome]) -> None:
-        """What failed waits; what is refused, or fails by itself so often, is given up."""
+    def _leave(self, outcomes: Sequence[Outcome], *, of: int) -> None:
+        """What failed waits; what is refused, or fails so often while others go, is given up."""
         failed = [(state, error) for state, error in outcomes if isinstance(error, PollingError)]
+        all_fail = len(failed) == of
+        trouble = [error for _, error in failed if is_of_all(error) or (all_fail and not isinstance(error, Refused))]
+        own = not trouble
         for state, error in failed:
-            own = not is_of_all(error)
             if isinstance(error, Refused) or (own and state.attempts + 1 >= states.MOST_ATTEMPTS):
                 logger.error("row %s cannot be deleted until a person acts: %s", state.remote_id, error)
                 states.bury(state, error, now=self._lease.now())
@@ -102,8 +104,8 @@ class GonePush:
             else:
                 put_off([state], error, now=self._lease.now(), own=own)
                 self._counts.waiting += 1
-        if of_all := [error for _, error in failed if is_of_all(error)]:
-            raise of_all[0]
+        if trouble:
+            raise trouble[0]
 
 
 def _is_as_sent(row: Row, state: SyncState) -> bool:

@@ -53,8 +53,8 @@ class LogPush:
 
     def has_more(self) -> bool:
         """Whether a log is to be sent, or old rows to go; if none is, the next search may begin here."""
-        if settings.APPWRITE_POLL_LOGS == "none":  # nor does the checkpoint move: they may be wanted later
-            return False
+        if settings.APPWRITE_POLL_LOGS == "none":  # the checkpoint does not move: they may be wanted later
+            return self._is_to_clear()
         if self._wanted().exists() or self._is_to_clear():
             return True
         since, now = self.checkpoint.pulled_at, self._lease.now()

@@ -8,8 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from polling import errands
-from polling.appwrite.merge import OWNERS, Side
-from polling.appwrite.settling import is_start
+from polling.appwrite.merge import OWNERS, Side, is_start
 from polling.models import SyncConflict
 from polling.planning import replan
 from races import decisions

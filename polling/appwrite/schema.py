@@ -1,4 +1,4 @@
-"""The two tables in Appwrite: declared once, and made as declared. Only ever adds."""
+"""The two tables in Appwrite: declared once, and made as declared. Only ever adds to them."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping

@@ -12,7 +12,7 @@ from django.db import transaction
 from polling import dispatch
 from polling.appwrite import conflicts, mapping
 from polling.appwrite.mapping import Remote, Values
-from polling.appwrite.merge import MANUAL_OWNERS, OWNERS, Clash, Owner, Plan, Side, landed, merge, outgoing
+from polling.appwrite.merge import MANUAL_OWNERS, OWNERS, Clash, Owner, Plan, Side, is_start, landed, merge, outgoing
 from polling.appwrite.states import NO_FAILURE, new_state, states
 from polling.models import SyncState, Trigger
 from polling.planning import replan
@@ -127,11 +127,6 @@ def _is_end_alone(base: Values, remote: Values) -> bool:
 def _is_forgotten(race: Race, remote: Remote) -> bool:
     """Whether a database of ours wrote the row that knew more, and is lost: it stands until a poll, or a change."""
     return (remote.values["sync_version"] or 0) > race.version
-
-
-def is_start(value: str | None) -> bool:
-    """Whether races can be planned by it: Appwrite takes the years 1000 to 9999."""
-    return value is not None and "2000" <= value < "2100"
 
 
 def _locked_state(met: Met) -> SyncState:

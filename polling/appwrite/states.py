@@ -10,6 +10,7 @@ from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import Collate, Upper
 
 from polling.appwrite.mapping import Remote
+from polling.errors import words_of
 from polling.models import SyncState
 from races.models import Race
 from races.status import TERMINAL, RaceStatus
@@ -116,13 +117,13 @@ def postpone(found: Sequence[SyncState], error: Exception, *, until: datetime, o
     for state in found:
         attempts = state.attempts + 1
         state.attempts = attempts if own else max(state.attempts, min(attempts, MOST_IN_TROUBLE))
-        state.next_try_at, state.error = until, _words(error)
+        state.next_try_at, state.error = until, words_of(error)
     save(found, ("attempts", "next_try_at", "error"))
 
 
 def bury(state: SyncState, error: Exception, *, now: datetime) -> None:
     """A row that cannot be pushed until a person acts."""
-    state.attempts, state.dead_since, state.error = state.attempts + 1, now, _words(error)
+    state.attempts, state.dead_since, state.error = state.attempts + 1, now, words_of(error)
     save([state], ("attempts", "dead_since", "error"))
 
 
@@ -145,10 +146,6 @@ def locked(race_ids: Iterable[int]) -> Iterable[tuple[int, str]]:
     """The races' rows and the `$updatedAt` of their bases, under locks taken in one order."""
     rows = states().filter(local_pk__in=list(race_ids)).order_by("local_pk").select_for_update()
     return rows.values_list("local_pk", "base_updated_at")
-
-
-def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:500]
 
 
 def revive(chosen: QuerySet[SyncState] | None = None) -> int:

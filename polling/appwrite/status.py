@@ -1,6 +1,7 @@
 """How the sync with Appwrite stands, in numbers: what the sync page shows and `manage.py sync status` prints."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -106,8 +107,14 @@ def numbers(*, now: datetime) -> SyncStatus:
         tables=tables,
         server=server,
         open_conflicts=open_conflicts().count(),
-        trouble=[words for table in tables for words in table.trouble()] + list(filter(None, [server.get("problem")])),
+        trouble=[*(words for table in tables for words in table.trouble()), *_of_server(server)],
     )
+
+
+def _of_server(server: Mapping[str, Any]) -> list[str]:
+    """What keeps us from writing, and a webhook that a person must enable."""
+    off = server.get("webhook_enabled") is False and server["webhook_problem"]
+    return [words for words in (server.get("problem"), off) if words]
 
 
 def open_conflicts() -> QuerySet[SyncConflict]:

@@ -40,7 +40,7 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Swept:
     try:
         client = connect()
         if client is None:
-            return Swept(configured=False)
+            return swept
         lease = Lease(LEASE, now=now)
         if not lease.take():
             return Swept(busy=True)
@@ -127,7 +127,7 @@ class _Sweep:
         return True
 
     def _end(self) -> None:
-        is_braked = bool(checkpoints.checkpoint_of(states.TABLE).brake)
+        is_braked = checkpoints.is_braked(states.TABLE)
         if why := deletions.too_many(since=None if is_braked else self._began_at):
             checkpoints.brake(states.TABLE, why)
         self._swept.brake = checkpoints.checkpoint_of(states.TABLE).brake

@@ -121,6 +121,11 @@ class Migration(migrations.Migration):
             field=models.JSONField(blank=True, help_text='what a write that is not answered yet sets in the row', null=True),
         ),
         migrations.AlterField(
+            model_name='syncstate',
+            name='remote_deleted_at',
+            field=models.DateTimeField(blank=True, help_text='when it was found deleted there; of a race that is gone, when its deletion was counted', null=True),
+        ),
+        migrations.AlterField(
             model_name='syncconflict',
             name='state',
             field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='conflicts', to='polling.syncstate'),

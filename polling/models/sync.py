@@ -21,7 +21,11 @@ class SyncState(models.Model):
     pushed_version = models.PositiveIntegerField(default=0)
     sent = models.JSONField(null=True, blank=True, help_text="what a write that is not answered yet sets in the row")
     synced_at = models.DateTimeField(null=True, blank=True, help_text="when both sides last agreed")
-    remote_deleted_at = models.DateTimeField(null=True, blank=True)
+    remote_deleted_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="when it was found deleted there; of a race that is gone, when its deletion was counted",
+    )
     attempts = models.PositiveIntegerField(default=0)
     next_try_at = models.DateTimeField(null=True, blank=True)
     dead_since = models.DateTimeField(null=True, blank=True)
@@ -151,7 +155,7 @@ class SyncServer(models.Model):
 
 
 class SyncLease(models.Model):
-    """Who may push a table: one row, taken by a conditional UPDATE and renewed per batch."""
+    """Who may push or sweep a table, by a conditional UPDATE, renewed per batch; and what errand is waited for."""
 
     table = models.CharField(max_length=40, unique=True)
     holder = models.CharField(max_length=32, blank=True)

@@ -55,6 +55,13 @@ def test_the_dead_come_first_with_their_error_then_what_fails(admin_client: Clie
         assert html.count(badge) == 1
 
 
+def test_rows_deleted_in_appwrite_are_told_from_those_whose_race_is_gone(admin_client: Client) -> None:
+    deleted, gone = (known(make_race(), remote_deleted_at=NOW, base_updated_at="x") for _ in range(2))
+    Race.objects.filter(pk=gone.local_pk).delete()
+    response = admin_client.get(f"{STATES}?state=missing")
+    assert list(response.context["cl"].result_list) == [deleted]
+
+
 def test_the_chosen_dead_are_tried_again_and_no_others(staff_client: StaffClient, settings: Any) -> None:
     settings.APPWRITE_ENDPOINT = "http://127.0.0.1:1/v1"
     chosen, other = dead(), dead()

@@ -171,7 +171,7 @@ def test_a_hint_without_appwrite_or_with_it_down_raises_nothing(appwrite: Appwri
     appwrite.fault("drop")
     assert isinstance(pull.hinted([state_of(race).remote_id], now=NOW).trouble, Unavailable)
     settings.APPWRITE_ENDPOINT = ""
-    assert pull.hinted(["x"], now=NOW) == Pulled(configured=False)
+    assert pull.hinted(["x"], now=NOW) == Pulled()
 
 
 # --- what is undone -------------------------------------------------------------------------------------------------
@@ -571,7 +571,7 @@ def test_a_fault_leaves_the_checkpoint_and_the_next_pull_goes_on(
 
 
 def test_without_appwrite_nothing_happens_and_it_says_so(settings: Any) -> None:
-    assert pull.run(now=NOW) == Pulled(configured=False)
+    assert pull.run(now=NOW) == Pulled()
     assert not SyncCheckpoint.objects.exists()
 
 

@@ -136,7 +136,7 @@ def test_no_transaction_is_open_while_it_talks(appwrite: Appwrite, gate: Gate) -
 def test_without_appwrite_nothing_happens_and_it_says_so(settings: Any) -> None:
     make_race()
     assert settings.APPWRITE_ENDPOINT == ""
-    assert push.run(now=NOW) == Pushed(configured=False)
+    assert push.run(now=NOW) == Pushed()
     assert not SyncState.objects.exists()
 
 

@@ -116,14 +116,26 @@ def test_deletions_that_come_while_the_brake_is_on_are_counted_when_it_is_releas
     assert len(appwrite.rows()) == 60
 
 
-def test_a_deletion_that_is_refused_or_fails_by_itself_for_long_is_given_up(appwrite: Appwrite) -> None:
+def test_trouble_of_the_server_however_long_gives_up_no_deletion(appwrite: Appwrite) -> None:
     make_race()
     pushed()
     Race.objects.all().delete()
     appwrite.fault("status", status=500, method="DELETE", times=1000)
-    for number in range(states.MOST_ATTEMPTS):
-        assert not SyncState.objects.get().dead_since
-        push.run(now=NOW + number * timedelta(minutes=10))
+    for number in range(states.MOST_ATTEMPTS + 2):
+        assert push.run(now=NOW + number * timedelta(hours=1)).trouble
+    state = SyncState.objects.get()
+    assert (state.dead_since, state.attempts) == (None, states.MOST_IN_TROUBLE)
+
+
+def test_a_deletion_that_is_refused_or_fails_for_long_while_others_go_is_given_up(appwrite: Appwrite) -> None:
+    bad, _ = make_race(), make_race()
+    pushed()
+    row_id = state_of(bad).remote_id
+    SyncState.objects.filter(remote_id=row_id).update(attempts=states.MOST_ATTEMPTS - 1)
+    Race.objects.all().delete()
+    appwrite.fault("status", status=500, method="DELETE", path_contains=row_id, times=1000)
+    done = pushed()
+    assert (done.races.deleted, done.races.dead) == (1, 1)
     assert SyncState.objects.get().dead_since
     appwrite.heal()
     states.revive()
@@ -153,7 +165,7 @@ def test_a_lost_reply_to_a_deletion_is_done_with_the_next_time(appwrite: Appwrit
     pushed()
     race.delete()
     appwrite.fault("drop_after_commit", method="DELETE")
-    assert pushed().races.waiting == 1
+    assert push.run(now=NOW).races.waiting == 1
     change(other, name="Plate")
     done = pushed(LATER)
     assert (done.races.deleted, done.races.changed) == (1, 1)

@@ -183,3 +183,13 @@ def test_rows_older_than_our_own_logs_go_once_a_day_and_by_their_ids(logs: Appwr
     logs.forget()
     pushed(NOW + timedelta(days=9, hours=23))
     assert logs.asked() == []
+
+
+def test_rows_that_were_sent_leave_also_where_no_more_are_wanted(logs: Appwrite, race: Race, settings: Any) -> None:
+    make_log(race, slot_at=NOW, state=PollState.FAILED, starts_incident=True)
+    pushed(NOW + timedelta(hours=1))
+    settings.APPWRITE_POLL_LOGS = "none"
+    pushed(NOW + timedelta(days=1))
+    assert len(logs.rows()) == 1
+    pushed(NOW + timedelta(days=9))
+    assert logs.rows() == []

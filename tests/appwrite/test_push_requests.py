@@ -29,6 +29,15 @@ def test_a_change_after_the_push_began_queues_another(appwrite: Appwrite) -> Non
     assert OrmQ.objects.count() == 2
 
 
+def test_one_pass_waits_however_many_ask_for_it_until_it_begins(appwrite: Appwrite) -> None:
+    for _ in range(3):
+        errands.request_sync()
+    assert [entry.func() for entry in OrmQ.objects.all()] == ["polling.tasks.sync"]
+    tasks.sync()
+    errands.request_sync()
+    assert OrmQ.objects.count() == 2
+
+
 def test_a_push_that_the_queue_lost_is_asked_for_again(appwrite: Appwrite) -> None:
     with time_machine.travel(NOW, tick=False):
         errands.request_push()

@@ -148,6 +148,14 @@ def test_what_is_dead_braked_or_failing_is_said_in_words() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("enabled", "said"), [(False, ["it was switched off"]), (True, []), (None, [])], ids=["off", "on again", "not ours"]
+)
+def test_a_webhook_that_a_person_must_enable_is_trouble(enabled: bool | None, said: list[str]) -> None:
+    SyncServer.objects.create(target=TARGET, webhook_enabled=enabled, webhook_problem="it was switched off")
+    assert status.numbers(now=NOW).trouble == said
+
+
 def test_only_the_configured_appwrite_counts() -> None:
     for target, version in ((TARGET, "1.9.6"), ("another", "1.8.1")):
         SyncStray.objects.create(target=target, table="races", row_id="x", problem="no start", found_at=NOW)

@@ -410,7 +410,7 @@ def test_a_table_without_our_columns_is_trouble_that_says_what_to_do(
 
 
 def test_without_appwrite_nothing_is_swept(settings: Any) -> None:
-    assert sweep.run(now=NOW) == Swept(configured=False)
+    assert sweep.run(now=NOW) == Swept()
     with pytest.raises(Blocked):
         sweep.preview(now=NOW)
 

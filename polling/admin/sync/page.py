@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -72,11 +71,9 @@ def _pull(request: HttpRequest) -> str:
 
 
 def _release(request: HttpRequest) -> str:
-    of_target = SyncCheckpoint.objects.filter(target=settings.APPWRITE_TARGET, table=request.POST.get("table", ""))
-    braked = of_target.exclude(brake="").first()
-    if braked is None:  # released meanwhile
+    braked = checkpoints.existing(request.POST.get("table", ""))
+    if braked is None or not checkpoints.release(braked.table):  # released meanwhile
         return ""
-    checkpoints.release(braked.table)
     said = f"The brake on {braked.table} is released: {braked.brake}"
     admin.site.get_model_admin(SyncCheckpoint).log_change(request, braked, said)
     return said

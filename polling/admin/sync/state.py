@@ -18,6 +18,7 @@ from polling.admin.sync.of_race import linked, race_of, with_race
 from polling.admin.wording import counted
 from polling.appwrite import states
 from polling.models import SyncState
+from races.models import Race
 
 
 @admin.display(description="race", ordering="local_pk")
@@ -54,7 +55,8 @@ class StandingFilter(admin.SimpleListFilter):
         {
             "dead": Q(dead_since__isnull=False),
             "failing": Q(dead_since=None, attempts__gt=0),
-            "missing": states.DELETION_PENDING,
+            # Of a race that is gone it is the push's to delete.
+            "missing": states.DELETION_PENDING & Q(local_pk__in=Race.objects.values("pk")),
         }
     )
 

@@ -15,8 +15,8 @@ WORK = {"plan": schema.plan, "apply": schema.apply, "check": schema.check}
 class Command(BaseCommand):
     help = (
         "plan: shows what is wanting in Appwrite; check: and what is otherwise than declared; both end with exit code "
-        "1 if anything is. apply: makes what is wanting, the webhook too where APPWRITE_WEBHOOK_URL is set. Nothing is "
-        "ever altered or removed. Exit code 2: Appwrite is not configured, or refuses the key."
+        "1 if anything is. apply: makes what is wanting, and makes or mends the webhook where APPWRITE_WEBHOOK_URL is "
+        "set. No table is ever altered, nothing removed. Exit code 2: Appwrite is not configured, or refuses the key."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -47,7 +47,6 @@ class Command(BaseCommand):
     def _run(self, way: str, options: dict[str, Any], *, now: datetime) -> None:
         done = RUNS[way](options, now)
         counts = {**asdict(done), "trouble": str(done.trouble or "")}
-        del counts["configured"]
         self.stdout.write(json.dumps(counts) if options["json"] else _in_words({**counts, "way": way}))
         if done.trouble:
             raise failure(done.trouble)
