@@ -59,14 +59,17 @@ def sync() -> None:
 
 
 def sweep() -> None:
-    """Compares every row in Appwrite with what is known of it."""
-    appwrite_sweep.run(now=clock.now())
+    """Compares every row in Appwrite with what is known of it, and has mended what it found."""
+    swept = appwrite_sweep.run(now=clock.now())
+    if swept.changed or swept.deleted:
+        errands.request_push()
 
 
 def pull_hinted() -> None:
-    """Looks at the rows that Appwrite's webhook told of."""
+    """Looks at the rows that Appwrite's webhook told of; what is not theirs to change is undone at once."""
     errands.begins(Errand.PULL)
-    appwrite_pull.hinted(hints.take(), now=clock.now())
+    if appwrite_pull.hinted(hints.take(), now=clock.now()).changed:
+        errands.request_push()
 
 
 def watch_webhook() -> None:

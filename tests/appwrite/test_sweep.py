@@ -9,7 +9,9 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from django_q.models import OrmQ
 
+from polling import tasks
 from polling.appwrite import checkpoints, comparing, pull, push, rows, status, sweep
 from polling.appwrite.client import connect
 from polling.appwrite.lease import Lease
@@ -431,3 +433,12 @@ def test_a_preview_says_what_a_sweep_would_do_and_does_nothing(appwrite: Appwrit
     assert list(SyncCheckpoint.objects.values()) + list(SyncState.objects.values()) == before
     assert not SyncConflict.objects.exists()
     assert {line.split()[0] for line in appwrite.asked()} == {"GET"}
+
+
+def test_what_a_sweep_found_deleted_is_written_again_at_once(appwrite: Appwrite, race: Race) -> None:
+    appwrite.delete(state_of(race).remote_id)
+    OrmQ.objects.all().delete()
+    tasks.sweep()
+    assert [task.func() for task in OrmQ.objects.all()] == ["polling.tasks.push"]
+    tasks.push()
+    assert appwrite.row()["$id"] == state_of(race).remote_id

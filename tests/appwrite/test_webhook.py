@@ -257,6 +257,20 @@ def test_an_edit_in_appwrite_is_hinted_and_pulled(hooked: Appwrite) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_an_edit_that_is_not_theirs_to_make_is_undone_at_once(hooked: Appwrite) -> None:
+    race = make_race(name="Cup")
+    pushed()
+    assert delivered(hooked) == [204]
+    hooked.edit(state_of(race).remote_id, name="Plate")
+    assert delivered(hooked) == [204, 204]
+    OrmQ.objects.all().delete()
+    tasks.pull_hinted()
+    assert asked_for() == ["polling.tasks.push"]
+    tasks.push()
+    assert hooked.row()["name"] == "Cup"
+
+
+@pytest.mark.django_db(transaction=True)
 def test_neither_an_echo_nor_a_deletion_which_the_sweep_finds_asks_for_a_pull(
     hooked: Appwrite,
 ) -> None:
