@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from polling.admin import race_columns as columns
+from polling.admin import strip
 from polling.admin.base import ReadOnlyAdmin, ValuesFilter, instant
 from polling.admin.race_columns import seen
 from races.models import Meeting, Race, RaceQuerySet
@@ -36,7 +37,7 @@ class RaceInline(RaceInlineBase):
 
     def get_queryset(self, request: HttpRequest) -> RaceQuerySet:
         races: Any = super().get_queryset(request)
-        return seen(races, now=instant(request))
+        return seen(races, now=instant(request), nothing_polled=strip.nothing_polled(request))
 
 
 @admin.register(Meeting)

@@ -12,12 +12,12 @@ from django.http import HttpRequest, HttpResponse
 
 from polling import staff
 from polling.admin import race_columns as columns
+from polling.admin import strip
 from polling.admin.base import ValuesFilter, instant
 from polling.admin.race_actions import RaceActions, actor
 from polling.admin.race_columns import nearest_first, seen, track_time
 from polling.admin.race_filters import StartFilter
 from polling.admin.race_page import tables
-from polling.models import PollingSwitch
 from races.models import Race, RaceQuerySet
 
 NOTE = "staff_note"
@@ -62,11 +62,6 @@ FIELDSETS: Any = (
 READ_ONLY: Any = [field for field in flatten_fieldsets(FIELDSETS) if field != NOTE]
 
 
-def _thrown_switch() -> PollingSwitch | None:
-    """The global pause, which list and page tell: without it a race that is not polled is a riddle."""
-    return PollingSwitch.objects.filter(paused=True).first()
-
-
 @admin.register(Race)
 class RaceAdmin(RaceActions):
     """Providers write races, staff decide about them through actions; the note is the one field of a form."""
@@ -103,13 +98,13 @@ class RaceAdmin(RaceActions):
 
     def get_queryset(self, request: HttpRequest) -> RaceQuerySet:
         races: Any = super().get_queryset(request)
-        return seen(races, now=instant(request))
+        return seen(races, now=instant(request), nothing_polled=strip.nothing_polled(request))
 
     def get_ordering(self, request: HttpRequest) -> list[Any]:
         return nearest_first(now=instant(request))
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        context = {"title": "Races", "now": instant(request), "switch": _thrown_switch()}
+        context = {"title": "Races", "now": instant(request), "paused": strip.pause_notice(request)}
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def render_change_form(
@@ -122,7 +117,7 @@ class RaceAdmin(RaceActions):
         obj: Race | None = None,
     ) -> HttpResponse:
         if obj:
-            context |= {"tables": tables(obj), "buttons": self.buttons(request, obj), "switch": _thrown_switch()}
+            context |= {"tables": tables(obj), "buttons": self.buttons(request, obj), "paused": strip.pause_notice(request)}
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def save_model(self, request: HttpRequest, obj: Race, form: "forms.ModelForm[Race]", change: bool) -> None:
