@@ -142,8 +142,8 @@ def _provider(name: str, state: ProviderState | None, found: dict[str, Incident]
     if state.breaker != BreakerState.CLOSED.value:
         kind = IncidentKind.BLOCKED if IncidentKind.BLOCKED.value in found else IncidentKind.FAILING
         return item(Level.BAD, f"{kind.value}, left alone", kind)
-    if state.not_before and state.not_before > now:
-        words = f"waits until {state.not_before:%H:%M:%S} UTC"
+    if _must_wait(state, now=now):
+        words = f"asked us to wait until {state.not_before:%H:%M:%S} UTC"
         return item(Level.WARNING, words, IncidentKind.LIMITED, state.reason)
     if state.last_import_error:
         return item(Level.WARNING, "card not read", detail=state.last_import_error)
@@ -225,18 +225,26 @@ def nothing_polled(facts: Facts, *, now: datetime) -> str:
     return "ticks are failing" if last_tick(facts, now=now).level is Level.BAD else ""
 
 
-def obstacles(facts: Facts, providers_of_races: Iterable[str], *, now: datetime) -> list[str]:
-    """Why polls of races of these providers, asked for now, are not made or not answered; a sentence each."""
+def obstacles(facts: Facts, asked: Iterable[str], *, now: datetime) -> list[str]:
+    """Why polls of races of these providers, asked for now, may not be made or answered; a sentence each.
+
+    A race made by hand is of the provider "".
+    """
     found = [_sentence(item) for item in (switch(facts), worker(facts, now=now)) if item.level is Level.BAD]
-    asked = set(providers_of_races)
-    for item in providers(facts, now=now):
-        if item.name not in asked:
-            continue
+    states, names = {state.name: state for state in facts.states}, sorted(set(asked))
+    for name in (name for name in names if name in states and name in facts.providers):
+        item = _provider(name, states[name], _incidents_of(facts, name), now=now)
         if item.level is Level.BAD:
             found.append(f"{_sentence(item)} One request is let through to find out whether it answers again.")
-        elif any(state.name == item.name and state.not_before and state.not_before > now for state in facts.states):
+        elif _must_wait(states[name], now=now):
             found.append(_sentence(item))
-    return found + [f"{name} is not a configured provider." for name in sorted(asked - set(facts.providers)) if name]
+    unknown = [f"{name} is not a configured provider." for name in names if name and name not in facts.providers]
+    return [*found, *unknown, *([] if "" not in names else ["A race made by hand has no provider to ask."])]
+
+
+def _must_wait(state: ProviderState, *, now: datetime) -> bool:
+    """Whether the provider has asked us to wait."""
+    return bool(state.not_before and state.not_before > now)
 
 
 SENTENCES = {

@@ -164,17 +164,11 @@ def _decide(
     return [race.pk for race in races]
 
 
-def user_of(by: Actor) -> User:
-    """The user under whose name the audit has what `by` decides; a system's cannot log in."""
+def _audit(races: list[Race], *, by: Actor, said: Callable[[Race], str], flag: int = CHANGE) -> None:
     user, made = User.objects.get_or_create(username=by.username, defaults={"is_active": False})
     if made:
         user.set_unusable_password()
         user.save(update_fields=["password"])
-    return user
-
-
-def _audit(races: list[Race], *, by: Actor, said: Callable[[Race], str], flag: int = CHANGE) -> None:
-    user = user_of(by)
     content_type = ContentType.objects.get_for_model(Race)
     LogEntry.objects.bulk_create(
         LogEntry(

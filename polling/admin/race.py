@@ -18,6 +18,7 @@ from polling.admin.race_actions import RaceActions, actor
 from polling.admin.race_columns import nearest_first, seen, track_time
 from polling.admin.race_filters import StartFilter
 from polling.admin.race_page import tables
+from polling.admin.stale import CheckedAdmin
 from races.models import Race, RaceQuerySet
 
 NOTE = "staff_note"
@@ -63,7 +64,7 @@ READ_ONLY: Any = [field for field in flatten_fieldsets(FIELDSETS) if field != NO
 
 
 @admin.register(Race)
-class RaceAdmin(RaceActions):
+class RaceAdmin(RaceActions, CheckedAdmin[Race]):
     """Providers write races, staff decide about them through actions; the note is the one field of a form."""
 
     list_display = (
@@ -84,9 +85,7 @@ class RaceAdmin(RaceActions):
     search_help_text = "Track, race name, or the start of the provider's id"
     date_hierarchy = "advertised_start"
     show_full_result_count = False
-    formfield_overrides = {
-        models.TextField: {"widget": AdminTextareaWidget(attrs={"rows": 3}), "show_hidden_initial": True}
-    }
+    formfield_overrides = {models.TextField: {"widget": AdminTextareaWidget(attrs={"rows": 3})}}
     fieldsets = FIELDSETS
     readonly_fields = READ_ONLY
 
@@ -117,7 +116,8 @@ class RaceAdmin(RaceActions):
         obj: Race | None = None,
     ) -> HttpResponse:
         if obj:
-            context |= {"tables": tables(obj), "buttons": self.buttons(request, obj), "paused": strip.pause_notice(request)}
+            context |= {"tables": tables(request, obj), "paused": strip.pause_notice(request)}
+            context |= self.page_context(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def save_model(self, request: HttpRequest, obj: Race, form: "forms.ModelForm[Race]", change: bool) -> None:

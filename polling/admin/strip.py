@@ -1,5 +1,6 @@
 """The strip above every page: how polling and the sync stand, read once per request."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -55,6 +56,11 @@ def forget(request: HttpRequest) -> None:
 def nothing_polled(request: HttpRequest) -> str:
     """Why nothing at all is polled, in a few words; empty where polling goes on."""
     return health.nothing_polled(facts_of(request), now=instant(request))
+
+
+def obstacles(request: HttpRequest, providers: Iterable[str]) -> list[str]:
+    """Why polls of races of these providers, asked for now, may not be made: a sentence each."""
+    return health.obstacles(facts_of(request), providers, now=instant(request))
 
 
 def pause_notice(request: HttpRequest) -> str:

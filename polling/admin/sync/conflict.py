@@ -118,7 +118,7 @@ class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
         obj: SyncConflict | None = None,
     ) -> HttpResponse:
         if obj:
-            context |= {"buttons": self.buttons(request, obj)}
+            context |= self.page_context(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def has_resolve_permission(self, request: HttpRequest) -> bool:
