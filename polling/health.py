@@ -11,7 +11,7 @@ from polling.models import Incident, IncidentKind, PollingSwitch, ProviderState
 
 STARTING = timedelta(minutes=2)  # a worker that has just been started need not have ticked yet
 STILL_READS = timedelta(minutes=2)  # Appwrite is read every 15 s; many rows take their time
-ASK = "is `manage.py qcluster` running?"
+ASK = "is manage.py qcluster running?"
 
 
 class Level(StrEnum):
@@ -82,7 +82,7 @@ def last_tick(facts: Facts, *, now: datetime) -> Item:
     if error:
         return Item(Subject.TICK, Level.BAD, "failing", since=beat.at if beat else None, detail=error)
     if beat:
-        return Item(Subject.TICK, Level.BAD, "overdue", since=beat.at, detail=ASK)
+        return Item(Subject.TICK, Level.BAD, "overdue", since=beat.at)
     return _without_a_tick(Subject.TICK, "none has ended well", facts, now=now)
 
 
@@ -109,7 +109,7 @@ def _beat_at(facts: Facts) -> datetime | None:
 def _without_a_tick(subject: Subject, words: str, facts: Facts, *, now: datetime) -> Item:
     began = facts.tick.started_at if facts.tick else facts.scheduled_at
     if began is None:
-        return Item(subject, Level.BAD, words, detail="the schedule is missing; run `manage.py migrate`")
+        return Item(subject, Level.BAD, words, detail="the schedule is missing; run manage.py migrate")
     if now - began > (facts.overdue_after if facts.tick else STARTING):
         return Item(subject, Level.BAD, words, since=began, detail=ASK)
     return Item(subject, Level.IDLE, "starting", since=began)

@@ -46,9 +46,12 @@ class AskingAdmin(OwnPages[M]):
         shown = dict(pair.split(":", 1) for pair in request.POST.get(f"shown_{action}", "").split() if ":" in pair)
         return [row for row in rows if shown.get(str(row.pk)) not in (None, self._digest(action, row))]
 
+    def standing(self, action: str, row: M) -> list[Any]:
+        """How the row stands, as far as the action is about it."""
+        return [getattr(row, name) for name in self.depends_on.get(action, ())]
+
     def _digest(self, action: str, row: M) -> str:
-        values = repr([getattr(row, name) for name in self.depends_on.get(action, ())])
-        return hashlib.sha256(values.encode()).hexdigest()[:16]
+        return hashlib.sha256(repr(self.standing(action, row)).encode()).hexdigest()[:16]
 
     def response_action(
         self, request: HttpRequest, queryset: QuerySet[M], *args: Any, **options: Any

@@ -25,6 +25,7 @@ PAGES = {
     Subject.INCIDENTS: ("admin:polling_incident_changelist", "incident", "?ended_at__isempty=1"),
     Subject.CONFLICTS: ("admin:polling_syncconflict_changelist", "syncconflict", "?state=open"),
 }
+MOST = 200  # characters of what is quoted; the page has all of it
 SEEN_BY_ALL = (Subject.WORKER, Subject.SWITCH)  # their words are our own, or meant for all of staff
 
 
@@ -76,16 +77,20 @@ def cells(request: HttpRequest) -> list[Cell]:
 
 def _cell(request: HttpRequest, item: Item, *, now: datetime) -> Cell:
     name, model, query = PAGES[item.subject]
-    may = request.user.has_perm(f"polling.view_{model}") or request.user.has_perm(f"polling.change_{model}")
+    may = request.user.has_perm(f"polling.view_{model}")
     shown = item.level in (Level.BAD, Level.WARNING) and (may or item.subject in SEEN_BY_ALL)
     return Cell(
         title=item.title,
         badge=wording.badge(item.words, TONES[item.level]),
         when=_when(item, now=now),
-        detail=item.detail if shown else "",
+        detail=_short(item.detail) if shown else "",
         page=f"{reverse(name)}{query}" if may else "",
         level=item.level,
     )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MOST else f"{text[:MOST]}…"
 
 
 def _when(item: Item, *, now: datetime) -> SafeString:

@@ -59,7 +59,7 @@ class PollingSwitchAdmin(CheckedAdmin[PollingSwitch]):
             switch.pause(by=by, reason=obj.reason, now=now)
         elif was_paused:
             # The reason of the pause that was left in the field is none of the resumption.
-            reason = obj.reason if "reason" in form.changed_data else ""
+            reason = obj.reason if obj.reason != form.initial["reason"] else ""
             switch.resume(by=by, reason=reason, now=now)
         strip.forget(request)
 

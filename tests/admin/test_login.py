@@ -51,9 +51,10 @@ def test_a_next_that_is_a_page_is_followed(page: str) -> None:
 
 
 def test_the_form_carries_only_a_next_that_can_be_followed(client: Client) -> None:
-    assert "evil.example" not in client.get(LOGIN, {"next": "//evil.example"}).content.decode().split("<form")[1].split(
-        'name="next"'
-    )[1]
+    assert (
+        "evil.example"
+        not in client.get(LOGIN, {"next": "//evil.example"}).content.decode().split("<form")[1].split('name="next"')[1]
+    )
     html = client.get(LOGIN, {"next": "/admin/races/race/"}).content.decode()
     assert 'name="next" value="/admin/races/race/"' in html
 
