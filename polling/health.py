@@ -1,4 +1,4 @@
-"""How polling and the sync stand, judged from facts alone: the rules that the strip, the pages and `doctor` share."""
+"""How polling and the sync stand, judged from facts alone: the rules that the strip and the pages of the admin share."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
