@@ -10,8 +10,8 @@ The interface for the retention of races, which knows nothing else of Appwrite:
 Appwrite, up to a hundred with two calls, and then drop the marks. Until a row has gone, pull and sweep know it by its
 mark and make no race of it. The deletion guard counts no marked row, on either side, and holds none back.
 
-An edit made in Appwrite that no pull has seen before its row is removed is kept as a conflict. Rows of poll logs need no
-mark: `push_logs` removes them by their own age.
+An edit made in Appwrite that no pull has seen before its row is removed is kept as a conflict. Rows of poll logs need
+no mark: `push_logs` removes them by their own age.
 """
 
 import logging

@@ -48,7 +48,9 @@ class SyncState(models.Model):
                 ],
                 name="sync_state_work",
             ),
-            models.Index(fields=["expired_at"], condition=models.Q(expired_at__isnull=False), name="sync_state_expired"),
+            models.Index(
+                fields=["expired_at"], condition=models.Q(expired_at__isnull=False), name="sync_state_expired"
+            ),
         ]  # fmt: skip
 
     def __str__(self) -> str:
