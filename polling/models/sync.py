@@ -101,6 +101,10 @@ class SyncConflict(models.Model):
 
     class Meta:
         ordering = ["-found_at"]
+        indexes = [
+            models.Index(fields=["resolved_at"], name="sync_conflict_resolved"),
+            models.Index(fields=["-found_at"], name="sync_conflict_found"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.field}: {self.chosen}"
