@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import models
 
+from races.folded import Folded
 from races.status import TERMINAL, Escalation, FinalizedBy, Outcome, RaceStatus, ResultState, choices
 
 
@@ -175,6 +176,7 @@ class Runner(models.Model):
     class Meta:
         ordering = ["number"]
         constraints = [models.UniqueConstraint(fields=["race", "number"], name="runner_identity")]
+        indexes = [models.Index(Folded("name"), name="runner_name")]
 
     def __str__(self) -> str:
         return f"{self.number} {self.name}"

@@ -55,6 +55,10 @@ class Migration(migrations.Migration):
             "DROP INDEX polling_decision_time",
         ),
         migrations.RunSQL(
+            "CREATE INDEX polling_decision_of ON django_admin_log (object_id, content_type_id)",
+            "DROP INDEX polling_decision_of",
+        ),
+        migrations.RunSQL(
             "CREATE INDEX polling_task_stopped ON django_q_task (stopped)",
             "DROP INDEX polling_task_stopped",
         ),

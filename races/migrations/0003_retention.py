@@ -2,6 +2,8 @@
 
 from django.db import migrations, models
 
+import races.folded
+
 
 class Migration(migrations.Migration):
 
@@ -21,5 +23,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='race',
             index=models.Index(fields=['status', 'advertised_start'], name='race_status_start'),
+        ),
+        migrations.AddIndex(
+            model_name='runner',
+            index=models.Index(races.folded.Folded('name'), name='runner_name'),
         ),
     ]
