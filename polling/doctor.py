@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from polling import dispatch, providers, pulse
+from polling import dispatch, providers, pulse, retention
 from polling.appwrite import probe, schema, scopes, subscription
 from polling.appwrite.client import SyncClient, connect
 from polling.appwrite.refusals import Unscoped
@@ -46,6 +46,7 @@ def examine(*, now: datetime) -> list[Finding]:
         "queue": _queue,
         "ticks": partial(_ticks, now),
         "providers": _providers,
+        "old rows": partial(_old_rows, now),
     }
     return [*(_found(name, check) for name, check in here.items()), *_of_appwrite(now)]
 
@@ -91,6 +92,15 @@ def _providers() -> Said:
     for name in settings.RACE_PROVIDERS:
         providers.get(name)
     return State.OK, providers.configured()
+
+
+def _old_rows(now: datetime) -> Said:
+    if failing := retention.failures():
+        words = "; ".join(f"{what}: {error}" for what, error in failing.items())
+        return State.FAILED, f"some cannot be deleted: {words}"
+    if waiting := retention.backlog(now=now):
+        return State.FAILED, f"they wait to be deleted: {'; '.join(waiting)}"
+    return State.OK, "no rows are older than they are kept"
 
 
 # --- Appwrite ---------------------------------------------------------------------------------------------------------

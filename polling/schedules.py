@@ -16,6 +16,9 @@ from polling import clock
 logger = logging.getLogger(__name__)
 
 
+RETIRED = ("prune old records",)  # rows of earlier versions, whose functions are gone
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A schedule: cron fields are minute hour day month weekday second."""
@@ -42,7 +45,7 @@ def rows() -> list[Row]:
         Row("import the card", "polling.tasks.import_schedule", "*/5 * * * * 5", patient),
         Row("flag races that do not end", "polling.tasks.escalate", "*/5 * * * * 20"),
         Row("tell the monitor", "polling.tasks.tell_monitor", "* * * * * 10"),
-        Row("prune old records", "polling.tasks.prune", "17 3 * * * 30"),
+        Row("delete old rows", "polling.tasks.delete_old_rows", "*/2 * * * * 25", patient),
     ]
 
 
@@ -60,6 +63,7 @@ def longest_timeout() -> int:
 def ensure() -> None:
     """Makes the rows as the table says. Idempotent; `next_run` is kept where the cron is as it was."""
     now = clock.now()
+    Schedule.objects.filter(name__in=RETIRED).delete()
     for row in rows():
         wanted: dict[str, Any] = {"func": row.func, "cron": row.cron, "kwargs": row.kwargs, "repeats": -1}
         wanted |= {"schedule_type": Schedule.CRON}

@@ -215,6 +215,26 @@ Q_CLUSTER = {
     **({"ALT_CLUSTERS": {"fast": _fast_lane}} if POLL_FAST_WORKERS else {}),
 }
 
+# --- retention (what each covers: polling/retention.py) -------------------------------------------------------
+
+
+def _days(name: str, *, default: int, least: int = 1) -> timedelta:
+    """For how long rows are kept."""
+    return timedelta(days=env.integer(f"RETENTION_{name}_DAYS", default=default, least=least, most=3650))
+
+
+RETENTION = {
+    "TICKS": _days("TICKS", default=2),
+    "POLL_LOGS": _days("POLL_LOGS", default=7),
+    "PRICES": _days("PRICES", default=30),
+    "RACES": _days("RACES", default=90, least=7),  # a card is imported for days around now and would bring them back
+    "INCIDENTS": _days("INCIDENTS", default=90),
+    "CONFLICTS": _days("CONFLICTS", default=90),
+    "DECISIONS": _days("DECISIONS", default=365, least=7),
+    "SESSIONS": _days("SESSIONS", default=1),
+    "TASKS": _days("TASKS", default=14),
+}
+
 # --- providers -------------------------------------------------------------------------------------------
 
 RACE_PROVIDERS = env.names("RACE_PROVIDERS")

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import models
 
+from races.folded import Folded
 from races.status import TERMINAL, Escalation, FinalizedBy, Outcome, RaceStatus, ResultState, choices
 
 
@@ -24,6 +25,7 @@ class Meeting(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["provider", "provider_meeting_id"], name="meeting_identity")]
+        indexes = [models.Index(fields=["-racing_day", "name"], name="meeting_list")]
 
     def __str__(self) -> str:
         return f"{self.name} {self.racing_day or ''}".strip()
@@ -133,6 +135,7 @@ class Race(models.Model):
                 name="race_finalized_by_somebody",
             ),
         ]
+        indexes = [models.Index(fields=["status", "advertised_start"], name="race_status_start")]
         permissions = [
             ("force_poll_race", "Can force a poll of a race"),
             ("finalize_race", "Can finalize a race"),
@@ -173,6 +176,7 @@ class Runner(models.Model):
     class Meta:
         ordering = ["number"]
         constraints = [models.UniqueConstraint(fields=["race", "number"], name="runner_identity")]
+        indexes = [models.Index(Folded("name"), name="runner_name")]
 
     def __str__(self) -> str:
         return f"{self.number} {self.name}"
@@ -189,7 +193,10 @@ class OddsChange(models.Model):
     tote_place = models.DecimalField(max_digits=9, decimal_places=2, null=True, blank=True)
 
     class Meta:
-        indexes = [models.Index(fields=["runner", "-observed_at"])]
+        indexes = [
+            models.Index(fields=["runner", "-observed_at"]),
+            models.Index(fields=["observed_at"], name="odds_change_observed"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.runner_id} {self.fixed_win or self.tote_win} at {self.observed_at:%H:%M:%S}"

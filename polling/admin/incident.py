@@ -11,7 +11,9 @@ from django.utils.safestring import SafeString
 
 from polling.admin import wording
 from polling.admin.base import ReadOnlyAdmin, at, instant
-from polling.models import Incident, IncidentKind, PollLog, SkipReason
+from polling.admin.bounded import capped, scanned
+from polling.admin.filters import fixed, providers, when
+from polling.models import Incident, IncidentKind, PollLog, PollState, SkipReason
 
 SKIPPED_AS = {
     IncidentKind.FAILING: SkipReason.BREAKER,
@@ -32,17 +34,19 @@ def lasted(incident: Incident) -> SafeString:
 @admin.display(description="slots let go")
 def slots_let_go(incident: Incident) -> str:
     """The polls skipped because of it; counted for one page, not for a list."""
-    logs = PollLog.objects.filter(race__provider=incident.provider, slot_at__gte=incident.began_at)
+    logs = scanned(PollLog.objects.filter(slot_at__gte=incident.began_at), "state", [PollState.SKIPPED.value])
     if incident.ended_at:
         logs = logs.filter(slot_at__lte=incident.ended_at)
-    return str(logs.filter(reason=SKIPPED_AS[IncidentKind(incident.kind)].value).count())
+    reason = SKIPPED_AS[IncidentKind(incident.kind)].value
+    return str(capped(logs.filter(reason=reason, race__provider=incident.provider)))
 
 
 @admin.register(Incident)
 class IncidentAdmin(ReadOnlyAdmin[Incident]):
     list_display = (at("began_at"), "provider", "kind", lasted, "reason")
-    list_filter = ("kind", ("ended_at", admin.EmptyFieldListFilter), "provider")
-    date_hierarchy = "began_at"
+    list_filter = (
+        "kind", ("ended_at", admin.EmptyFieldListFilter), fixed("provider", "provider", providers), when("began_at"),
+    )  # fmt: skip
     computed = (lasted, slots_let_go)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:

@@ -7,14 +7,15 @@ from django.http import HttpRequest
 from django_q import admin as _  # noqa: F401 - registers its pages now, wherever it stands in INSTALLED_APPS
 from django_q.models import Failure, OrmQ, Schedule, Success
 
-from polling.admin.base import ModelAdmin
+from polling.admin.base import ListAdmin
+from polling.admin.filters import when
 
 
 def _may(request: HttpRequest) -> bool:
     return bool(request.user.is_active and request.user.is_superuser)
 
 
-class SuperusersChange(ModelAdmin[Any]):
+class SuperusersChange(ListAdmin[Any]):
     """Whoever may view may look; all else, running a task again included, is for superusers."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -30,9 +31,14 @@ class SuperusersChange(ModelAdmin[Any]):
         return super().get_actions(request) if _may(request) else {}
 
 
+# Not django-q2's own, which read a table for the groups and clusters that are in it.
+FILTERS = {Success: (when("stopped"),), Failure: (when("stopped"),), Schedule: ("schedule_type",)}
+
 for model in (Schedule, Success, Failure, OrmQ):
     # The queue has no page where it is in Redis.
     if admin.site.is_registered(model):
         page = type(admin.site.get_model_admin(model))
         admin.site.unregister(model)
-        admin.site.register(model, type(page.__name__, (SuperusersChange, page), {}))
+        admin.site.register(
+            model, type(page.__name__, (SuperusersChange, page), {"list_filter": FILTERS.get(model, ())})
+        )

@@ -15,7 +15,6 @@ from polling.appwrite.refusals import Refused
 from polling.appwrite.rows import MOST_ROWS, Row, Rows
 from polling.errors import Conflict, PollingError
 from polling.models import PollLog
-from polling.models.poll_log import KEEP_LOGS
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +77,7 @@ class LogPush:
 
     def _clear(self) -> bool:
         """Deletes old rows by their ids; whether there may be more."""
-        old = self._rows.older("slot_at", mapping.instant(self._lease.now() - KEEP_LOGS) or "")
+        old = self._rows.older("slot_at", mapping.instant(self._lease.now() - settings.RETENTION["POLL_LOGS"]) or "")
         if old:
             self._rows.delete_all(old)
         if len(old) < MOST_ROWS:

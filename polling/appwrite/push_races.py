@@ -26,11 +26,15 @@ TRIES_TOGETHER = 3  # of new rows; then one that the server cannot take must not
 
 @dataclass
 class Counts:
-    """What became of rows. `merged` had been changed in Appwrite too; `waiting` are tried again later."""
+    """What became of rows. `merged` had been changed in Appwrite too; `waiting` are tried again later.
+
+    `expired` rows were removed because their races were, by age.
+    """
 
     created: int = 0
     changed: int = 0
     deleted: int = 0
+    expired: int = 0
     unchanged: int = 0
     merged: int = 0
     waiting: int = 0

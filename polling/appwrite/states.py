@@ -67,8 +67,8 @@ def dirty(*, now: datetime, waiting: bool = False) -> QuerySet[Race]:
 
 
 def orphans(*, now: datetime, waiting: bool = False) -> QuerySet[SyncState]:
-    """The rows of races that are gone from Django."""
-    tried = states().exclude(_held(now=now, waiting=waiting))
+    """The rows of races that were deleted from Django; those that left by age are not among them."""
+    tried = states().exclude(_held(now=now, waiting=waiting)).filter(expired_at=None)
     return tried.filter(~Exists(Race.objects.filter(pk=OuterRef("local_pk")))).order_by("pk")
 
 
