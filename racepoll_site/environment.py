@@ -155,8 +155,8 @@ class Environment:
         """Windows of the cadence as `minutes before the start:step in seconds`, widest first, the last at 0."""
         try:
             return read_windows(self.text(name)) or default
-        except ValueError:
-            return self.reject(name, f"is {shown(self.text(name))}, not minutes:seconds, comma-separated", default)
+        except ValueError as error:
+            return self.reject(name, f"is {shown(self.text(name))}, {error}", default)
 
     def database(self, name: str, default: Path) -> dict[str, Any]:
         """Django's settings of the database given as a URL; by default SQLite in the file `default`."""
@@ -182,12 +182,13 @@ class Environment:
         may set.
         """
         known = self._known.union(read_elsewhere)
+        process = [name for name in self._given if name not in self._in_file]
         problems = [
             *self._problems,
             *(f"{self._in_file[name]}: {name} counts only in the process's own environment" for name in read_elsewhere
               if name in self._in_file),
             *(f"{self._in_file[name]}: {words}" for name, words in names.unknown_in_file(self._in_file, known)),
-            *(words for _, words in names.unknown_in_process(self._given, known)),
+            *(words for _, words in names.unknown_in_process(process, known)),
         ]  # fmt: skip
         if problems:
             raise ImproperlyConfigured("\n".join(dict.fromkeys(problems)))

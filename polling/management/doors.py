@@ -13,6 +13,7 @@ from polling.files import Unusable, read_text
 from races.models import Race
 
 BAD_INPUT = 2
+YEAR = timedelta(days=365)
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -36,20 +37,24 @@ def races_named(names: Sequence[str]) -> list[Race]:
 
 def whole_number(argument: str, text: str, *, least: int, most: int) -> int:
     """The number in the text of an argument. Raises CommandError (exit 2)."""
-    if not re.fullmatch(r"[+-]?\d{1,18}", text, re.ASCII) or not least <= int(text) <= most:
-        raise refusal(f"{argument} is {shown(text)}, not a whole number from {least} to {most}")
+    if not re.fullmatch(r"[+-]?\d{1,18}", text, re.ASCII):
+        raise refusal(f"{argument} is {shown(text)}, not a whole number")
+    if int(text) < least:
+        raise refusal(f"{argument} must be at least {least}")
+    if int(text) > most:
+        raise refusal(f"{argument} must be at most {most}")
     return int(text)
 
 
-def seconds(argument: str, text: str, *, most: float) -> float:
+def seconds_up_to_a_year(argument: str, text: str) -> timedelta:
     """A number of seconds above 0. Raises CommandError (exit 2)."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 < value <= most:  # as no NaN is
-        raise refusal(f"{argument} is {shown(text)}, not a number of seconds above 0 and at most {most:g}")
-    return value
+    if not 0 < value <= YEAR.total_seconds():  # as no NaN is
+        raise refusal(f"{argument} is {shown(text)}; it must be above 0 and at most a year, in seconds")
+    return timedelta(seconds=value)
 
 
 def duration(argument: str, text: str, *, most: timedelta) -> timedelta:
@@ -76,7 +81,8 @@ def text_of(argument: str, file: Path) -> str:
     try:
         return read_text(file).strip()
     except Unusable as error:
-        raise refusal(f"{argument}: {shown(str(file))} {error}") from error
+        name = str(file) if str(file).isprintable() else shown(str(file))
+        raise refusal(f"{argument}: {name} {error}") from error
 
 
 def shown(text: str) -> str:

@@ -29,6 +29,8 @@ class Command(BaseCommand):
         host, port = "127.0.0.1", settings.PORT
         if options["listen"] is not None:
             host, port = address("--listen", options["listen"])
+        if not (settings.STATIC_ROOT / "staticfiles.json").exists():
+            raise CommandError("the static files are missing: run manage.py collectstatic first")
         proxy = options["proxy"] if settings.BEHIND_PROXY else ""
         most_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         try:
