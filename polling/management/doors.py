@@ -81,10 +81,14 @@ def text_of(argument: str, file: Path) -> str:
     try:
         return read_text(file).strip()
     except Unusable as error:
-        name = str(file) if str(file).isprintable() else shown(str(file))
-        raise refusal(f"{argument}: {name} {error}") from error
+        raise refusal(f"{argument}: {shown_path(file)} {error}") from error
 
 
 def shown(text: str) -> str:
     """What was typed, for a message; shortened, so that it stays one line."""
     return repr(text if len(text) <= 60 else f"{text[:40]}…")
+
+
+def shown_path(path: Path) -> str:
+    """A path for a message: as it stands where it is one line of text."""
+    return str(path) if str(path).isprintable() else shown(str(path))

@@ -11,7 +11,7 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 from polling import clock, dispatch, planning
 from polling.cadence import Cadence, RaceFacts, read_windows
 from polling.forecast import Assumptions, Entry, Load, Span, loads
-from polling.management.doors import duration, refusal, shown, text_of, whole_number
+from polling.management.doors import duration, refusal, shown, shown_path, text_of, whole_number
 from polling.quota import bucket
 from races.models import Race, RaceQuerySet
 
@@ -95,7 +95,7 @@ def _cadence(file: Path | None) -> Cadence:
     try:
         return Cadence(read_windows(text_of("--cadence", file)), settings.POLL_TICK, settings.POLL_HOLD)
     except ValueError as error:
-        raise refusal(f"--cadence: {shown(str(file))} makes no grid: {error}") from error
+        raise refusal(f"--cadence: {shown_path(file)} makes no grid: {error}") from error
 
 
 def _share(load: Load, span: Span) -> float:
