@@ -15,6 +15,8 @@ from polling import clock
 
 logger = logging.getLogger(__name__)
 
+MASTER_TICK = "master tick"
+
 
 RETIRED = ("prune old records",)  # rows of earlier versions, whose functions are gone
 
@@ -37,7 +39,7 @@ def rows() -> list[Row]:
     # The card of a great day takes longer than a poll may.
     patient = "{'q_options': {'save': False, 'timeout': 40}}"
     return [
-        Row("master tick", "polling.tasks.master_tick", every_tick, in_sentinel),
+        Row(MASTER_TICK, "polling.tasks.master_tick", every_tick, in_sentinel),
         Row("sync with Appwrite", "polling.tasks.sync", "* * * * * */15"),
         Row("sweep Appwrite", "polling.tasks.sweep", _every(settings.APPWRITE_SWEEP_MINUTES), patient),
         Row("look for changes past the sync", "polling.tasks.scan_for_changes", "* * * * * 40"),
@@ -72,6 +74,16 @@ def ensure() -> None:
         if known is None or known.cron != row.cron or (known.next_run or now) > now + timedelta(days=1):
             wanted["next_run"] = now
         Schedule.objects.update_or_create(name=row.name, defaults=wanted)
+
+
+def names() -> set[str]:
+    """The rows that are racepoll's own."""
+    return {row.name for row in rows()}
+
+
+def first_tick_at() -> datetime | None:
+    """When the master tick is to run next: while there has been none, its first. None where its row is missing."""
+    return Schedule.objects.filter(name=MASTER_TICK).values_list("next_run", flat=True).first()
 
 
 def move_back(*, now: datetime) -> int:

@@ -6,7 +6,18 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.contrib import admin
-from django.db.models import Case, DateTimeField, DurationField, ExpressionWrapper, F, OuterRef, Subquery, Value, When
+from django.db.models import (
+    Case,
+    DateTimeField,
+    DurationField,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Subquery,
+    TextField,
+    Value,
+    When,
+)
 from django.db.models.functions import JSONObject
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -21,13 +32,19 @@ from races.status import RaceStatus
 UTC = ZoneInfo("UTC")
 
 
-def seen(races: RaceQuerySet, *, now: datetime) -> RaceQuerySet:
-    """The races with `now`, the instant they are looked at, `newest`, their newest poll log, and their `stretch`."""
+def seen(races: RaceQuerySet, *, now: datetime, nothing_polled: str = "") -> RaceQuerySet:
+    """The races with `now`, the instant they are looked at, `newest`, their newest poll log, and their `stretch`.
+
+    `nothing_polled` says why no race is polled now, where that is so.
+    """
     told = JSONObject(state="state", reason="reason", error_class="error_class")
     newest = PollLog.objects.filter(race=OuterRef("pk")).order_by("-slot_at").values(told=told)[:1]
     stretch = ProviderState.objects.filter(name=OuterRef("provider")).values("stretch")[:1]
     return races.select_related("meeting").annotate(
-        now=Value(now, output_field=DateTimeField()), newest=Subquery(newest), stretch=Subquery(stretch)
+        now=Value(now, output_field=DateTimeField()),
+        newest=Subquery(newest),
+        stretch=Subquery(stretch),
+        nothing_polled=Value(nothing_polled, output_field=TextField()),
     )
 
 
@@ -119,9 +136,11 @@ def window(race: Race) -> str:
 
 @admin.display(description="next poll", ordering="next_poll_at")
 def next_poll(race: Race) -> SafeString:
-    """When it is polled next; `due` where that has come."""
+    """When it is polled next; `due` where that has come, and the reason where nothing at all is polled."""
     if race.next_poll_at is None:
         return format_html("{}", wording.NOTHING)
+    if why := vars(race)["nothing_polled"]:
+        return format_html('<span class="rp-quiet">none: {}</span>', why)
     is_due = race.next_poll_at <= now_of(race)
     return wording.time(race.next_poll_at, "due" if is_due else wording.distance(race.next_poll_at, now=now_of(race)))
 

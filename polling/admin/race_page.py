@@ -7,11 +7,13 @@ from typing import Any
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from polling.admin import wording
+from polling.admin.base import may_view
 from polling.admin.race_columns import zone_of
 from polling.admin.table import Table
 from polling.admin.wording import NOTHING
@@ -21,16 +23,19 @@ from races.models import OddsChange, Race, Runner
 NEWEST = 50
 
 
-def tables(race: Race) -> list[Table]:
-    """All of them, in six queries."""
+def tables(request: HttpRequest, race: Race) -> list[Table]:
+    """All of them that this user may see, in six queries: polls and decisions as their own pages would let him."""
     runners = list(_runners(race))
-    return [
+    shown = [
         _runner_table(race, runners),
         _result_table(race, {runner.number: runner.name for runner in runners}),
         _dividend_table(race),
-        _poll_table(race),
-        _decision_table(race),
     ]
+    if may_view(request, PollLog):
+        shown.append(_poll_table(race))
+    if may_view(request, LogEntry):
+        shown.append(_decision_table(race))
+    return shown
 
 
 def _runners(race: Race) -> QuerySet[Runner]:

@@ -107,11 +107,11 @@ def numbers(*, now: datetime) -> SyncStatus:
         tables=tables,
         server=server,
         open_conflicts=open_conflicts().count(),
-        trouble=[*(words for table in tables for words in table.trouble()), *_of_server(server)],
+        trouble=[*(words for table in tables for words in table.trouble()), *of_server(server)],
     )
 
 
-def _of_server(server: Mapping[str, Any]) -> list[str]:
+def of_server(server: Mapping[str, Any]) -> list[str]:
     """What keeps us from writing, and a webhook that a person must enable."""
     off = server.get("webhook_enabled") is False and server["webhook_problem"]
     return [words for words in (server.get("problem"), off) if words]
