@@ -16,6 +16,7 @@ from django.db.models import F
 
 from polling import clock, dispatch, errands, fetching, quota
 from polling.bucket import Need
+from polling.edge import Edge
 from polling.errors import PollingError
 from polling.fetching import Answer, Fetched
 from polling.models import PollLog, PollState, ProviderState, SkipReason, Trigger
@@ -28,6 +29,7 @@ from races.snapshots import RaceSnapshot
 
 logger = logging.getLogger(__name__)
 
+PROVIDER_NOTES = Edge(logger, "what answers say of their provider cannot be noted; they are stored all the same")
 REQUESTS = (Trigger.FORCED.value, Trigger.REMOTE.value, Trigger.PUSH.value)
 WHOLE = (*REQUESTS, Trigger.RECHECK.value)  # asked for their detail, whatever the policy
 
@@ -51,8 +53,9 @@ def run(log_ids: Sequence[int], *, now: datetime, finished: Callable[[], datetim
     ended = finished()
     # Before the races are locked: whoever locks both takes the provider's row first.
     for name, what in fetched.items():
-        quota.learn(name, what.met, now=ended)
-        note_unknown_statuses([answer.told for answer in what.answers.values() if answer.told], now=ended)
+        with PROVIDER_NOTES.guard():  # what a provider's row cannot take must not cost the answers
+            quota.learn(name, what.met, now=ended)
+            note_unknown_statuses([answer.told for answer in what.answers.values() if answer.told], now=ended)
     answers = {race_id: answer for what in fetched.values() for race_id, answer in what.answers.items()}
     return _settle(token, answers, now=ended)
 

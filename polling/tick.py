@@ -15,6 +15,7 @@ from django.db.models import Exists, Max
 from polling import degrade, dispatch, pulse
 from polling.cadence import Wanted, floor, wanted
 from polling.dispatch import Want
+from polling.edge import Edge
 from polling.models import PollLog, PollState, Tick, Trigger
 from polling.planning import Grids, cadence, min_interval, replan
 from races.models import Race
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 MOST_MISSED = 40  # rows a race after an outage: enough to see it, not enough to drown in it
 SLEEPS_BEFORE = timedelta(hours=1)
+HEARTBEAT = Edge(logger, "the heartbeat cannot be written; ticks go on")
 
 
 class NoTick(StrEnum):
@@ -51,7 +53,8 @@ def run(*, now: datetime) -> Tick | NoTick:
     tick.finished_at = now + timedelta(seconds=time.monotonic() - began)
     tick.save(update_fields=["finished_at", "due", "claimed", "error"])
     if not tick.error:
-        pulse.beat(now=now)
+        with HEARTBEAT.guard(), transaction.atomic():  # a row that cannot be written must not undo the claims
+            pulse.beat(now=now, ended_at=tick.finished_at)
     return tick
 
 

@@ -45,6 +45,7 @@ class SkipReason(StrEnum):
     PUSHED = "pushed"
     PAUSED = "paused"
     BUSY = "busy"
+    THROTTLED = "throttled"
 
 
 KEEP_LOGS = timedelta(days=7)  # by the slot, here and in Appwrite
@@ -71,7 +72,7 @@ class PollLog(models.Model):
     slot_at = models.DateTimeField(help_text="the instant the poll was wanted")
     trigger = models.CharField(max_length=8, choices=choices(Trigger))
     state = models.CharField(max_length=8, choices=choices(PollState))
-    reason = models.CharField(max_length=8, choices=choices(SkipReason), blank=True)
+    reason = models.CharField(max_length=9, choices=choices(SkipReason), blank=True)
     requested_by = models.CharField(max_length=150, blank=True)
     retry_of = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="retries")
 

@@ -34,7 +34,7 @@ class Command(BaseCommand):
         if not settings.SIMULATED:
             _start_anew_with_what_is_simulated()
         call_command("migrate", verbosity=0)
-        call_command("collectstatic", interactive=False, verbosity=0)
+        self._collect_static_files()
         family = Family()
         with family.stopped_by_signals():
             self._start_simulations(family)
@@ -52,9 +52,17 @@ class Command(BaseCommand):
             raise CommandError(f"{dead.name} ended with exit code {dead.process.returncode}; all is stopped")
         self.stdout.write("all is stopped")
 
+    def _collect_static_files(self) -> None:
+        """Where they cannot be written, as on a full disk, races are polled all the same."""
+        try:
+            call_command("collectstatic", interactive=False, verbosity=0)
+        except OSError as error:
+            self.stderr.write(f"the pages' static files cannot be written, so pages may fail: {error}")
+
     def _start_simulations(self, family: Family) -> None:
         logs = settings.VAR / "sandbox"
-        logs.mkdir(exist_ok=True)
+        if NOTHING not in settings.SIMULATED:
+            logs.mkdir(exist_ok=True)
         if "provider" in settings.SIMULATED:
             port = str(_port_of(settings.SANDBOX_PROVIDER_URL))
             family.start(
@@ -173,12 +181,15 @@ def _staff_login() -> tuple[str, str]:
     """A superuser for this machine, made once; its password lies in the ignored `var/`, for its owner's eyes."""
     username = "staff"
     user = User.objects.filter(username=username).first()
-    known = LOGIN_FILE.read_text().partition(" / ")[2].strip() if LOGIN_FILE.exists() else ""
+    known = LOGIN_FILE.read_text().partition(" / ")[2].strip() if LOGIN_FILE.is_file() else ""
     if user and known and user.check_password(known):
         return username, known
     password = secrets.token_urlsafe(12)
-    LOGIN_FILE.touch(mode=0o600)
-    LOGIN_FILE.write_text(f"{username} / {password}\n")
+    try:
+        LOGIN_FILE.touch(mode=0o600)
+        LOGIN_FILE.write_text(f"{username} / {password}\n")
+    except OSError as error:  # then it is shown once, and made again at the next start
+        sys.stderr.write(f"the staff's login cannot be kept: {error}\n")
     user = user or User(username=username)
     user.is_staff = user.is_superuser = user.is_active = True
     user.set_password(password)
