@@ -25,8 +25,9 @@ class Trigger(StrEnum):
 
 
 class PollState(StrEnum):
-    """How far a poll has got."""
+    """How far a poll has got; one that was asked for while another of its race runs is `waiting` for that to end."""
 
+    WAITING = "waiting"
     CLAIMED = "claimed"
     RUNNING = "running"
     OK = "ok"
@@ -49,6 +50,7 @@ class SkipReason(StrEnum):
 
 
 KEEP_LOGS = timedelta(days=7)  # by the slot, here and in Appwrite
+REQUESTS = (Trigger.FORCED.value, Trigger.REMOTE.value, Trigger.PUSH.value)  # asked for, not planned
 OPEN_STATES = (PollState.CLAIMED.value, PollState.RUNNING.value)
 
 
@@ -58,6 +60,14 @@ class PollLogQuerySet(models.QuerySet["PollLog"]):
     def open(self) -> PollLogQuerySet:
         """Claims that are not finished: claimed or running."""
         return self.filter(state__in=OPEN_STATES)
+
+    def waiting(self) -> PollLogQuerySet:
+        """Polls that were asked for while another of their race was running."""
+        return self.filter(state=PollState.WAITING.value)
+
+    def unfinished(self) -> PollLogQuerySet:
+        """Polls that are still to be made, or to be written off."""
+        return self.filter(state__in=(*OPEN_STATES, PollState.WAITING.value))
 
     def lost(self, *, now: datetime) -> PollLogQuerySet:
         """Open claims whose lease has run out: the worker died."""
