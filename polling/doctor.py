@@ -83,6 +83,8 @@ def _ticks(now: datetime) -> Said:
     age = f"the last tick ended well {max((now - last.at).total_seconds(), 0):.0f} s ago"
     if now - last.at > pulse.overdue_after():
         return State.FAILED, f"{age}; is `manage.py qcluster` running?"
+    if last.late_since:
+        return State.FAILED, f"{age}, but ticks come late since {last.late_since:%Y-%m-%d %H:%M:%S} UTC"
     return State.OK, age
 
 

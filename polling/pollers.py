@@ -16,9 +16,10 @@ from django.db.models import F
 
 from polling import clock, dispatch, errands, fetching, quota
 from polling.bucket import Need
+from polling.edge import Edge
 from polling.errors import PollingError
 from polling.fetching import Answer, Fetched
-from polling.models import PollLog, PollState, ProviderState, SkipReason, Trigger
+from polling.models import REQUESTS, PollLog, PollState, ProviderState, SkipReason, Trigger
 from polling.planning import Grids, is_urgent, replan
 from polling.quota import Purse
 from races import ingest
@@ -28,7 +29,7 @@ from races.snapshots import RaceSnapshot
 
 logger = logging.getLogger(__name__)
 
-REQUESTS = (Trigger.FORCED.value, Trigger.REMOTE.value, Trigger.PUSH.value)
+PROVIDER_NOTES = Edge(logger, "what answers say of their provider cannot be noted; they are stored all the same")
 WHOLE = (*REQUESTS, Trigger.RECHECK.value)  # asked for their detail, whatever the policy
 
 
@@ -39,26 +40,29 @@ def run(log_ids: Sequence[int], *, now: datetime, finished: Callable[[], datetim
     logs = _take(log_ids, token=token, now=now)
     grids = Grids.read()
     logs = _skip(logs, [log for log in logs if _is_stale(log, grids, now=now)], SkipReason.STALE, now=now)
-    fetched: dict[str, Fetched] = {}
-    for name, group in groupby(sorted(logs, key=_provider_of), key=_provider_of):
-        polls = list(group)
+    # What was asked for first, and with staff's reserve: a claim of a batch may have become a request meanwhile.
+    kinds = [(name, list(group)) for (name, _), group in groupby(sorted(logs, key=_kind_of), key=_kind_of)]
+    fetched: list[tuple[str, Fetched]] = []
+    for name, polls in kinds:
         # Also the retry of a look at a result: the status of a race that has ended tells nothing new.
         whole = {log.race_id for log in polls if log.trigger in WHOLE or log.race.is_finalized}
         purse = Purse(name, _need(polls, now=now), now)
-        fetched[name] = fetching.fetch(purse, [log.race for log in polls], whole=whole, now=now, deadline=deadline)
+        what = fetching.fetch(purse, [log.race for log in polls], whole=whole, now=now, deadline=deadline)
+        fetched.append((name, what))
     if not logs:
         return []
     ended = finished()
     # Before the races are locked: whoever locks both takes the provider's row first.
-    for name, what in fetched.items():
-        quota.learn(name, what.met, now=ended)
-        note_unknown_statuses([answer.told for answer in what.answers.values() if answer.told], now=ended)
-    answers = {race_id: answer for what in fetched.values() for race_id, answer in what.answers.items()}
+    for name, what in fetched:
+        with PROVIDER_NOTES.guard():  # what a provider's row cannot take must not cost the answers
+            quota.learn(name, what.met, now=ended)
+            note_unknown_statuses([answer.told for answer in what.answers.values() if answer.told], now=ended)
+    answers = {race_id: answer for _, what in fetched for race_id, answer in what.answers.items()}
     return _settle(token, answers, now=ended)
 
 
-def _provider_of(log: PollLog) -> str:
-    return log.race.provider
+def _kind_of(log: PollLog) -> tuple[str, bool]:
+    return log.race.provider, log.trigger not in REQUESTS
 
 
 def _take(log_ids: Sequence[int], *, token: str, now: datetime) -> list[PollLog]:
@@ -73,7 +77,7 @@ def _take(log_ids: Sequence[int], *, token: str, now: datetime) -> list[PollLog]
 
 
 def _need(logs: Sequence[PollLog], *, now: datetime) -> Need:
-    """A batch is of one kind: dispatch does not mix requests, urgent races and far ones."""
+    """Polls of one kind: requests are not mixed with others, and dispatch does not mix urgent races and far ones."""
     if all(log.trigger in REQUESTS for log in logs):
         return Need.FORCED
     return Need.URGENT if any(is_urgent(log.race, now=now) for log in logs) else Need.FAR
@@ -97,6 +101,7 @@ def _skip(logs: list[PollLog], skipped: list[PollLog], reason: SkipReason, *, no
             state=PollState.SKIPPED.value, reason=reason.value, finished_at=now
         )
         replan([log.race_id for log in skipped], now=now)
+        _begin_waiting(skipped, now=now)
     return [log for log in logs if log not in skipped]
 
 
@@ -118,10 +123,17 @@ def _settle(token: str, answers: dict[int, Answer], *, now: datetime) -> list[in
         Race.objects.filter(pk__in=told.keys() - errors.keys() - let_go).update(last_attempt_at=now, failures=0)
         Race.objects.filter(pk__in=errors).update(last_attempt_at=now, failures=F("failures") + 1)
         replan([log.race_id for log in logs], now=now)
+        _begin_waiting(logs, now=now)
         if logs:
             transaction.on_commit(errands.request_push, robust=True)
     _say(logs, told, errors, changes)
     return sorted(told.keys() - errors.keys() - let_go)
+
+
+def _begin_waiting(ended: Sequence[PollLog], *, now: datetime) -> None:
+    """Sends the polls that were asked for while these were running. Call it with their races locked."""
+    if waited := dispatch.claim_waiting([log.race_id for log in ended], now=now):
+        transaction.on_commit(lambda: dispatch.send(waited, now=now), robust=True)
 
 
 FINISHED_FIELDS = [
@@ -133,7 +145,7 @@ def _finish(log: PollLog, answer: Answer, *, changed: bool, now: datetime) -> No
     log.finished_at, log.changed = now, changed
     error = answer.error
     if answer.skipped:
-        log.state, log.reason = PollState.SKIPPED.value, answer.skipped.value
+        log.state, log.reason, log.message = PollState.SKIPPED.value, answer.skipped.value, answer.why
         return
     if error is None:
         log.state, log.http_status = PollState.OK.value, 200

@@ -17,7 +17,6 @@ logger = logging.getLogger(__name__)
 
 MASTER_TICK = "master tick"
 
-
 RETIRED = ("prune old records",)  # rows of earlier versions, whose functions are gone
 
 
@@ -86,11 +85,19 @@ def first_tick_at() -> datetime | None:
     return Schedule.objects.filter(name=MASTER_TICK).values_list("next_run", flat=True).first()
 
 
+def is_tick_due(*, now: datetime) -> bool:
+    """Whether the master tick's row was due before `now`; False where there is no such row."""
+    return Schedule.objects.filter(name=MASTER_TICK, next_run__lt=now).exists()
+
+
 def move_back(*, now: datetime) -> int:
     """Brings back rows that a clock, set back since, left further ahead than their next instant; says how many."""
     moved = 0
     for row in Schedule.objects.filter(schedule_type=Schedule.CRON, next_run__gt=now):
-        following = croniter(row.cron, now).get_next(datetime)
+        try:
+            following = croniter(row.cron, now).get_next(datetime)
+        except ValueError:  # a cron that somebody mistyped is its own row's trouble alone
+            continue
         if row.next_run > following:
             moved += Schedule.objects.filter(pk=row.pk, next_run=row.next_run).update(next_run=following)
     if moved:

@@ -20,6 +20,7 @@ RACE_TONES: Mapping[RaceStatus, str] = MappingProxyType(
 )
 POLL_TONES: Mapping[PollState, str] = MappingProxyType(
     {
+        PollState.WAITING: BUSY,
         PollState.CLAIMED: BUSY,
         PollState.RUNNING: BUSY,
         PollState.OK: GOOD,

@@ -236,12 +236,15 @@ def test_forced_polls_of_several_races_go_to_the_batch_poller(
     assert set(queued.task["args"][0]) == set(PollLog.objects.values_list("pk", flat=True))
 
 
-def test_a_forced_poll_joins_the_one_under_way(admin_client: Client, django_capture_on_commit_callbacks: Any) -> None:
+def test_a_forced_poll_waits_for_the_end_of_the_one_that_runs(
+    admin_client: Client, django_capture_on_commit_callbacks: Any
+) -> None:
     log = make_log(make_race(), slot_at=NOW, state=PollState.RUNNING)
     with django_capture_on_commit_callbacks(execute=True):
         response = confirm(admin_client, "force_poll", log.race)
     assert said(response) == ["1 of 1 race being polled."]
-    assert list(PollLog.objects.all()) == [log]
+    waiting = PollLog.objects.exclude(pk=log.pk).get()
+    assert (waiting.state, waiting.trigger, waiting.requested_by) == ("waiting", "forced", "admin")
     assert not OrmQ.objects.exists()
 
 

@@ -11,7 +11,10 @@ from polling.management.doors import seconds_up_to_a_year
 
 
 class Command(BaseCommand):
-    help = "Exit code 0 if a tick ended well lately, 1 if not. An overdue tick is also said in the log, once, at ERROR."
+    help = (
+        "Exit code 0 if a tick ended well lately, 1 if not, or if ticks come late time after time. "
+        "An overdue tick is also said in the log, once, at ERROR."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -37,5 +40,7 @@ class Command(BaseCommand):
         said = f"the last tick ended well {age.total_seconds():.0f} s ago"
         if age > most:
             raise CommandError(f"{said}, more than {most.total_seconds():g} s")
+        if last.late_since:
+            raise CommandError(f"{said}, but ticks come late since {last.late_since:%Y-%m-%d %H:%M:%S} UTC")
         asleep = f"; nothing is due before {last.sleeping_until:%H:%M:%S} UTC" if last.sleeping_until else ""
         self.stdout.write(f"{said}{asleep}")

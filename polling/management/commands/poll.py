@@ -41,8 +41,10 @@ class Command(BaseCommand):
 
 
 def _outcome(log: PollLog) -> str:
+    if log.state == PollState.WAITING.value:
+        return "a poll of it is running; one of its own follows"
     if log.state in (PollState.CLAIMED.value, PollState.RUNNING.value):
-        return "a poll of it is under way already"
+        return "a poll of it has been asked for already"
     if log.state == PollState.OK.value:
         return "changed" if log.changed else "unchanged"
     return f"{log.state} {log.reason or log.error_class}: {log.message}".rstrip(": ")

@@ -41,8 +41,7 @@ class Command(BaseCommand):
             _start_anew_with_what_is_simulated()
         self._say("preparing the database")
         call_command("migrate", verbosity=0)
-        self._say("collecting static files")
-        call_command("collectstatic", interactive=False, verbosity=0)
+        self._collect_static_files()
         family = Family(kept_open=[lock])
         with family.stopped_by_signals():
             self._start_simulations(family)
@@ -67,9 +66,18 @@ class Command(BaseCommand):
         self.stdout.write(f"{time.monotonic() - self._began:5.1f} s  {step}")
         self.stdout.flush()
 
+    def _collect_static_files(self) -> None:
+        """Where they cannot be written, as on a full disk, races are polled all the same."""
+        self._say("collecting static files")
+        try:
+            call_command("collectstatic", interactive=False, verbosity=0)
+        except OSError as error:
+            self.stderr.write(f"the static files of the pages cannot be written, so pages may fail: {error}")
+
     def _start_simulations(self, family: Family) -> None:
         logs = settings.VAR / "sandbox"
-        logs.mkdir(exist_ok=True)
+        if NOTHING not in settings.SIMULATED:
+            logs.mkdir(exist_ok=True)
         if "provider" in settings.SIMULATED:
             self._say("starting a simulated provider")
             url, log = settings.SANDBOX_PROVIDER_URL, str(logs / "provider.log")
@@ -191,7 +199,10 @@ def _staff_login() -> tuple[str, str]:
     if user and known and user.check_password(known):
         return username, known
     password = secrets.token_urlsafe(12)
-    write_private(LOGIN_FILE, f"{username} / {password}\n")
+    try:
+        write_private(LOGIN_FILE, f"{username} / {password}\n")
+    except OSError as error:  # then it is shown once, and made again at the next start
+        sys.stderr.write(f"the login of the staff cannot be kept: {error}\n")
     user = user or User(username=username)
     user.is_staff = user.is_superuser = user.is_active = True
     user.set_password(password)
