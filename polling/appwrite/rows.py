@@ -79,11 +79,11 @@ class Rows:
         reply = self._client.exchange("get", self._path, params=_listing(queries, PAGE_ROWS), deadline=self.deadline)
         return Page(_rows(reply.body), reply.told_at)
 
-    def listed(self, after: str, columns: Iterable[str]) -> list[Row]:
+    def listed(self, after: str, columns: Iterable[str], *, limit: int | None = None) -> list[Row]:
         """A page of all rows behind an id, by id: their system fields and `columns`."""
         behind = [Query.greater_than("$id", after)] if after else []
         select = Query.select(["$id", "$updatedAt", "$sequence", *columns])
-        params = _listing([*behind, Query.order_asc("$id"), select], SWEEP_ROWS)
+        params = _listing([*behind, Query.order_asc("$id"), select], limit or SWEEP_ROWS)
         return _rows(self._client.exchange("get", self._path, params=params, deadline=self.deadline).body)
 
     def by_id(self, ids: Iterable[str]) -> dict[str, Row]:

@@ -18,6 +18,7 @@ LEASE = states.sweep_of(states.TABLE)
 BUDGET = timedelta(seconds=30)
 PATIENCE = timedelta(minutes=2)
 SECONDS_A_STEP = 2.0
+TEXTS_A_SWEEP = 300  # rows whose long texts one sweep looks at: some megabytes
 
 
 @dataclass
@@ -135,10 +136,20 @@ class _Sweep:
             if not self._has_time():
                 return
             self._swept.deleted += sum(self._make_again(state) for state in some)
+        self._look_at_texts()
         if self._stays_out is not None:
             strays.forget_all_but(self._stays_out, found_before=self._began_at)
         checkpoints.end_sweep(states.TABLE, now=self._now)
         self._swept.finished = True
+
+    def _look_at_texts(self) -> None:
+        """Goes on where the last sweep ended, and begins again behind the last row."""
+        if not self._has_time():
+            return
+        after = checkpoints.checkpoint_of(LEASE).sweep_after_id
+        differing, last = comparing.differing_texts(self._rows, after=after, limit=TEXTS_A_SWEEP)
+        if self._look_closer(differing):
+            checkpoints.keep_sweep(LEASE, last)
 
     def _make_again(self, state: SyncState) -> bool:
         found = deletions.pending().filter(pk=state.pk)
@@ -161,7 +172,7 @@ def preview(*, now: datetime, budget: timedelta = PATIENCE) -> list[str]:
     rows = Rows.within(client, states.TABLE, budget)
     merged, deleted = [], []
     for found in comparing.pages(rows, after=""):
-        merged += [foresee(row) for row in [*found.refused, *rows.by_id(found.unknown).values()]]
+        merged += [foresee(row, now=now) for row in [*found.refused, *rows.by_id(found.unknown).values()]]
         known = [*found.differing, *found.unseen]
         there = rows.by_id(state.remote_id for state in known)
         races = Race.objects.select_related("meeting").in_bulk([state.local_pk for state in known])
@@ -169,6 +180,6 @@ def preview(*, now: datetime, budget: timedelta = PATIENCE) -> list[str]:
             if (row := there.get(state.remote_id)) is None:
                 deleted.append(f"row {state.remote_id} ({races[state.local_pk]}): deleted in Appwrite: made again")
             elif wants_merge(row, state):
-                merged.append(foresee(row, known=state))
+                merged.append(foresee(row, now=now, known=state))
     why = deletions.beyond_the_limit(len(deleted))
     return [line for line in [*merged, *deleted, why and f"waits for a person: {why}"] if line]

@@ -54,7 +54,7 @@ def test_the_schema_is_planned_and_applied(appwrite: Appwrite, settings: Any) ->
 def test_sync_says_what_it_did(appwrite: Appwrite) -> None:
     race = make_race()
     words = said("sync", "push")
-    assert words == "1 created, 0 changed, 0 deleted, 0 unchanged, 0 merged, 0 waiting, 0 dead, 0 logs\n"
+    assert words == "1 created, 0 changed, 0 deleted, 0 expired, 0 unchanged, 0 merged, 0 waiting, 0 dead, 0 logs\n"
     appwrite.edit(state_of(race).remote_id, staff_note="x")
     assert said("sync", "pull") == "1 changed, 1 taken, 0 conflicts, 0 left, 0 unreadable\n"
     race.refresh_from_db()

@@ -259,9 +259,8 @@ def test_columns_of_others_are_left_alone(appwrite: Appwrite, race: Race) -> Non
 @pytest.mark.parametrize(
     "wrong",
     [
-        pytest.param({"staff_note": "a\x00b"}, id="a text that PostgreSQL cannot store"),
-        pytest.param({"polling_paused": "maybe"}, id="a wrong type"),
         pytest.param({"$updatedAt": None}, id="no time of change"),
+        pytest.param({"$updatedAt": "soon"}, id="a time of change that is none"),
     ],
 )
 def test_a_row_that_cannot_be_read_does_not_stop_the_page(
