@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from polling.appwrite import checkpoints, comparing, deletions, states, strays
+from polling.appwrite import checkpoints, comparing, deletions, push_logs, states, strays, sweep_logs
 from polling.appwrite.arrivals import Arrivals, Tally, foresee
 from polling.appwrite.client import connect
 from polling.appwrite.comparing import Differences, differs
@@ -25,11 +25,13 @@ TEXTS_A_SWEEP = 300  # rows whose long texts one sweep looks at: some megabytes
 class Swept(Tally):
     """What a sweep found. `rows` were looked at; `deleted` ones are made again, or `brake` says why none is.
 
-    Not `finished`: the next one goes on from there. `busy`: another one is under way.
+    Not `finished`: the next one goes on from there. `busy`: another one is under way. `logs` are poll logs that were
+    gone and are sent again.
     """
 
     rows: int = 0
     deleted: int = 0
+    logs: int = 0
     finished: bool = False
     busy: bool = False
     brake: str = ""
@@ -45,17 +47,36 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Swept:
         lease = Lease(LEASE, now=now)
         if not lease.take():
             return Swept(busy=True)
+        rows = Rows.within(client, states.TABLE, budget)
+        logs = Rows(client, push_logs.TABLE, deadline=rows.deadline)
         try:
-            _Sweep(Rows.within(client, states.TABLE, budget), lease, swept, now=now).run()
+            _Sweep(rows, lease, swept, now=now).run()
+            _note(states.TABLE, "the sweep of Appwrite", None)
+            swept.logs = _sweep_logs(logs, swept, now=now)
         finally:
             lease.release()
     except PollingError as error:
         swept.trouble = error
-    pulls = checkpoints.existing(states.TABLE)
-    if not (swept.trouble and pulls and pulls.error):  # else the pull has said it
-        # On a checkpoint of its own: pulls may go well that know nothing of it.
-        checkpoints.note(checkpoints.checkpoint_of(LEASE), "the sweep of Appwrite", swept.trouble)
+        _note(states.TABLE, "the sweep of Appwrite", error)
     return swept
+
+
+def _sweep_logs(rows: Rows, swept: "Swept", *, now: datetime) -> int:
+    """The logs' table may be in trouble alone."""
+    found = 0
+    try:
+        found = sweep_logs.run(rows, now=now)
+    except PollingError as error:
+        swept.trouble = error
+    _note(push_logs.TABLE, "the sweep of poll logs in Appwrite", swept.trouble)
+    return found
+
+
+def _note(table: str, what: str, error: PollingError | None) -> None:
+    """On a checkpoint of its own: pulls and pushes may go well that know nothing of it, or have said it already."""
+    others = checkpoints.existing(table)
+    if not (error and others and others.error):
+        checkpoints.note(checkpoints.checkpoint_of(states.sweep_of(table)), what, error)
 
 
 class _Sweep:

@@ -111,6 +111,7 @@ class PollLog(models.Model):
             models.Index(fields=["run"], name="poll_log_run"),
             models.Index(fields=["-slot_at"], name="poll_log_slot"),
             models.Index(fields=["finished_at"], condition=models.Q(pushed_at__isnull=True), name="poll_log_unpushed"),
+            models.Index(fields=["public_id"], condition=models.Q(pushed_at__isnull=False), name="poll_log_sent"),
         ]
 
     def __str__(self) -> str:

@@ -87,7 +87,7 @@ def test_a_sweep_says_what_it_did_and_waits_for_a_person_where_much_is_gone(appw
     races = [make_race(meeting=None) for _ in range(22)]
     pushed()
     appwrite.delete(state_of(races[0]).remote_id)
-    assert said("sync", "sweep").endswith("21 rows, 1 deleted\n")
+    assert said("sync", "sweep").endswith("21 rows, 1 deleted, 0 logs\n")
     pushed()
     for race in races:
         appwrite.delete(state_of(race).remote_id)
