@@ -94,7 +94,7 @@ def test_a_sweep_says_what_it_did_and_waits_for_a_person_where_much_is_gone(appw
     code, words = refused("sync", "sweep")
     assert (code, "sync sweep --release" in words) == (1, True)
     assert refused("sync", "status")[0] == 1
-    assert said("sync", "sweep", "--release").endswith("0 rows, 22 deleted\n")
+    assert said("sync", "sweep", "--release").endswith("0 rows, 22 deleted, 0 logs\n")
     assert len(appwrite.rows()) == 0 and said("sync", "push").startswith("22 created")
 
 

@@ -5,10 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import time_machine
 from django_q.models import OrmQ
 
-from polling import tasks
+from polling import clock, tasks
 from polling.appwrite import push, schema, status, sweep, sweep_logs
 from polling.appwrite.client import connect
 from polling.appwrite.lease import Lease
@@ -155,11 +154,11 @@ def test_a_push_that_looks_on_meanwhile_does_not_hide_what_was_found(logs: Appwr
 
 
 def test_what_is_found_asks_for_a_push(logs: Appwrite) -> None:
-    send(3)
+    make_log(make_race(), slot_at=clock.now())
+    pushed(clock.now())
     logs.delete_all()
     OrmQ.objects.all().delete()
-    with time_machine.travel(LATER, tick=False):
-        tasks.sweep()
+    tasks.sweep()
     assert [task.func() for task in OrmQ.objects.all()] == ["polling.tasks.push"]
 
 
