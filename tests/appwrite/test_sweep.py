@@ -20,7 +20,7 @@ from polling.appwrite.sweep import Swept
 from polling.errors import Blocked, Unavailable
 from polling.models import SyncCheckpoint, SyncConflict, SyncState
 from races.models import Race
-from tests.appwrite.conftest import NOW, Appwrite, change, conflicts, pulled, pushed, state_of, swept
+from tests.appwrite.conftest import NOW, PATIENCE, Appwrite, change, conflicts, pulled, pushed, state_of, swept
 from tests.appwrite.gate import Gate
 from tests.factories import make_race
 
@@ -362,9 +362,13 @@ def test_a_sweep_that_is_cut_off_goes_on_where_it_ended(appwrite: Appwrite, monk
     assert swept(later).rows == 9
 
 
-def test_a_sweep_without_time_reads_on_the_next_time(appwrite: Appwrite, race: Race) -> None:
+def test_a_sweep_without_time_reads_on_the_next_time(
+    appwrite: Appwrite, race: Race, monkeypatch: pytest.MonkeyPatch
+) -> None:
     appwrite.edit(state_of(race).remote_id, **{"staff_note": "hidden", "$updatedAt": LONG_AGO})
-    done = sweep.run(now=NOW, budget=timedelta(seconds=1))
+    with monkeypatch.context() as patched:
+        patched.setattr(sweep, "SECONDS_A_STEP", 2 * PATIENCE.total_seconds())
+        done = sweep.run(now=NOW, budget=PATIENCE)
     assert (done.trouble, done.finished, done.taken) == (None, False, 0)
     assert swept().taken == 1
 
