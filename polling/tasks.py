@@ -60,7 +60,7 @@ def sync() -> None:
 def sweep() -> None:
     """Compares every row in Appwrite with what is known of it, and has mended what it found."""
     swept = appwrite_sweep.run(now=clock.now())
-    if swept.changed or swept.deleted:
+    if swept.changed or swept.deleted or swept.logs:
         errands.request_push()
 
 

@@ -13,6 +13,7 @@ Values = dict[str, Any]
 
 NAMESPACE = uuid.UUID("6f3c9a52-5d0b-5c1e-9d7e-2b7f6f0f4a11")
 CODES = ("thoroughbred", "harness", "greyhound")
+UNREADABLE = "\ufffd cannot be read: "  # in front of the words that stand for a value which cannot be
 
 
 class Kind(StrEnum):
@@ -77,12 +78,21 @@ ODDS = ("fixed_win", "fixed_place", "tote_win", "tote_place")
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A row of `races` as Appwrite told it, its values in canonical spelling."""
+    """A row of `races` as Appwrite told it, its values in canonical spelling.
+
+    A value that cannot be read is words that say so: see `is_unreadable`.
+    """
 
     row_id: str
     updated_at: str
     sequence: str
     values: Values
+
+    def need_readable(self) -> None:
+        """Raises ValueError naming the first field that cannot be read."""
+        for name, value in self.values.items():
+            if is_unreadable(value):
+                raise ValueError(f"{name}: {value.removeprefix(UNREADABLE)}")
 
 
 def race_row_id(race: Any) -> str:
@@ -125,17 +135,32 @@ def _runner(runner: Any) -> Values:
 
 def complete(values: Mapping[str, Any]) -> Values:
     """Every field of a race; one that is missing is null, and polling that is not paused is just that."""
-    return {name: canonical(field, values.get(name)) for name, field in RACE_FIELDS.items()}
+    return {name: readable(field, values.get(name)) for name, field in RACE_FIELDS.items()}
+
+
+def is_unreadable(value: Any) -> bool:
+    """Whether a value of a row stands for one that cannot be read; no race has it, so it differs from any."""
+    return isinstance(value, str) and value.startswith(UNREADABLE)
+
+
+def readable(field: Field, value: Any) -> Any:
+    """The value in its canonical form, or words, of one line, that say why it has none."""
+    if is_unreadable(value):
+        return value
+    try:
+        return canonical(field, value)
+    except ValueError as error:
+        return UNREADABLE + str(error).encode(errors="backslashreplace").decode()
 
 
 def read(row: Mapping[str, Any]) -> Remote:
-    """A row as told by Appwrite; columns that are not ours are left out. Raises ValueError naming the field."""
-    values: Values = {}
-    for name, field in RACE_FIELDS.items():
-        try:
-            values[name] = canonical(field, row.get(name))
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
+    """A row as told by Appwrite; columns that are not ours are left out.
+
+    Raises ValueError where it is no row at all. A field that cannot be read makes only that field unreadable.
+    """
+    values = {name: readable(field, row.get(name)) for name, field in RACE_FIELDS.items()}
+    if is_unreadable(values["sync_version"]):
+        values["sync_version"] = None  # versions are compared by their size
     updated_at = instant(row.get("$updatedAt"))
     if updated_at is None or not isinstance(row.get("$id"), str):
         raise ValueError("$id or $updatedAt is missing")

@@ -14,7 +14,7 @@ from polling.appwrite.lease import Lease
 from polling.appwrite.refusals import Refused
 from polling.appwrite.rows import MOST_ROWS, Row, Rows
 from polling.errors import Conflict, PollingError
-from polling.models import PollLog
+from polling.models import PollLog, SyncCheckpoint
 
 logger = logging.getLogger(__name__)
 
@@ -58,8 +58,9 @@ class LogPush:
             return True
         since, now = self.checkpoint.pulled_at, self._lease.now()
         if since is None or now - since > MOVES_EVERY:
-            self.checkpoint.pulled_at = now
-            self.checkpoint.save(update_fields=["pulled_at"])
+            # Not where a sweep has found lost logs meanwhile, which lie further back.
+            SyncCheckpoint.objects.filter(pk=self.checkpoint.pk, pulled_at=since).update(pulled_at=now)
+            self.checkpoint.refresh_from_db(fields=["pulled_at"])
         return False
 
     def _wanted(self) -> QuerySet[PollLog]:

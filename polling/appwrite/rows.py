@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
-from polling.appwrite.client import ID, Query, SyncClient
+from polling.appwrite.client import ID, Query, Reply, SyncClient
 from polling.appwrite.refusals import APPLY, Missing, Refused
 from polling.errors import Malformed
 
@@ -76,15 +76,28 @@ class Rows:
             Query.order_asc("$id"),
             Query.select(["$id", "$updatedAt"]),
         ]
-        reply = self._client.exchange("get", self._path, params=_listing(queries, PAGE_ROWS), deadline=self.deadline)
+        reply = self._get(_listing(queries, PAGE_ROWS))
         return Page(_rows(reply.body), reply.told_at)
 
-    def listed(self, after: str, columns: Iterable[str]) -> list[Row]:
+    def listed(self, after: str, columns: Iterable[str], *, limit: int | None = None) -> list[Row]:
         """A page of all rows behind an id, by id: their system fields and `columns`."""
         behind = [Query.greater_than("$id", after)] if after else []
         select = Query.select(["$id", "$updatedAt", "$sequence", *columns])
-        params = _listing([*behind, Query.order_asc("$id"), select], SWEEP_ROWS)
-        return _rows(self._client.exchange("get", self._path, params=params, deadline=self.deadline).body)
+        params = _listing([*behind, Query.order_asc("$id"), select], limit or SWEEP_ROWS)
+        return _rows(self._get(params).body)
+
+    def ids_between(self, after: str, last: str) -> set[str]:
+        """The ids of all rows behind `after`, or from the first on, up to `last`, that one included."""
+        found: set[str] = set()
+        while True:
+            behind = [Query.greater_than("$id", after)] if after else []
+            queries = [*behind, Query.less_than_equal("$id", last), Query.order_asc("$id"), Query.select(["$id"])]
+            params = _listing(queries, SWEEP_ROWS)
+            ids = [row["$id"] for row in _rows(self._get(params).body)]
+            found |= set(ids)
+            if len(ids) < SWEEP_ROWS:
+                return found
+            after = ids[-1]
 
     def by_id(self, ids: Iterable[str]) -> dict[str, Row]:
         """The rows of these ids that exist, by the id asked for: Appwrite finds `r1` where `R1` is asked for.
@@ -94,13 +107,16 @@ class Rows:
         found: dict[str, Row] = {}
         for some in batches(ids, MOST_ROWS):
             params = _listing([Query.equal("$id", some)], len(some))
-            reply = self._client.exchange("get", self._path, params=params, deadline=self.deadline)
+            reply = self._get(params)
             asked = {fold(row_id): row_id for row_id in some} | {row_id: row_id for row_id in some}
             for row in _rows(reply.body):
                 row_id = asked.get(row["$id"]) or asked.get(fold(row["$id"]))
                 if row_id and found.get(row_id, {}).get("$id") != row_id:
                     found[row_id] = row
         return found
+
+    def _get(self, params: dict[str, Any]) -> Reply:
+        return self._client.exchange("get", self._path, params=params, deadline=self.deadline)
 
     def create(self, documents: Sequence[Row]) -> list[Row]:
         """Makes up to 100 rows, all or none; each document has its `$id`."""
@@ -128,7 +144,7 @@ class Rows:
     def older(self, column: str, than: str) -> list[str]:
         """The ids of up to 100 rows whose instant in this column is earlier."""
         params = _listing([Query.less_than(column, than), Query.select(["$id"])], MOST_ROWS)
-        reply = self._client.exchange("get", self._path, params=params, deadline=self.deadline)
+        reply = self._get(params)
         return [row["$id"] for row in _rows(reply.body)]
 
     def delete_all(self, ids: Sequence[str]) -> None:
@@ -150,7 +166,7 @@ class Rows:
             return
         params = _listing([Query.select(list(columns))], 1)
         try:
-            self._client.exchange("get", self._path, params=params, deadline=self.deadline)
+            self._get(params)
         except Refused as error:
             raise Missing(f"the table {self.table} lacks columns of ours; {APPLY}", 400) from error
         self._has_columns = True

@@ -18,7 +18,7 @@ from races.status import TERMINAL, RaceStatus
 TABLE = "races"
 KEY = ("target", "table", "local_pk")
 NO_FAILURE: dict[str, Any] = {"attempts": 0, "next_try_at": None, "dead_since": None, "error": ""}
-PASSED_OVER = ("pushed_version", "synced_at", *NO_FAILURE)
+PASSED_OVER = ("pushed_version", "synced_at", "undo_pending", *NO_FAILURE)
 AGREED = ("remote_id", "base", "base_updated_at", "base_sequence", "sent", "remote_deleted_at", *PASSED_OVER)
 # What is tried in vain, while other rows go, so many times is given up. What fails with all others never is.
 MOST_ATTEMPTS = 20

@@ -124,6 +124,7 @@ class PollLog(models.Model):
                 fields=["-slot_at", "-id", "state", "trigger", "error_class", "changed", "race"], name="poll_log_list"
             ),
             models.Index(fields=["finished_at"], condition=models.Q(pushed_at__isnull=True), name="poll_log_unpushed"),
+            models.Index(fields=["public_id"], condition=models.Q(pushed_at__isnull=False), name="poll_log_sent"),
         ]
 
     def __str__(self) -> str:

@@ -19,6 +19,9 @@ class SyncState(models.Model):
     base_updated_at = models.CharField(max_length=40, blank=True, help_text="the row's $updatedAt, as it was sent")
     base_sequence = models.CharField(max_length=40, blank=True)
     pushed_version = models.PositiveIntegerField(default=0)
+    undo_pending = models.BooleanField(
+        default=False, help_text="a field that alone is no reason to write was changed in Appwrite: it is written back"
+    )
     sent = models.JSONField(null=True, blank=True, help_text="what a write that is not answered yet sets in the row")
     synced_at = models.DateTimeField(null=True, blank=True, help_text="when both sides last agreed")
     remote_deleted_at = models.DateTimeField(

@@ -250,7 +250,7 @@ def talking(*scripts: list[bytes | float]) -> Iterator[int]:
     finally:
         done.set()
         ready.close()
-        thread.join(5)
+        thread.join(120)
 
 
 def answer(body: bytes, length: int | None = None) -> bytes:
@@ -258,6 +258,7 @@ def answer(body: bytes, length: int | None = None) -> bytes:
     return head.encode() + b"Connection: close\r\n\r\n" + body
 
 
+FOR_EVER = 3600.0  # by far longer than a test may take
 VERSION = answer(b'{"version":"1.9.6"}')
 
 
@@ -267,8 +268,8 @@ VERSION = answer(b'{"version":"1.9.6"}')
     [
         pytest.param([], id="the connection is closed"),
         pytest.param([answer(b'{"a"', 50)], id="the answer is cut off"),
-        pytest.param([30.0], id="no answer in time"),
-        pytest.param([answer(b"", 1000), *[b" ", 0.05] * 400], id="an answer that drips"),
+        pytest.param([FOR_EVER], id="no answer in time"),
+        pytest.param([answer(b"", 100_000), *[b" ", 0.05] * 50_000], id="an answer that drips"),
     ],
 )
 def test_a_lost_answer_leaves_open_whether_a_write_landed(
@@ -277,11 +278,9 @@ def test_a_lost_answer_leaves_open_whether_a_write_landed(
     with talking([VERSION], script) as port:
         client = SyncClient(f"http://127.0.0.1:{port}/v1", "project", KEY)
         assert client.server_version()
-        began = time.monotonic()
         with pytest.raises(PollingError) as caught:
-            client.exchange(method, PATH, deadline=began + 0.5)
+            client.exchange(method, PATH, deadline=time.monotonic() + 2)
         assert type(caught.value) is meaning
-        assert time.monotonic() - began < 5
 
 
 def test_a_refused_connection_was_no_write() -> None:
@@ -325,7 +324,7 @@ def test_a_fork_opens_its_own_connection(server: HTTPServer, client: SyncClient)
     results = context.SimpleQueue()
     child = context.Process(target=_call_in_child, args=(client, id(session), results))
     child.start()
-    child.join(20)
+    child.join(120)
     assert results.get() == (1, False)
     assert list(client._idle) == [session]
 
