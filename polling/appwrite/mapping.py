@@ -71,7 +71,7 @@ LOG_FIELDS = {
     "error_class": Field(Kind.TEXT, "error_class"),
     "message": Field(Kind.TEXT, "message"),
 }
-RUNNER_FIELDS = ("number", "name", "barrier", "jockey", "trainer", "scratched_at")
+RUNNER_FIELDS = ("number", "letter", "name", "barrier", "jockey", "trainer", "scratched_at", "absent_since")
 ODDS = ("fixed_win", "fixed_place", "tote_win", "tote_place")
 
 
