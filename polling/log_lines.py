@@ -2,7 +2,7 @@
 
 import logging
 
-from polling.plain_text import escaped
+from races.plain_text import escaped
 
 
 class OneLineFormatter(logging.Formatter):

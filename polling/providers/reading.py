@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
-from polling.plain_text import one_line
+from races.plain_text import one_line
 
 Row = dict[str, Any]
 
