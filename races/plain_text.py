@@ -10,7 +10,9 @@ UNSEEN = (
     + "\u061c\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
 )
 TO_ONE_LINE = str.maketrans({**dict.fromkeys(BREAKS, " "), **dict.fromkeys(UNSEEN, "")})
-TO_LINES = str.maketrans({**dict.fromkeys(BREAKS, " "), **dict.fromkeys(UNSEEN, ""), "\n": "\n", "\t": "\t"})
+TO_LINES = str.maketrans(
+    {**dict.fromkeys(BREAKS, " "), **dict.fromkeys(UNSEEN, ""), **{kept: kept for kept in "\n\r\t"}}
+)
 ESCAPED = re.compile(f"[{re.escape(BREAKS + UNSEEN)}]")
 
 
@@ -20,8 +22,8 @@ def one_line(text: str) -> str:
 
 
 def lines(text: str) -> str:
-    """The text with its line feeds and tabs, for what people write in several lines; the rest as in `one_line`."""
-    return text.replace("\r\n", "\n").translate(TO_LINES).encode(errors="ignore").decode()
+    """The text with its line ends and tabs, for what people write in several lines; the rest as in `one_line`."""
+    return text.translate(TO_LINES).encode(errors="ignore").decode()
 
 
 def escaped(text: str) -> str:

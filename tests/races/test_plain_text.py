@@ -25,7 +25,7 @@ def test_one_line_is_one_line(text: str, expected: str) -> None:
 
 
 def test_what_people_write_in_lines_keeps_them() -> None:
-    assert lines("first\r\nsecond\n\tthird\x00\x1b\u2028") == "first\nsecond\n\tthird "
+    assert lines("first\r\nsecond\n\tthird\x00\x1b\u2028") == "first\r\nsecond\n\tthird "
 
 
 def test_what_is_escaped_loses_nothing() -> None:
