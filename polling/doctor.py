@@ -98,10 +98,10 @@ def _providers() -> Said:
 
 def _answers(now: datetime) -> Said:
     """What of the providers' answers was not taken, as far as it is fresh."""
-    told = [words for state in ProviderState.objects.order_by("name") for words in _not_taken(state, now=now)]
+    notes = [words for state in ProviderState.objects.order_by("name") for words in _not_taken(state, now=now)]
     if gone := Race.objects.open().filter(off_card_since__isnull=False, advertised_start__gt=now).count():
-        told.append(f"{gone} races still to come are not on their provider's card any more")
-    return (State.NOTE, "; ".join(told)) if told else (State.OK, "all that came was taken")
+        notes.append(f"{gone} races still to come are not on their provider's card any more")
+    return (State.NOTE, "; ".join(notes)) if notes else (State.OK, "all that came was taken")
 
 
 def _not_taken(state: ProviderState, *, now: datetime) -> Iterator[str]:

@@ -10,13 +10,13 @@ STAYED_BACK = 5
 FURTHEST_AHEAD = timedelta(hours=1)
 
 
-def accept(race: Race, told: RaceSnapshot, *, now: datetime) -> bool:
+def accept(race: Race, answer: RaceSnapshot, *, now: datetime) -> bool:
     """Whether an answer counts, and not one that is older than what is stored.
 
     Sets `source_time` and `older_answers` of the race. The fifth older answer in a row counts: then the provider has
-    set its clock back. An answer without a time counts, and says nothing about the others.
+    set its clock back. An answer without a time counts, and leaves both as they are.
     """
-    generated_at = told.source_time
+    generated_at = answer.source_time
     if generated_at is None or generated_at - now > FURTHEST_AHEAD:  # no clock: all later answers would look old
         return True
     is_older = race.source_time is not None and generated_at < race.source_time

@@ -39,7 +39,7 @@ CLOCK = ("source_time", "older_answers")
 class Changes:
     """What an ingest did, by primary key. `races` has every race the snapshots spoke of that is stored.
 
-    `refused` are those of whom more was known than an older answer said.
+    `refused` are those whose answer was older than what is stored.
     """
 
     races: dict[Key, int] = field(default_factory=dict)
@@ -58,10 +58,11 @@ class Changes:
 
 
 def apply(snapshots: Iterable[RaceSnapshot], *, now: datetime) -> Changes:
-    """Writes what changed. Idempotent; of two snapshots of one race the newer counts, then the one that says more."""
+    """Writes what changed. Idempotent; of two snapshots of one race the newer counts, then the fuller one."""
     latest: dict[Key, RaceSnapshot] = {}
-    for told in snapshots:
-        latest[told.key] = joined(latest[told.key], told) if told.key in latest else told
+    for snapshot in snapshots:
+        known = latest.get(snapshot.key)
+        latest[snapshot.key] = joined(known, snapshot) if known else snapshot
     if not latest:
         return Changes()
     with transaction.atomic():
@@ -73,7 +74,8 @@ def apply(snapshots: Iterable[RaceSnapshot], *, now: datetime) -> Changes:
         changes.created = {race.pk for race in created.values()}
         changes.changed |= changes.created
         changes.races = {key: race.pk for key, race in (races | created).items()}
-        changes.refused = {race.pk for key, race in races.items() if key not in {told.key for told in news}}
+        taken = {snapshot.key for snapshot in news}
+        changes.refused = {race.pk for key, race in races.items() if key not in taken}
         detailed += [told for told in news if told.key in created and told.scope is Scope.FULL]
         _write_runners({changes.races[told.key]: told for told in detailed if told.runners is not None})
         moved = {race.meeting_id for race in races.values() if race.pk in changes.moved}
@@ -88,7 +90,7 @@ def apply(snapshots: Iterable[RaceSnapshot], *, now: datetime) -> Changes:
 def _accepted(latest: dict[Key, RaceSnapshot], races: dict[Key, Race], *, now: datetime) -> list[RaceSnapshot]:
     """The answers that are not older than what is stored; keeps the provider's clock on each race."""
     before = {key: [getattr(race, name) for name in CLOCK] for key, race in races.items()}
-    news = [told for key, told in latest.items() if key not in races or accept(races[key], told, now=now)]
+    news = [answer for key, answer in latest.items() if key not in races or accept(races[key], answer, now=now)]
     ticked = [race for key, race in races.items() if before[key] != [getattr(race, name) for name in CLOCK]]
     write_fields(ticked, CLOCK)
     return news
@@ -238,31 +240,31 @@ def _create_races(
     return new
 
 
-def _write_runners(told_by_race: dict[int, RaceSnapshot]) -> None:
+def _write_runners(answers_by_race: dict[int, RaceSnapshot]) -> None:
     """Runners are flagged when scratched or absent and never deleted; odds that moved leave a row behind."""
-    known: dict[int, dict[tuple[int, str], Runner]] = {race_id: {} for race_id in told_by_race}
-    for runner in Runner.objects.filter(race__in=told_by_race):
+    known: dict[int, dict[tuple[int, str], Runner]] = {race_id: {} for race_id in answers_by_race}
+    for runner in Runner.objects.filter(race__in=answers_by_race):
         known[runner.race_id][runner.number, runner.letter] = runner
     new: list[Runner] = []
     facts_changed: list[Runner] = []
     moves: list[tuple[Runner, datetime]] = []
-    for race_id, told in told_by_race.items():
+    for race_id, answer in answers_by_race.items():
         absent = dict(known[race_id])
-        for snapshot in told.runners or ():
+        for snapshot in answer.runners or ():
             runner = absent.pop((snapshot.number, snapshot.letter), None)
             if runner is None:
                 runner = Runner(race_id=race_id, number=snapshot.number, letter=snapshot.letter)
                 new.append(runner)
-            if set_runner(runner, snapshot, now=told.observed_at) and runner.pk:
+            if set_runner(runner, snapshot, now=answer.observed_at) and runner.pk:
                 facts_changed.append(runner)
             if set_odds(runner, snapshot):
-                moves.append((runner, told.observed_at))
+                moves.append((runner, answer.observed_at))
         # Of a row that could not be read nobody knows whose it was.
-        for runner in absent.values() if "runners" not in dict(told.left_out) else ():
-            if set_absent(runner, since=told.observed_at):
+        for runner in absent.values() if "runners" not in dict(answer.left_out) else ():
+            if set_absent(runner, since=answer.observed_at):
                 facts_changed.append(runner)
             if clear_odds(runner):
-                moves.append((runner, told.observed_at))
+                moves.append((runner, answer.observed_at))
     odds_moved = [runner for runner, _ in moves if runner.pk]
     Runner.objects.bulk_create(new)
     write_fields(facts_changed, RUNNER_FIELDS)

@@ -108,7 +108,7 @@ class RaceSnapshot:
 
     `status` is None where the provider told none, or one we do not know (then `provider_status` has it).
     `source_time` is the provider's own clock, `observed_at` ours. `left_out` counts what the answer had of the race
-    and could not be read, or told twice, by what it was: `(("runners", 1),)`.
+    and could not be read, or was reported twice, by what it was: `(("runners", 1),)`.
     """
 
     provider: str
@@ -144,9 +144,9 @@ class RaceSnapshot:
 
 
 def joined(earlier: RaceSnapshot, later: RaceSnapshot) -> RaceSnapshot:
-    """Two reports of one race as one: the newer by the provider's clock, then the one that says more, then the later.
+    """Two reports of one race as one: the newer by the provider's clock, then the fuller one, then the later.
 
-    What it does not say is taken from the other, where both are of one scope.
+    What it lacks is taken from the other, where both are of one scope.
     """
     other, best = sorted((earlier, later), key=_weight)
     if best.scope is not other.scope:
@@ -155,6 +155,6 @@ def joined(earlier: RaceSnapshot, later: RaceSnapshot) -> RaceSnapshot:
     return replace(best, **unsaid, left_out=left_out(dict(best.left_out), {"races reported twice": 1}))
 
 
-def _weight(told: RaceSnapshot) -> tuple[float, bool, int]:
-    said = sum(getattr(told, name) is not None for name in told.__slots__)
-    return told.source_time.timestamp() if told.source_time else 0.0, told.scope is Scope.FULL, said
+def _weight(report: RaceSnapshot) -> tuple[float, bool, int]:
+    known = sum(getattr(report, name) is not None for name in report.__slots__)
+    return report.source_time.timestamp() if report.source_time else 0.0, report.scope is Scope.FULL, known

@@ -57,9 +57,9 @@ def _runner_table(race: Race, runners: list[Runner]) -> Table:
 
 def _runner_name(runner: Runner, race: Race) -> SafeString:
     signs = (("scratched", runner.scratched_at), ("not in the field since", runner.absent_since))
-    told = [(wording.badge(word, wording.WARNING), wording.local(at, race.zone, "%H:%M")) for word, at in signs if at]
-    name = format_html("<s>{}</s>" if told else "{}", runner.name)
-    return format_html("{}{}", name, format_html_join("", " {} {}", told))
+    badges = [(wording.badge(word, wording.WARNING), wording.local(at, race.zone, "%H:%M")) for word, at in signs if at]
+    name = format_html("<s>{}</s>" if badges else "{}", runner.name)
+    return format_html("{}{}", name, format_html_join("", " {} {}", badges))
 
 
 def _odds(odds: Decimal | None) -> str:

@@ -34,15 +34,15 @@ SIGNS = ("is_scratched", "is_late_scratched")
 def runners(rows: list[Any], left_out: Counter[str]) -> tuple[RunnerSnapshot, ...]:
     """By number and letter. Two rows of one runner are merged; of two runners with one number one is left out."""
     by_saddlecloth = _grouped(rows, "runners", left_out)
-    told = [_runner(key, _one_runner(found, left_out)) for key, found in by_saddlecloth.items()]
-    return tuple(sorted(told, key=lambda runner: (runner.number, runner.letter)))
+    field = [_runner(key, _one_runner(found, left_out)) for key, found in by_saddlecloth.items()]
+    return tuple(sorted(field, key=lambda runner: (runner.number, runner.letter)))
 
 
 def _one_runner(rows: list[Row], left_out: Counter[str]) -> Row:
     """The row that says most, completed by the others of the same name."""
     first, *others = rows = _richest_first(rows)
     same = [row for row in others if _name(row) in ("", _name(first)) or not _name(first)]
-    left_out["runners"] += len(others) - len(same)
+    left_out["runners of one number"] += len(others) - len(same)
     left_out["runners reported twice"] += len(same)
     merged = _completed([first, *same])
     return merged | {sign: True for sign in SIGNS if any(flag(row.get(sign)) for row in [first, *same])}
@@ -78,8 +78,10 @@ def results(rows: list[Any], left_out: Counter[str]) -> tuple[ResultSnapshot, ..
     """In finishing order, those without a place last; two rows of one runner are merged."""
     by_saddlecloth = _grouped(rows, "results", left_out)
     left_out["results reported twice"] += sum(len(found) - 1 for found in by_saddlecloth.values())
-    told = [_result(label(*key), _completed(_richest_first(found))) for key, found in by_saddlecloth.items()]
-    return tuple(sorted(told, key=lambda result: (result.position or len(rows) + 1, label_order(result.runner_number))))
+    finishes = [_result(label(*key), _completed(_richest_first(found))) for key, found in by_saddlecloth.items()]
+    return tuple(
+        sorted(finishes, key=lambda result: (result.position or len(rows) + 1, label_order(result.runner_number)))
+    )
 
 
 def _result(runner: Label, row: Row) -> ResultSnapshot:
@@ -98,12 +100,11 @@ def dividends(rows: list[Any], left_out: Counter[str]) -> tuple[DividendSnapshot
 
     One selection may have several: in a dead heat each order pays its own.
     """
-    told: dict[tuple[str, str, tuple[Label, ...]], dict[Decimal, DividendSnapshot]] = defaultdict(dict)
+    payouts: dict[tuple[str, str, tuple[Label, ...]], dict[Decimal, DividendSnapshot]] = defaultdict(dict)
     for dividend in _each_dividend(rows, left_out):
-        told[dividend.pool, dividend.product, dividend.selection][dividend.amount] = _further(
-            dividend, told[dividend.pool, dividend.product, dividend.selection].get(dividend.amount)
-        )
-    chosen = [dividend for payouts in told.values() for dividend in _furthest(payouts.values())]
+        amounts = payouts[dividend.pool, dividend.product, dividend.selection]
+        amounts[dividend.amount] = _further(dividend, amounts.get(dividend.amount))
+    chosen = [dividend for amounts in payouts.values() for dividend in _furthest(amounts.values())]
     return tuple(sorted(chosen, key=_dividend_order))
 
 
@@ -143,8 +144,9 @@ def _furthest(payouts: Iterable[DividendSnapshot]) -> list[DividendSnapshot]:
     return [dividend for dividend in every if dividend.state is ResultState.FINAL] or every
 
 
-def _dividend_order(told: DividendSnapshot) -> tuple[Any, ...]:
-    return told.pool, told.product, [label_order(runner) for runner in told.selection], told.amount
+def _dividend_order(dividend: DividendSnapshot) -> tuple[Any, ...]:
+    runners = [label_order(runner) for runner in dividend.selection]
+    return dividend.pool, dividend.product, runners, dividend.amount
 
 
 def _selection(positions: Any) -> tuple[Label, ...]:
@@ -152,8 +154,8 @@ def _selection(positions: Any) -> tuple[Label, ...]:
     rows = [to_object(row) for row in positions] if isinstance(positions, list) else []
     runners = [(positive(row.get("position")) or 0, saddlecloth(row.get("runner_number"))) for row in rows]
     placed = sorted(runners, key=lambda runner: runner[0])
-    told = tuple(label(*key) for _, key in placed if key)
-    return told if len(told) == len(rows) else ()
+    labels = tuple(label(*key) for _, key in placed if key)
+    return labels if len(labels) == len(rows) else ()
 
 
 # --- rows of one runner ---------------------------------------------------------------------------------

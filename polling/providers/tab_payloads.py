@@ -64,7 +64,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a page of `/racing/meetings` lists, by id. `unsure` are meetings whose races it does not tell.
+    """What a page of `/racing/meetings` lists, by id. `unsure` are meetings whose races it does not list.
 
     `rows` is how many meetings came, and `is_whole` is false where one of them cannot be known by an id.
     """
@@ -113,19 +113,19 @@ def parse_list(payload: Any, *, provider: str, observed_at: datetime) -> Schedul
 def listing(payload: Any) -> Listing:
     """Which meetings and races a page of `/racing/meetings` lists, whether or not they can be read."""
     rows = to_object(to_object(payload).get("data")).get("meetings")
-    meetings: dict[str, Any] = {}
-    is_whole = isinstance(rows, list)
-    for row in rows if isinstance(rows, list) else ():
-        meeting_id = _meeting_id(to_object(row).get("meeting"))
-        meetings[meeting_id] = to_object(row).get("races")
-        is_whole = is_whole and bool(meeting_id)
-    races = {meeting_id: told for meeting_id, told in meetings.items() if isinstance(told, list)}
+    meetings, races, unsure = set[str](), set[str](), set[str]()
+    for row in map(to_object, rows if isinstance(rows, list) else ()):
+        meetings.add(meeting_id := _meeting_id(row.get("meeting")))
+        listed = row.get("races")
+        if not isinstance(listed, list) or not all(isinstance(race, dict) for race in listed):
+            unsure.add(meeting_id)
+        races |= {_race_id(to_object(race)) for race in (listed if isinstance(listed, list) else ())} - {""}
     return Listing(
         meetings=frozenset(meetings),
-        races=frozenset(_race_id(to_object(race)) for told in races.values() for race in told) - {""},
-        unsure=frozenset(m for m in meetings if m not in races or not all(isinstance(r, dict) for r in races[m])),
+        races=frozenset(races),
+        unsure=frozenset(unsure),
         rows=len(rows) if isinstance(rows, list) else 0,
-        is_whole=is_whole,
+        is_whole=isinstance(rows, list) and "" not in meetings,
     )
 
 
@@ -318,21 +318,21 @@ def _detail(reply: Reply, detail: Row, meeting: MeetingSnapshot | None) -> RaceS
         told,
         scope=Scope.FULL,
         runners=None if runners is None else tab_detail.runners(runners, left),
-        results=_unsaid(told, detail, "results") if results is None else tab_detail.results(results, left),
-        dividends=_unsaid(told, detail, "dividends") if dividends is None else tab_detail.dividends(dividends, left),
+        results=_missing(told, detail, "results") if results is None else tab_detail.results(results, left),
+        dividends=_missing(told, detail, "dividends") if dividends is None else tab_detail.dividends(dividends, left),
     )
     return replace(told, left_out=left_out(left, {"characters": _unreadable(told), "errors": int(bool(reply.error))}))
 
 
-def _unsaid(told: RaceSnapshot, detail: Row, name: str) -> tuple[()] | None:
-    """What is empty is left out: before its result a race has none, after it a gap tells nothing, nor does a null."""
-    return () if told.result_state is ResultState.NONE and name not in detail else None
+def _missing(race: RaceSnapshot, detail: Row, name: str) -> tuple[()] | None:
+    """What is empty is left out: before its result a race has none, after it a gap means nothing, nor does a null."""
+    return () if race.result_state is ResultState.NONE and name not in detail else None
 
 
-def _unreadable(told: RaceSnapshot) -> int:
+def _unreadable(race: RaceSnapshot) -> int:
     """Characters of the race and its field that were lost where the answer's bytes were decoded."""
     texts = [
-        told.name or "",
-        *(text for runner in told.runners or () for text in (runner.name, runner.jockey, runner.trainer)),
+        race.name or "",
+        *(text for runner in race.runners or () for text in (runner.name, runner.jockey, runner.trainer)),
     ]
     return sum(words.count("\ufffd") for words in texts)

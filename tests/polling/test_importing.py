@@ -19,13 +19,13 @@ MINUTE = timedelta(minutes=1)
 NOW = START - 60 * MINUTE
 
 
-def race(number: int, *, start: Any = START, **told: Any) -> dict[str, Any]:
+def race(number: int, *, start: Any = START, **facts: Any) -> dict[str, Any]:
     written = start if isinstance(start, str) else start.isoformat()
-    return {"id": f"race-{number}", "race_number": number, "start_time": written, "status": "Open"} | told
+    return {"id": f"race-{number}", "race_number": number, "start_time": written, "status": "Open"} | facts
 
 
-def meetings(*races: Any, **told: Any) -> dict[str, Any]:
-    meeting = {"meeting": "meet-1", "name": "Invented Park", "country": "NZ", "races": list(races)} | told
+def meetings(*races: Any, **facts: Any) -> dict[str, Any]:
+    meeting = {"meeting": "meet-1", "name": "Invented Park", "country": "NZ", "races": list(races)} | facts
     return {"data": {"meetings": [meeting]}}
 
 
@@ -117,9 +117,9 @@ def test_races_that_left_the_card_are_said_once_with_their_names(
         run(10)
         server.card = meetings(*map(race, range(1, 9)))
         run(15)
-    told = [r.getMessage() for r in caplog.records if "card" in r.getMessage()]
+    facts = [r.getMessage() for r in caplog.records if "card" in r.getMessage()]
     names = ", ".join(f"Invented Park R{number}" for number in range(2, 7))
-    assert told == [
+    assert facts == [
         f"sandbox: 7 races are not on the card any more: {names} and 2 others; it has 1 races now, and had 8 before",
         f"sandbox: 7 races are on the card again: {names} and 2 others",
     ]
@@ -130,7 +130,11 @@ def test_races_that_left_the_card_are_said_once_with_their_names(
     "card",
     [
         pytest.param(meetings(race(1), race(2, start="soon")), id="its start cannot be read"),
-        pytest.param(meetings(race(1), race(2, start=START + timedelta(days=3))), id="it was put off for days"),
+        pytest.param(meetings(race(1), race(2, start=START + timedelta(days=3))), id="it was postponed for days"),
+        pytest.param(
+            {"data": {"meetings": [{"meeting": "meet-1", "races": [race(number)]} for number in (2, 1)]}},
+            id="its meeting is listed in two parts",
+        ),
         pytest.param(meetings(race(1), "junk"), id="a row of its meeting cannot be read"),
         pytest.param(
             {"data": {"meetings": [*meetings(race(1))["data"]["meetings"], "junk"]}}, id="a meeting cannot be read"
@@ -158,10 +162,10 @@ def test_what_could_not_be_read_of_a_card_is_counted_on_its_provider(server: Ser
     assert state().left_out == {}
 
 
-def event(*runners: Any, at: Any = START, **told: Any) -> dict[str, Any]:
-    facts = {"event_id": "race-1", "race_number": 1, "status": "Open", "advertised_start": int(START.timestamp())}
+def event(*runners: Any, at: Any = START, **facts: Any) -> dict[str, Any]:
+    race = {"event_id": "race-1", "race_number": 1, "status": "Open", "advertised_start": int(START.timestamp())}
     header = {"generated_time": at.isoformat()}
-    return {"header": header, "data": {"race": facts | told, "runners": list(runners)}}
+    return {"header": header, "data": {"race": race | facts, "runners": list(runners)}}
 
 
 def poll(minutes: int) -> PollLog:

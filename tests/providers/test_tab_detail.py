@@ -132,7 +132,7 @@ def test_a_scratching_in_one_of_two_rows_counts(turned: bool) -> None:
 def test_of_two_runners_with_one_number_the_one_left_out_is_counted(turned: bool) -> None:
     rows: list[Any] = [{"runner_number": 1, "name": "Tui", "barrier": 2}, {"runner_number": 1, "name": "Kaka"}]
     assert [runner.name for runner in runners(rows[::-1] if turned else rows)] == ["Tui"]
-    assert left_out(tab_detail.runners, rows) == {"runners": 1}
+    assert left_out(tab_detail.runners, rows) == {"runners of one number": 1}
 
 
 def test_a_place_without_a_readable_runner_is_counted() -> None:

@@ -15,7 +15,7 @@ FIRST = datetime(2026, 11, 28, 17, 30, tzinfo=UTC)
 PROVIDER_DAY = date(2026, 11, 29)
 
 
-def told(race_id: str, start: datetime, *, meeting: str = "m1", state: str = "OH", **facts: Any) -> RaceSnapshot:
+def report(race_id: str, start: datetime, *, meeting: str = "m1", state: str = "OH", **facts: Any) -> RaceSnapshot:
     zone = "America/New_York" if state == "OH" else ""
     at = MeetingSnapshot("tab", meeting, "Karewa Downs", "USA", state, "harness", PROVIDER_DAY, zone)
     return RaceSnapshot(
@@ -30,7 +30,7 @@ def put(*snapshots: RaceSnapshot) -> None:
 
 @pytest.mark.django_db
 def test_a_meeting_has_the_day_of_its_track_and_keeps_that_of_its_provider() -> None:
-    put(told("r1", FIRST, number=1), told("r2", FIRST + timedelta(hours=12), number=2))
+    put(report("r1", FIRST, number=1), report("r2", FIRST + timedelta(hours=12), number=2))
     meeting = Meeting.objects.get()
     assert (meeting.racing_day, meeting.provider_day) == (date(2026, 11, 28), PROVIDER_DAY)
     assert str(meeting) == "Karewa Downs, 28 Nov"
@@ -38,18 +38,20 @@ def test_a_meeting_has_the_day_of_its_track_and_keeps_that_of_its_provider() -> 
 
 @pytest.mark.django_db
 def test_a_card_that_runs_past_midnight_keeps_the_day_of_its_first_race() -> None:
-    put(told("late", FIRST + timedelta(hours=12), number=9))  # 00:30 on the 29th at the track
+    put(report("late", FIRST + timedelta(hours=12), number=9))  # 00:30 on the 29th at the track
     assert Meeting.objects.get().racing_day == date(2026, 11, 29)
-    put(told("r1", FIRST, number=1))
+    put(report("r1", FIRST, number=1))
     assert Meeting.objects.get().racing_day == date(2026, 11, 28)
     assert {str(race) for race in Race.objects.all()} == {"Karewa Downs R9, 28 Nov", "Karewa Downs R1, 28 Nov"}
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_meeting_put_off_to_another_day_moves_with_its_races_which_are_pushed_again() -> None:
-    put(told("r1", FIRST, number=1), told("r2", FIRST + timedelta(minutes=30), number=2))
+def test_a_meeting_postponed_to_another_day_moves_with_its_races_which_are_pushed_again() -> None:
+    put(report("r1", FIRST, number=1), report("r2", FIRST + timedelta(minutes=30), number=2))
     versions = dict(Race.objects.values_list("provider_race_id", "version"))
-    put(told("r1", FIRST + timedelta(days=1), number=1), told("r2", FIRST + timedelta(days=1, minutes=30), number=2))
+    put(
+        report("r1", FIRST + timedelta(days=1), number=1), report("r2", FIRST + timedelta(days=1, minutes=30), number=2)
+    )
     assert Meeting.objects.get().racing_day == date(2026, 11, 29)
     after = dict(Race.objects.values_list("provider_race_id", "version"))
     assert all(after[race] > version for race, version in versions.items())
@@ -57,9 +59,9 @@ def test_a_meeting_put_off_to_another_day_moves_with_its_races_which_are_pushed_
 
 @pytest.mark.django_db(transaction=True)
 def test_a_track_under_another_name_is_a_change_of_its_races() -> None:
-    put(told("r1", FIRST, number=1))
+    put(report("r1", FIRST, number=1))
     version = Race.objects.get().version
-    renamed = told("r1", FIRST, number=1)
+    renamed = report("r1", FIRST, number=1)
     assert renamed.meeting is not None
     Meeting.objects.update(name="Old Name")
     put(renamed)
@@ -69,8 +71,8 @@ def test_a_track_under_another_name_is_a_change_of_its_races() -> None:
 
 
 @pytest.mark.django_db
-def test_two_meetings_of_one_track_are_told_apart_by_their_days() -> None:
-    put(told("r1", FIRST, number=2), told("r2", FIRST + timedelta(days=1), meeting="m2", number=2))
+def test_two_meetings_of_one_track_differ_by_their_days() -> None:
+    put(report("r1", FIRST, number=2), report("r2", FIRST + timedelta(days=1), meeting="m2", number=2))
     assert [str(race) for race in Race.objects.order_by("pk")] == ["Karewa Downs R2, 28 Nov", "Karewa Downs R2, 29 Nov"]
     assert names_of(list(Race.objects.order_by("pk")), now=FIRST) == "Karewa Downs R2, Karewa Downs R2, 29 Nov"
 
@@ -86,7 +88,7 @@ def test_two_meetings_of_one_track_are_told_apart_by_their_days() -> None:
     ],
 )
 def test_a_name_carries_the_day_where_it_is_not_today_at_the_track(now: datetime, name: str) -> None:
-    put(told("r1", FIRST, number=2))
+    put(report("r1", FIRST, number=2))
     assert Race.objects.select_related("meeting").get().name_at(now) == name
 
 
