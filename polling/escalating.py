@@ -26,13 +26,15 @@ def escalate(*, now: datetime) -> None:
         write_fields(changed, ["escalation"])
     for stage, say in SAY.items():
         if races := [race for race in changed if race.escalation == stage.value]:
-            say("%d races have started long ago and not ended (%s): %s", len(races), stage.value, _names(races))
+            say(
+                "%d races have started long ago and not ended (%s): %s", len(races), stage.value, _names(races, now=now)
+            )
 
 
 def _stage(race: Race, *, now: datetime) -> Escalation:
     return escalation(RaceStatus(race.status), race.advertised_start, now=now)
 
 
-def _names(races: list[Race], most: int = 5) -> str:
-    names = ", ".join(f"{race} of {race.advertised_start:%d %b %H:%M} UTC" for race in races[:most])
+def _names(races: list[Race], *, now: datetime, most: int = 5) -> str:
+    names = ", ".join(f"{race.name_at(now)} of {race.advertised_start:%d %b %H:%M} UTC" for race in races[:most])
     return names if len(races) <= most else f"{names} and {len(races) - most} more"

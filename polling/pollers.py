@@ -6,6 +6,7 @@ No transaction is open while the provider is asked; everything that follows is i
 import logging
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -30,6 +31,7 @@ from races.snapshots import RaceSnapshot
 logger = logging.getLogger(__name__)
 
 PROVIDER_NOTES = Edge(logger, "what answers say of their provider cannot be noted; they are stored all the same")
+OLDER = "the answer was older than what is stored, and was refused"
 WHOLE = (*REQUESTS, Trigger.RECHECK.value)  # asked for their detail, whatever the policy
 
 
@@ -110,7 +112,7 @@ def _settle(token: str, answers: dict[int, Answer], *, now: datetime) -> list[in
     with transaction.atomic():
         own = PollLog.objects.filter(run=token, state=PollState.RUNNING.value)
         dispatch.lock(own.values_list("race", flat=True))
-        logs = list(own.select_for_update(of=("self",)).select_related("race").order_by("pk"))
+        logs = list(own.select_for_update(of=("self",)).select_related("race__meeting").order_by("pk"))
         told = {log.race_id: snapshot for log in logs if (snapshot := answers[log.race_id].told)}
         errors = {log.race_id: error for log in logs if (error := answers[log.race_id].error)}
         let_go = {log.race_id for log in logs if answers[log.race_id].skipped}
@@ -118,6 +120,7 @@ def _settle(token: str, answers: dict[int, Answer], *, now: datetime) -> list[in
         ingest.owe_detail([race_id for race_id in told if answers[race_id].owes_detail])
         for log in logs:
             _finish(log, answers[log.race_id], changed=log.race_id in changes.changed, now=now)
+            log.message = log.message or (OLDER if log.race_id in changes.refused else "")
         write_fields(logs, FINISHED_FIELDS)
         Race.objects.filter(pk__in=told).update(last_poll_time=now)
         Race.objects.filter(pk__in=told.keys() - errors.keys() - let_go).update(last_attempt_at=now, failures=0)
@@ -126,7 +129,10 @@ def _settle(token: str, answers: dict[int, Answer], *, now: datetime) -> list[in
         _begin_waiting(logs, now=now)
         if logs:
             transaction.on_commit(errands.request_push, robust=True)
-    _say(logs, told, errors, changes)
+    for provider, refused in Counter(log.race.provider for log in logs if log.race_id in changes.refused).items():
+        with PROVIDER_NOTES.guard():
+            note_older_answers(provider, refused, now=now)
+    _say(logs, told, errors, changes, now=now)
     return sorted(told.keys() - errors.keys() - let_go)
 
 
@@ -167,15 +173,24 @@ def note_unknown_statuses(told: Sequence[RaceSnapshot], *, now: datetime) -> Non
                 logger.warning("%s sent the unknown status %r; the races keep theirs", provider, value)
 
 
+def note_older_answers(provider: str, refused: int, *, now: datetime) -> None:
+    """Counts on its provider's row the answers that were older than what is stored. Call it with no race locked."""
+    if refused:
+        state = ProviderState.objects.filter(name=provider)
+        state.update(older_answers=F("older_answers") + refused, older_answer_at=now)
+
+
 def _say(
     logs: list[PollLog],
     told: dict[int, RaceSnapshot],
     errors: dict[int, PollingError],
     changes: ingest.Changes,
+    *,
+    now: datetime,
 ) -> None:
     if told:
         logger.info("polled %d races, %d changed", len(told), len(changes.changed))
     # One line however many races: their provider's incident says the rest.
     if begun := [log for log in logs if log.starts_incident and log.race_id in errors]:
         others = f" and {len(begun) - 1} others" if len(begun) > 1 else ""
-        logger.warning("%s%s: polls fail: %s", begun[0].race, others, errors[begun[0].race_id])
+        logger.warning("%s%s: polls fail: %s", begun[0].race.name_at(now), others, errors[begun[0].race_id])

@@ -15,6 +15,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 
 from races.models import Race
+from races.plain_text import lines
 from races.status import FinalizedBy, Outcome, RaceStatus, ResultState
 
 
@@ -88,7 +89,8 @@ def annotate(race_ids: Iterable[int], *, note: str, by: Actor, now: datetime) ->
 
 
 def annotate_each(notes: Mapping[int, str], *, by: Actor, now: datetime) -> list[int]:
-    """Sets the staff's note of each race."""
+    """Sets the staff's note of each race, without control characters but for its lines."""
+    notes = {race_id: lines(note) for race_id, note in notes.items()}
     return _set(notes, "staff_note", by=by, now=now, said=lambda race: f"Note: {race.staff_note}")
 
 

@@ -29,8 +29,6 @@ from polling.planning import Grids
 from races.models import Race, RaceQuerySet
 from races.status import RaceStatus
 
-UTC = ZoneInfo("UTC")
-
 
 def seen(races: RaceQuerySet, *, now: datetime, nothing_polled: str = "") -> RaceQuerySet:
     """The races with `now`, the instant they are looked at, `newest`, their newest poll log, and their `stretch`.
@@ -68,7 +66,7 @@ def now_of(race: Race) -> datetime:
 
 def zone_of(race: Race) -> ZoneInfo:
     """The track's zone; UTC for a race without a meeting."""
-    return race.meeting.zone if race.meeting else UTC
+    return race.zone
 
 
 @cache
@@ -85,8 +83,8 @@ def track_time(name: str) -> Column:
 
 @admin.display(description="race", ordering="meeting__name")
 def title(race: Race) -> SafeString:
-    """Track, number and name."""
-    return format_html('{} <span class="rp-quiet">{}</span>', race, race.name)
+    """Track, number, the day where it is not today, and the name."""
+    return format_html('{} <span class="rp-quiet">{}</span>', race.name_at(now_of(race)), race.name)
 
 
 @admin.display(description="status", ordering="status")
@@ -100,10 +98,18 @@ def status(race: Race) -> SafeString:
             ("protest", wording.WARNING, race.protest and not race.is_finalized),
             (f"no end, {race.escalation}", wording.BAD, race.escalation),
             ("paused", wording.WARNING, race.polling_paused),
+            ("not on the card", wording.WARNING, race.off_card_since and not race.is_finalized),
+            ("answer incomplete", wording.WARNING, any(not what.endswith("twice") for what in race.left_out)),
         )
         if applies
     ]
     return format_html("{}{}{}", words, ending, format_html_join("", " {}", ((badge,) for badge in told)))
+
+
+@admin.display(description="left out")
+def left_out(race: Race) -> str:
+    """What its last whole answer had that could not be read, or reported twice, and how often."""
+    return wording.counts(race.left_out)
 
 
 @admin.display(description="start", ordering="advertised_start")

@@ -71,6 +71,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def counts(amounts: Mapping[str, int]) -> str:
+    """`2 rows, 1 runners`: what there is, each with how often."""
+    return ", ".join(f"{amount} {what}" for what, amount in sorted(amounts.items())) or NOTHING
+
+
 def utc(instant: datetime | None) -> str:
     """The instant in UTC, to the second."""
     return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if instant else NOTHING

@@ -43,7 +43,7 @@ def test_every_command_of_ours_has_a_test() -> None:
 def test_poll_prints_what_came_of_it(provider: ProviderBox, capsys: pytest.CaptureFixture[str]) -> None:
     race = provider.import_card()[0]
     call_command("poll", str(race.pk))
-    assert capsys.readouterr().out == f"{race}: changed\n"
+    assert capsys.readouterr().out == f"{race.name_at(START)}: changed\n"
     assert PollLog.objects.get().requested_by == "manage.py"
 
 
@@ -60,7 +60,7 @@ def test_poll_of_one_race_by_both_its_ids_polls_it_once(
 ) -> None:
     race = provider.import_card()[0]
     call_command("poll", str(race.pk), race.provider_race_id)
-    assert capsys.readouterr().out == f"{race}: changed\n"
+    assert capsys.readouterr().out == f"{race.name_at(START)}: changed\n"
 
 
 def test_poll_of_a_race_that_fails_ends_with_one(provider: ProviderBox) -> None:
@@ -88,7 +88,9 @@ def test_finalize_ends_a_race_once_with_its_reason(capsys: pytest.CaptureFixture
     race = make_race()
     call_command("finalize", str(race.pk), "--reason", "no result will come")
     call_command("finalize", str(race.pk), "--reason", "again")
-    assert capsys.readouterr().out.splitlines() == [f"{race}: finalized", f"{race}: was finalized already"]
+    assert capsys.readouterr().out.splitlines() == [
+        f"{race.name_at(START)}: {words}" for words in ("finalized", "was finalized already")
+    ]
     stored = Race.objects.get(pk=race.pk)
     assert (stored.status, stored.finalized_by, stored.next_poll_at) == ("finalized", "staff", None)
     entry = LogEntry.objects.get()

@@ -20,5 +20,6 @@ class Command(BaseCommand):
         if not (reason := options["reason"].strip()):
             raise CommandError("--reason must say something", returncode=BAD_INPUT)
         [race] = races_named([options["race"]])
-        changed = staff.finalize([race.pk], by=COMMAND, reason=reason, now=clock.now())
-        self.stdout.write(f"{race}: {'finalized' if changed else 'was finalized already'}")
+        now = clock.now()
+        changed = staff.finalize([race.pk], by=COMMAND, reason=reason, now=now)
+        self.stdout.write(f"{race.name_at(now)}: {'finalized' if changed else 'was finalized already'}")
