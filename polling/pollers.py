@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from polling import clock, dispatch, errands, fetching, quota
+from polling import clock, dispatch, errands, fetching, quota, reversal_alerts, unknown_races
 from polling.bucket import Need
 from polling.errors import PollingError
 from polling.fetching import Answer, Fetched
@@ -51,7 +51,7 @@ def run(log_ids: Sequence[int], *, now: datetime, finished: Callable[[], datetim
     ended = finished()
     # Before the races are locked: whoever locks both takes the provider's row first.
     for name, what in fetched.items():
-        quota.learn(name, what.met, now=ended)
+        quota.learn(name, what.met, refused=what.refused, now=ended)
         note_unknown_statuses([answer.told for answer in what.answers.values() if answer.told], now=ended)
     answers = {race_id: answer for what in fetched.values() for race_id, answer in what.answers.items()}
     return _settle(token, answers, now=ended)
@@ -110,18 +110,31 @@ def _settle(token: str, answers: dict[int, Answer], *, now: datetime) -> list[in
         errors = {log.race_id: error for log in logs if (error := answers[log.race_id].error)}
         let_go = {log.race_id for log in logs if answers[log.race_id].skipped}
         changes = ingest.apply(told.values(), now=now)
+        reversal_alerts.report(changes.reversals, now=now)
         ingest.owe_detail([race_id for race_id in told if answers[race_id].owes_detail])
         for log in logs:
             _finish(log, answers[log.race_id], changed=log.race_id in changes.changed, now=now)
         write_fields(logs, FINISHED_FIELDS)
         Race.objects.filter(pk__in=told).update(last_poll_time=now)
-        Race.objects.filter(pk__in=told.keys() - errors.keys() - let_go).update(last_attempt_at=now, failures=0)
-        Race.objects.filter(pk__in=errors).update(last_attempt_at=now, failures=F("failures") + 1)
+        answered = told.keys() - errors.keys() - let_go
+        Race.objects.filter(pk__in=answered).update(last_attempt_at=now, failures=0, last_error="")
+        _count_failures([log.race for log in logs], errors, now=now)
         replan([log.race_id for log in logs], now=now)
         if logs:
             transaction.on_commit(errands.request_push, robust=True)
     _say(logs, told, errors, changes)
     return sorted(told.keys() - errors.keys() - let_go)
+
+
+def _count_failures(races: Sequence[Race], errors: dict[int, PollingError], *, now: datetime) -> None:
+    """A failure more for each race that has an error; a message where the provider no longer knows it."""
+    by_class: dict[str, list[int]] = {}
+    for race_id, error in errors.items():
+        by_class.setdefault(type(error).__name__, []).append(race_id)
+    for name, race_ids in by_class.items():
+        failed = Race.objects.filter(pk__in=race_ids)
+        failed.update(last_attempt_at=now, failures=F("failures") + 1, last_error=name)
+    unknown_races.report([race for race in races if race.pk in errors])
 
 
 FINISHED_FIELDS = [

@@ -7,17 +7,20 @@ from django.db.models import Value
 from django.db.models.fields import DateTimeField
 from django.db.models.query import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from polling.admin import wording
 from polling.admin.base import ReadOnlyAdmin, at, instant
 from polling.models import Incident, IncidentKind, PollLog, SkipReason
 
-SKIPPED_AS = {
+SKIPPED_AS: dict[IncidentKind, SkipReason | None] = {
     IncidentKind.FAILING: SkipReason.BREAKER,
     IncidentKind.BLOCKED: SkipReason.BREAKER,
     IncidentKind.LIMITED: SkipReason.QUOTA,
     IncidentKind.STRETCHED: SkipReason.QUOTA,
+    IncidentKind.DISPUTED: None,
 }
 
 
@@ -32,15 +35,28 @@ def lasted(incident: Incident) -> SafeString:
 @admin.display(description="slots let go")
 def slots_let_go(incident: Incident) -> str:
     """The polls skipped because of it; counted for one page, not for a list."""
+    if (reason := SKIPPED_AS[IncidentKind(incident.kind)]) is None:
+        return wording.NOTHING
     logs = PollLog.objects.filter(race__provider=incident.provider, slot_at__gte=incident.began_at)
     if incident.ended_at:
         logs = logs.filter(slot_at__lte=incident.ended_at)
-    return str(logs.filter(reason=SKIPPED_AS[IncidentKind(incident.kind)].value).count())
+    return str(logs.filter(reason=reason.value).count())
+
+
+@admin.display(description="race")
+def subject(incident: Incident) -> SafeString:
+    """The race that the incident is about, with a link; nothing where it is about the whole provider."""
+    if incident.race is None:
+        return format_html("{}", wording.NOTHING)
+    return format_html(
+        '<a href="{}">{}</a>', reverse("admin:races_race_change", args=[incident.race.pk]), incident.race
+    )
 
 
 @admin.register(Incident)
 class IncidentAdmin(ReadOnlyAdmin[Incident]):
-    list_display = (at("began_at"), "provider", "kind", lasted, "reason")
+    list_display = (at("began_at"), "provider", subject, "kind", lasted, "reason", "settled_by")
+    list_select_related = ("race__meeting",)
     list_filter = ("kind", ("ended_at", admin.EmptyFieldListFilter), "provider")
     date_hierarchy = "began_at"
     computed = (lasted, slots_let_go)

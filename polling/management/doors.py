@@ -21,3 +21,10 @@ def races_named(names: Sequence[str]) -> list[Race]:
         if race not in found:
             found.append(race)
     return found
+
+
+def reason_given(text: str) -> str:
+    """The reason of a decision without blanks around it. Raises CommandError (exit 2) where it says nothing."""
+    if reason := text.strip():
+        return reason
+    raise CommandError("--reason must say something", returncode=BAD_INPUT)
