@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from polling import errands, providers, quota
+from polling import errands, providers, quota, reversal_alerts
 from polling.bucket import Need
 from polling.errors import LeftAlone, Malformed, PollingError, words_of
 from polling.models import ProviderState
@@ -108,7 +108,8 @@ def _store(races: Sequence[RaceSnapshot], *, now: datetime) -> ingest.Changes:
 def _write(races: Sequence[RaceSnapshot], *, now: datetime) -> ingest.Changes:
     with transaction.atomic():
         changes = ingest.apply(races, now=now)
-        replan(changes.created | changes.changed, now=now)
+        reversal_alerts.report(changes.reversals, now=now)
+        replan(changes.created | changes.changed | changes.noted, now=now)
     return changes
 
 

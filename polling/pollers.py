@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from polling import clock, dispatch, errands, fetching, quota
+from polling import clock, dispatch, errands, fetching, quota, reversal_alerts, unknown_races
 from polling.bucket import Need
 from polling.edge import Edge
 from polling.errors import PollingError
@@ -57,7 +57,7 @@ def run(log_ids: Sequence[int], *, now: datetime, finished: Callable[[], datetim
     # Before the races are locked: whoever locks both takes the provider's row first.
     for name, what in fetched:
         with PROVIDER_NOTES.guard():  # what a provider's row cannot take must not cost the answers
-            quota.learn(name, what.met, now=ended)
+            quota.learn(name, what.met, refused=what.refused, now=ended)
             note_unknown_statuses([answer.told for answer in what.answers.values() if answer.told], now=ended)
     answers = {race_id: answer for _, what in fetched for race_id, answer in what.answers.items()}
     return _settle(token, answers, now=ended)
@@ -117,14 +117,16 @@ def _settle(token: str, answers: dict[int, Answer], *, now: datetime) -> list[in
         errors = {log.race_id: error for log in logs if (error := answers[log.race_id].error)}
         let_go = {log.race_id for log in logs if answers[log.race_id].skipped}
         changes = ingest.apply(told.values(), now=now)
+        reversal_alerts.report(changes.reversals, now=now)
         ingest.owe_detail([race_id for race_id in told if answers[race_id].owes_detail])
         for log in logs:
             _finish(log, answers[log.race_id], changed=log.race_id in changes.changed, now=now)
             log.message = log.message or (OLDER if log.race_id in changes.refused else "")
         write_fields(logs, FINISHED_FIELDS)
         Race.objects.filter(pk__in=told).update(last_poll_time=now)
-        Race.objects.filter(pk__in=told.keys() - errors.keys() - let_go).update(last_attempt_at=now, failures=0)
-        Race.objects.filter(pk__in=errors).update(last_attempt_at=now, failures=F("failures") + 1)
+        answered = told.keys() - errors.keys() - let_go
+        Race.objects.filter(pk__in=answered).update(last_attempt_at=now, failures=0, last_error="")
+        _count_failures([log.race for log in logs], errors, now=now)
         replan([log.race_id for log in logs], now=now)
         _begin_waiting(logs, now=now)
         if logs:
@@ -140,6 +142,17 @@ def _begin_waiting(ended: Sequence[PollLog], *, now: datetime) -> None:
     """Sends the polls that were asked for while these were running. Call it with their races locked."""
     if waited := dispatch.claim_waiting([log.race_id for log in ended], now=now):
         transaction.on_commit(lambda: dispatch.send(waited, now=now), robust=True)
+
+
+def _count_failures(races: Sequence[Race], errors: dict[int, PollingError], *, now: datetime) -> None:
+    """A failure more for each race that has an error; a message where the provider no longer knows it."""
+    by_class: dict[str, list[int]] = {}
+    for race_id, error in errors.items():
+        by_class.setdefault(type(error).__name__, []).append(race_id)
+    for name, race_ids in by_class.items():
+        failed = Race.objects.filter(pk__in=race_ids)
+        failed.update(last_attempt_at=now, failures=F("failures") + 1, last_error=name)
+    unknown_races.report([race for race in races if race.pk in errors])
 
 
 FINISHED_FIELDS = [

@@ -207,7 +207,7 @@ POLL_WINDOWS = env.windows("POLL_WINDOWS", DEFAULT_WINDOWS)
 _baseline = env.seconds("POLL_BASELINE_SECONDS", default=0, least=0, most=24 * 3600)
 if _baseline:
     POLL_WINDOWS = (Window(timedelta(days=1), _baseline), *POLL_WINDOWS)
-POLL_HOLD = env.seconds("POLL_HOLD_SECONDS", default=0, least=0, most=3600)
+POLL_HOLD = env.seconds("POLL_HOLD_SECONDS", default=600, least=0, most=3600)
 try:
     Cadence(POLL_WINDOWS, POLL_TICK, POLL_HOLD)
 except ValueError as error:

@@ -13,6 +13,7 @@ from functools import partial
 from django.db import transaction
 from django.db.models import F, Min, Q
 
+from races import reversals
 from races.answer_age import accept
 from races.bulk import insert_rows, write_fields
 from races.merging import (
@@ -28,6 +29,7 @@ from races.merging import (
     set_runner,
 )
 from races.models import Meeting, OddsChange, Race, Runner
+from races.reversals import Reversal
 from races.snapshots import MeetingSnapshot, RaceSnapshot, Scope, joined
 
 Key = tuple[str, str]
@@ -39,7 +41,8 @@ CLOCK = ("source_time", "older_answers")
 class Changes:
     """What an ingest did, by primary key. `races` has every race the snapshots spoke of that is stored.
 
-    `refused` are those whose answer was older than what is stored.
+    `refused` are those whose answer was older than what is stored; `noted` are the races whose detail is due, or no
+    more, since: they are to be planned again as the changed ones.
     """
 
     races: dict[Key, int] = field(default_factory=dict)
@@ -47,6 +50,8 @@ class Changes:
     changed: set[int] = field(default_factory=set)
     moved: set[int] = field(default_factory=set)
     refused: set[int] = field(default_factory=set)
+    noted: set[int] = field(default_factory=set)
+    reversals: list[Reversal] = field(default_factory=list)
 
     def add(self, others: Changes) -> None:
         """What a further ingest did."""
@@ -55,6 +60,8 @@ class Changes:
         self.changed |= others.changed
         self.moved |= others.moved
         self.refused |= others.refused
+        self.noted |= others.noted
+        self.reversals += others.reversals
 
 
 def apply(snapshots: Iterable[RaceSnapshot], *, now: datetime) -> Changes:
@@ -214,16 +221,20 @@ def _update_races(
     changes, fields, dirty, detailed = Changes(), set[str](), [], []
     for told in snapshots:
         if race := races.get(told.key):
-            changed = merge(race, told, meeting=_meeting_of(told, meetings), now=now)
+            merged = merge(race, told, meeting=_meeting_of(told, meetings), now=now)
+            changed = merged.changed
+            if reversal := reversals.of(race, told, merged):
+                changes.reversals.append(reversal)
             if changed:
                 fields |= changed
                 dirty.append(race)
+                (changes.changed if merged.has_content else changes.noted).add(race.pk)
             if "advertised_start" in changed:
                 changes.moved.add(race.pk)
             if "content_hash" in changed:
                 detailed.append(told)
     write_fields(dirty, fields)
-    changes.changed = {race.pk for race in dirty}
+    reversals.record(changes.reversals)
     return changes, detailed
 
 

@@ -106,6 +106,9 @@ class Race(models.Model):
     detail_wanted = models.BooleanField(
         default=False, help_text="the status called for the detail, which is not here yet"
     )
+    bare_final_at = models.DateTimeField(
+        null=True, blank=True, help_text="since when the provider reports Final without a placing, or before the start"
+    )
     last_changed_at = models.DateTimeField(null=True, blank=True)
 
     # races.ingest and races.decisions
@@ -124,10 +127,15 @@ class Race(models.Model):
     last_poll_time = models.DateTimeField(null=True, blank=True, help_text="when an answer last arrived")
     last_attempt_at = models.DateTimeField(null=True, blank=True)
     failures = models.PositiveIntegerField(default=0, help_text="polls failed in a row")
+    last_error = models.CharField(max_length=40, blank=True, help_text="the class of the last poll's error")
 
     # polling.escalating
     escalation = models.CharField(
-        max_length=8, choices=choices(Escalation), blank=True, db_index=True, help_text="started long ago and not ended"
+        max_length=16,
+        choices=choices(Escalation),
+        blank=True,
+        db_index=True,
+        help_text="started long ago and not ended, or final without a result",
     )
 
     # polling.planning

@@ -38,6 +38,7 @@ FIELDSETS: Any = (
             "fields": (
                 (columns.next_poll, columns.last_poll, columns.failures),
                 (track_time("last_poll_time"), track_time("last_attempt_at"), "detail_wanted"),
+                (track_time("bare_final_at"), columns.twin),
                 (track_time("snoozed_until"), track_time("poll_requested_at")),
             )
         },

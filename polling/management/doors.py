@@ -92,3 +92,10 @@ def shown(text: str) -> str:
 def shown_path(path: Path) -> str:
     """A path for a message: as it stands where it is one line of text."""
     return str(path) if str(path).isprintable() else shown(str(path))
+
+
+def reason_given(text: str) -> str:
+    """The reason of a decision without blanks around it. Raises CommandError (exit 2) where it says nothing."""
+    if reason := text.strip():
+        return reason
+    raise CommandError("--reason must say something", returncode=BAD_INPUT)

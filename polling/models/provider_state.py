@@ -31,6 +31,14 @@ class ProviderState(models.Model):
     trips = models.PositiveIntegerField(default=0, help_text="times in a row that the breaker opened")
     retry_at = models.DateTimeField(null=True, blank=True, help_text="when one request is let through again")
 
+    # A race whose own request was refused (401, 403). The first one says nothing of the provider; a second one does.
+    refused_race = models.CharField(
+        max_length=80, blank=True, help_text="the provider's id of a race that was refused since its last answer"
+    )
+    refused_alone = models.JSONField(
+        default=dict, blank=True, help_text="races that are refused while others are answered: id, and when last"
+    )
+
     unknown_statuses = models.JSONField(default=dict, blank=True, help_text="value: when it was first seen")
     last_import_at = models.DateTimeField(null=True, blank=True)
     last_import_error = models.TextField(blank=True)

@@ -41,13 +41,25 @@ class Meaning(NamedTuple):
 
 
 UNKNOWN = Meaning()
+_ABANDONED, _VOID, _POSTPONED = (
+    Meaning(RaceStatus.FINALIZED, outcome, ResultState.NONE)
+    for outcome in (Outcome.ABANDONED, Outcome.VOID, Outcome.POSTPONED)
+)
+# The first six are documented; the others are what feeds of the same trade send for a race that is called off.
 STATUSES = {
     "open": Meaning(RaceStatus.SCHEDULED, None, ResultState.NONE),
     "closed": Meaning(RaceStatus.IN_PROGRESS, None, ResultState.NONE),
     "live": Meaning(RaceStatus.IN_PROGRESS, None, ResultState.NONE),
     "interim": Meaning(RaceStatus.IN_PROGRESS, None, ResultState.INTERIM),
     "final": Meaning(RaceStatus.FINALIZED, Outcome.RESULTED, ResultState.FINAL),
-    "abandoned": Meaning(RaceStatus.FINALIZED, Outcome.ABANDONED, ResultState.NONE),
+    "abandoned": _ABANDONED,
+    "cancelled": _ABANDONED,
+    "canceled": _ABANDONED,
+    "void": _VOID,
+    "voided": _VOID,
+    "no race": _VOID,
+    "norace": _VOID,
+    "postponed": _POSTPONED,
 }
 
 
@@ -278,7 +290,8 @@ def _race(reply: Reply, row: Row, meeting: MeetingSnapshot | None) -> RaceSnapsh
 def _actual_start(row: Row, start: datetime | None, meant: Meaning) -> datetime | None:
     """Until a race has started the provider repeats the advertised start, which tells nothing."""
     told = instant_or_none(first_told(row, "actual_start", "actual_start_string"))
-    has_started = meant.status not in (None, RaceStatus.SCHEDULED) and meant.outcome is not Outcome.ABANDONED
+    never_ran = meant.outcome in (Outcome.ABANDONED, Outcome.POSTPONED)
+    has_started = meant.status not in (None, RaceStatus.SCHEDULED) and not never_ran
     return told if has_started or told != start else None
 
 

@@ -184,7 +184,7 @@ def test_a_race_without_a_status_is_absent_and_one_with_an_unknown_status_is_not
     httpserver.expect_request(MEETINGS).respond_with_json(fixture("meetings"))
     refs = [RaceRef(race_id(8), OHIO_MEETING), RaceRef(race_id(7), QLD_MEETING)]
     told = tab.fetch_statuses(refs, now=NOW, deadline=soon())
-    assert {key: race.unknown_status for key, race in told.items()} == {race_id(7): "Postponed"}
+    assert {key: race.unknown_status for key, race in told.items()} == {race_id(7): "Parading"}
 
 
 def test_races_whose_meeting_is_not_known_are_looked_for_on_the_card_around_now(

@@ -45,7 +45,11 @@ def by_id(schedule: Schedule) -> dict[str, RaceSnapshot]:
         ("Abandoned", FINALIZED, Outcome.ABANDONED, NO_RESULT),
         ("FINAL", FINALIZED, Outcome.RESULTED, FINAL),
         (" interim ", IN_PROGRESS, None, INTERIM),
-        ("Postponed", None, None, None),
+        ("Cancelled", FINALIZED, Outcome.ABANDONED, NO_RESULT),
+        ("Void", FINALIZED, Outcome.VOID, NO_RESULT),
+        ("No Race", FINALIZED, Outcome.VOID, NO_RESULT),
+        ("Postponed", FINALIZED, Outcome.POSTPONED, NO_RESULT),
+        ("Parading", None, None, None),
         ("", None, None, None),
         (None, None, None, None),
         (7, None, None, None),
@@ -60,11 +64,14 @@ def test_each_status_of_the_provider_has_its_meaning(
     assert (told.status, told.outcome, told.result_state) == (status, outcome, result_state)
 
 
-def test_every_status_that_the_provider_documents_is_mapped() -> None:
-    assert set(STATUSES) == {"open", "closed", "abandoned", "live", "interim", "final"}
+def test_every_status_that_the_provider_documents_is_mapped_and_each_way_to_call_a_race_off() -> None:
+    documented = {"open", "closed", "abandoned", "live", "interim", "final"}
+    assert set(STATUSES) - documented == {"cancelled", "canceled", "void", "voided", "no race", "norace", "postponed"}
+    assert set(STATUSES) > documented
+    assert {meaning.outcome for meaning in STATUSES.values()} == {None, *Outcome}
 
 
-@pytest.mark.parametrize(("written", "unknown"), [("Postponed", "Postponed"), ("", None), (None, None), ("open", None)])
+@pytest.mark.parametrize(("written", "unknown"), [("Parading", "Parading"), ("", None), (None, None), ("open", None)])
 def test_only_a_status_without_a_meaning_is_unknown(written: Any, unknown: str | None) -> None:
     payload = fixture("event_open")
     payload["data"]["race"]["status"] = written
@@ -83,7 +90,7 @@ def test_meetings_tell_status_and_start_of_every_race_and_count_specials() -> No
         (4, "Open", SCHEDULED),
         (1, "OPEN", SCHEDULED),
         (2, "Abandoned", FINALIZED),
-        (3, "Postponed", None),
+        (3, "Parading", None),
         (1, None, None),
         (2, "Live", IN_PROGRESS),
     ]
