@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import TypeGuard
 
 from polling.appwrite import mapping, states
 from polling.appwrite.checkpoints import level_of
@@ -13,7 +14,7 @@ from polling.appwrite.mapping import Values
 from polling.appwrite.merge import outgoing
 from polling.appwrite.rows import Row
 from polling.appwrite.settling import local_values
-from polling.errors import Ambiguous, Blocked, RateLimited, Unavailable
+from polling.errors import Ambiguous, Blocked, OutOfTime, PollingError, RateLimited, Unavailable
 from polling.models import SyncState
 from races.models import Race
 
@@ -109,8 +110,14 @@ def row_id_of(race: Race, state: SyncState | None) -> str:
 def is_of_all(error: Exception) -> bool:
     """Whether any other row would meet the error too. A lost answer, or a 500, may be the fault of one row."""
     if isinstance(error, Unavailable):
-        return error.http_status in (None, 503) and not isinstance(error, Ambiguous)
+        is_proxys = error.foreign and (error.http_status or 0) < 500
+        return (is_proxys or error.http_status in (None, 503)) and not isinstance(error, Ambiguous)
     return isinstance(error, Blocked | RateLimited)
+
+
+def is_failure(outcome: object) -> TypeGuard[PollingError]:
+    """Whether the outcome of a call is an error that counts: one that our own deadline brought about does not."""
+    return isinstance(outcome, PollingError) and not isinstance(outcome, OutOfTime)
 
 
 def put_off(found: Sequence[SyncState], error: Exception, *, now: datetime, own: bool = False) -> None:

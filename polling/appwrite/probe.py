@@ -11,7 +11,7 @@ from polling.appwrite.checkpoints import level_of
 from polling.appwrite.client import SyncClient
 from polling.appwrite.refusals import Refused
 from polling.appwrite.rows import SAFE_COMPARE_AND_SET, Rows
-from polling.errors import Blocked, Conflict, NotFound, PollingError, Unavailable, words_of
+from polling.errors import Blocked, Conflict, NotFound, OutOfTime, PollingError, Unavailable, words_of
 from polling.models import SyncServer
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,12 @@ def ensure(client: SyncClient, *, now: datetime, deadline: float = inf) -> None:
     """
     known = _server()
     if not _is_fresh(known, client.known_version, now=now):
-        known = run(client, now=now, deadline=deadline)
+        try:
+            known = run(client, now=now, deadline=deadline)
+        except OutOfTime:
+            if not known.compares_and_sets:
+                raise
+            # What is known holds until there is time to ask.
     if known.problem:
         raise Blocked(known.problem)
 
@@ -50,6 +55,8 @@ def run(client: SyncClient, *, now: datetime, deadline: float = inf) -> SyncServ
     try:
         version = client.server_version(anew=True, deadline=deadline)
         server.compares_and_sets = _compares_and_sets(client, deadline)
+    except OutOfTime:
+        raise
     except PollingError as error:
         server.probed_at = None
         _keep(server, words_of(error), level=level_of(error))
@@ -83,7 +90,7 @@ def _refuses_a_stale_write(client: SyncClient, deadline: float) -> bool:
     except Conflict:
         return True
     finally:
-        with suppress(NotFound):
+        with suppress(NotFound, OutOfTime):  # one that is left is used by the next probe
             client.exchange("delete", canary_path(), deadline=deadline)
     return False
 

@@ -8,7 +8,7 @@ from polling.appwrite.arrivals import Arrivals, Tally, foresee
 from polling.appwrite.checkpoints import checkpoint_of, count, existing, move, note
 from polling.appwrite.client import connect
 from polling.appwrite.rows import MOST_ROWS, Page, Place, Row, Rows, batches, is_addressable
-from polling.errors import Blocked, PollingError
+from polling.errors import Blocked, OutOfTime, PollingError
 from polling.models import SyncCheckpoint
 
 # With the push's, within the timeout of a task.
@@ -71,6 +71,8 @@ def _counted(pulled: Pulled, budget: timedelta, work: Callable[[Rows], None]) ->
         if client is None:
             return pulled
         work(Rows.within(client, states.TABLE, budget))
+    except OutOfTime:  # the checkpoint stands at what was read; the next pull goes on from there
+        pass
     except PollingError as error:
         pulled.trouble = error
     note(checkpoint_of(states.TABLE), "the pull from Appwrite", pulled.trouble)

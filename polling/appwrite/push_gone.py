@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from django.db import transaction
 
 from polling.appwrite import checkpoints, conflicts, deletions, mapping, states
-from polling.appwrite.jobs import is_of_all, put_off
+from polling.appwrite.jobs import is_failure, is_of_all, put_off
 from polling.appwrite.lease import Lease
 from polling.appwrite.merge import Clash, Side
 from polling.appwrite.parallel import in_parallel
-from polling.appwrite.push_races import SECONDS_A_CALL, Counts
+from polling.appwrite.push_races import Counts
 from polling.appwrite.refusals import Refused
 from polling.appwrite.rows import MOST_ROWS, Row, Rows
-from polling.errors import Conflict, NotFound, PollingError
+from polling.errors import Conflict, NotFound, OutOfTime, PollingError
 from polling.models import SyncState
 
 logger = logging.getLogger(__name__)
@@ -39,12 +39,13 @@ class GonePush:
         # Never agreed on, nor tried: nobody has the row.
         self._forget([state for state in orphans if not (state.base_updated_at or state.sent)])
         known = [state for state in orphans if state.base_updated_at] + self._made(orphans)
-        outcomes = in_parallel(self._delete, known, has_time=lambda: self._rows.has_time(SECONDS_A_CALL))
+        outcomes = in_parallel(self._delete, known, has_time=self._rows.has_time)
         gone = [state for state, outcome in outcomes if isinstance(outcome, dict | NotFound)]
         self._forget(gone)
         self._counts.deleted += len(gone)
         self._spare([state for state, outcome in outcomes if isinstance(outcome, Conflict)])
-        self._leave([pair for pair in outcomes if not isinstance(pair[1], dict | NotFound | Conflict)], of=len(known))
+        tried = sum(1 for _, outcome in outcomes if outcome is not None and not isinstance(outcome, OutOfTime))
+        self._leave([pair for pair in outcomes if not isinstance(pair[1], dict | NotFound | Conflict)], of=tried)
         return len(orphans) == MOST_ROWS
 
     def _may_go(self) -> bool:
@@ -62,6 +63,8 @@ class GonePush:
         sent = [state for state in orphans if state.sent and not state.base_updated_at]
         try:
             there = self._rows.by_id(state.remote_id for state in sent)
+        except OutOfTime:
+            raise
         except PollingError as error:
             self._leave([(state, error) for state in sent], of=len(sent))
             raise
@@ -92,7 +95,7 @@ class GonePush:
 
     def _leave(self, outcomes: Sequence[Outcome], *, of: int) -> None:
         """What failed waits; what is refused, or fails so often while others go, is given up."""
-        failed = [(state, error) for state, error in outcomes if isinstance(error, PollingError)]
+        failed = [(state, error) for state, error in outcomes if is_failure(error)]
         all_fail = len(failed) == of
         trouble = [error for _, error in failed if is_of_all(error) or (all_fail and not isinstance(error, Refused))]
         own = not trouble

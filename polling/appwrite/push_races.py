@@ -8,20 +8,23 @@ from dataclasses import dataclass
 from django.db import InterfaceError, OperationalError, transaction
 
 from polling.appwrite import deletions, mapping, states
-from polling.appwrite.jobs import Job, is_of_all, job_of, put_off, row_id_of
+from polling.appwrite.jobs import Job, is_failure, is_of_all, job_of, put_off, row_id_of
 from polling.appwrite.lease import Lease
-from polling.appwrite.parallel import THREADS, in_parallel
+from polling.appwrite.parallel import MOST, in_parallel
 from polling.appwrite.refusals import Refused
 from polling.appwrite.rows import MOST_ROWS, Row, Rows
 from polling.appwrite.settling import Met, settle
-from polling.errors import Ambiguous, Conflict, NotFound, PollingError, Unavailable
+from polling.errors import Ambiguous, Conflict, NotFound, OutOfTime, PollingError, Unavailable
 from races.models import Race
 
 logger = logging.getLogger(__name__)
 
-SECONDS_A_CALL = 1.0  # less than this, and another call is not begun
+READ_BACK_SECONDS = 1.5  # that reading back what was just written may last beyond the deadline
 MOST_CONFLICTS = 5  # of one row in one push
 TRIES_TOGETHER = 3  # of new rows; then one that the server cannot take must not hold up the others
+
+
+Outcome = tuple[Job, Row | PollingError | None]
 
 
 @dataclass
@@ -62,6 +65,8 @@ class RacePush:
             jobs = self._announce([job for job in jobs if job.changes])
             self._create([job for job in jobs if job.is_new])
             self._update([job for job in jobs if not job.is_new])
+        except OutOfTime:  # what is open stays dirty, for the next run
+            raise
         except PollingError as error:
             self._postpone(list(self._open.values()), error)
             raise
@@ -126,7 +131,7 @@ class RacePush:
             if is_of_all(error) or len(jobs) == 1 or all(job.attempts < TRIES_TOGETHER for job in jobs):
                 raise
             # As many as tell whether it is the server, or one row: the others come with the next step.
-            self._each(jobs[:THREADS], self._create_one)
+            self._each(jobs[:MOST], self._create_one)
         else:
             by_id = {row["$id"]: row for row in replies}
             self._store([(job, by_id[job.row_id]) for job in jobs if job.row_id in by_id])
@@ -168,7 +173,7 @@ class RacePush:
         return self._rows.update(job.row_id, job.changes, base_updated_at=job.base_updated_at)
 
     def _each(self, jobs: Sequence[Job], call: Callable[[Job], Row]) -> None:
-        outcomes = in_parallel(call, jobs, has_time=lambda: self._rows.has_time(SECONDS_A_CALL))
+        outcomes = in_parallel(call, jobs, has_time=self._rows.has_time)
         self._store(self._read_back([(job, reply) for job, reply in outcomes if isinstance(reply, dict)]))
         self._resolve([job for job, error in outcomes if isinstance(error, Conflict)])
         for job, error in outcomes:
@@ -176,13 +181,16 @@ class RacePush:
                 self._recreate(job)
             elif isinstance(error, Refused):
                 self._bury(job, error)
-        self._leave([(job, error) for job, error in outcomes if job.race_id in self._open], of=len(jobs))
+        self._leave([(job, error) for job, error in outcomes if job.race_id in self._open], outcomes)
 
     def _read_back(self, replied: list[tuple[Job, Row]]) -> list[tuple[Job, Row]]:
         """The rows as they really are, where the server's replies prove nothing."""
         if not (replied and self._rows.must_read_back):
             return replied
-        there = self._rows.by_id([job.row_id for job, _ in replied])
+        try:
+            there = self._rows.past_deadline(READ_BACK_SECONDS).by_id([job.row_id for job, _ in replied])
+        except OutOfTime:  # as if not answered: the next run finds them
+            return []
         return [(job, there.get(job.row_id, reply)) for job, reply in replied]
 
     def _resolve(self, jobs: Sequence[Job]) -> None:
@@ -201,10 +209,14 @@ class RacePush:
         deletions.make_again(known, base_updated_at=job.base_updated_at, now=self._lease.now())
         self._close(job)
 
-    def _leave(self, outcomes: Sequence[tuple[Job, Row | PollingError | None]], *, of: int) -> None:
-        """What failed waits; where nothing got through, or nothing more would, all of it is in trouble."""
-        failed = [(job, error) for job, error in outcomes if isinstance(error, PollingError)]
-        of_all = [error for _, error in failed if is_of_all(error) or len(failed) == of]
+    def _leave(self, left: Sequence[Outcome], outcomes: Sequence[Outcome]) -> None:
+        """What failed waits; where nothing that was answered got through, or nothing more would, all of it does.
+
+        What our own deadline cut off, or found no time to begin, has not failed.
+        """
+        failed = [(job, error) for job, error in left if is_failure(error)]
+        tried = sum(1 for _, outcome in outcomes if outcome is not None and not isinstance(outcome, OutOfTime))
+        of_all = [error for _, error in failed if is_of_all(error) or len(failed) == tried]
         if of_all:
             raise of_all[0]
         for job, error in failed:

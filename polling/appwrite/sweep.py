@@ -10,7 +10,7 @@ from polling.appwrite.client import connect
 from polling.appwrite.comparing import Differences, differs
 from polling.appwrite.lease import Lease
 from polling.appwrite.rows import MOST_ROWS, Row, Rows, batches
-from polling.errors import Blocked, PollingError
+from polling.errors import Blocked, OutOfTime, PollingError
 from polling.models import SyncState
 from races.models import Race
 
@@ -48,6 +48,8 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Swept:
             _Sweep(Rows.within(client, states.TABLE, budget), lease, swept, now=now).run()
         finally:
             lease.release()
+    except OutOfTime:  # not finished; the next one goes on from there
+        return swept
     except PollingError as error:
         swept.trouble = error
     pulls = checkpoints.existing(states.TABLE)
