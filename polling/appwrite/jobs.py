@@ -81,7 +81,8 @@ class Job:
 
     def state(self) -> SyncState:
         """The row's state to note a failure on."""
-        return states.new_state(self.race_id, self.row_id, attempts=self.attempts)
+        base = self.base_updated_at
+        return states.new_state(self.race_id, self.row_id, attempts=self.attempts, base_updated_at=base)
 
 
 def job_of(race: Race, state: SyncState | None) -> Job:

@@ -61,6 +61,7 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Pushed:
         client = connect()
         if client is None:
             return pushed
+        states.forget_stale_failures(now=now)
         lease = Lease(states.TABLE, now=now)
         rows = Rows(client, states.TABLE, deadline=deadline)
         # What is gone comes last: a race that came back under another key has its row again by then.

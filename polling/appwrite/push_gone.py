@@ -26,6 +26,7 @@ class GonePush:
 
     def __init__(self, rows: Rows, lease: Lease, counts: Counts) -> None:
         self._rows, self._lease, self._counts = rows, lease, counts
+        self._bases: dict[int, str] = {}  # as the states were read, by key
 
     def has_more(self) -> bool:
         """Whether a row is left behind, and may be deleted."""
@@ -36,6 +37,7 @@ class GonePush:
         if not self._may_go():
             return False
         orphans = list(states.orphans(now=self._lease.now())[:MOST_ROWS])
+        self._bases = {state.pk: state.base_updated_at for state in orphans}
         # Never agreed on, nor tried: nobody has the row.
         self._forget([state for state in orphans if not (state.base_updated_at or state.sent)])
         known = [state for state in orphans if state.base_updated_at] + self._made(orphans)
@@ -100,10 +102,11 @@ class GonePush:
         trouble = [error for _, error in failed if is_of_all(error) or (all_fail and not isinstance(error, Refused))]
         own = not trouble
         for state, error in failed:
+            state.base_updated_at = self._bases[state.pk]
             if isinstance(error, Refused) or (own and state.attempts + 1 >= states.MOST_ATTEMPTS):
-                logger.error("row %s cannot be deleted until a person acts: %s", state.remote_id, error)
-                states.bury(state, error, now=self._lease.now())
-                self._counts.dead += 1
+                if states.bury(state, error, now=self._lease.now()):
+                    logger.error("row %s cannot be deleted until a person acts: %s", state.remote_id, error)
+                    self._counts.dead += 1
             else:
                 put_off([state], error, now=self._lease.now(), own=own)
                 self._counts.waiting += 1

@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import InterfaceError, OperationalError, transaction
 
@@ -81,9 +81,9 @@ class RacePush:
                 jobs.append(job_of(race, state))
             except Exception as error:  # noqa: BLE001 - one bad race must not stop the others
                 logger.exception("%s cannot be written as a row", race)
-                unfit = states.new_state(race.pk, row_id_of(race, state))
-                states.bury(unfit, error, now=self._lease.now())
-                self._counts.dead += 1
+                base = state.base_updated_at if state else ""
+                unfit = states.new_state(race.pk, row_id_of(race, state), base_updated_at=base)
+                self._counts.dead += states.bury(unfit, error, now=self._lease.now(), version=race.version)
         states.forget_orphans([job.row_id for job in jobs if job.is_new])
         return jobs
 
@@ -263,7 +263,8 @@ class RacePush:
         self._conflicts[job.race_id] += 1
         left = self._settle(job, Met(job.race_id, remote, based_on=job.base_updated_at))
         if left and self._conflicts[job.race_id] >= MOST_CONFLICTS:
-            self._postpone([job], Conflict(f"the row changed under {MOST_CONFLICTS} tries"), own=True)
+            settled = replace(job, base_updated_at=remote.updated_at)
+            self._postpone([settled], Conflict(f"the row changed under {MOST_CONFLICTS} tries"), own=True)
 
     def _settle(self, job: Job, met: Met) -> bool:
         self._close(job)
@@ -298,7 +299,7 @@ class RacePush:
     def _bury(self, job: Job, error: Exception) -> None:
         if isinstance(error, Refused):
             self._rows.need_columns(mapping.RACE_FIELDS)
-        logger.error("race %d cannot be pushed until a person acts: %s", job.race_id, error)
-        states.bury(job.state(), error, now=self._lease.now())
-        self._counts.dead += 1
+        if states.bury(job.state(), error, now=self._lease.now(), version=job.version):
+            logger.error("race %d cannot be pushed until a person acts: %s", job.race_id, error)
+            self._counts.dead += 1
         self._close(job)
