@@ -12,9 +12,10 @@ from polling.appwrite import mapping, states
 from polling.appwrite.checkpoints import level_of
 from polling.appwrite.mapping import Values
 from polling.appwrite.merge import outgoing
+from polling.appwrite.problems import is_known, is_news
 from polling.appwrite.rows import Row
 from polling.appwrite.settling import local_values
-from polling.errors import Ambiguous, Blocked, OutOfTime, PollingError, RateLimited, Unavailable
+from polling.errors import Ambiguous, Blocked, OutOfTime, PollingError, RateLimited, Unavailable, words_of
 from polling.models import SyncState
 from races.models import Race
 
@@ -122,8 +123,11 @@ def is_failure(outcome: object) -> TypeGuard[PollingError]:
 
 
 def put_off(found: Sequence[SyncState], error: Exception, *, now: datetime, own: bool = False) -> None:
-    """Lets rows wait for a later try; says so once, as long as any row waits."""
-    level = logging.DEBUG if states.failing().exists() else level_of(error)
+    """Lets rows wait for a later try; says so once, as long as any row waits for the same, or for what will pass."""
+    words = words_of(error)
+    before = states.failing().values_list("error", flat=True).first() or ""
+    is_said = not is_news(error, words, before=before) or is_known(words)
+    level = logging.DEBUG if is_said else level_of(error)
     logger.log(level, "%d rows wait to be pushed: %s: %s", len(found), type(error).__name__, error)
     until = now + wait_after(error, max(state.attempts for state in found) + 1)
     states.postpone(found, error, until=until, own=own)

@@ -3,14 +3,17 @@
 import logging
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from math import inf
 
 from django.conf import settings
 
+from polling.appwrite import problems
 from polling.appwrite.checkpoints import level_of
 from polling.appwrite.client import SyncClient
 from polling.appwrite.refusals import Refused
 from polling.appwrite.rows import SAFE_COMPARE_AND_SET, Rows
+from polling.appwrite.table_refusals import TableRefusals
 from polling.errors import Blocked, Conflict, NotFound, OutOfTime, PollingError, Unavailable, words_of
 from polling.models import SyncServer
 
@@ -20,6 +23,7 @@ HOLDS_FOR = timedelta(hours=1)
 REFUSAL_HOLDS_FOR = timedelta(minutes=5)  # somebody may be mending it
 # In the table of poll logs, which is never pulled: it is no race to us, nor to anybody who reads the races.
 TABLE, CANARY = "poll_logs", "racepoll-canary"
+CANARY_ROW = {"$id": CANARY, "message": "whether a stale write is refused"}
 LONG_AGO = "2000-01-01T00:00:00.000+00:00"
 TRIES = 3
 UNSAFE = (
@@ -81,10 +85,9 @@ def _refuses_a_stale_write(client: SyncClient, deadline: float) -> bool:
     rows = Rows(client, TABLE, deadline=deadline)
     try:
         with suppress(Conflict):  # one is left of a probe that was killed
-            rows.create([{"$id": CANARY, "message": "whether a stale write is refused"}])
-    except Refused:
-        rows.need_columns(["message"])
-        raise
+            rows.create([CANARY_ROW])
+    except Refused as error:
+        raise TableRefusals(rows, partial(try_canary, rows)).behind(error) or error from None
     try:
         rows.update(CANARY, {"message": "it is not"}, base_updated_at=LONG_AGO)
     except Conflict:
@@ -93,6 +96,13 @@ def _refuses_a_stale_write(client: SyncClient, deadline: float) -> bool:
         with suppress(NotFound, OutOfTime):  # one that is left is used by the next probe
             client.exchange("delete", canary_path(), deadline=deadline)
     return False
+
+
+def try_canary(rows: Rows) -> None:
+    """Makes the row and removes it. Raises Refused from a table that takes no row at all."""
+    with suppress(Conflict):
+        rows.create([CANARY_ROW])
+    rows.delete_all([CANARY])
 
 
 def canary_path() -> str:
@@ -113,6 +123,7 @@ def _is_fresh(server: SyncServer, version: tuple[int, ...] | None, *, now: datet
 def _keep(server: SyncServer, problem: str, *, level: int) -> None:
     """Stores what was found, and logs the edges."""
     if problem and not server.problem:
+        level = logging.DEBUG if problems.is_known(problem) else level
         logger.log(level, "Appwrite cannot be written to: %s", problem)
     if server.problem and not problem:
         logger.info("Appwrite can be written to again")

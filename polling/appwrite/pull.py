@@ -29,7 +29,7 @@ class Pulled(Tally):
 def run(*, now: datetime, budget: timedelta = BUDGET) -> Pulled:
     """Reads what changed since the last pull and merges it; nothing changed costs one read and no write."""
     pulled = Pulled()
-    return _counted(pulled, budget, lambda rows: _Pull(rows, pulled, now=now).all_pages())
+    return _counted(pulled, budget, lambda rows: _Pull(rows, pulled, now=now).all_pages(), now=now)
 
 
 def hinted(row_ids: Iterable[str], *, now: datetime, budget: timedelta = BUDGET) -> Pulled:
@@ -47,7 +47,7 @@ def hinted(row_ids: Iterable[str], *, now: datetime, budget: timedelta = BUDGET)
                 if state is None or row["$updatedAt"] != state.base_updated_at:
                     arrivals.meet(row, known=state)
 
-    return _counted(pulled, budget, meet_all)
+    return _counted(pulled, budget, meet_all, now=now)
 
 
 def preview(*, now: datetime, budget: timedelta = PATIENCE) -> list[str]:
@@ -64,7 +64,7 @@ def preview(*, now: datetime, budget: timedelta = PATIENCE) -> list[str]:
     return [line for line in words if line]
 
 
-def _counted(pulled: Pulled, budget: timedelta, work: Callable[[Rows], None]) -> Pulled:
+def _counted(pulled: Pulled, budget: timedelta, work: Callable[[Rows], None], *, now: datetime) -> Pulled:
     """Its trouble goes into the counts, and the edges of it onto the checkpoint."""
     try:
         client = connect()
@@ -75,7 +75,7 @@ def _counted(pulled: Pulled, budget: timedelta, work: Callable[[Rows], None]) ->
         pass
     except PollingError as error:
         pulled.trouble = error
-    note(checkpoint_of(states.TABLE), "the pull from Appwrite", pulled.trouble)
+    note(checkpoint_of(states.TABLE), "the pull from Appwrite", pulled.trouble, now=now)
     return pulled
 
 

@@ -87,12 +87,12 @@ def _push_logs(client: SyncClient, logs: LogPush, lease: Lease, pushed: Pushed, 
     except OutOfTime:
         raise
     except PollingError as error:
-        note(logs.checkpoint, what, error)
+        note(logs.checkpoint, what, error, now=lease.now())
         raise
     finally:
         pushed.logs = logs.sent
     if had_lease:
-        note(logs.checkpoint, what, None)
+        note(logs.checkpoint, what, None, now=lease.now())
 
 
 def _work(client: SyncClient, work: Work, lease: Lease, *, deadline: float) -> bool:

@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from django.db import InterfaceError, OperationalError, transaction
 
@@ -14,6 +15,7 @@ from polling.appwrite.parallel import MOST, in_parallel
 from polling.appwrite.refusals import Refused
 from polling.appwrite.rows import MOST_ROWS, Row, Rows
 from polling.appwrite.settling import Met, settle
+from polling.appwrite.table_refusals import TableRefusals, TableRefuses, rewrite_a_row
 from polling.errors import Ambiguous, Conflict, NotFound, OutOfTime, PollingError, Unavailable
 from races.models import Race
 
@@ -45,6 +47,8 @@ class RacePush:
 
     def __init__(self, rows: Rows, lease: Lease, counts: Counts) -> None:
         self._rows, self._lease, self._counts = rows, lease, counts
+        self._refusals = TableRefusals(rows, partial(rewrite_a_row, rows))
+        self._fault: TableRefuses | None = None  # of this step
         self._conflicts: Counter[int] = Counter()
         self._open: dict[int, Job] = {}
 
@@ -57,7 +61,8 @@ class RacePush:
         dirty = states.dirty(now=self._lease.now()).select_related("meeting").prefetch_related("runners")
         races = list(dirty[:MOST_ROWS])
         jobs = self._jobs(races)
-        self._open = {job.race_id: job for job in jobs}
+        self._open, self._fault = {job.race_id: job for job in jobs}, None
+        stored = self._counts.created + self._counts.changed
         try:
             self._pass_over([job for job in jobs if not job.changes and not job.may_have_landed])
             # Nothing to write, but an earlier write may have landed unnoticed: what is there must be seen.
@@ -65,6 +70,8 @@ class RacePush:
             jobs = self._announce([job for job in jobs if job.changes])
             self._create([job for job in jobs if job.is_new])
             self._update([job for job in jobs if not job.is_new])
+            if self._fault and self._fault.every_row and stored == self._counts.created + self._counts.changed:
+                raise self._fault
         except OutOfTime:  # what is open stays dirty, for the next run
             raise
         except PollingError as error:
@@ -154,12 +161,15 @@ class RacePush:
 
     def _halve(self, jobs: Sequence[Job], error: PollingError) -> None:
         if len(jobs) > 1:
-            self._rows.need_columns(mapping.RACE_FIELDS)
+            fault = self._refusals.behind(error) if isinstance(error, Refused) else None
+            if fault and fault.every_row:
+                self._wait_for_table(jobs, fault)
+                return
             middle = len(jobs) // 2
             self._create(jobs[:middle])
             self._create(jobs[middle:])
         elif isinstance(error, Refused):
-            self._bury(jobs[0], error)
+            self._refused(jobs[0], error)
         else:
             self._postpone(jobs, error, own=True)
 
@@ -180,7 +190,7 @@ class RacePush:
             if isinstance(error, NotFound):
                 self._recreate(job)
             elif isinstance(error, Refused):
-                self._bury(job, error)
+                self._refused(job, error)
         self._leave([(job, error) for job, error in outcomes if job.race_id in self._open], outcomes)
 
     def _read_back(self, replied: list[tuple[Job, Row]]) -> list[tuple[Job, Row]]:
@@ -296,10 +306,20 @@ class RacePush:
         for job in jobs:
             self._close(job)
 
+    def _refused(self, job: Job, error: Refused) -> None:
+        """A row that is refused is given up; one that its table refuses waits until that is mended."""
+        if fault := self._refusals.behind(error):
+            self._wait_for_table([job], fault)
+        else:
+            self._bury(job, error)
+
+    def _wait_for_table(self, jobs: Sequence[Job], fault: TableRefuses) -> None:
+        self._fault = fault
+        self._postpone(jobs, fault)
+
     def _bury(self, job: Job, error: Exception) -> None:
-        if isinstance(error, Refused):
-            self._rows.need_columns(mapping.RACE_FIELDS)
+        level = logging.INFO if states.is_given_up_for(error) else logging.ERROR  # one message for one reason
         if states.bury(job.state(), error, now=self._lease.now(), version=job.version):
-            logger.error("race %d cannot be pushed until a person acts: %s", job.race_id, error)
+            logger.log(level, "race %d cannot be pushed until a person acts: %s", job.race_id, error)
             self._counts.dead += 1
         self._close(job)

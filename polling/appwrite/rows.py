@@ -182,6 +182,13 @@ class Rows:
         params = {"queries": [Query.equal("$id", list(ids))]}
         self._ask("delete", self._path, params=params)
 
+    def columns(self) -> dict[str, dict[str, Any]]:
+        """The table's columns by key. Raises Unscoped where the key may not read them."""
+        path = f"{self._path.removesuffix('/rows')}/columns"
+        found = self._ask("get", path, params={"queries": [Query.limit(MOST_ROWS)]}).body.get("columns")
+        parts = found if isinstance(found, list) else []
+        return {part["key"]: part for part in parts if isinstance(part, dict) and "key" in part}
+
     def need_columns(self, columns: Iterable[str]) -> None:
         """Raises Missing where the table lacks one of our columns: then no row is at fault that was refused.
 

@@ -135,6 +135,11 @@ def bury(state: SyncState, error: Exception, *, now: datetime, version: int | No
     return bool(found)
 
 
+def is_given_up_for(error: Exception) -> bool:
+    """Whether a row has been given up for the same reason, and nobody has acted yet."""
+    return states().filter(dead_since__isnull=False, error=words_of(error)).exists()
+
+
 def _unsettled(found: Sequence[SyncState]) -> list[SyncState]:
     """Those whose base nobody has replaced since they were read, under locks."""
     bases = dict(locked([state.local_pk for state in found]))

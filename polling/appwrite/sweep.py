@@ -55,7 +55,7 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Swept:
     pulls = checkpoints.existing(states.TABLE)
     if not (swept.trouble and pulls and pulls.error):  # else the pull has said it
         # On a checkpoint of its own: pulls may go well that know nothing of it.
-        checkpoints.note(checkpoints.checkpoint_of(LEASE), "the sweep of Appwrite", swept.trouble)
+        checkpoints.note(checkpoints.checkpoint_of(LEASE), "the sweep of Appwrite", swept.trouble, now=now)
     return swept
 
 
