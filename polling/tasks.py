@@ -41,7 +41,8 @@ def import_schedule() -> None:
 def push() -> None:
     """Sends what changed to Appwrite."""
     errands.begins(Errand.PUSH)
-    appwrite_push.run(now=clock.now())
+    if appwrite_push.run(now=clock.now()).unfinished:
+        errands.request_push()
 
 
 def scan_for_changes() -> None:
