@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 MASTER_TICK = "master tick"
 
+RETIRED = ("prune old records",)  # rows of earlier versions, whose functions are gone
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -44,7 +46,7 @@ def rows() -> list[Row]:
         Row("import the card", "polling.tasks.import_schedule", "*/5 * * * * 5", patient),
         Row("flag races that do not end", "polling.tasks.escalate", "*/5 * * * * 20"),
         Row("tell the monitor", "polling.tasks.tell_monitor", "* * * * * 10"),
-        Row("prune old records", "polling.tasks.prune", "17 3 * * * 30"),
+        Row("delete old rows", "polling.tasks.delete_old_rows", "*/2 * * * * 25", patient),
     ]
 
 
@@ -62,6 +64,7 @@ def longest_timeout() -> int:
 def ensure() -> None:
     """Makes the rows as the table says. Idempotent; `next_run` is kept where the cron is as it was."""
     now = clock.now()
+    Schedule.objects.filter(name__in=RETIRED).delete()
     for row in rows():
         wanted: dict[str, Any] = {"func": row.func, "cron": row.cron, "kwargs": row.kwargs, "repeats": -1}
         wanted |= {"schedule_type": Schedule.CRON}
@@ -82,11 +85,19 @@ def first_tick_at() -> datetime | None:
     return Schedule.objects.filter(name=MASTER_TICK).values_list("next_run", flat=True).first()
 
 
+def is_tick_due(*, now: datetime) -> bool:
+    """Whether the master tick's row was due before `now`; False where there is no such row."""
+    return Schedule.objects.filter(name=MASTER_TICK, next_run__lt=now).exists()
+
+
 def move_back(*, now: datetime) -> int:
     """Brings back rows that a clock, set back since, left further ahead than their next instant; says how many."""
     moved = 0
     for row in Schedule.objects.filter(schedule_type=Schedule.CRON, next_run__gt=now):
-        following = croniter(row.cron, now).get_next(datetime)
+        try:
+            following = croniter(row.cron, now).get_next(datetime)
+        except ValueError:  # a cron that somebody mistyped is its own row's trouble alone
+            continue
         if row.next_run > following:
             moved += Schedule.objects.filter(pk=row.pk, next_run=row.next_run).update(next_run=following)
     if moved:

@@ -11,14 +11,14 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from polling.admin.base import OwnPages
+from polling.admin.base import ListAdmin
 from polling.admin.wording import counted
 
 M = TypeVar("M", bound=Model)
 MOST = 500  # a form takes 1,000 fields, and nobody reads a longer list
 
 
-class AskingAdmin(OwnPages[M]):
+class AskingAdmin(ListAdmin[M]):
     """The way from the question to the answer, and back to where it was asked.
 
     `fits` says of each action on which row's page it makes sense; a list offers all of them. `depends_on` names the

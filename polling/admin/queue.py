@@ -10,6 +10,7 @@ from django_q import admin as _  # noqa: F401 - registers its pages now, whereve
 from django_q.models import Failure, OrmQ, Schedule, Success
 
 from polling import schedules
+from polling.admin.filters import when
 from polling.admin.stale import CheckedAdmin, CheckedForm
 
 
@@ -82,9 +83,12 @@ PAGES = {
     Failure: SuperusersChange,
     OrmQ: QueuedTasks,
 }
+# Not django-q2's own, which read a table for the groups and clusters that are in it.
+FILTERS = {Success: (when("stopped"),), Failure: (when("stopped"),), Schedule: ("schedule_type",)}
+
 for model, ours in PAGES.items():
     # The queue has no page where it is in Redis.
     if admin.site.is_registered(model):
         page = type(admin.site.get_model_admin(model))
         admin.site.unregister(model)
-        admin.site.register(model, type(page.__name__, (ours, page), {}))
+        admin.site.register(model, type(page.__name__, (ours, page), {"list_filter": FILTERS.get(model, ())}))

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -18,6 +20,31 @@ from polling.admin.base import instant
 from polling.admin.wording import counted
 from races.decisions import Actor
 from races.models import Race
+from races.status import Outcome, choices
+
+
+class ReasonForm(forms.Form):
+    """Why: it goes into the audit."""
+
+    reason = forms.CharField(max_length=200, widget=forms.TextInput(attrs={"autofocus": True, "size": 60}))
+
+    def decided(self) -> dict[str, Any]:
+        """The arguments of the decision that the answers give."""
+        return {"reason": self.cleaned_data["reason"]}
+
+
+class FinalizeForm(ReasonForm):
+    """How the race ended, and why it is ended by hand."""
+
+    outcome = forms.ChoiceField(
+        choices=[("", "resulted where there is a result, else not known"), *choices(Outcome)],
+        required=False,
+        help_text="Abandoned, void and postponed races keep no placings and no dividends.",
+    )
+
+    def decided(self) -> dict[str, Any]:
+        outcome = self.cleaned_data["outcome"]
+        return {**super().decided(), "outcome": Outcome(outcome) if outcome else None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +56,20 @@ class Decision:
     verb: str
     done: str
     effect: str
+    form: type[ReasonForm] = ReasonForm
 
 
 FORCE_POLL = Decision(
     "force_poll", staff.force_poll, "Force a poll of", "being polled", "A forced poll is asked for at once."
 )
-FINALIZE = Decision("finalize", staff.finalize, "Finalize", "finalized", "A finalized race is polled no more.")
+FINALIZE = Decision(
+    "finalize",
+    staff.finalize,
+    "Finalize",
+    "finalized",
+    "A finalized race is polled no more. Of a race that has ended already this sets the outcome.",
+    FinalizeForm,
+)
 REOPEN = Decision(
     "reopen", staff.reopen, "Reopen", "reopened", "A reopened race loses its outcome and is polled again."
 )
@@ -43,7 +78,7 @@ PAUSE = Decision("pause", staff.pause, "Pause", "paused", "A paused race is not 
 # What makes sense on the page of one race; the list offers all, and what changes nothing is not counted.
 FITS: dict[str, Callable[[Race], bool]] = {
     "force_poll": lambda race: True,
-    "finalize": lambda race: not race.is_finalized,
+    "finalize": lambda race: True,
     "reopen": lambda race: race.is_finalized,
     "pause": lambda race: not race.polling_paused,
     "resume": lambda race: race.polling_paused,
@@ -59,12 +94,6 @@ DEPENDS_ON = {
     "pause": ("polling_paused",),
     "resume": ("polling_paused",),
 }
-
-
-class ReasonForm(forms.Form):
-    """Why: it goes into the audit."""
-
-    reason = forms.CharField(max_length=200, widget=forms.TextInput(attrs={"autofocus": True, "size": 60}))
 
 
 def actor(request: HttpRequest) -> Actor:
@@ -121,14 +150,15 @@ class RaceActions(AskingAdmin[Race]):
         return self._report(request, len(changed), len(chosen), "resumed")
 
     def _with_reason(self, request: HttpRequest, races: QuerySet[Race], decision: Decision) -> HttpResponse:
-        form = ReasonForm(request.POST if "confirm" in request.POST else None)
+        form = decision.form(request.POST if "confirm" in request.POST else None)
         chosen = list(races)
         if not form.is_valid():
             return self._ask(request, chosen, decision, form)
-        keys, reason = [race.pk for race in chosen], form.cleaned_data["reason"]
+        keys = [race.pk for race in chosen]
         with transaction.atomic():
             moved = self._moved_meanwhile(request, decision.action, keys)
-            changed = [] if moved else decision.decide(keys, by=actor(request), reason=reason, now=instant(request))
+            decide = decision.decide
+            changed = [] if moved else decide(keys, by=actor(request), now=instant(request), **form.decided())
         if moved:
             return self._ask(request, chosen, decision, form, moved=moved)
         if decision is FORCE_POLL:
@@ -157,6 +187,7 @@ class RaceActions(AskingAdmin[Race]):
             "form": form,
             "moved": moved,
             "obstacles": _obstacles(request, races) if decision is FORCE_POLL else [],
+            "early": _not_started(races, now=instant(request)) if decision is FINALIZE else 0,
         }
         return TemplateResponse(request, "admin/races/race/confirm.html", context)
 
@@ -180,3 +211,8 @@ def _obstacles(request: HttpRequest, races: Iterable[Race]) -> list[str]:
     """What keeps polls of these races from being made, a sentence each."""
     providers = {race.provider if race.provider_race_id else "" for race in races}
     return strip.obstacles(request, providers)
+
+
+def _not_started(races: list[Race], *, now: datetime) -> int:
+    """How many of them would be ended before their start."""
+    return sum(race.is_waiting and race.advertised_start > now for race in races)

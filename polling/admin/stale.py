@@ -8,7 +8,7 @@ from django.db import models, transaction
 from django.http import HttpRequest
 
 from polling.admin import wording
-from polling.admin.base import OwnPages
+from polling.admin.base import ListAdmin
 
 M = TypeVar("M", bound=models.Model)
 
@@ -92,7 +92,7 @@ def _both(stored: Any) -> str:
     )
 
 
-class CheckedAdmin(OwnPages[M]):
+class CheckedAdmin(ListAdmin[M]):
     """Pages whose form is checked so. Instants are left out: no form of ours edits one that the machine also sets."""
 
     form = CheckedForm

@@ -20,6 +20,7 @@ RACE_TONES: Mapping[RaceStatus, str] = MappingProxyType(
 )
 POLL_TONES: Mapping[PollState, str] = MappingProxyType(
     {
+        PollState.WAITING: BUSY,
         PollState.CLAIMED: BUSY,
         PollState.RUNNING: BUSY,
         PollState.OK: GOOD,
@@ -68,6 +69,11 @@ def since(instant: datetime, *, now: datetime) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 race`, `2 races`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def counts(amounts: Mapping[str, int]) -> str:
+    """`2 rows, 1 runners`: what there is, each with how often."""
+    return ", ".join(f"{amount} {what}" for what, amount in sorted(amounts.items())) or NOTHING
 
 
 def utc(instant: datetime | None) -> str:

@@ -39,6 +39,23 @@ def test_a_superuser_adds_nothing_to_what_is_only_read(name: str, admin_client: 
     assert admin_client.get(reverse(f"admin:{name}_add")).status_code == 403
 
 
+def test_a_provider_shows_what_of_its_answers_was_not_taken(admin_client: Client) -> None:
+    ProviderState.objects.create(
+        name="sandbox", card_races=74, left_out={"rows": 3}, older_answers=12,
+        older_answer_at=clock.now() - timedelta(minutes=5),
+    )  # fmt: skip
+    html = admin_client.get(PROVIDERS).content.decode()
+    for words in (">74<", ">3 rows<", ">12, the last 5 min "):
+        assert words in html
+
+
+def test_a_meeting_shows_its_track_s_day_and_its_provider_s(admin_client: Client) -> None:
+    meeting = make_meeting(provider_day=START.date() + timedelta(days=1))
+    html = admin_client.get(reverse("admin:races_meeting_change", args=[meeting.pk])).content.decode()
+    assert "Nov. 23, 2026" in html
+    assert "Nov. 24, 2026" in html
+
+
 def test_a_poll_log_is_neither_changed_nor_deleted(admin_client: Client) -> None:
     log = make_log(make_race())
     for page in ("change", "delete"):

@@ -16,7 +16,7 @@ from polling.admin.asking import MOST
 from polling.admin.race_actions import FITS
 from polling.models import Heartbeat, Incident, PollingSwitch, PollLog, PollState, ProviderState, Trigger
 from races.models import Race
-from races.status import FinalizedBy, RaceStatus
+from races.status import FinalizedBy, Outcome, RaceStatus
 from tests.factories import START, make_log, make_meeting, make_race
 
 pytestmark = pytest.mark.django_db
@@ -184,6 +184,49 @@ def test_a_finalized_race_is_polled_no_more_and_a_reopened_one_again(admin_clien
     assert race.next_poll_at is not None
 
 
+@pytest.mark.parametrize("outcome", Outcome)
+def test_who_finalizes_is_asked_for_the_outcome_which_is_set(admin_client: Client, outcome: Outcome) -> None:
+    race = make_race()
+    asked = post(admin_client, "finalize", race).content.decode()
+    assert f'<option value="{outcome.value}">' in asked
+    confirm(admin_client, "finalize", race, outcome=outcome.value)
+    race.refresh_from_db()
+    assert (race.status, race.outcome) == ("finalized", outcome.value)
+    assert LogEntry.objects.get().change_message == f"Finalized as {outcome.value}: track inspection"
+
+
+def test_the_outcome_of_a_race_that_has_ended_can_be_changed_and_what_is_called_off_keeps_no_result(
+    admin_client: Client,
+) -> None:
+    placed = [{"runner_number": 1, "position": 1, "code": "", "name": "", "margin": None}]
+    ended: dict[str, Any] = {
+        "status": "finalized",
+        "finalized_by": "provider",
+        "finalized_at": NOW,
+        "outcome": "resulted",
+    }
+    race = make_race(**ended, results=placed, dividends=[{}], result_state="final", result_version=1)
+    assert said(confirm(admin_client, "finalize", race, outcome="resulted")) == ["0 of 1 race finalized."]
+    assert "1 of 1 race finalized." in said(confirm(admin_client, "finalize", race, outcome="void"))
+    race.refresh_from_db()
+    assert (race.outcome, race.finalized_by, race.results, race.dividends) == ("void", "staff", [], [])
+    assert (race.result_state, race.result_version) == ("none", 2)
+
+
+def test_finalizing_warns_of_races_that_have_not_started_and_of_no_others(admin_client: Client) -> None:
+    early, late = make_race(), make_race(start=NOW - timedelta(minutes=1))
+    assert "1 of these races has not started" in post(admin_client, "finalize", early, late).content.decode()
+    assert "not started" not in post(admin_client, "finalize", late).content.decode()
+    assert "not started" not in post(admin_client, "pause", early).content.decode()
+
+
+def test_an_outcome_that_there_is_not_asks_again(admin_client: Client) -> None:
+    race = make_race()
+    assert confirm(admin_client, "finalize", race, outcome="drawn").status_code == 200
+    race.refresh_from_db()
+    assert race.status == "scheduled"
+
+
 def test_a_paused_race_is_polled_no_more_and_a_resumed_one_again(admin_client: Client) -> None:
     race = make_race(next_poll_at=NOW)
     confirm(admin_client, "pause", race)
@@ -236,12 +279,15 @@ def test_forced_polls_of_several_races_go_to_the_batch_poller(
     assert set(queued.task["args"][0]) == set(PollLog.objects.values_list("pk", flat=True))
 
 
-def test_a_forced_poll_joins_the_one_under_way(admin_client: Client, django_capture_on_commit_callbacks: Any) -> None:
+def test_a_forced_poll_waits_for_the_end_of_the_one_that_runs(
+    admin_client: Client, django_capture_on_commit_callbacks: Any
+) -> None:
     log = make_log(make_race(), slot_at=NOW, state=PollState.RUNNING)
     with django_capture_on_commit_callbacks(execute=True):
         response = confirm(admin_client, "force_poll", log.race)
     assert said(response) == ["1 of 1 race being polled."]
-    assert list(PollLog.objects.all()) == [log]
+    waiting = PollLog.objects.exclude(pk=log.pk).get()
+    assert (waiting.state, waiting.trigger, waiting.requested_by) == ("waiting", "forced", "admin")
     assert not OrmQ.objects.exists()
 
 

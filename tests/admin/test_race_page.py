@@ -44,6 +44,30 @@ def test_runners_are_shown_with_their_odds_and_scratchings(admin_client: Client)
     assert ">scratched<" in second[1]
 
 
+def test_a_coupled_entry_and_a_runner_that_left_the_field_are_shown_as_such(admin_client: Client) -> None:
+    result = {"runner_number": "1A", "position": 1, "code": "", "name": "", "margin": None}
+    race = make_race(results=[result])
+    Runner.objects.create(race=race, number=2, name="Glass Harbour", absent_since=START)
+    for letter in ("A", ""):
+        Runner.objects.create(race=race, number=1, letter=letter, name=f"Swift Kauri {letter}".strip())
+    rows = table(admin_client, race, "runners")
+    assert [row[:2] for row in rows[:2]] == [["1", "Swift Kauri"], ["1A", "Swift Kauri A"]]
+    assert "<s>Glass Harbour</s>" in rows[2][1]
+    assert ">not in the field since<" in rows[2][1]
+    assert "16:00" in rows[2][1]
+    assert table(admin_client, race, "results") == [["1", "1A", "Swift Kauri A", "–"]]
+
+
+def test_the_page_says_what_was_left_out_and_that_the_card_lacks_the_race(admin_client: Client) -> None:
+    race = make_race(left_out={"runners": 2, "dividends": 1}, off_card_since=START)
+    html = admin_client.get(path(race)).content.decode()
+    assert "1 dividends, 2 runners" in html
+    for badge in ("not on the card", "answer incomplete"):
+        assert f">{badge}<" in html
+    html = admin_client.get(path(make_race(left_out={"runners reported twice": 1}))).content.decode()
+    assert ">answer incomplete<" not in html
+
+
 def test_a_dead_heat_and_a_runner_that_pulled_up_are_told(admin_client: Client) -> None:
     def result(number: int, position: int | None, code: str = "") -> dict[str, object]:
         return {"runner_number": number, "position": position, "code": code, "name": "", "margin": None}

@@ -14,7 +14,8 @@ from django.utils.safestring import SafeString
 
 from polling.admin import wording
 from polling.admin.asking import AskingAdmin
-from polling.admin.base import Column, ReadOnlyAdmin, ValuesFilter, at, instant
+from polling.admin.base import Column, ReadOnlyAdmin, at, instant
+from polling.admin.filters import Choice, fixed, same, when
 from polling.admin.race_actions import actor
 from polling.admin.sync import values
 from polling.admin.sync.of_race import linked, race_of, with_race
@@ -22,6 +23,7 @@ from polling.admin.table import Table
 from polling.admin.wording import counted
 from polling.appwrite import resolving
 from polling.appwrite.mapping import RACE_FIELDS, canonical
+from polling.appwrite.merge import OWNERS
 from polling.appwrite.resolving import Resolved
 from polling.models import SyncConflict
 from races.models import Race
@@ -92,15 +94,19 @@ SHORT = tuple(_column(name, heading, values.short) for name, heading in SIDES)
 WHOLE = tuple(_column(name, heading, values.whole) for name, heading in SIDES)
 
 
+def fields() -> list[Choice]:
+    """The fields that two sides can disagree on; `$id` is the row itself."""
+    return same(["$id", *sorted(OWNERS)])
+
+
 @admin.register(SyncConflict)
 class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
     change_list_template = "admin/wide_list.html"
     list_display = (at("found_at"), race, "field", standing, *SHORT, won)
-    list_filter = (OpenFilter, ("field", ValuesFilter), ("chosen", WonFilter))
+    list_filter = (OpenFilter, fixed("field", "field", fields), ("chosen", WonFilter), when("found_at"))
     list_select_related = ("state",)
     search_fields = ("state__remote_id", "=state__local_pk", "row")
     search_help_text = "The row's id in Appwrite, or the race's in Django"
-    date_hierarchy = "found_at"
     actions = ("take_theirs", "keep_ours")
     depends_on = {"take_theirs": SETTLED, "keep_ours": SETTLED}
     fits = {
