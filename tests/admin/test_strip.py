@@ -43,6 +43,12 @@ def test_the_strip_is_on_every_list_and_every_page(model: type[models.Model], ad
         assert list(cells(admin_client, path)) == TITLES
 
 
+@EACH_MODEL
+def test_the_strip_is_on_every_history_which_opens(model: type[models.Model], admin_client: Client) -> None:
+    MAKE[model](2)
+    assert list(cells(admin_client, url(model, "history", first(model).pk))) == TITLES
+
+
 @pytest.mark.parametrize("name", ["admin:index", "admin:password_change", "sync", "admin:auth_user_changelist"])
 def test_the_strip_is_on_the_other_pages_too(name: str, admin_client: Client) -> None:
     assert list(cells(admin_client, reverse(name))) == TITLES
