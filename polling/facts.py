@@ -173,7 +173,7 @@ def _sync(rows: Mapping[str, _Row]) -> SyncFacts:
     checkpoints = {point.table: point for point in SyncCheckpoint.objects.filter(target=settings.APPWRITE_TARGET)}
     server = SyncServer.objects.filter(target=settings.APPWRITE_TARGET).values(*status.SERVER).first() or {}
     dead, waiting = rows.get("dead", _Row()), rows.get("waiting", _Row())
-    begins = (dead.at, *(point.failing_since for point in checkpoints.values()))
+    begins = (dead.at, *(point.failing_since or point.pulled_at for point in checkpoints.values() if point.error))
     races = checkpoints.get(states.TABLE)
     return SyncFacts(
         configured=True,

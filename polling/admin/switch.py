@@ -10,7 +10,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from polling import switch
-from polling.admin import strip
 from polling.admin.base import at, instant
 from polling.admin.race_actions import actor
 from polling.admin.stale import CheckedAdmin, CheckedForm
@@ -61,7 +60,6 @@ class PollingSwitchAdmin(CheckedAdmin[PollingSwitch]):
             # The reason of the pause that was left in the field is none of the resumption.
             reason = obj.reason if obj.reason != form.initial["reason"] else ""
             switch.resume(by=by, reason=reason, now=now)
-        strip.forget(request)
 
     def log_change(self, request: HttpRequest, obj: PollingSwitch, message: object) -> LogEntry:
         """Unsaved: polling.switch has written the entry, with the reason."""
