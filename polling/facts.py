@@ -87,14 +87,13 @@ class _Row:
 def read(*, now: datetime) -> Facts:
     """The facts as they stand: three queries, five where an Appwrite is configured."""
     rows = _rows(now=now)
-    beat, tick, switch, polls = rows.get("beat"), rows.get("tick"), rows.get("switch"), rows.get("polls", _Row())
+    beat, tick, switch = rows.get("beat"), rows.get("tick"), rows.get("switch")
+    polls, late = rows.get("polls", _Row()), rows.get("late", _Row())
     return Facts(
         overdue_after=pulse.overdue_after(),
         providers=tuple(settings.RACE_PROVIDERS),
-        heartbeat=Heartbeat(at=beat.at, sleeping_until=beat.until, late_since=rows.get("late", _Row()).at)
-        if beat
-        else None,
-        tick=Tick(started_at=tick.at, error=tick.words) if tick else None,
+        heartbeat=_heartbeat(beat, late_since=late.at),
+        tick=Tick(started_at=tick.at, error=tick.words) if tick and tick.at else None,
         scheduled_at=None if beat or tick else schedules.first_tick_at(),
         too_late=polls.counted,
         begun_at=polls.until,
@@ -103,6 +102,10 @@ def read(*, now: datetime) -> Facts:
         switch=_switch(switch) if switch else None,
         sync=_sync(rows),
     )
+
+
+def _heartbeat(row: _Row | None, *, late_since: datetime | None) -> Heartbeat | None:
+    return Heartbeat(at=row.at, sleeping_until=row.until, late_since=late_since) if row and row.at else None
 
 
 def _switch(row: _Row) -> PollingSwitch:
@@ -153,14 +156,16 @@ def _one(
     by: Any = NO_WORDS,
 ) -> QuerySet[Any, Any]:
     """A fact that a row of its own has."""
-    return rows.order_by().values_list(Value(kind, TextField()), at, until, number, words, by)
+    found: QuerySet[Any, Any] = rows.order_by().values_list(Value(kind, TextField()), at, until, number, words, by)
+    return found
 
 
 def _all(kind: str, rows: QuerySet[Any], since: Any, number: Any = COUNT, until: Any = NEVER) -> QuerySet[Any, Any]:
     """A fact that is counted."""
     tagged = rows.order_by().values(kind=Value(kind, TextField()))
     counted = tagged.annotate(since=since, until=until, number=number, words=NO_WORDS, by=NO_WORDS)
-    return counted.values_list("kind", "since", "until", "number", "words", "by")
+    found: QuerySet[Any, Any] = counted.values_list("kind", "since", "until", "number", "words", "by")
+    return found
 
 
 # --- Appwrite ---------------------------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ from polling.admin.race_actions import actor
 from polling.admin.stale import CheckedAdmin, CheckedForm
 from polling.models import PollingSwitch
 
+SHOWN: Any = ("paused", "reason", at("changed_at"), "changed_by")
+
 
 class SwitchForm(CheckedForm):
     """A pause says why; whoever lifts one has seen which."""
@@ -33,8 +35,8 @@ class PollingSwitchAdmin(CheckedAdmin[PollingSwitch]):
     """One row, made on the first visit; its list is its page."""
 
     form = SwitchForm
-    fields = ("paused", "reason", at("changed_at"), "changed_by")
-    readonly_fields = (at("changed_at"), "changed_by")
+    fields = SHOWN
+    readonly_fields = SHOWN[2:]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
