@@ -216,7 +216,7 @@ def why_paused(row: PollingSwitch) -> str:
 
 
 def pause_notice(facts: Facts) -> str:
-    """That all polling is paused, since when, by whom and why, in a sentence; empty where it is not."""
+    """That all polling is paused, since when, who paused it and why, in a sentence; empty where it is not."""
     item = switch(facts)
     return _sentence(item) if item.level is Level.BAD else ""
 

@@ -60,7 +60,7 @@ def obstacles(request: HttpRequest, providers: Iterable[str]) -> list[str]:
 
 
 def pause_notice(request: HttpRequest) -> str:
-    """That all polling is paused, since when, by whom and why; empty where it is not."""
+    """That all polling is paused, since when, who paused it and why; empty where it is not."""
     return health.pause_notice(facts_of(request))
 
 
