@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from polling.errors import Malformed, Unavailable
+from polling.errors import Malformed
 from polling.providers.base import Schedule
 from polling.providers.tab_payloads import (
     STATUSES,
@@ -142,12 +142,6 @@ def test_one_unreadable_row_costs_no_other_and_is_logged_once(caplog: pytest.Log
     ]
 
 
-def test_specials_and_rows_that_cannot_be_read_are_counted_apart() -> None:
-    payload = fixture("meetings")
-    payload["data"]["meetings"][0]["races"][0]["start_time"] = "noon"
-    assert parse_meetings(payload, **WHO).left_out == (("rows", 1), ("rows that are no races", 1))
-
-
 def test_specials_alone_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     parse_meetings(fixture("meetings"), **WHO)
     assert not caplog.records
@@ -169,16 +163,6 @@ def test_a_row_that_is_no_race_is_skipped_and_counted(bend: Callable[[dict[str, 
     card = parse_meetings(payload, **WHO)
     assert race_id(4) not in by_id(card)
     assert (len(card.races), card.skipped) == (8, 2)
-
-
-@pytest.mark.parametrize("turned", [False, True])
-def test_of_two_rows_with_one_id_the_one_that_says_more_counts(turned: bool) -> None:
-    payload = fixture("meetings")
-    races = payload["data"]["meetings"][0]["races"]
-    poor = {**races[3], "status": None, "distance": None, "name": "Old Name"}
-    races.insert(0 if turned else len(races), poor)
-    race = by_id(parse_meetings(payload, **WHO))[race_id(4)]
-    assert race == by_id(parse_meetings(fixture("meetings"), **WHO))[race_id(4)]
 
 
 def test_of_two_rows_with_one_id_the_later_counts() -> None:
@@ -280,43 +264,6 @@ def test_a_result_that_is_left_out_is_empty_before_it_and_unknown_after(
     payload["data"]["race"]["status"] = status
     told = parse_event(payload, **WHO)
     assert (told.results, told.dividends) == (expected, expected)
-
-
-def test_a_result_that_is_null_is_unknown_and_not_empty() -> None:
-    payload = fixture("event_open")
-    payload["data"] |= {"runners": None, "results": None, "dividends": None}
-    answer = parse_event(payload, **WHO)
-    assert (answer.runners, answer.results, answer.dividends) == (None, None, None)
-
-
-@pytest.mark.parametrize(
-    "payload",
-    [
-        {"header": {"error": "no such backend"}, "data": {}},
-        {"header": {"error": "no such backend"}, "data": {"race": None}},
-        {"error": "no such backend", "data": None},
-        {"data": {"error": "no such backend"}},
-    ],
-    ids=str,
-)
-def test_an_error_in_place_of_a_race_is_no_answer_and_says_which(payload: Any) -> None:
-    with pytest.raises(
-        Unavailable, match="^the provider reports an error inside its answer: no such backend$"
-    ) as caught:
-        parse_event(payload, **WHO)
-    assert (caught.value.http_status, caught.value.sample) == (200, json.dumps(payload))
-
-
-def test_what_of_a_race_cannot_be_read_is_counted_on_it() -> None:
-    payload = fixture("event_final")
-    payload["header"]["error"] = "one pool is late"
-    payload["data"]["runners"] += ["junk", {"runner_number": None, "name": "Nobody"}]
-    payload["data"]["runners"][0]["name"] = "Caf\ufffd"
-    payload["data"]["dividends"].append({"dividend": 7.5, "positions": []})
-    payload["data"]["results"].append({"position": 9})
-    counts = {"characters": 1, "dividends": 1, "errors": 1, "results": 1, "runners": 2}
-    assert parse_event(payload, **WHO).left_out == tuple(counts.items())
-    assert parse_event(fixture("event_final"), **WHO).left_out == ()
 
 
 @pytest.mark.parametrize("field", ["race_number", "distance", "description", "type", "country"])
