@@ -64,9 +64,9 @@ def _fetch(provider: str, *, now: datetime, deadline_seconds: float) -> Schedule
     quota.learn(provider, [None], now=now)
     quota.charge(provider, schedule.requests - 1, now=now)
     if not schedule.races and (known := _known_open(provider, now=now)):
-        error = Malformed(f"the card has no race of its window, where {known} are known that have not ended", 200)
-        _note(provider, error=words_of(error))
-        raise error
+        empty = Malformed(f"the card has no race of its window, where {known} are known that have not ended", 200)
+        _note(provider, error=words_of(empty))
+        raise empty
     return schedule
 
 

@@ -59,7 +59,7 @@ def test_a_bomb_of_sixteen_megabytes_is_refused_before_any_of_it_is_a_value(monk
     def read(*_: Any, **__: Any) -> None:
         raise AssertionError("it was read")
 
-    monkeypatch.setattr(json_limits.json, "loads", read)
+    monkeypatch.setattr(json, "loads", read)
     body = b'{"data":[' + b"{}," * 5_000_000 + b"{}]}"
     assert refusal(body, json_limits.LIMITS) == "more than 500,000 values"
 
