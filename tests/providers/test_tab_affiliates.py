@@ -169,7 +169,7 @@ def test_a_card_lists_the_races_of_all_its_pages_whatever_their_starts(
     httpserver.expect_request(MEETINGS).respond_with_handler(paged(250, cap=100))
     card = tab.fetch_schedule(NOW + 12 * HOUR, NOW + 13 * HOUR, now=NOW, deadline=soon())
     assert card.races == []
-    assert card.listed == {f"race-{number}" for number in range(250)}
+    assert set(card.listed or ()) == {f"race-{number}" for number in range(250)}
 
 
 # --- statuses ---
