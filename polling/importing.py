@@ -64,9 +64,9 @@ def _fetch(provider: str, *, now: datetime, deadline_seconds: float) -> Schedule
     quota.learn(provider, [None], now=now)
     quota.charge(provider, schedule.requests - 1, now=now)
     if not schedule.races and (known := _known_open(provider, now=now)):
-        error = Malformed(f"the card has no race of its window, where {known} are known that have not ended", 200)
-        _note(provider, error=words_of(error))
-        raise error
+        empty = Malformed(f"the card has no race of its window, where {known} are known that have not ended", 200)
+        _note(provider, error=words_of(empty))
+        raise empty
     return schedule
 
 
@@ -83,18 +83,25 @@ def _note_card(provider: str, schedule: Schedule, *, now: datetime) -> None:
     state.left_out = dict(schedule.left_out)
     state.last_import_at, state.last_import_error = now, ""
     state.save(update_fields=["card_races", "left_out", "last_import_at", "last_import_error"])
-    gone: list[Race] = []
-    if schedule.listed is not None:
-        gone, back = ingest.note_card(
-            provider, schedule.listed, schedule.unsure, since=now - BEHIND, until=now + AHEAD, now=now
-        )
-        if back:
-            logger.info("%s: %d races are on the card again: %s", provider, len(back), names_of(back, now=now))
-    if gone:
-        words = "%s: %d races are not on the card any more: %s; it has %d races now, and had %s before"
-        logger.warning(words, provider, len(gone), names_of(gone, now=now), state.card_races, before)
+    gone, back = _marked(provider, schedule, now=now)
+    if back:
+        logger.info("%s: %d races are on the card again: %s", provider, len(back), names_of(back, now=now))
+    if started := [race for race in gone if race.advertised_start <= now]:  # a card may be of what is to come alone
+        words = "%s: %d races that have started are not on the card any more: %s"
+        logger.info(words, provider, len(started), names_of(started, now=now))
+    if to_come := [race for race in gone if race.advertised_start > now]:
+        words = "%s: %d races to come are not on the card any more: %s; it has %d races now, and had %s before"
+        logger.warning(words, provider, len(to_come), names_of(to_come, now=now), state.card_races, before)
     elif before and state.card_races < before * MUCH_LESS:
         logger.warning("%s: its card shrank from %d races to %d", provider, before, state.card_races)
+
+
+def _marked(provider: str, schedule: Schedule, *, now: datetime) -> tuple[list[Race], list[Race]]:
+    """The races that left the card since the last import, and those that came back; none of a card in part."""
+    if schedule.listed is None:
+        return [], []
+    listed, unsure = schedule.listed, schedule.unsure
+    return ingest.note_card(provider, listed, unsure, since=now - BEHIND, until=now + AHEAD, now=now)
 
 
 def _store(races: Sequence[RaceSnapshot], *, now: datetime) -> ingest.Changes:

@@ -120,10 +120,22 @@ def test_races_that_left_the_card_are_said_once_with_their_names(
     facts = [r.getMessage() for r in caplog.records if "card" in r.getMessage()]
     names = ", ".join(f"Invented Park R{number}" for number in range(2, 7))
     assert facts == [
-        f"sandbox: 7 races are not on the card any more: {names} and 2 others; it has 1 races now, and had 8 before",
+        f"sandbox: 7 races to come are not on the card any more: {names} and 2 others; "
+        "it has 1 races now, and had 8 before",
         f"sandbox: 7 races are on the card again: {names} and 2 others",
     ]
     assert not Race.objects.exclude(off_card_since=None).exists()
+
+
+def test_a_race_that_leaves_the_card_after_its_start_is_marked_and_no_warning(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.card = meetings(*map(race, range(1, 5)), race(9, start=START + 300 * MINUTE))
+    run()
+    server.card = meetings(*map(race, range(2, 5)), race(9, start=START + 300 * MINUTE))
+    run(61)
+    assert [race.number for race in Race.objects.exclude(off_card_since=None)] == [1]
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 @pytest.mark.parametrize(
