@@ -58,14 +58,14 @@ def _fetch(provider: str, *, now: datetime, deadline_seconds: float) -> Schedule
             now - BEHIND, now + AHEAD, now=now, deadline=time.monotonic() + deadline_seconds
         )
     except PollingError as error:
-        _note(provider, error=words_of(error))
+        _note_failure(provider, error)
         quota.learn(provider, [error], now=now)
         raise
     quota.learn(provider, [None], now=now)
     quota.charge(provider, schedule.requests - 1, now=now)
     if not schedule.races and (known := _known_open(provider, now=now)):
         empty = Malformed(f"the card has no race of its window, where {known} are known that have not ended", 200)
-        _note(provider, error=words_of(empty))
+        _note_failure(provider, empty)
         raise empty
     return schedule
 
@@ -80,6 +80,8 @@ def _note_card(provider: str, schedule: Schedule, *, now: datetime) -> None:
     """Keeps on the provider's row what the card had, and says once which races are not on it any more."""
     state, _ = ProviderState.objects.get_or_create(name=provider)
     before, state.card_races = state.card_races, len(schedule.races)
+    if state.last_import_error:
+        logger.warning("imports from %s work again, after: %s", provider, state.last_import_error)
     state.left_out = dict(schedule.left_out)
     state.last_import_at, state.last_import_error = now, ""
     state.save(update_fields=["card_races", "left_out", "last_import_at", "last_import_error"])
@@ -128,12 +130,14 @@ def import_all(*, now: datetime) -> None:
         except LeftAlone as why:
             logger.info("no import: %s", why)
         except PollingError as error:
-            logger.warning("import from %s failed: %s", provider, error)
+            logger.debug("no import from %s: %s", provider, error)  # its begin and its end are logged where it is noted
 
 
-def _note(provider: str, *, error: str, at: datetime | None = None) -> None:
-    """Edges only: the log says what happens each time, the row how it stands."""
+def _note_failure(provider: str, error: PollingError) -> None:
+    """Keeps the failure on the provider's row, and logs it where imports did not fail so before."""
     state, _ = ProviderState.objects.get_or_create(name=provider)
-    state.last_import_error = error
-    state.last_import_at = at or state.last_import_at
-    state.save(update_fields=["last_import_error", "last_import_at"])
+    kind, before = type(error).__name__, state.last_import_error.partition(":")[0]
+    state.last_import_error = words_of(error)
+    state.save(update_fields=["last_import_error"])
+    if kind != before:
+        logger.warning("import from %s failed: %s", provider, state.last_import_error)

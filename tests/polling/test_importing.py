@@ -93,6 +93,23 @@ def test_a_card_without_the_races_that_are_known_is_a_failure_and_changes_nothin
     assert state().last_import_error.startswith(error.__name__)
 
 
+def test_imports_that_fail_are_logged_when_they_begin_to_and_when_they_work_again(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.card = meetings(race(1))
+    run()
+    server.card = []
+    for minutes in (5, 10, 15):
+        with pytest.raises(PollingError):
+            run(minutes)
+    server.card = meetings(race(1))
+    run(20)
+    warnings = [line.getMessage() for line in caplog.records if line.levelname == "WARNING"]
+    assert [words.split(",")[0].split(":")[0] for words in warnings] == [
+        "import from sandbox failed", "imports from sandbox work again",
+    ]  # fmt: skip
+
+
 def test_an_empty_card_is_no_failure_where_no_race_is_known(server: Server) -> None:
     server.card = {"data": {"meetings": None}}
     run()
