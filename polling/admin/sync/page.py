@@ -38,7 +38,7 @@ def _context(request: HttpRequest, *, now: datetime) -> dict[str, object]:
     told = status.numbers(now=now)
     may_see = request.user.has_perm(CONFLICTS)
     newest = with_race(status.open_conflicts(), "state__local_pk").select_related("state")[:NEWEST] if may_see else []
-    shown = tables(told, list(newest), now=now)
+    shown = tables(told, list(newest), may=request.user.has_perm, now=now)
     return {
         **admin.site.each_context(request),
         "title": "Sync with Appwrite",
