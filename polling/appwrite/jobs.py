@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import TypeGuard
 
 from polling.appwrite import mapping, states
 from polling.appwrite.checkpoints import level_of
 from polling.appwrite.mapping import Values
 from polling.appwrite.merge import differing, outgoing
+from polling.appwrite.problems import is_known, is_news
 from polling.appwrite.rows import Row
 from polling.appwrite.settling import local_values
-from polling.errors import Ambiguous, Blocked, RateLimited, Unavailable
+from polling.errors import Ambiguous, Blocked, OutOfTime, PollingError, RateLimited, Unavailable, words_of
 from polling.models import SyncState
 from races.models import Race
 
@@ -100,7 +102,8 @@ class Job:
 
     def state(self) -> SyncState:
         """The row's state to note a failure on."""
-        return states.new_state(self.race_id, self.row_id, attempts=self.attempts)
+        base = self.base_updated_at
+        return states.new_state(self.race_id, self.row_id, attempts=self.attempts, base_updated_at=base)
 
 
 def job_of(race: Race, state: SyncState | None) -> Job:
@@ -130,13 +133,22 @@ def row_id_of(race: Race, state: SyncState | None) -> str:
 def is_of_all(error: Exception) -> bool:
     """Whether any other row would meet the error too. A lost answer, or a 500, may be the fault of one row."""
     if isinstance(error, Unavailable):
-        return error.http_status in (None, 503) and not isinstance(error, Ambiguous)
+        is_proxys = error.foreign and (error.http_status or 0) < 500
+        return (is_proxys or error.http_status in (None, 503)) and not isinstance(error, Ambiguous)
     return isinstance(error, Blocked | RateLimited)
 
 
+def is_failure(outcome: object) -> TypeGuard[PollingError]:
+    """Whether the outcome of a call is an error that counts: one that our own deadline brought about does not."""
+    return isinstance(outcome, PollingError) and not isinstance(outcome, OutOfTime)
+
+
 def put_off(found: Sequence[SyncState], error: Exception, *, now: datetime, own: bool = False) -> None:
-    """Lets rows wait for a later try; says so once, as long as any row waits."""
-    level = logging.DEBUG if states.failing().exists() else level_of(error)
+    """Lets rows wait for a later try; says so once, as long as any row waits for the same, or for what will pass."""
+    words = words_of(error)
+    before = states.failing().values_list("error", flat=True).first() or ""
+    is_said = not is_news(error, words, before=before) or is_known(words)
+    level = logging.DEBUG if is_said else level_of(error)
     logger.log(level, "%d rows wait to be pushed: %s: %s", len(found), type(error).__name__, error)
     until = now + wait_after(error, max(state.attempts for state in found) + 1)
     states.postpone(found, error, until=until, own=own)

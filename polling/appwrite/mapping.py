@@ -4,7 +4,7 @@ import json
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -22,6 +22,7 @@ class Kind(StrEnum):
     TEXT = "text"
     INTEGER = "integer"
     BOOLEAN = "boolean"
+    DAY = "day"
     INSTANT = "instant"
     JSON = "json"
 
@@ -42,6 +43,7 @@ RACE_FIELDS = {
     "track": Field(Kind.TEXT, "meeting.name"),
     "country": Field(Kind.TEXT, "meeting.country"),
     "code": Field(Kind.TEXT, "meeting.code", among=CODES),
+    "racing_day": Field(Kind.DAY, "racing_day"),
     "race_number": Field(Kind.INTEGER, "number"),
     "name": Field(Kind.TEXT, "name"),
     "distance_m": Field(Kind.INTEGER, "distance_m"),
@@ -72,7 +74,7 @@ LOG_FIELDS = {
     "error_class": Field(Kind.TEXT, "error_class"),
     "message": Field(Kind.TEXT, "message"),
 }
-RUNNER_FIELDS = ("number", "name", "barrier", "jockey", "trainer", "scratched_at")
+RUNNER_FIELDS = ("number", "letter", "name", "barrier", "jockey", "trainer", "scratched_at", "absent_since")
 ODDS = ("fixed_win", "fixed_place", "tote_win", "tote_place")
 
 
@@ -202,6 +204,11 @@ def _text(value: Any) -> str | None:
     return value
 
 
+def _day(value: Any) -> str | None:
+    """`2026-11-28`; text that somebody wrote into such a column stays as it is, and is undone."""
+    return _text(value.isoformat() if isinstance(value, date) else value)
+
+
 def _integer(value: Any) -> int | None:
     if value is None:
         return None
@@ -237,6 +244,7 @@ SPELLINGS = {
     Kind.TEXT: _text,
     Kind.INTEGER: _integer,
     Kind.BOOLEAN: _boolean,
+    Kind.DAY: _day,
     Kind.INSTANT: instant,
     Kind.JSON: _json,
 }

@@ -78,13 +78,6 @@ class SyncStatus:
     open_conflicts: int
     trouble: list[str]
 
-    @property
-    def waiting(self) -> list[str]:
-        """What waits for a person's word, in words, though nothing fails."""
-        conflicts = {f"{counted(self.open_conflicts, 'open conflict')} to look at": self.open_conflicts}
-        rows = {f"{table.table}: {counted(table.strays, 'row')} of no race": table.strays for table in self.tables}
-        return [words for words, number in {**conflicts, **rows}.items() if number]
-
     def as_dict(self) -> dict[str, Any]:
         """Plain values and instants."""
         return asdict(self)
@@ -117,16 +110,11 @@ def numbers(*, now: datetime) -> SyncStatus:
         tables=tables,
         server=server,
         open_conflicts=open_conflicts().count(),
-        trouble=[*(words for table in tables for words in table.trouble()), *_of_server(server)],
+        trouble=[*(words for table in tables for words in table.trouble()), *of_server(server)],
     )
 
 
-def counted(number: int, what: str) -> str:
-    """A number of things: `1 row`, `2 rows`."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def _of_server(server: Mapping[str, Any]) -> list[str]:
+def of_server(server: Mapping[str, Any]) -> list[str]:
     """What keeps us from writing, and a webhook that a person must enable."""
     off = server.get("webhook_enabled") is False and server["webhook_problem"]
     return [words for words in (server.get("problem"), off) if words]

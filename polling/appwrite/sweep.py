@@ -10,7 +10,7 @@ from polling.appwrite.client import connect
 from polling.appwrite.comparing import Differences, differs
 from polling.appwrite.lease import Lease
 from polling.appwrite.rows import MOST_ROWS, Row, Rows, batches
-from polling.errors import Blocked, PollingError
+from polling.errors import Blocked, OutOfTime, PollingError
 from polling.models import SyncState
 from races.models import Race
 
@@ -48,16 +48,18 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Swept:
         if not lease.take():
             return Swept(busy=True)
         rows = Rows.within(client, states.TABLE, budget)
-        logs = Rows(client, push_logs.TABLE, deadline=rows.deadline)
+        logs = rows.of_table(push_logs.TABLE)
         try:
             _Sweep(rows, lease, swept, now=now).run()
-            _note(states.TABLE, "the sweep of Appwrite", None)
+            _note(states.TABLE, "the sweep of Appwrite", None, now=now)
             swept.logs = _sweep_logs(logs, swept, now=now)
         finally:
             lease.release()
+    except OutOfTime:  # not finished; the next one goes on from there
+        return swept
     except PollingError as error:
         swept.trouble = error
-        _note(states.TABLE, "the sweep of Appwrite", error)
+        _note(states.TABLE, "the sweep of Appwrite", error, now=now)
     return swept
 
 
@@ -66,17 +68,19 @@ def _sweep_logs(rows: Rows, swept: "Swept", *, now: datetime) -> int:
     found = 0
     try:
         found = sweep_logs.run(rows, now=now)
+    except OutOfTime:  # not finished; the next one goes on from there
+        return found
     except PollingError as error:
         swept.trouble = error
-    _note(push_logs.TABLE, "the sweep of poll logs in Appwrite", swept.trouble)
+    _note(push_logs.TABLE, "the sweep of poll logs in Appwrite", swept.trouble, now=now)
     return found
 
 
-def _note(table: str, what: str, error: PollingError | None) -> None:
+def _note(table: str, what: str, error: PollingError | None, *, now: datetime) -> None:
     """On a checkpoint of its own: pulls and pushes may go well that know nothing of it, or have said it already."""
     others = checkpoints.existing(table)
     if not (error and others and others.error):
-        checkpoints.note(checkpoints.checkpoint_of(states.sweep_of(table)), what, error)
+        checkpoints.note(checkpoints.checkpoint_of(states.sweep_of(table)), what, error, now=now)
 
 
 class _Sweep:

@@ -17,7 +17,6 @@ from django.db.models import Min, QuerySet
 from polling.appwrite import checkpoints, push_logs, states
 from polling.appwrite.rows import Rows, batches
 from polling.models import PollLog, SyncCheckpoint
-from polling.models.poll_log import KEEP_LOGS
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +57,7 @@ def run(rows: Rows, *, now: datetime) -> int:
 
 def _sent_behind(after: str, *, now: datetime) -> list[UUID]:
     """The next range of logs that Appwrite must have, by their ids."""
-    sent = PollLog.objects.filter(pushed_at__isnull=False, slot_at__gt=now - KEEP_LOGS + MARGIN)
+    sent = PollLog.objects.filter(pushed_at__isnull=False, slot_at__gt=now - settings.RETENTION["POLL_LOGS"] + MARGIN)
     if settings.APPWRITE_POLL_LOGS == "errors":
         sent = sent.filter(starts_incident=True)
     behind = sent.filter(public_id__gt=after) if after else sent

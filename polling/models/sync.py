@@ -70,6 +70,7 @@ class SyncCheckpoint(models.Model):
     pass_began_at = models.CharField(max_length=40, blank=True, help_text="the server's clock when a pass began")
     pulled_at = models.DateTimeField(null=True, blank=True)
     error = models.CharField(max_length=500, blank=True)
+    failing_since = models.DateTimeField(null=True, blank=True, help_text="when the error, or one before it, began")
     epoch = models.PositiveIntegerField(default=0, help_text="rises when the table was made anew in Appwrite")
     sweep_after_id = models.CharField(max_length=36, blank=True, help_text="how far a sweep under way has got")
     sweep_began_at = models.DateTimeField(null=True, blank=True)
@@ -104,6 +105,10 @@ class SyncConflict(models.Model):
 
     class Meta:
         ordering = ["-found_at"]
+        indexes = [
+            models.Index(fields=["resolved_at"], name="sync_conflict_resolved"),
+            models.Index(fields=["-found_at"], name="sync_conflict_found"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.field}: {self.chosen}"

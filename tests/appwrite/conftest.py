@@ -9,7 +9,7 @@ from django.db.models import F
 from django.test.utils import override_settings
 from pytest_httpserver import HTTPServer
 
-from polling.appwrite import probe, pull, push, schema, states, sweep
+from polling.appwrite import parallel, probe, pull, push, schema, states, sweep
 from polling.appwrite.client import connect
 from polling.appwrite.pull import Pulled
 from polling.appwrite.push import Pushed
@@ -170,6 +170,7 @@ def _emptied(api: Client, settings: Any, request: pytest.FixtureRequest) -> Appw
     for name, value in configuration(api.port).items():
         setattr(settings, name, value)
     empty(api)
+    parallel.of_endpoint.cache_clear()  # what another test's server was like
     client = connect()
     assert client is not None and client.server_version()  # asked once a process, and never counted in a test
     if request.node.get_closest_marker("django_db"):

@@ -83,6 +83,7 @@ def test_a_value_has_one_spelling(kind: Kind, value: Any, spelt: Any) -> None:
         pytest.param(Kind.INSTANT, "next monday", id="words for an instant"),
         pytest.param(Kind.INSTANT, 1_795_400_000, id="a number for an instant"),
         pytest.param(Kind.JSON, 5, id="a number for a list"),
+        pytest.param(Kind.DAY, 20_261_128, id="a number for a day"),
     ],
 )
 def test_a_value_of_the_wrong_type_makes_its_field_unreadable(kind: Kind, value: Any) -> None:
@@ -99,6 +100,7 @@ _FIELD_OF = {
     Kind.TEXT: "staff_note",
     Kind.INTEGER: "race_number",
     Kind.BOOLEAN: "polling_paused",
+    Kind.DAY: "racing_day",
     Kind.INSTANT: "poll_requested_at",
     Kind.JSON: "runners",
 }
@@ -124,11 +126,14 @@ def test_a_row_without_id_or_time_is_refused(row: dict[str, Any]) -> None:
 
 def test_runners_are_spelt_with_what_there_is_of_them() -> None:
     runner = Thing(
-        number=3, name="Ōhau", barrier=None, jockey="", trainer="T", scratched_at=NOON,
+        number=3, letter="A", absent_since=None, name="Ōhau", barrier=None, jockey="", trainer="T", scratched_at=NOON,
         fixed_win=Decimal("2.5"), fixed_place=None, tote_win=Decimal("10.00"), tote_place=None,
     )  # fmt: skip
     text = race_values(Thing(meeting=None), [runner])["runners"]
-    expected = '[{"fixed_win":"2.50","name":"Ōhau","number":3,"scratched_at":"NOON","tote_win":"10.00","trainer":"T"}]'
+    expected = (
+        '[{"fixed_win":"2.50","letter":"A","name":"Ōhau","number":3,'
+        '"scratched_at":"NOON","tote_win":"10.00","trainer":"T"}]'
+    )
     assert text == expected.replace("NOON", NOON_TEXT)
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django_q.models import OrmQ
 
 from polling import clock, tasks
@@ -15,7 +16,6 @@ from polling.appwrite.push_logs import TABLE, LogPush
 from polling.appwrite.rows import Rows
 from polling.errors import Blocked
 from polling.models import PollLog, PollState
-from polling.models.poll_log import KEEP_LOGS
 from races.models import Race
 from tests.appwrite.conftest import DATABASE, NOW, Appwrite, pushed, swept
 from tests.factories import make_log, make_race
@@ -135,7 +135,7 @@ def test_in_the_mode_for_errors_only_errors_are_sent_again(logs: Appwrite, setti
 def test_logs_that_are_about_to_leave_by_age_are_not_sent_again(logs: Appwrite) -> None:
     send(3)
     logs.delete_all()
-    assert swept(NOW + KEEP_LOGS - timedelta(minutes=30)).logs == 0
+    assert swept(NOW + settings.RETENTION["POLL_LOGS"] - timedelta(minutes=30)).logs == 0
 
 
 def test_a_push_that_looks_on_meanwhile_does_not_hide_what_was_found(logs: Appwrite) -> None:

@@ -30,6 +30,13 @@ def tables(told: SyncStatus, conflicts: Sequence[SyncConflict], *, may: May, now
     ]
 
 
+def waiting(told: SyncStatus) -> list[str]:
+    """What waits for a person's word, in words, though nothing fails."""
+    conflicts = {f"{wording.counted(told.open_conflicts, 'open conflict')} to look at": told.open_conflicts}
+    rows = {f"{table.table}: {wording.counted(table.strays, 'row')} of no race": table.strays for table in told.tables}
+    return [words for words, number in {**conflicts, **rows}.items() if number]
+
+
 def _rows(told: SyncStatus, *, may: May) -> Table:
     lines: list[tuple[str, str, Cell]] = [
         ("Rows", "races, and rows whose race is gone; poll logs: those for Appwrite", lambda table: table.rows),

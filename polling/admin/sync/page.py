@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from polling import errands
 from polling.admin.base import instant
-from polling.admin.sync.figures import tables
+from polling.admin.sync.figures import tables, waiting
 from polling.admin.sync.of_race import with_race
 from polling.appwrite import checkpoints, push, status
 from polling.models import SyncCheckpoint
@@ -43,6 +43,7 @@ def _context(request: HttpRequest, *, now: datetime) -> dict[str, object]:
         **admin.site.each_context(request),
         "title": "Sync with Appwrite",
         "told": told,
+        "waiting": waiting(told),
         "tables": shown if may_see else shown[:-1],
         "may_act": told.configured and request.user.has_perm(CHANGE),
         "may_see_conflicts": may_see,
