@@ -43,15 +43,15 @@ def race_of(remote: Remote, *, now: datetime) -> int:
 
     Call it in the transaction that keeps the row as the race's. Raises Unfit.
     """
-    race = match(remote)
+    race = match(remote, now=now)
     if race is None and remote.values["provider_race_id"]:
         # As the import does: of two that make the same race or meeting the second finds it.
         ProviderState.objects.select_for_update().get_or_create(name=remote.values["provider"])
-        race = match(remote)
+        race = match(remote, now=now)
     return race.pk if race else _made(remote.values, now=now)
 
 
-def match(remote: Remote) -> Race | None:
+def match(remote: Remote, *, now: datetime) -> Race | None:
     """The race of the row, None where one is to be made. Raises Unfit, or SecondRow."""
     values = remote.values
     provider, race_id = values["provider"], values["provider_race_id"]
@@ -66,7 +66,7 @@ def match(remote: Remote) -> Race | None:
     if taken:
         raise SecondRow(taken)
     if race is None:
-        _require(provider, values["advertised_start"])
+        _require(provider, values["advertised_start"], now=now)
         if problems := [words for column in TOLD if (words := _problem(column, values[column]))]:
             raise Unfit("; ".join(problems))
     return race
@@ -79,7 +79,7 @@ def _by_hand(remote: Remote) -> Race | None:
     return next((race for race in races if race_row_id(race) == remote.row_id), None)
 
 
-def _require(provider: str | None, start: str | None) -> None:
+def _require(provider: str | None, start: str | None, *, now: datetime) -> None:
     """What a race that is to be made needs; one that is known has it."""
     if provider and provider not in settings.RACE_PROVIDERS:
         raise Unfit(f"provider: {provider!r} is not configured")
@@ -87,6 +87,8 @@ def _require(provider: str | None, start: str | None) -> None:
         raise Unfit("advertised_start is missing")
     if not is_start(start):
         raise Unfit(f"advertised_start: {start} is no start of a race")
+    if datetime.fromisoformat(start) < now - settings.RETENTION["RACES"]:
+        raise Unfit(f"advertised_start: {start} is longer ago than races are kept")
 
 
 def _problem(column: str, value: Any) -> str:

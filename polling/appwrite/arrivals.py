@@ -124,7 +124,7 @@ def foresee(row: Row, *, now: datetime, known: SyncState | None = None) -> str:
 def _foreseen(remote: Remote, state: SyncState | None, *, now: datetime) -> str:
     if state is None:
         remote.need_readable()
-    race = Race.objects.filter(pk=state.local_pk).first() if state else adopting.match(remote)
+    race = Race.objects.filter(pk=state.local_pk).first() if state else adopting.match(remote, now=now)
     if race is None:
         return "" if state else f"row {remote.row_id}: becomes a race"
     plan = planned(state or states.new_state(race.pk, remote.row_id), race, Met(race.pk, remote), now=now)

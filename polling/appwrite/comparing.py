@@ -42,11 +42,7 @@ def pages(rows: Rows, *, after: str) -> Iterator[Differences]:
     """All rows behind an id, page by page. Raises Missing where the table lacks a column."""
     kept = after
     while True:
-        try:
-            listed = rows.listed(after, COLUMNS)
-        except Refused:
-            rows.need_columns(RACE_FIELDS)
-            raise
+        listed = _listed(rows, after, COLUMNS)
         # The last id that a sweep can be resumed from.
         last = next((row["$id"] for row in reversed(listed) if is_addressable(row["$id"])), kept)
         found = Differences(len(listed), last, len(listed) < SWEEP_ROWS)
@@ -55,6 +51,15 @@ def pages(rows: Rows, *, after: str) -> Iterator[Differences]:
         if found.is_last_page:
             return
         after, kept = listed[-1]["$id"], last
+
+
+def _listed(rows: Rows, after: str, columns: Iterable[str], *, limit: int | None = None) -> list[Row]:
+    """A page of rows. Raises Missing where the table lacks a column."""
+    try:
+        return rows.listed(after, columns, limit=limit)
+    except Refused:
+        rows.need_columns(RACE_FIELDS)
+        raise
 
 
 def _compare(listed: Sequence[Row], expected: QuerySet[SyncState], found: Differences) -> None:
@@ -84,10 +89,10 @@ def differing_texts(rows: Rows, *, after: str, limit: int) -> tuple[list[SyncSta
 
     That id is empty where the rows have come to their end.
     """
-    listed = rows.listed(after, TEXTS, limit=limit)
+    listed = _listed(rows, after, TEXTS, limit=limit)
     fit = {row["$id"]: row for row in listed if is_addressable(row["$id"])}
     known = [state for state in _of_races(remote_id__in=fit) if state.has_race and state.base_updated_at]
-    last = max(fit, default="") if len(listed) == limit else ""
+    last = next(reversed(fit), "") if len(listed) == limit else ""
     return [state for state in known if differs(fit[state.remote_id], state, TEXTS)], last
 
 

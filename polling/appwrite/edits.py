@@ -15,7 +15,7 @@ def unseen_edits(row: Row, state: SyncState) -> dict[str, tuple[Any, Any]]:
     """
     base = mapping.complete(state.base)
     try:
-        remote = mapping.read(row).values
+        remote = mapping.read(row).filled(base).values
     except ValueError:
         return {"$id": (None, state.remote_id)}
     base |= landed(base, state.sent or (), remote)

@@ -83,7 +83,7 @@ class Job:
             remote = mapping.read(row)
         except ValueError:
             return False
-        return remote.updated_at == self.base_updated_at and remote.values == self.base
+        return remote.updated_at == self.base_updated_at and remote.filled(self.base).values == self.base
 
     @property
     def may_have_landed(self) -> bool:

@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -82,13 +82,19 @@ ODDS = ("fixed_win", "fixed_place", "tote_win", "tote_place")
 class Remote:
     """A row of `races` as Appwrite told it, its values in canonical spelling.
 
-    A value that cannot be read is words that say so: see `is_unreadable`.
+    A value that cannot be read is words that say so: see `is_unreadable`. Columns that the row does not have at all are
+    `absent`, and null.
     """
 
     row_id: str
     updated_at: str
     sequence: str
     values: Values
+    absent: tuple[str, ...] = ()
+
+    def filled(self, base: Mapping[str, Any]) -> "Remote":
+        """The row with the base's values where the table lacks columns: nobody has emptied these."""
+        return replace(self, values=self.values | {name: base[name] for name in self.absent}, absent=())
 
     def need_readable(self) -> None:
         """Raises ValueError naming the first field that cannot be read."""
@@ -166,7 +172,8 @@ def read(row: Mapping[str, Any]) -> Remote:
     updated_at = instant(row.get("$updatedAt"))
     if updated_at is None or not isinstance(row.get("$id"), str):
         raise ValueError("$id or $updatedAt is missing")
-    return Remote(row["$id"], updated_at, str(row.get("$sequence") or ""), values)
+    absent = tuple(name for name in RACE_FIELDS if name not in row)
+    return Remote(row["$id"], updated_at, str(row.get("$sequence") or ""), values, absent)
 
 
 # --- the canonical spelling of a value ------------------------------------------------------------------------------

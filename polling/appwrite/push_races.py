@@ -261,9 +261,9 @@ class RacePush:
         """Replies become the new bases. One that nobody else had a hand in, as nearly all, is stored in bulk."""
         agreed = []
         for job, row in replied:
-            remote = self._read(job, row)
-            if remote and remote.values == {**job.base, **job.changes}:
-                agreed.append((job, remote))
+            remote, written = self._read(job, row), {**job.base, **job.changes}
+            if remote and (filled := remote.filled(written)).values == written:
+                agreed.append((job, filled))
             elif remote:
                 self._settle(job, Met(job.race_id, remote, based_on=job.base_updated_at))
         self._agree(agreed)

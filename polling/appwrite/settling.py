@@ -88,6 +88,7 @@ def settle(met: Met, *, now: datetime) -> Settled:
         race = _locked_race(met.race_id)
         if race is None or met.comes_late(state.base_updated_at):
             return Settled()
+        met = replace(met, remote=met.remote.filled(mapping.complete(state.base)))
         forgotten = _is_forgotten(race, met.remote)
         if forgotten:
             logger.warning("%s: Appwrite has more than this database; the row is kept until the race is polled", race)
@@ -124,7 +125,7 @@ def planned(state: SyncState, race: Race, met: Met, *, now: datetime) -> Plan:
 
 
 def _merged(state: SyncState, race: Race, met: Met) -> Plan:
-    remote = met.remote.values
+    remote = met.remote.filled(mapping.complete(state.base)).values
     by_hand = not race.provider_race_id and is_start(remote["advertised_start"])
     owners = MANUAL_OWNERS if by_hand else OWNERS
     base = _base(state, met.remote)

@@ -161,11 +161,11 @@ class _Sweep:
             if not self._has_time():
                 return
             self._swept.deleted += sum(self._make_again(state) for state in some)
-        self._look_at_texts()
         if self._stays_out is not None:
             strays.forget_all_but(self._stays_out, found_before=self._began_at)
         checkpoints.end_sweep(states.TABLE, now=self._now)
         self._swept.finished = True
+        self._look_at_texts()
 
     def _look_at_texts(self) -> None:
         """Goes on where the last sweep ended, and begins again behind the last row."""

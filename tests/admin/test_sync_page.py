@@ -111,7 +111,7 @@ def test_the_page_lists_the_newest_open_conflicts_with_links(admin_client: Clien
 
 
 def test_the_page_says_in_words_whether_somebody_should_look(admin_client: Client, settings: Any) -> None:
-    assert "Nothing is dead, braked or failing." in admin_client.get(PAGE).content.decode()
+    assert "nothing waits for a person" in admin_client.get(PAGE).content.decode()
     make_trouble(1)
     html = admin_client.get(PAGE).content.decode()
     assert "races: 1 given up until a person acts" in html
@@ -119,6 +119,31 @@ def test_the_page_says_in_words_whether_somebody_should_look(admin_client: Clien
     html = admin_client.get(PAGE).content.decode()
     assert "Appwrite is not configured" in html
     assert 'name="do"' not in html
+
+
+def test_the_page_is_not_well_while_conflicts_or_rows_of_no_race_wait(admin_client: Client) -> None:
+    conflict = SyncConflict.objects.create(field="name", chosen="local", policy="undone", found_at=NOW)
+    html = admin_client.get(PAGE).content.decode()
+    assert "1 open conflict to look at" in html
+    assert "nothing waits for a person" not in html
+    SyncConflict.objects.filter(pk=conflict.pk).update(resolved_at=NOW)
+    assert "nothing waits for a person" in admin_client.get(PAGE).content.decode()
+    for row_id in "ab":
+        SyncStray.objects.create(target=TARGET, table="races", row_id=row_id, problem="no start", found_at=NOW)
+    html = admin_client.get(PAGE).content.decode()
+    assert "races: 2 rows of no race" in html
+    assert "nothing waits for a person" not in html
+
+
+@pytest.mark.parametrize("may", ["syncstate", "syncstray", ""])
+def test_the_numbers_lead_only_to_pages_that_the_reader_may_open(staff_client: StaffClient, may: str) -> None:
+    make_trouble(1)
+    client = staff_client("view_synccheckpoint", *([f"view_{may}"] if may else []))
+    html = client.get(PAGE).content.decode()
+    for model in ("syncstate", "syncstray"):
+        page = reverse(f"admin:polling_{model}_changelist")
+        assert (f'href="{page}' in html) is (model == may)
+        assert client.get(page).status_code == (200 if model == may else 403)
 
 
 def test_what_a_row_in_appwrite_says_cannot_become_markup(admin_client: Client) -> None:

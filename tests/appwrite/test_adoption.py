@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 
-from polling.appwrite import states
+from polling.appwrite import mapping, states
 from polling.models import PollLog, SyncConflict, SyncStray
 from races.models import Meeting, Race
 from tests.appwrite.conftest import NOW, Appwrite, change, conflicts, pulled, pushed, state_of, swept
@@ -123,6 +123,17 @@ def test_a_second_row_of_a_race_is_one_conflict_and_stays_out(
     appwrite.forget()
     assert pulled().changed == 0
     assert appwrite.asked() == [f"GET {appwrite.path}"], "what stays out costs no second read"
+
+
+def test_a_row_that_is_older_than_races_are_kept_becomes_no_race_again(appwrite: Appwrite, settings: Any) -> None:
+    old, kept = (mapping.instant(NOW - settings.RETENTION["RACES"] + timedelta(hours=hours)) for hours in (-1, 1))
+    appwrite.create("old", **{**FIT, "advertised_start": old})
+    pulled()
+    swept()
+    assert not Race.objects.exists()
+    assert stray() == f"advertised_start: {old} is longer ago than races are kept"
+    appwrite.edit("old", advertised_start=kept)
+    assert pulled().taken == 1
 
 
 def test_of_two_new_rows_for_one_race_the_first_makes_it(appwrite: Appwrite) -> None:

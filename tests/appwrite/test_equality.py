@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from polling.appwrite import pull, resolving, states
+from polling.appwrite import pull, resolving, schema, states
+from polling.appwrite.client import connect
 from polling.appwrite.hints import note
 from polling.appwrite.mapping import instant
 from polling.appwrite.merge import OWNERS, Owner
@@ -14,7 +15,7 @@ from polling.appwrite.webhook import Hint
 from polling.models import PollLog, SyncConflict
 from races.decisions import COMMAND
 from races.models import Race
-from tests.appwrite.conftest import NOW, Appwrite, change, conflicts, pulled, pushed, state_of, swept
+from tests.appwrite.conftest import DATABASE, NOW, Appwrite, change, conflicts, pulled, pushed, state_of, swept
 from tests.appwrite.gate import Gate
 from tests.factories import make_race
 
@@ -146,6 +147,28 @@ def test_a_field_that_cannot_be_read_is_undone_and_the_other_edits_are_taken(
     assert (conflict.field, conflict.policy) == (field, "it cannot be read: undone")
     assert resolving.objections_to_theirs([conflict], may=lambda _: True) == {conflict.pk: "it cannot be read"}
     assert states.dirty(now=NOW).exists(), "it is written back"
+
+
+def test_a_column_that_was_deleted_in_appwrite_empties_nothing_here(appwrite: Appwrite, settings: Any) -> None:
+    settings.APPWRITE_DATABASE_ID = "lacks-a-column"
+    client = connect()
+    assert client is not None
+    schema.apply(client)
+    there = Appwrite(appwrite.api)
+    there.path = there.path.replace(DATABASE, "lacks-a-column")
+    pushes, pulls, leaves = (make_race(staff_note="ours") for _ in range(3))
+    pushed()
+    assert there.api.call("DELETE", there.path.replace("/rows", "/columns/staff_note")).status_code == 204
+    change(pushes, name="Plate")
+    there.edit(state_of(pulls).remote_id, polling_paused=True)
+    leaves.delete()
+    pulled()
+    assert pushed().races.deleted == 1
+    assert list(Race.objects.values_list("staff_note", "polling_paused").order_by("pk")) == [
+        ("ours", False),
+        ("ours", True),
+    ]
+    assert conflicts() == []
 
 
 # --- edits that compare-and-set cannot see ---------------------------------------------------------------------------

@@ -216,7 +216,7 @@ def test_the_sync_page_says_what_befell_appwrite(
     appwrite: Appwrite, doomed: Race, admin_client: Client, fault: str, words: str
 ) -> None:
     page = reverse("sync")
-    assert "Nothing is dead, braked or failing." in admin_client.get(page).content.decode()
+    assert "nothing waits for a person" in admin_client.get(page).content.decode()
     appwrite.fault(fault, path_contains="/tables/races/")
     assert isinstance(pull.run(now=NOW).trouble, Blocked)
     told = admin_client.get(page)

@@ -55,7 +55,8 @@ def test_every_slot_is_polled_on_time_while_appwrite_is_in_trouble(
         driver.tick(slot)
         assert appwrite.asked() == []
         if slot == SINCE:
-            assert push.run(now=slot + TASK_LATE, budget=timedelta(seconds=3)).trouble
+            pushed = push.run(now=slot + TASK_LATE, budget=timedelta(seconds=3))
+            assert pushed.trouble or pushed.unfinished
     assert OrmQ.objects.count() == 1, "one push waits, however many polls have asked for it"
     slots = list(ticks(SINCE, UNTIL))
     assert polled(race) == slots

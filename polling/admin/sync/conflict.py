@@ -18,7 +18,7 @@ from polling.admin.base import Column, ReadOnlyAdmin, at, instant
 from polling.admin.filters import Choice, fixed, same, when
 from polling.admin.race_actions import actor
 from polling.admin.sync import values
-from polling.admin.sync.of_race import linked, race_of, with_race
+from polling.admin.sync.of_race import linked, race_of, remembered, with_race
 from polling.admin.table import Table
 from polling.admin.wording import counted
 from polling.appwrite import resolving
@@ -66,6 +66,18 @@ def race(conflict: SyncConflict) -> SafeString:
     return linked(conflict, gone=conflict.row)
 
 
+@admin.display(description="field", ordering="field")
+def field(conflict: SyncConflict) -> str:
+    """The field that both sides say otherwise."""
+    return values.field_name(conflict.field)
+
+
+@admin.display(description="row in Appwrite")
+def row_id(conflict: SyncConflict) -> str:
+    """The row's id, to find it by."""
+    return conflict.state.remote_id if conflict.state else conflict.row.rpartition(", row ")[2] or wording.NOTHING
+
+
 @admin.display(description="state", ordering="resolved_at")
 def standing(conflict: SyncConflict) -> SafeString:
     """Open, or how it was settled and by whom."""
@@ -102,7 +114,7 @@ def fields() -> list[Choice]:
 @admin.register(SyncConflict)
 class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
     change_list_template = "admin/wide_list.html"
-    list_display = (at("found_at"), race, "field", standing, *SHORT, won)
+    list_display = (at("found_at"), race, field, standing, *SHORT, won)
     list_filter = (OpenFilter, fixed("field", "field", fields), ("chosen", WonFilter), when("found_at"))
     list_select_related = ("state",)
     search_fields = ("state__remote_id", "=state__local_pk", "row")
@@ -122,7 +134,7 @@ class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
         return [*super().standing(action, row), current(row)]
 
     def get_fields(self, request: HttpRequest, obj: SyncConflict | None = None) -> Any:
-        return [race, "field", *WHOLE, won, at("found_at"), standing, at("resolved_at")]
+        return [race, field, row_id, *WHOLE, won, at("found_at"), standing, at("resolved_at")]
 
     def render_change_form(
         self,
@@ -136,6 +148,11 @@ class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
         if obj:
             context |= self.page_context(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def buttons(self, request: HttpRequest, row: SyncConflict) -> list[tuple[str, str]]:
+        """Without the one whose question would only say why not."""
+        refused = resolving.objections_to_theirs([row], may=request.user.has_perm)
+        return [button for button in super().buttons(request, row) if not (button[0] == "take_theirs" and refused)]
 
     def has_resolve_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("polling.change_syncconflict")
@@ -224,7 +241,7 @@ def _local_and_current(conflict: SyncConflict) -> str:
 
 
 def _names(conflicts: Iterable[SyncConflict]) -> list[str]:
-    return [f"{race_of(conflict) or conflict.row or 'a race that is gone'} {conflict.field}" for conflict in conflicts]
+    return [f"{race_of(each) or remembered(each.row)} {values.field_name(each.field)}" for each in conflicts]
 
 
 def _question(conflicts: list[SyncConflict], objections: dict[int, str]) -> Table:
@@ -232,7 +249,7 @@ def _question(conflicts: list[SyncConflict], objections: dict[int, str]) -> Tabl
     rows = [
         (
             linked(each, gone=each.row),
-            each.field,
+            values.field_name(each.field),
             _local_and_current(each),
             values.short(each.field, each.remote),
             objections.get(each.pk, "Appwrite's is taken"),

@@ -16,15 +16,28 @@ from polling.admin.wording import NOTHING
 from polling.appwrite.status import SyncStatus, TableStatus
 from polling.models import SyncConflict
 
+May = Callable[[str], bool]
 Cell = Callable[[TableStatus], object]
 
 
-def tables(told: SyncStatus, conflicts: Sequence[SyncConflict], *, now: datetime) -> list[Table]:
-    """Rows, progress, server and, newest first, the open conflicts."""
-    return [_rows(told), _progress(told, now=now), _server(told, now=now), _conflicts(conflicts, told.open_conflicts)]
+def tables(told: SyncStatus, conflicts: Sequence[SyncConflict], *, may: May, now: datetime) -> list[Table]:
+    """Rows, progress, server and, newest first, the open conflicts; `may` tells whether a permission is held."""
+    return [
+        _rows(told, may=may),
+        _progress(told, now=now),
+        _server(told, now=now),
+        _conflicts(conflicts, told.open_conflicts),
+    ]
 
 
-def _rows(told: SyncStatus) -> Table:
+def waiting(told: SyncStatus) -> list[str]:
+    """What waits for a person's word, in words, though nothing fails."""
+    conflicts = {f"{wording.counted(told.open_conflicts, 'open conflict')} to look at": told.open_conflicts}
+    rows = {f"{table.table}: {wording.counted(table.strays, 'row')} of no race": table.strays for table in told.tables}
+    return [words for words, number in {**conflicts, **rows}.items() if number]
+
+
+def _rows(told: SyncStatus, *, may: May) -> Table:
     lines: list[tuple[str, str, Cell]] = [
         ("Rows", "races, and rows whose race is gone; poll logs: those for Appwrite", lambda table: table.rows),
         ("In sync", "nothing to push", lambda table: table.in_sync),
@@ -32,8 +45,8 @@ def _rows(told: SyncStatus) -> Table:
         ("In flight", "dirty, and a push has the table at this moment", lambda table: table.in_flight),
         ("Waiting", "their last push failed, the next try is set", lambda table: _warned(table.waiting)),
         ("Missing", "deleted in Appwrite; the next sweep makes them again", lambda table: _warned(table.missing)),
-        ("Dead", "given up until a person acts", lambda table: _dead(table.dead)),
-        ("Strays", "rows in Appwrite that are of no race", lambda table: _strays(table.strays)),
+        ("Dead", "given up until a person acts", lambda table: _dead(table.dead, may=may)),
+        ("Strays", "rows in Appwrite that are of no race", lambda table: _strays(table.strays, may=may)),
     ]  # fmt: skip
     return _by_table("rows", "Rows", told, lines)
 
@@ -95,9 +108,7 @@ def _conflicts(conflicts: Sequence[SyncConflict], of: int) -> Table:
     rows = [
         (
             linked(each, gone=each.row),
-            format_html(
-                '<a href="{}">{}</a>', reverse("admin:polling_syncconflict_change", args=[each.pk]), each.field
-            ),
+            _link(values.field_name(each.field), reverse("admin:polling_syncconflict_change", args=[each.pk])),
             values.short(each.field, each.local),
             values.short(each.field, each.remote),
             won(each),
@@ -113,16 +124,20 @@ def _utc(text: str) -> str:
     return wording.utc(datetime.fromisoformat(text) if text else None)
 
 
-def _link(number: int, tone: str, page: str) -> object:
-    return format_html('<a href="{}">{}</a>', page, wording.badge(f"{number}", tone)) if number else 0
+def _dead(number: int, *, may: May) -> object:
+    badge = wording.badge(f"{number}", wording.BAD)
+    page = f"{reverse('admin:polling_syncstate_changelist')}?state=dead"
+    return _link(badge, page if may("polling.view_syncstate") else "") if number else 0
 
 
-def _dead(number: int) -> object:
-    return _link(number, wording.BAD, f"{reverse('admin:polling_syncstate_changelist')}?state=dead")
+def _strays(number: int, *, may: May) -> object:
+    badge = wording.badge(f"{number}", wording.WARNING)
+    page = reverse("admin:polling_syncstray_changelist")
+    return _link(badge, page if may("polling.view_syncstray") else "") if number else 0
 
 
-def _strays(number: int) -> object:
-    return _link(number, wording.WARNING, reverse("admin:polling_syncstray_changelist"))
+def _link(shown: str, page: str) -> str:
+    return format_html('<a href="{}">{}</a>', page, shown) if page else shown
 
 
 def _warned(number: int) -> object:

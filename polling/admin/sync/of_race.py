@@ -47,10 +47,15 @@ def _utc(written: str) -> datetime:
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
+def remembered(words: str) -> str:
+    """The race that a conflict was about, by the words kept of it, which name the id of its row as well."""
+    return words.partition(", row ")[0] or "a race that is gone"
+
+
 def linked(row: Model, *, gone: str = "") -> SafeString:
     """The race with a link to its page, or `gone`, what is remembered of it."""
     race = race_of(row)
     if race is None:
-        return format_html("{}", gone or "a race that is gone")
+        return format_html("{}", remembered(gone))
     url = reverse("admin:races_race_change", args=[race.pk])
     return format_html('<a href="{}">{}</a> <span class="rp-quiet">{}</span>', url, race, race.name)

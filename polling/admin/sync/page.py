@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from polling import errands
 from polling.admin.base import instant
-from polling.admin.sync.figures import tables
+from polling.admin.sync.figures import tables, waiting
 from polling.admin.sync.of_race import with_race
 from polling.appwrite import checkpoints, push, status
 from polling.models import SyncCheckpoint
@@ -38,11 +38,12 @@ def _context(request: HttpRequest, *, now: datetime) -> dict[str, object]:
     told = status.numbers(now=now)
     may_see = request.user.has_perm(CONFLICTS)
     newest = with_race(status.open_conflicts(), "state__local_pk").select_related("state")[:NEWEST] if may_see else []
-    shown = tables(told, list(newest), now=now)
+    shown = tables(told, list(newest), may=request.user.has_perm, now=now)
     return {
         **admin.site.each_context(request),
         "title": "Sync with Appwrite",
         "told": told,
+        "waiting": waiting(told),
         "tables": shown if may_see else shown[:-1],
         "may_act": told.configured and request.user.has_perm(CHANGE),
         "may_see_conflicts": may_see,

@@ -14,8 +14,18 @@ from polling.appwrite.mapping import RACE_FIELDS, Kind
 MOST = 40  # characters of a value in a list
 
 
+WHOLE_ROW = "$id"  # the field of a conflict that is about a row being there, or not
+
+
+def field_name(field: str) -> str:
+    """What a conflict is about, in words."""
+    return "the whole row" if field == WHOLE_ROW else field
+
+
 def short(field: str, value: Any) -> str:
-    """In one line; of long text the beginning, and how long it is."""
+    """In one line; of long text the beginning, and how long it is; of a row whether it is there."""
+    if field == WHOLE_ROW:
+        return "there" if value else "not there"
     text = _text(field, value)
     return text if len(text) <= MOST else f"{text[:MOST]}… ({len(text):,} characters)"
 
