@@ -23,6 +23,7 @@ from appwrite.services.tables_db import TablesDB
 from appwrite.services.webhooks import Webhooks
 from django.conf import settings
 
+from polling import json_limits
 from polling.appwrite.refusals import refusal
 from polling.errors import Ambiguous, Blocked, Malformed, OutOfTime, PollingError, Unavailable
 from polling.providers import http
@@ -36,6 +37,7 @@ CONNECT_SECONDS, READ_SECONDS = 3.05, 20.0
 TOTAL_SECONDS = 30.0
 CHUNK_BYTES = 64 * 1024
 MAX_BODY_BYTES = 128 * 1024 * 1024
+JSON_LIMITS = replace(json_limits.LIMITS, size=MAX_BODY_BYTES)
 OLDEST_SERVER = (1, 8)
 VERSION_PATH = "/health/version"
 CLOCK_GRAIN = 0.05
@@ -255,10 +257,10 @@ def _content(answer: requests.Response, deadline: float) -> bytes:
 
 
 def parsed(text: str) -> dict[str, Any] | None:
-    """The JSON object that a text is; None where it is none."""
+    """The JSON object that a text is; None where it is none, or one beyond what is read."""
     try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
+        body = json_limits.parse(text, limits=JSON_LIMITS)
+    except json_limits.JsonRefused:
         return None
     return body if isinstance(body, dict) else None
 

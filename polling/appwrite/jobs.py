@@ -11,7 +11,7 @@ from typing import TypeGuard
 from polling.appwrite import mapping, states
 from polling.appwrite.checkpoints import level_of
 from polling.appwrite.mapping import Values
-from polling.appwrite.merge import outgoing
+from polling.appwrite.merge import differing, outgoing
 from polling.appwrite.problems import is_known, is_news
 from polling.appwrite.rows import Row
 from polling.appwrite.settling import local_values
@@ -41,6 +41,7 @@ class Job:
     attempts: int
     pushed_version: int
     sent: Sequence[Values] = ()
+    undo_pending: bool = False
 
     @property
     def is_new(self) -> bool:
@@ -55,6 +56,8 @@ class Job:
         """
         if self.is_new:
             return self.local
+        if self._undoes:
+            return differing(self.base, self.local)
         moved = outgoing(self.base, self.local)
         if moved or self.pushed_version < self.version or self.local[BEAT] == self.base[BEAT]:
             return moved
@@ -63,7 +66,24 @@ class Job:
     @property
     def differs(self) -> bool:
         """Whether the row's content is not the race's."""
-        return self.is_new or bool(outgoing(self.base, self.local))
+        return self.is_new or bool(outgoing(self.base, self.local)) or self._undoes
+
+    @property
+    def _undoes(self) -> bool:
+        """Whether what is no reason to write is to be written back, as somebody changed it; no version of ours is
+        above Django's own."""
+        return self.undo_pending or (self.base["sync_version"] or 0) > self.version
+
+    def is_agreed(self, row: Row) -> bool:
+        """Whether a row, read whole, holds just what both sides last agreed on.
+
+        By its values, too: an edit that kept the row's `$updatedAt`, or put an older one, passes compare-and-set.
+        """
+        try:
+            remote = mapping.read(row)
+        except ValueError:
+            return False
+        return remote.updated_at == self.base_updated_at and remote.values == self.base
 
     @property
     def may_have_landed(self) -> bool:
@@ -98,6 +118,7 @@ def job_of(race: Race, state: SyncState | None) -> Job:
         attempts=state.attempts if state else 0,
         pushed_version=state.pushed_version if state else 0,
         sent=(state.sent if state else None) or (),
+        undo_pending=bool(state and state.undo_pending),
     )
 
 

@@ -7,6 +7,7 @@ from polling.appwrite import mapping, states, strays
 from polling.appwrite.arrivals import Arrivals, Tally, foresee
 from polling.appwrite.checkpoints import checkpoint_of, count, existing, move, note
 from polling.appwrite.client import connect
+from polling.appwrite.comparing import differs
 from polling.appwrite.rows import MOST_ROWS, Page, Place, Row, Rows, batches, is_addressable
 from polling.errors import Blocked, OutOfTime, PollingError
 from polling.models import SyncCheckpoint
@@ -44,7 +45,7 @@ def hinted(row_ids: Iterable[str], *, now: datetime, budget: timedelta = BUDGET)
             known = {state.remote_id: state for state in states.states().filter(remote_id__in=some)}
             for row_id, row in rows.by_id(some).items():
                 state = known.get(row_id)
-                if state is None or row["$updatedAt"] != state.base_updated_at:
+                if state is None or differs(row, state):
                     arrivals.meet(row, known=state)
 
     return _counted(pulled, budget, meet_all, now=now)
@@ -60,7 +61,7 @@ def preview(*, now: datetime, budget: timedelta = PATIENCE) -> list[str]:
     for page in _pages(rows, checkpoint):
         unmet = _unmet(page.rows)
         whole = rows.by_id(row["$id"] for row in unmet if is_addressable(row["$id"]))
-        words += [foresee(whole.get(row["$id"], row)) for row in unmet]
+        words += [foresee(whole.get(row["$id"], row), now=now) for row in unmet]
     return [line for line in words if line]
 
 

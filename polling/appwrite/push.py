@@ -11,6 +11,7 @@ from django.db import InterfaceError, OperationalError
 from polling.appwrite import probe, push_logs, states
 from polling.appwrite.checkpoints import note
 from polling.appwrite.client import SyncClient, connect
+from polling.appwrite.expiry import ExpiredPush
 from polling.appwrite.jobs import wait_after
 from polling.appwrite.lease import Lease, forget_wait
 from polling.appwrite.push_gone import GonePush
@@ -65,7 +66,8 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Pushed:
         lease = Lease(states.TABLE, now=now)
         rows = Rows(client, states.TABLE, deadline=deadline)
         # What is gone comes last: a race that came back under another key has its row again by then.
-        steps = (RacePush(rows, lease, pushed.races), GonePush(rows, lease, pushed.races))
+        counts = pushed.races
+        steps = (RacePush(rows, lease, counts), GonePush(rows, lease, counts), ExpiredPush(rows, lease, counts))
         pushed.busy = not all(_work(client, work, lease, deadline=deadline) for work in steps)
         lease = Lease(push_logs.TABLE, now=now)
         logs = LogPush(rows.of_table(push_logs.TABLE), lease)

@@ -1,11 +1,12 @@
 """One push of deletions: the rows of races that are gone from Django."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from django.db import transaction
 
-from polling.appwrite import checkpoints, conflicts, deletions, mapping, states
+from polling.appwrite import checkpoints, conflicts, deletions, states
+from polling.appwrite.edits import unseen_edits
 from polling.appwrite.jobs import is_failure, is_of_all, put_off
 from polling.appwrite.lease import Lease
 from polling.appwrite.merge import Clash, Side
@@ -40,7 +41,7 @@ class GonePush:
         self._bases = {state.pk: state.base_updated_at for state in orphans}
         # Never agreed on, nor tried: nobody has the row.
         self._forget([state for state in orphans if not (state.base_updated_at or state.sent)])
-        known = [state for state in orphans if state.base_updated_at] + self._made(orphans)
+        known = self._unedited([state for state in orphans if state.base_updated_at or state.sent])
         outcomes = in_parallel(self._delete, known, has_time=self._rows.has_time)
         gone = [state for state, outcome in outcomes if isinstance(outcome, dict | NotFound)]
         self._forget(gone)
@@ -60,23 +61,27 @@ class GonePush:
                 checkpoints.brake(states.TABLE, why)
         return not why
 
-    def _made(self, orphans: Iterable[SyncState]) -> list[SyncState]:
-        """Rows that were sent and never agreed on, as they are there and as we sent them; the others are settled."""
-        sent = [state for state in orphans if state.sent and not state.base_updated_at]
+    def _unedited(self, orphans: Sequence[SyncState]) -> list[SyncState]:
+        """Those whose rows are there, and hold what was agreed on or sent, by a read of this moment.
+
+        By their values: compare-and-set sees no edit that kept the row's `$updatedAt`. The others are dealt with here.
+        """
         try:
-            there = self._rows.by_id(state.remote_id for state in sent)
+            there = self._rows.by_id(state.remote_id for state in orphans)
         except OutOfTime:
             raise
         except PollingError as error:
-            self._leave([(state, error) for state in sent], of=len(sent))
+            self._leave([(state, error) for state in orphans], of=len(orphans))
             raise
-        self._forget([state for state in sent if state.remote_id not in there])
-        for state in sent:
-            state.base_updated_at = there.get(state.remote_id, {}).get("$updatedAt", "")
-        found = [state for state in sent if state.base_updated_at]
-        made = [state for state in found if _is_as_sent(there[state.remote_id], state)]
-        self._spare([state for state in found if state not in made])
-        return made
+        gone = [state for state in orphans if state.remote_id not in there]
+        self._forget(gone)
+        self._counts.deleted += sum(bool(state.base_updated_at) for state in gone)
+        found = [state for state in orphans if state.remote_id in there]
+        edited = [state for state in found if unseen_edits(there[state.remote_id], state)]
+        self._spare(edited)
+        for state in found:
+            state.base_updated_at = str(there[state.remote_id].get("$updatedAt") or "")
+        return [state for state in found if state not in edited]
 
     def _delete(self, state: SyncState) -> Row:
         self._rows.delete(state.remote_id, base_updated_at=state.base_updated_at)
@@ -112,11 +117,3 @@ class GonePush:
                 self._counts.waiting += 1
         if trouble:
             raise trouble[0]
-
-
-def _is_as_sent(row: Row, state: SyncState) -> bool:
-    try:
-        values = mapping.read(row).values
-    except ValueError:
-        return False
-    return any(values == mapping.complete(write) for write in state.sent or ())

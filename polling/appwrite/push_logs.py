@@ -17,8 +17,7 @@ from polling.appwrite.refusals import Refused
 from polling.appwrite.rows import MOST_ROWS, Row, Rows
 from polling.appwrite.table_refusals import TableRefusals
 from polling.errors import Conflict, PollingError
-from polling.models import PollLog
-from polling.models.poll_log import KEEP_LOGS
+from polling.models import PollLog, SyncCheckpoint
 
 logger = logging.getLogger(__name__)
 
@@ -63,8 +62,9 @@ class LogPush:
             return True
         since, now = self.checkpoint.pulled_at, self._lease.now()
         if since is None or now - since > MOVES_EVERY:
-            self.checkpoint.pulled_at = now
-            self.checkpoint.save(update_fields=["pulled_at"])
+            # Not where a sweep has found lost logs meanwhile, which lie further back.
+            SyncCheckpoint.objects.filter(pk=self.checkpoint.pk, pulled_at=since).update(pulled_at=now)
+            self.checkpoint.refresh_from_db(fields=["pulled_at"])
         return False
 
     def _wanted(self) -> QuerySet[PollLog]:
@@ -82,7 +82,7 @@ class LogPush:
 
     def _clear(self) -> bool:
         """Deletes old rows by their ids; whether there may be more."""
-        old = self._rows.older("slot_at", mapping.instant(self._lease.now() - KEEP_LOGS) or "")
+        old = self._rows.older("slot_at", mapping.instant(self._lease.now() - settings.RETENTION["POLL_LOGS"]) or "")
         if old:
             self._rows.delete_all(old)
         if len(old) < MOST_ROWS:

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -31,11 +31,15 @@ Outcome = tuple[Job, Row | PollingError | None]
 
 @dataclass
 class Counts:
-    """What became of rows. `merged` had been changed in Appwrite too; `waiting` are tried again later."""
+    """What became of rows. `merged` had been changed in Appwrite too; `waiting` are tried again later.
+
+    `expired` rows were removed because their races were, by age.
+    """
 
     created: int = 0
     changed: int = 0
     deleted: int = 0
+    expired: int = 0
     unchanged: int = 0
     merged: int = 0
     waiting: int = 0
@@ -67,9 +71,9 @@ class RacePush:
             self._pass_over([job for job in jobs if not job.changes and not job.may_have_landed])
             # Nothing to write, but an earlier write may have landed unnoticed: what is there must be seen.
             self._resolve([job for job in jobs if not job.changes and job.may_have_landed])
-            jobs = self._announce([job for job in jobs if job.changes])
-            self._create([job for job in jobs if job.is_new])
-            self._update([job for job in jobs if not job.is_new])
+            jobs = [job for job in jobs if job.changes]
+            self._create(self._announce([job for job in jobs if job.is_new]))
+            self._update(self._announce(self._agreed([job for job in jobs if not job.is_new])))
             if self._fault and self._fault.every_row and stored == self._counts.created + self._counts.changed:
                 raise self._fault
         except OutOfTime:  # what is open stays dirty, for the next run
@@ -175,6 +179,13 @@ class RacePush:
 
     # --- changed rows -----------------------------------------------------------------------------------------------
 
+    def _agreed(self, jobs: Sequence[Job]) -> list[Job]:
+        """Those whose rows hold what was agreed on, by a read of this moment; the others are merged first."""
+        there = self._rows.by_id([job.row_id for job in jobs]) if jobs else {}
+        agreed = [job for job in jobs if job.row_id in there and job.is_agreed(there[job.row_id])]
+        self._meet_rows([job for job in jobs if job not in agreed], there)
+        return agreed
+
     def _update(self, jobs: Sequence[Job]) -> None:
         """Each with its own call; whoever changed the row since our base makes it a conflict, which is merged."""
         self._each(jobs, self._patch)
@@ -186,10 +197,9 @@ class RacePush:
         outcomes = in_parallel(call, jobs, has_time=self._rows.has_time)
         self._store(self._read_back([(job, reply) for job, reply in outcomes if isinstance(reply, dict)]))
         self._resolve([job for job, error in outcomes if isinstance(error, Conflict)])
+        self._recreate([job for job, error in outcomes if isinstance(error, NotFound)])
         for job, error in outcomes:
-            if isinstance(error, NotFound):
-                self._recreate(job)
-            elif isinstance(error, Refused):
+            if isinstance(error, Refused):
                 self._refused(job, error)
         self._leave([(job, error) for job, error in outcomes if job.race_id in self._open], outcomes)
 
@@ -204,20 +214,33 @@ class RacePush:
         return [(job, there.get(job.row_id, reply)) for job, reply in replied]
 
     def _resolve(self, jobs: Sequence[Job]) -> None:
-        there = self._rows.by_id([job.row_id for job in jobs]) if jobs else {}
+        self._meet_rows(jobs, self._rows.by_id([job.row_id for job in jobs]) if jobs else {})
+
+    def _meet_rows(self, jobs: Sequence[Job], there: Mapping[str, Row]) -> None:
+        """Merges rows that were read; those that are gone are made again."""
+        gone = [job for job in jobs if job.row_id not in there]
         for job in jobs:
             if job.row_id in there:
                 self._meet(job, there[job.row_id])
-            elif job.is_new:
-                self._postpone([job], Conflict("the row is there, and is not"), own=True)
-            else:
-                self._recreate(job)
+        for job in (job for job in gone if job.is_new):
+            self._postpone([job], Conflict("the row is there, and is not"), own=True)
+        self._recreate([job for job in gone if not job.is_new])
 
-    def _recreate(self, job: Job) -> None:
-        """The row was deleted in Appwrite; where nobody has met another since, the next step makes it again."""
-        known = states.states().filter(local_pk=job.race_id)
-        deletions.make_again(known, base_updated_at=job.base_updated_at, now=self._lease.now())
-        self._close(job)
+    def _recreate(self, jobs: Sequence[Job]) -> None:
+        """The rows were deleted in Appwrite; unless the deletion guard holds them, the next step makes them again.
+
+        Not those of which somebody has found another row since.
+        """
+        if not jobs:
+            return
+        now, known = self._lease.now(), states.states().filter(local_pk__in=[job.race_id for job in jobs])
+        bases = {job.race_id: job.base_updated_at for job in jobs}
+        found = [state for state in known if state.base_updated_at == bases[state.local_pk]]
+        if found and deletions.may_make_again(found, self._rows, now=now):
+            for state in found:
+                deletions.make_again(known.filter(pk=state.pk), base_updated_at=state.base_updated_at, now=now)
+        for job in jobs:
+            self._close(job)
 
     def _leave(self, left: Sequence[Outcome], outcomes: Sequence[Outcome]) -> None:
         """What failed waits; where nothing that was answered got through, or nothing more would, all of it does.

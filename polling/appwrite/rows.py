@@ -118,12 +118,25 @@ class Rows:
         reply = self._ask("get", self._path, params=_listing(queries, PAGE_ROWS))
         return Page(_rows(reply.body), reply.told_at)
 
-    def listed(self, after: str, columns: Iterable[str]) -> list[Row]:
+    def listed(self, after: str, columns: Iterable[str], *, limit: int | None = None) -> list[Row]:
         """A page of all rows behind an id, by id: their system fields and `columns`."""
         behind = [Query.greater_than("$id", after)] if after else []
         select = Query.select(["$id", "$updatedAt", "$sequence", *columns])
-        params = _listing([*behind, Query.order_asc("$id"), select], SWEEP_ROWS)
+        params = _listing([*behind, Query.order_asc("$id"), select], limit or SWEEP_ROWS)
         return _rows(self._ask("get", self._path, params=params).body)
+
+    def ids_between(self, after: str, last: str) -> set[str]:
+        """The ids of all rows behind `after`, or from the first on, up to `last`, that one included."""
+        found: set[str] = set()
+        while True:
+            behind = [Query.greater_than("$id", after)] if after else []
+            queries = [*behind, Query.less_than_equal("$id", last), Query.order_asc("$id"), Query.select(["$id"])]
+            params = _listing(queries, SWEEP_ROWS)
+            ids = [row["$id"] for row in _rows(self._ask("get", self._path, params=params).body)]
+            found |= set(ids)
+            if len(ids) < SWEEP_ROWS:
+                return found
+            after = ids[-1]
 
     def by_id(self, ids: Iterable[str]) -> dict[str, Row]:
         """The rows of these ids that exist, by the id asked for: Appwrite finds `r1` where `R1` is asked for.

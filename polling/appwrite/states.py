@@ -18,7 +18,7 @@ from races.status import TERMINAL, RaceStatus
 TABLE = "races"
 KEY = ("target", "table", "local_pk")
 NO_FAILURE: dict[str, Any] = {"attempts": 0, "next_try_at": None, "dead_since": None, "error": ""}
-PASSED_OVER = ("pushed_version", "synced_at", *NO_FAILURE)
+PASSED_OVER = ("pushed_version", "synced_at", "undo_pending", *NO_FAILURE)
 AGREED = ("remote_id", "base", "base_updated_at", "base_sequence", "sent", "remote_deleted_at", *PASSED_OVER)
 # What is tried in vain, while other rows go, so many times is given up. What fails with all others never is.
 MOST_ATTEMPTS = 20
@@ -67,8 +67,8 @@ def dirty(*, now: datetime, waiting: bool = False) -> QuerySet[Race]:
 
 
 def orphans(*, now: datetime, waiting: bool = False) -> QuerySet[SyncState]:
-    """The rows of races that are gone from Django."""
-    tried = states().exclude(_held(now=now, waiting=waiting))
+    """The rows of races that were deleted from Django; those that left by age are not among them."""
+    tried = states().exclude(_held(now=now, waiting=waiting)).filter(expired_at=None)
     return tried.filter(~Exists(Race.objects.filter(pk=OuterRef("local_pk")))).order_by("pk")
 
 
