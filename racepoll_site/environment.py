@@ -149,8 +149,7 @@ class Environment:
         value = self.text(name)
         if not value:
             return ""
-        parts = urlsplit(value) if _is_url(value, ("http", "https")) else None
-        if parts is None or not parts.hostname or parts.path.strip("/") or parts.query or re.search(r"\s", value):
+        if not _is_url(value, ("http", "https"), is_base=True) or urlsplit(value).path.strip("/"):
             return self.reject(name, "is not the URL of a proxy, such as http://proxy.example.com:3128", "")
         return value.rstrip("/")
 
