@@ -11,7 +11,7 @@ from typing import TypeVar
 from django.conf import settings
 
 from polling.appwrite.jobs import is_of_all
-from polling.errors import OutOfTime, PollingError
+from polling.errors import Ambiguous, OutOfTime, PollingError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -97,12 +97,18 @@ def in_parallel(
             for done in wait(running, return_when=FIRST_COMPLETED).done:
                 outcome, seconds = done.result()
                 found[running.pop(done)] = outcome
-                limits.answered(seconds)
+                if _tells_speed(outcome):
+                    limits.answered(seconds)
                 if isinstance(outcome, PollingError) and is_of_all(outcome):
                     stop = stop or outcome
     for number in waiting if stop else ():
         found[number] = stop
     return list(zip(things, found, strict=True))
+
+
+def _tells_speed(outcome: object) -> bool:
+    """Whether the server did the work, or was too slow for it: a refusal, or no connection, comes quickly."""
+    return isinstance(outcome, OutOfTime | Ambiguous) or not (outcome is None or isinstance(outcome, PollingError))
 
 
 def _timed(call: Callable[[T], R], thing: T) -> tuple[R | PollingError | None, float]:
