@@ -15,7 +15,6 @@ from polling.errors import Ambiguous, OutOfTime, PollingError
 
 T = TypeVar("T")
 R = TypeVar("R")
-Outcome = R | PollingError | None
 
 MOST, LEAST, FIRST = 16, 4, 8
 REMEMBERED = 256  # answers
@@ -81,9 +80,9 @@ def in_parallel(
     if not things:
         return []
     limits = concurrency()
-    found: list[Outcome[R]] = [None] * len(things)
+    found: list[R | PollingError | None] = [None] * len(things)
     waiting: Iterator[int] = iter(range(len(things)))
-    running: dict[Future[tuple[Outcome[R], float]], int] = {}
+    running: dict[Future[tuple[R | PollingError | None, float]], int] = {}
     stop: PollingError | None = None
     with ThreadPoolExecutor(min(MOST, len(things))) as threads:
         while True:
