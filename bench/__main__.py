@@ -32,8 +32,12 @@ def main(arguments: list[str]) -> int:
         return 2
     benches = [BY_NAME[name] for name in options.names] or list(BENCHES)
     servers = _servers(options)
-    if servers and not all(bench.takes_servers for bench in benches):
-        takers = ", ".join(bench.name for bench in BENCHES if bench.takes_servers)
+
+    def takes_them(bench: Bench) -> bool:
+        return bench.takes_servers and (bench.takes_provider or not options.provider_url)
+
+    if servers and not all(map(takes_them, benches)):
+        takers = ", ".join(bench.name for bench in BENCHES if takes_them(bench))
         sys.stderr.write(f"only {takers} can be run against servers of yours: name them\n")
         return 2
     cleared = True
@@ -50,10 +54,13 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Runs the benches named, or all.")
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--endpoint", help="of an Appwrite to use instead of the stand-in; ends in /v1")
-    parser.add_argument("--project", help="there")
-    parser.add_argument("--key", help="there; it makes the database racepoll-bench")
+    parser.add_argument("--project", help="there; or BENCH_APPWRITE_PROJECT")
+    parser.add_argument("--key", help="there; it makes the database racepoll-bench; or BENCH_APPWRITE_KEY")
     parser.add_argument("--provider-url", help="of a provider of the TAB shape, instead of the simulated one")
     options = parser.parse_args(arguments)
+    if options.endpoint:  # a key in the environment is not seen in the list of processes
+        options.project = options.project or os.environ.get("BENCH_APPWRITE_PROJECT")
+        options.key = options.key or os.environ.get("BENCH_APPWRITE_KEY")
     if len({bool(value) for value in (options.endpoint, options.project, options.key)}) > 1:
         parser.error("--endpoint, --project and --key belong together")
     return options

@@ -4,13 +4,14 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 
-from bench.appwrite import REAL_SERVER_MS, appwrite
+from bench.appwrite import REAL_SERVER, Server, appwrite, is_real
 from bench.figures import Bar, Figure, median
 from bench.ingest_batch import moved
 from bench.ingest_batch import told as told_of
 from bench.stage import Stage
 from polling import clock
 from polling.appwrite import push
+from polling.appwrite.parallel import concurrency
 from races import ingest
 from races.snapshots import RaceSnapshot
 
@@ -18,21 +19,44 @@ PATIENCE = timedelta(minutes=2)
 
 
 def run(stage: Stage) -> Iterator[Figure]:
-    """First to the stand-in as fast as it is, whose one process takes half of the time; then to one as slow as real."""
+    """To the real server that the command names; else to the stand-in as fast as it is, then to one as slow as real.
+
+    The stand-in's one process takes half of the time.
+    """
     count, rounds = stage.sized(1000, 50), stage.sized(5, 2)
     told = told_of("many", count)
     ingest.apply(told, now=clock.now())
     with appwrite(stage) as server:
-        server.undelay()
-        first = _pushed(count)
-        numbers = iter(range(1, 100))
-        fast = [_changed(told, next(numbers)) for _ in range(rounds)]
-        server.delay(**REAL_SERVER_MS)
-        slow = [_changed(told, next(numbers)) for _ in range(2)]
-    details = {"races": count, "runners": 10, "created_s": round(first, 2), "each_s": [round(took, 2) for took in fast]}
-    yield Figure("push_thousand", median(fast), "s", Bar("<=", 5), rounds, details=details)
-    delays = {"races": count, "appwrite_ms": REAL_SERVER_MS}
-    yield Figure("push_thousand_delayed", median(slow), "s", n=len(slow), details=delays)
+        yield _real(server, told) if is_real() else _fast(server, told, rounds)
+        if not is_real():
+            yield _as_slow_as_real(server, told, rounds)
+
+
+def _real(server: Server, told: list[RaceSnapshot]) -> Figure:
+    server.empty()
+    first = _pushed(len(told))
+    took = [_changed(told, number) for number in (1, 2)]
+    details = {**_sizes(told), "created_s": round(first, 2), "rows_a_second": round(len(told) / median(took), 1)}
+    return Figure("push_thousand_real", median(took), "s", n=len(took), details=details)
+
+
+def _fast(server: Server, told: list[RaceSnapshot], rounds: int) -> Figure:
+    server.undelay()
+    first = _pushed(len(told))
+    took = [_changed(told, number) for number in range(1, rounds + 1)]
+    details = {**_sizes(told), "created_s": round(first, 2), "each_s": [round(seconds, 2) for seconds in took]}
+    return Figure("push_thousand", median(took), "s", Bar("<=", 5), rounds, details=details)
+
+
+def _as_slow_as_real(server: Server, told: list[RaceSnapshot], before: int) -> Figure:
+    server.delay()
+    took = [_changed(told, before + number) for number in (1, 2)]
+    details = {**_sizes(told), "appwrite": REAL_SERVER, "rows_a_second": round(len(told) / median(took), 1)}
+    return Figure("push_thousand_delayed", median(took), "s", n=len(took), details=details)
+
+
+def _sizes(told: list[RaceSnapshot]) -> dict[str, object]:
+    return {"races": len(told), "runners": 10, "at_once": concurrency().limit}
 
 
 def _changed(told: list[RaceSnapshot], number: int) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from bench.appwrite import REAL_SERVER_MS, Server, appwrite, is_real
+from bench.appwrite import REAL_SERVER, Server, appwrite, is_real
 from bench.cluster import cluster
 from bench.figures import Bar, Figure, median, percentile, percentiles
 from bench.near import bring_near
@@ -43,7 +43,7 @@ def measured(stage: Stage, *, count: int, every: float) -> tuple[list[Round], di
             rounds = list(_rounds(server, source, races, stage.sized(ROUNDS, 2), every))
     details: dict[str, object] = {"races": count, "every_s": every, "first_load_s": round(first.seconds, 2)}
     details |= {"provider_ms": PROVIDER_MS if source else "its own"}
-    details |= {"appwrite_ms": "its own" if is_real() else REAL_SERVER_MS}
+    details |= {"appwrite": "its own" if is_real() else REAL_SERVER}
     details |= {"rounds_without_a_change": sum(not found.lags_ms for found in rounds)}
     return [found for found in rounds if found.lags_ms], details
 

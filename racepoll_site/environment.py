@@ -6,6 +6,7 @@ with one of our prefixes that nobody reads is a mistake, and `check` says which 
 
 import os
 import re
+import ssl
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from io import StringIO
@@ -128,6 +129,29 @@ class Environment:
             return value.rstrip("/")
         # The value is not shown: URLs carry passwords.
         return self.reject(name, f"is not a URL of {' or '.join(schemes)}", "")
+
+    def ca_file(self, name: str) -> str:
+        """The path of a file of CA certificates that can be read now; empty for the public CAs."""
+        path = self.text(name)
+        if not path:
+            return ""
+        try:
+            ssl.create_default_context(cafile=path)
+        except ssl.SSLError:
+            return self.reject(name, f"names {path}, which has no certificate in PEM form", "")
+        except (OSError, ValueError) as error:
+            why = (getattr(error, "strerror", None) or "it cannot be read").lower()
+            return self.reject(name, f"names {path}: {why}", "")
+        return path
+
+    def proxy(self, name: str) -> str:
+        """The URL of an HTTP proxy, empty for none; not shown, it may hold a password."""
+        value = self.text(name)
+        if not value:
+            return ""
+        if not _is_url(value, ("http", "https"), is_base=True) or urlsplit(value).path.strip("/"):
+            return self.reject(name, "is not the URL of a proxy, such as http://proxy.example.com:3128", "")
+        return value.rstrip("/")
 
     def redis(self, name: str) -> str:
         """The URL of a Redis; empty where there is none."""

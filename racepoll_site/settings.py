@@ -279,6 +279,8 @@ RACE_PROVIDERS = env.names("RACE_PROVIDERS")
 RACE_DETAIL = env.choice("RACE_DETAIL", ("always", "until_start", "changed"), "until_start")
 SANDBOX_PROVIDER_URL = env.url("SANDBOX_PROVIDER_URL")
 TAB_AFFILIATES_URL = env.url("TAB_AFFILIATES_URL", "https://api.tab.co.nz/affiliates/v1")
+PROVIDER_CA_FILE = env.ca_file("PROVIDER_CA_FILE")
+PROVIDER_PROXY = env.proxy("PROVIDER_PROXY")
 _why = "the TAB affiliates API asks every caller to say who it is"
 _tab = "tab_affiliates" in RACE_PROVIDERS
 TAB_AFFILIATES_IDENTITY = {
@@ -298,6 +300,8 @@ if "sandbox" in RACE_PROVIDERS and not SANDBOX_PROVIDER_URL:
 # --- Appwrite --------------------------------------------------------------------------------------------
 
 APPWRITE_ENDPOINT = env.url("APPWRITE_ENDPOINT")
+APPWRITE_CA_FILE = env.ca_file("APPWRITE_CA_FILE")
+APPWRITE_PROXY = env.proxy("APPWRITE_PROXY")
 _header = (r"[\x21-\x7e]+", "plain ASCII without spaces")
 _id = (r"[A-Za-z0-9][A-Za-z0-9._-]{0,35}", "an Appwrite id: up to 36 of a-z, A-Z, 0-9, '.', '-' and '_'")
 APPWRITE_PROJECT_ID = env.matching("APPWRITE_PROJECT_ID", *_header)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from http.cookiejar import DefaultCookiePolicy
-from ssl import SSLCertVerificationError
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,9 +28,11 @@ from polling.appwrite.refusals import refusal
 from polling.errors import Ambiguous, Blocked, Malformed, OutOfTime, PollingError, Unavailable
 from polling.providers import http
 from polling.providers.http import FOREIGN_ERRORS, http_date
+from polling.providers.route import Route, causes_of
 
 __all__ = ["Query", "Reply", "SyncClient", "TablesDB", "Webhooks", "connect", "parsed", "translated", "translation"]
 
+DIRECT = Route("APPWRITE", "APPWRITE_ENDPOINT")
 CONNECT_SECONDS, READ_SECONDS = 3.05, 20.0
 TOTAL_SECONDS = 30.0
 CHUNK_BYTES = 64 * 1024
@@ -61,8 +62,8 @@ class Reply:
 
 
 @cache
-def _client(endpoint: str, project: str, key: str) -> "SyncClient":
-    return SyncClient(endpoint, project, key)
+def _client(endpoint: str, project: str, key: str, ca_file: str, proxy: str) -> "SyncClient":
+    return SyncClient(endpoint, project, key, replace(DIRECT, ca_file=ca_file, proxy=proxy))
 
 
 def connect() -> "SyncClient | None":
@@ -74,7 +75,13 @@ def connect() -> "SyncClient | None":
         return None
     if not ID.fullmatch(settings.APPWRITE_DATABASE_ID):
         raise Blocked("APPWRITE_DATABASE_ID is no Appwrite id: up to 36 of a-z, A-Z, 0-9, '.', '-' and '_'")
-    return _client(settings.APPWRITE_ENDPOINT, settings.APPWRITE_PROJECT_ID, settings.APPWRITE_API_KEY)
+    return _client(
+        settings.APPWRITE_ENDPOINT,
+        settings.APPWRITE_PROJECT_ID,
+        settings.APPWRITE_API_KEY,
+        settings.APPWRITE_CA_FILE,
+        settings.APPWRITE_PROXY,
+    )
 
 
 class SyncClient(Client):  # type: ignore[misc]  # the SDK is untyped
@@ -83,13 +90,13 @@ class SyncClient(Client):  # type: ignore[misc]  # the SDK is untyped
     The SDK's services work on it. Threads may share it: a session serves one call at a time.
     """
 
-    def __init__(self, endpoint: str, project: str, key: str) -> None:
+    def __init__(self, endpoint: str, project: str, key: str, route: Route = DIRECT) -> None:
         super().__init__()
         if not (HEADER_SAFE.fullmatch(key) and HEADER_SAFE.fullmatch(project)):
             raise Blocked("APPWRITE_API_KEY and APPWRITE_PROJECT_ID must be plain ASCII without spaces")
         self._endpoint = endpoint.rstrip("/")
         self._config = {"project": project}
-        self._key = key
+        self._key, self._route = key, route
         self._host = urlsplit(endpoint).netloc.rpartition("@")[2]
         self._idle: deque[requests.Session] = deque()
         self._pid = os.getpid()
@@ -160,11 +167,11 @@ class SyncClient(Client):  # type: ignore[misc]  # the SDK is untyped
                 _asked(session, method, self._endpoint + path, request, deadline) as answer,
             ):
                 content = _content(answer, deadline)
-        except FOREIGN_ERRORS as exc:
+        except (*FOREIGN_ERRORS, OSError) as exc:
             # Not `from exc`: requests quotes what it cannot send, and that may be the key.
             if cut_off is not None and time.monotonic() > cut_off - CLOCK_GRAIN and _is_timeout(exc):
                 raise _out_of_time(self._host, time.monotonic() - began) from None
-            raise translation(exc, write=write, host=self._host) from None
+            raise translation(exc, write=write, host=self._host, route=self._route) from None
         return Reply(self._read(answer, content), answer.headers)
 
     def _headers(self, path: str, deadline: float) -> dict[str, str]:
@@ -192,7 +199,7 @@ class SyncClient(Client):  # type: ignore[misc]  # the SDK is untyped
         try:
             session = self._idle.pop()
         except IndexError:
-            session = _open_session()
+            session = _open_session(self._route)
         try:
             yield session
         finally:
@@ -220,9 +227,8 @@ class SyncClient(Client):  # type: ignore[misc]  # the SDK is untyped
         raise error
 
 
-def _open_session() -> requests.Session:
-    session = requests.Session()
-    session.trust_env = False
+def _open_session(route: Route) -> requests.Session:
+    session = route.open(requests.Session())
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return session
 
@@ -280,14 +286,14 @@ TRANSLATIONS: dict[type[BaseException], type[PollingError]] = {**http.TRANSLATIO
 NEVER_SENT = (requests.exceptions.ConnectTimeout, urllib3.exceptions.NewConnectionError)
 
 
-def translation(exc: BaseException, *, write: bool, host: str = "Appwrite") -> PollingError:
+def translation(exc: BaseException, *, write: bool, host: str = "Appwrite", route: Route = DIRECT) -> PollingError:
     """A foreign error as ours, by its class. Its own text is left out: it may quote a header."""
     if isinstance(exc, AppwriteException) and exc.code:
         body = {"type": exc.type, "message": str(exc.message)}
         return refusal(int(exc.code), body, headers={}, write=write, host=host)
-    causes = list(_causes(exc))
-    if any(isinstance(cause, SSLCertVerificationError) for cause in causes):
-        return Blocked(f"{host}: its certificate is not trusted")
+    if problem := route.problem(exc, host=host):
+        return problem
+    causes = list(causes_of(exc))
     ours = next((ours for kin in type(exc).__mro__ if (ours := TRANSLATIONS.get(kin))), Unavailable)
     if write and ours is Unavailable and not any(isinstance(cause, NEVER_SENT) for cause in causes):
         ours = Ambiguous
@@ -297,19 +303,11 @@ def translation(exc: BaseException, *, write: bool, host: str = "Appwrite") -> P
 def _is_timeout(exc: BaseException) -> bool:
     """Whether the wait for a connection or an answer ended, and not the connection."""
     kinds = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
-    return any(isinstance(cause, kinds) for cause in _causes(exc))
+    return any(isinstance(cause, kinds) for cause in causes_of(exc))
 
 
 def _out_of_time(host: str, waited: float) -> OutOfTime:
     return OutOfTime(f"{host}: no answer in the {waited:.1f} s that were left", waited_seconds=waited)
-
-
-def _causes(exc: BaseException) -> Iterator[BaseException]:
-    """The error, and inside it what requests and urllib3 wrapped."""
-    inner: object = exc
-    while isinstance(inner, BaseException):
-        yield inner
-        inner = getattr(inner, "reason", None) or next((arg for arg in inner.args if isinstance(arg, Exception)), None)
 
 
 @contextmanager

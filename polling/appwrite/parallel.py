@@ -11,11 +11,10 @@ from typing import TypeVar
 from django.conf import settings
 
 from polling.appwrite.jobs import is_of_all
-from polling.errors import OutOfTime, PollingError
+from polling.errors import Ambiguous, OutOfTime, PollingError
 
 T = TypeVar("T")
 R = TypeVar("R")
-Outcome = R | PollingError | None
 
 MOST, LEAST, FIRST = 16, 4, 8
 REMEMBERED = 256  # answers
@@ -81,9 +80,9 @@ def in_parallel(
     if not things:
         return []
     limits = concurrency()
-    found: list[Outcome[R]] = [None] * len(things)
+    found: list[R | PollingError | None] = [None] * len(things)
     waiting: Iterator[int] = iter(range(len(things)))
-    running: dict[Future[tuple[Outcome[R], float]], int] = {}
+    running: dict[Future[tuple[R | PollingError | None, float]], int] = {}
     stop: PollingError | None = None
     with ThreadPoolExecutor(min(MOST, len(things))) as threads:
         while True:
@@ -97,12 +96,18 @@ def in_parallel(
             for done in wait(running, return_when=FIRST_COMPLETED).done:
                 outcome, seconds = done.result()
                 found[running.pop(done)] = outcome
-                limits.answered(seconds)
+                if _tells_speed(outcome):
+                    limits.answered(seconds)
                 if isinstance(outcome, PollingError) and is_of_all(outcome):
                     stop = stop or outcome
     for number in waiting if stop else ():
         found[number] = stop
     return list(zip(things, found, strict=True))
+
+
+def _tells_speed(outcome: object) -> bool:
+    """Whether the server did the work, or was too slow for it: a refusal, or no connection, comes quickly."""
+    return isinstance(outcome, OutOfTime | Ambiguous) or not (outcome is None or isinstance(outcome, PollingError))
 
 
 def _timed(call: Callable[[T], R], thing: T) -> tuple[R | PollingError | None, float]:

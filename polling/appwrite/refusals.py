@@ -106,8 +106,8 @@ def _unscoped(said: str, body: Mapping[str, Any]) -> Blocked:
 
 
 def persisting(error: Unavailable) -> Blocked:
-    """A foreign answer that has come for so long that no restart explains it."""
-    return Blocked(f"{FOREIGN_SERVICE}, or Appwrite is gone behind its proxy: {error}"[:400], error.http_status)
+    """A foreign answer that has come for so long that no restart explains it: the same words for any of them."""
+    return Blocked(f"{FOREIGN_SERVICE}, or Appwrite is gone behind its proxy", error.http_status)
 
 
 def _wait(headers: Mapping[str, str]) -> timedelta | None:

@@ -7,6 +7,7 @@ from django.conf import settings
 from polling.errors import Blocked
 from polling.providers.base import Provider
 from polling.providers.http import HttpClient
+from polling.providers.route import Route
 from polling.providers.tab_affiliates import TabAffiliates
 
 
@@ -16,7 +17,9 @@ def get(name: str) -> Provider:
     if name not in settings.RACE_PROVIDERS:
         raise Blocked(f"the provider {name!r} is not configured; RACE_PROVIDERS names {configured()}")
     url = settings.SANDBOX_PROVIDER_URL if name == "sandbox" else settings.TAB_AFFILIATES_URL
-    return TabAffiliates(name, HttpClient(url, headers=settings.TAB_AFFILIATES_IDENTITY))
+    variable = "SANDBOX_PROVIDER_URL" if name == "sandbox" else "TAB_AFFILIATES_URL"
+    route = Route("PROVIDER", variable, ca_file=settings.PROVIDER_CA_FILE, proxy=settings.PROVIDER_PROXY)
+    return TabAffiliates(name, HttpClient(url, headers=settings.TAB_AFFILIATES_IDENTITY, route=route))
 
 
 def configured() -> str:

@@ -28,6 +28,7 @@ from polling.errors import (
     RateLimited,
     Unavailable,
 )
+from polling.providers.route import Route
 
 POOL_SIZE = 20  # connections kept open to one host; more requests than this at once only open and drop
 MAX_BODY_BYTES = json_limits.LIMITS.size
@@ -36,6 +37,7 @@ CONNECT_SECONDS = 3.0
 LONGEST_WAIT = timedelta(hours=1)
 
 Params = Mapping[str, str | int]
+DIRECT = Route("PROVIDER", "TAB_AFFILIATES_URL")
 
 
 class HttpClient:
@@ -44,12 +46,13 @@ class HttpClient:
     Blank headers are left out. Raises Blocked for a base URL that is none.
     """
 
-    def __init__(self, base_url: str, *, headers: Mapping[str, str]) -> None:
+    def __init__(self, base_url: str, *, headers: Mapping[str, str], route: Route = DIRECT) -> None:
         try:
             self._base = urlsplit(base_url)
         except ValueError:
             raise Blocked("the base URL of a provider cannot be read") from None  # the cause would quote it
         self._headers = {name: value for name, value in headers.items() if value}
+        self._route = route
         self._sessions: dict[int, requests.Session] = {}
 
     def get_json(self, path: str, params: Params, *, deadline: float) -> Any:
@@ -67,8 +70,10 @@ class HttpClient:
                 status = reply.status_code
                 _raise_for_status(reply, path)
                 body, charset = _body(reply, path), _charset(reply)
-        except FOREIGN_ERRORS as exc:
-            raise translate(exc, path=path, http_status=status) from exc
+        except (*FOREIGN_ERRORS, OSError) as exc:
+            problem = self._route.problem(exc, host=path)
+            # An error of a proxy or a certificate quotes addresses, and they may hold a password.
+            raise problem or translate(exc, path=path, http_status=status) from (None if problem else exc)
         return _parsed(body, charset, path, status)
 
     def _url(self, path: str) -> str:
@@ -77,12 +82,11 @@ class HttpClient:
     def _session(self) -> requests.Session:
         """This process's own, made when first needed: a fork must not share its parent's sockets."""
         pid = os.getpid()
-        return self._sessions.get(pid) or self._sessions.setdefault(pid, _open_session(self._headers))
+        return self._sessions.get(pid) or self._sessions.setdefault(pid, _open_session(self._headers, self._route))
 
 
-def _open_session(headers: Mapping[str, str]) -> requests.Session:
-    session = _Session()
-    session.trust_env = False
+def _open_session(headers: Mapping[str, str], route: Route) -> requests.Session:
+    session = route.open(_Session())
     session.headers.update({"User-Agent": "racepoll", "Accept": "application/json", "Accept-Encoding": "gzip"})
     session.headers.update(headers)
     # Threads share the session, so nothing that one answer says may change what the others send.
@@ -228,7 +232,12 @@ class _Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         kwargs["timeout"] = urllib3.Timeout(total=kwargs["timeout"], connect=CONNECT_SECONDS)
@@ -280,3 +289,6 @@ class _HttpPool(urllib3.HTTPConnectionPool):
 
 class _HttpsPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _HttpsConnection
+
+
+_POOLS = {"http": _HttpPool, "https": _HttpsPool}

@@ -4,7 +4,18 @@ from collections.abc import Sequence
 
 import pytest
 
-from polling.appwrite.parallel import FIRST, LEAST, LEAST_SECONDS, MOST, MOST_SECONDS, Concurrency
+from polling.appwrite.parallel import (
+    FIRST,
+    LEAST,
+    LEAST_SECONDS,
+    MOST,
+    MOST_SECONDS,
+    Concurrency,
+    concurrency,
+    in_parallel,
+    of_endpoint,
+)
+from polling.errors import Conflict, OutOfTime, PollingError, Unavailable
 
 
 def after(*answers: float, times: int = 1) -> Concurrency:
@@ -60,3 +71,40 @@ def test_the_limit_stays_within_its_bounds(seconds: float) -> None:
 )
 def test_a_call_begins_where_an_ordinary_one_would_be_answered_in_time(seconds: float, needed: float) -> None:
     assert after(seconds, times=20).seconds_to_begin == needed
+
+
+@pytest.mark.parametrize(
+    ("error", "limit"),
+    [
+        pytest.param(Conflict("the row changed"), FIRST, id="a refusal is quick, whatever the server's speed"),
+        pytest.param(OutOfTime("no answer", waited_seconds=4), MOST, id="a call that was cut off counts"),
+    ],
+)
+def test_only_calls_that_the_server_worked_on_tell_its_speed(error: PollingError, limit: int) -> None:
+    of_endpoint.cache_clear()
+
+    def call(_: int) -> int:
+        raise error
+
+    assert [outcome for _, outcome in in_parallel(call, range(40), has_time=lambda _: True)] == [error] * 40
+    assert concurrency().limit == limit
+
+
+def test_after_an_error_of_the_server_no_further_call_begins() -> None:
+    of_endpoint.cache_clear()
+    begun: list[int] = []
+
+    def call(number: int) -> int:
+        begun.append(number)
+        raise Unavailable("gone")
+
+    outcomes = in_parallel(call, range(100), has_time=lambda _: True)
+    assert len(begun) <= FIRST
+    assert all(isinstance(outcome, Unavailable) for _, outcome in outcomes)
+
+
+def test_what_found_no_time_is_none() -> None:
+    of_endpoint.cache_clear()
+    left = iter([True, True, False])
+    outcomes = in_parallel(lambda number: number, range(5), has_time=lambda _: next(left, False))
+    assert [outcome for _, outcome in outcomes] == [0, 1, None, None, None]

@@ -245,6 +245,8 @@ def test_a_proxys_answer_is_tried_again_and_only_then_another_service(
         assert not isinstance(push.run(now=NOW + minutes * MINUTE).trouble, Blocked)
     assert "ERROR" not in [record.levelname for record in caplog.records]
     for minutes in range(6, 60, 6):
+        appwrite.heal()
+        appwrite.fault("html", status=status if minutes % 4 else 503, times=None)
         pull.run(now=NOW + minutes * MINUTE)
     [alert] = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert FOREIGN_SERVICE in alert

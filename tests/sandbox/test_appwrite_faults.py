@@ -175,4 +175,4 @@ def test_calls_can_take_as_long_as_on_a_real_server(races: Client, pool: ThreadP
     # Two workers: eight calls of 5.5 ms take the time of four.
     assert time.monotonic() - started >= 4 * 0.0055
     times = [real_ms("GET", ROWS, b""), real_ms("PATCH", f"{ROWS}/a", b""), real_ms("POST", ROWS, row * 100)]
-    assert [round(milliseconds) for milliseconds in times] == [10, 8, 47]
+    assert [round(milliseconds) for milliseconds in times] == [10, 28, 78]

@@ -36,6 +36,17 @@ APPWRITE = {"APPWRITE_ENDPOINT": "http://127.0.0.1:9/v1", "APPWRITE_PROJECT_ID":
         pytest.param({**APPWRITE, "APPWRITE_WEBHOOK_URL": "https://r.example/hooks/appwrite/"}, [
             "APPWRITE_WEBHOOK_SECRET is not set",
         ], id="a webhook without its secret"),
+        pytest.param({**APPWRITE, "APPWRITE_CA_FILE": "/nowhere/ca.pem"}, [
+            "APPWRITE_CA_FILE names /nowhere/ca.pem: no such file",
+        ], id="a CA file that is missing"),
+        pytest.param({**TAB, "PROVIDER_CA_FILE": "/etc"}, ["PROVIDER_CA_FILE names /etc: is a directory"], id="folder"),
+        pytest.param({**TAB, "PROVIDER_CA_FILE": "/etc/hostname"}, [
+            "PROVIDER_CA_FILE names /etc/hostname, which has no certificate",
+        ], id="a CA file without a certificate"),
+        pytest.param({**APPWRITE, "APPWRITE_PROXY": "proxy:3128"}, ["APPWRITE_PROXY is not the URL"], id="a proxy"),
+        pytest.param({**TAB, "PROVIDER_PROXY": "socks5://u:secret@h:1"}, ["PROVIDER_PROXY is not"], id="SOCKS"),
+        pytest.param({**TAB, "PROVIDER_PROXY": "http://u:secret@"}, ["PROVIDER_PROXY is not"], id="no host of a proxy"),
+        pytest.param({**TAB, "PROVIDER_PROXY": "http://u:se cret@h"}, ["PROVIDER_PROXY is not"], id="a space in it"),
         pytest.param({"PORT": "eighty"}, ["PORT is 'eighty'"], id="a port that is no number"),
         pytest.param({"PORT": "0"}, ["PORT is 0"], id="a port out of range"),
         pytest.param({"POLL_TICK_SECONDS": "7"}, ["POLL_TICK_SECONDS is 7"], id="a tick off the minute"),
