@@ -63,8 +63,8 @@ def of(race: Race, told: RaceSnapshot, merged: Merged) -> Reversal | None:
 def record(reversals: Iterable[Reversal]) -> None:
     """Audits them under the provider's name; a dispute is an incident instead, reported again by every answer."""
     audited = [reversal for reversal in reversals if reversal.turn in AUDITED]
+    words = {reversal.race.pk: reversal.words for reversal in audited}
     prefetch_related_objects([reversal.race for reversal in audited], "meeting")
     for provider in sorted({reversal.race.provider for reversal in audited}):
-        words = {reversal.race.pk: reversal.words for reversal in audited if reversal.race.provider == provider}
         races = [reversal.race for reversal in audited if reversal.race.provider == provider]
-        audit.record(races, by=Actor(provider, FinalizedBy.PROVIDER), said=lambda race, words=words: words[race.pk])
+        audit.record(races, by=Actor(provider, FinalizedBy.PROVIDER), said=lambda race: words[race.pk])

@@ -101,7 +101,7 @@ def test_the_refusal_of_one_race_stops_no_other_and_the_race_backs_off(
 ) -> None:
 
     adapter = providers.get("sandbox")
-    adapter.capabilities = replace(adapter.capabilities, max_batch=size)  # type: ignore[attr-defined]
+    adapter.capabilities = replace(adapter.capabilities, max_batch=size)
     ill, *well = races
     driver.provider.fault("blocked", times=None, race_id=ill.provider_race_id)
     driver.drive(at(-4), at(0))
