@@ -11,7 +11,7 @@ from races import audit
 from races.audit import Actor
 from races.models import Race
 from races.status import FinalizedBy
-from races.twins import twin_of
+from races.twins import twins_of
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,8 @@ def report(before: Sequence[Race]) -> None:
     races = [race for race in counted.order_by("pk") if is_unknown(race.last_error, race.failures)]
     if not races:
         return
-    replacements = {race.pk: _replacement(race) for race in races}
+    twins = twins_of(races)
+    replacements = {race.pk: _words(twins.get(race.pk)) for race in races}
     for provider in sorted({race.provider for race in races}):
         audit.record(
             [race for race in races if race.provider == provider],
@@ -43,6 +44,5 @@ def report(before: Sequence[Race]) -> None:
     transaction.on_commit(partial(logger.warning, text, len(races), "; ".join(names + more)))
 
 
-def _replacement(race: Race) -> str:
-    twin = twin_of(race)
+def _words(twin: Race | None) -> str:
     return f"now listed as id {twin.provider_race_id}" if twin else "no other race has its number"

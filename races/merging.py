@@ -103,7 +103,7 @@ def _take_word(race: Race, told: RaceSnapshot, *, now: datetime) -> Decision:
     is_withdrawn = decision in (Decision.REOPEN, Decision.CORRECT) and bool(race.results or race.dividends)
     _set_status(race, told, decision, now=now)
     if is_detail:
-        _set_result(race, told, was_final=was_final, is_withdrawn=is_withdrawn)
+        _set_result(race, told, decision, was_final=was_final, is_withdrawn=is_withdrawn)
     elif is_withdrawn:
         _replace_result(race, [], [], counts=True)
     if decision is Decision.AGREE and has_placing and not race.outcome:
@@ -154,16 +154,19 @@ def _set_result_state(race: Race, told: RaceSnapshot, reported: Reported, stored
     race.result_state = state.value
 
 
-def _set_result(race: Race, told: RaceSnapshot, *, was_final: bool, is_withdrawn: bool) -> None:
+def _set_result(race: Race, told: RaceSnapshot, decision: Decision, *, was_final: bool, is_withdrawn: bool) -> None:
     """Another result is another version of it; once it was final, so are other dividends, and none is no other.
 
     A result that was withdrawn is another version in any case: what the provider has now takes its place, be it none.
+    That of a Final which is not accepted yet is left out.
     """
     race.detail_wanted = False
     race.content_hash = content_hash(told)
     results = race.results if told.results is None else _plain(told.results)
     dividends = race.dividends if told.dividends is None else _plain(told.dividends)
-    if is_withdrawn:
+    if decision is Decision.WAIT:
+        results, dividends = race.results, race.dividends
+    elif is_withdrawn:
         results, dividends = _plain(told.results or ()), _plain(told.dividends or ())
     elif was_final:
         results, dividends = results or race.results, dividends or race.dividends
