@@ -63,7 +63,7 @@ def merge(race: Race, told: RaceSnapshot, *, meeting: Meeting | None, now: datet
         _move_start(race, told.advertised_start)
     decision = _take_word(race, told, now=now)
     # What staff or Appwrite ended is polled no more, so that no detail of it can come.
-    if is_news and decision not in (Decision.DISPUTE, Decision.AGREE):
+    if is_news and race.finalized_by in ("", FinalizedBy.PROVIDER):
         race.detail_wanted = True
     changed = {name for name, value in _stored(race).items() if before[name] != value}
     if not changed <= BOOKKEEPING:
@@ -110,7 +110,7 @@ def _take_word(race: Race, told: RaceSnapshot, *, now: datetime) -> Decision:
         race.outcome = Outcome.RESULTED.value
     if stored is not Stored.DECIDED:
         _note_bare_final(race, reported, now=now)
-    _set_result_state(race, told, reported, stored)
+    _set_result_state(race, told, reported)
     if not is_detail and decision in (Decision.WAIT, Decision.REOPEN):
         race.detail_wanted = True
     return decision
@@ -137,7 +137,7 @@ def _note_bare_final(race: Race, reported: Reported, *, now: datetime) -> None:
     race.detail_wanted |= race.bare_final_at is not None
 
 
-def _set_result_state(race: Race, told: RaceSnapshot, reported: Reported, stored: Stored) -> None:
+def _set_result_state(race: Race, told: RaceSnapshot, reported: Reported) -> None:
     """A result is interim or final only where there are placings to show."""
     is_final = reported in (Reported.LISTED_FINAL, Reported.BARE_FINAL, Reported.PROVEN_FINAL)
     if race.outcome in CALLED_OFF or not _has_placing(race.results):

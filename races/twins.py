@@ -1,10 +1,11 @@
 """The race that a provider lists in place of one that it no longer knows."""
 
 from collections.abc import Iterable
+from datetime import date
 
 from races.models import Race
 
-Place = tuple[object, ...]
+Place = tuple[str, int, str, str, date]  # provider, number, track, code and day
 
 
 def twins_of(races: Iterable[Race]) -> dict[int, Race]:
@@ -13,9 +14,11 @@ def twins_of(races: Iterable[Race]) -> dict[int, Race]:
     Races without one are left out, as are those whose track, day or number are not known. One query; reads `meeting`.
     """
     places = {race.pk: place for race in races if (place := _place(race))}
-    providers, numbers, names, days = ({place[i] for place in places.values()} for i in (0, 1, 2, 4))
     found = Race.objects.filter(
-        provider__in=providers, number__in=numbers, meeting__name__in=names, meeting__racing_day__in=days
+        provider__in={provider for provider, *_ in places.values()},
+        number__in={number for _, number, *_ in places.values()},
+        meeting__name__in={track for _, _, track, *_ in places.values()},
+        meeting__racing_day__in={day for *_, day in places.values()},
     ).select_related("meeting")
     by_place: dict[Place | None, list[Race]] = {}
     for race in found.order_by("pk") if places else ():
