@@ -1,4 +1,4 @@
-"""Reports what a provider took back or has not borne out: a message for each kind of it, however many races."""
+"""Reports what a provider took back or has not proven: a message for each kind of it, however many races."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -32,7 +32,11 @@ def report(reversals: Sequence[Reversal], *, now: datetime) -> None:
         (logger.error, "%d races that had ended were reopened by the provider: %s", of(Turn.REOPENED)),
         (logger.error, "%d races ended otherwise than the provider reported before: %s", of(Turn.CORRECTED)),
         (logger.error, "%d races were ended here and the provider reports otherwise: %s", begun),
-        (logger.warning, "%d races are Final with nothing to show for it: %s", of(Turn.UNCONFIRMED)),
+        (
+            logger.warning,
+            "%d races are reported Final without a placing or before their start: %s",
+            of(Turn.UNCONFIRMED),
+        ),
         (logger.warning, "%d races count as Final without a placing: %s", of(Turn.CONFIRMED)),
         (logger.warning, "%d races are disputed no more: %s", agreed),
     ]

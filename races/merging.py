@@ -128,7 +128,7 @@ def _set_status(race: Race, told: RaceSnapshot, decision: Decision, *, now: date
 
 
 def _note_bare_final(race: Race, reported: Reported, *, now: datetime) -> None:
-    """Since when the provider reports a Final that nothing bears out; None where it does not, or no more."""
+    """Since when the provider reports a Final without proof; None where it does not, or no more."""
     if reported in (Reported.NOTHING, Reported.LISTED_FINAL):
         return
     is_final = reported in (Reported.BARE_FINAL, Reported.PROVEN_FINAL)

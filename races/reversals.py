@@ -1,4 +1,4 @@
-"""What a provider took back or has not borne out, race by race, as staff read it; each is in the race's audit."""
+"""What a provider took back or has not proven, race by race, as staff read it; each is in the race's audit."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -38,9 +38,9 @@ class Reversal:
     words: str
 
 
-def of(race: Race, told: RaceSnapshot, merged: Merged) -> Reversal | None:
+def of(race: Race, answer: RaceSnapshot, merged: Merged) -> Reversal | None:
     """What the answer that was merged into the race means for staff; None for the ordinary."""
-    word, before = told.provider_status or "nothing", merged.status_before or "another status"
+    word, before = answer.provider_status or "nothing", merged.status_before or "another status"
     match merged.decision:
         case Decision.REOPEN:
             words = f"Reopened: the provider reports {word} after {before}"
