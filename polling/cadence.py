@@ -20,6 +20,8 @@ from itertools import pairwise
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ZERO = timedelta()
+WIDEST = timedelta(days=2)  # longer than races are known ahead; every slot of a grid is held in memory
+LONGEST_STEP = timedelta(days=1)
 
 
 def floor(instant: datetime, step: timedelta) -> datetime:
@@ -64,6 +66,8 @@ class Cadence:
         opens = [window.opens for window in self.windows]
         if opens != sorted(set(opens), reverse=True) or opens[-1:] not in ([ZERO], [-self.hold]):
             raise ValueError("windows must open ever nearer to the start, the last at 0")
+        if opens[0] > WIDEST:
+            raise ValueError(f"no window may open more than {WIDEST / timedelta(minutes=1):g} minutes before the start")
         if self.hold % self.tick:
             raise ValueError(f"the hold must be a multiple of the tick ({self.tick.total_seconds():g} s)")
         if any(window.step <= ZERO or window.step % self.tick for window in self.windows):
@@ -190,9 +194,12 @@ def read_windows(text: str) -> tuple[Window, ...]:
     """Windows as `minutes before the start:step in seconds`, comma-separated. Raises ValueError for anything else."""
     pairs = [part.split(":") for part in text.split(",") if part.strip()]
     try:
-        return tuple(_minutes(float(opens), int(step)) for opens, step in pairs)
-    except OverflowError as error:
-        raise ValueError(str(error)) from error
+        windows = tuple(_minutes(float(opens), int(step)) for opens, step in pairs)
+    except (ValueError, OverflowError):
+        raise ValueError("not minutes:seconds, comma-separated") from None
+    if any(window.step > LONGEST_STEP for window in windows):
+        raise ValueError(f"with a step above {LONGEST_STEP.total_seconds():g} s")
+    return windows
 
 
 DEFAULT_WINDOWS = (_minutes(60, 300), _minutes(20, 120), _minutes(10, 60), _minutes(5, 15), _minutes(0, 300))

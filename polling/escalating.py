@@ -32,19 +32,19 @@ def escalate(*, now: datetime) -> None:
         write_fields(changed, ["escalation"])
     for stage, (say, text) in SAY.items():
         if races := [race for race in changed if race.escalation == stage.value]:
-            say(text, len(races), _names(races))
+            say(text, len(races), _names(races, now=now))
 
 
 def _stage(race: Race, *, now: datetime) -> Escalation:
     return escalation(RaceStatus(race.status), race.advertised_start, bare_final_at=race.bare_final_at, now=now)
 
 
-def _names(races: list[Race], most: int = 5) -> str:
-    names = ", ".join(_name(race) for race in races[:most])
+def _names(races: list[Race], *, now: datetime, most: int = 5) -> str:
+    names = ", ".join(_name(race, now=now) for race in races[:most])
     return names if len(races) <= most else f"{names} and {len(races) - most} more"
 
 
-def _name(race: Race) -> str:
+def _name(race: Race, *, now: datetime) -> str:
     """With what tells it from the race that is listed in its place."""
     gone = ", not known to the provider" if is_unknown(race.last_error, race.failures) else ""
-    return f"{race} of {race.advertised_start:%d %b %H:%M} UTC{gone}"
+    return f"{race.name_at(now)} of {race.advertised_start:%d %b %H:%M} UTC{gone}"

@@ -22,12 +22,13 @@ from races.status import ResultState
 class Answer:
     """What came back for a race: what was told, or the error, or the status told and its detail's error.
 
-    `skipped` says why it was not asked, or not asked for its detail.
+    `skipped` and, in words, `why` say why it was not asked, or not asked for its detail.
     """
 
     told: RaceSnapshot | None = None
     error: PollingError | None = None
     skipped: SkipReason | None = None
+    why: str = ""
 
     @property
     def owes_detail(self) -> bool:
@@ -112,7 +113,7 @@ def _ask(
     for race in races:
         status = listing.statuses.get(race.provider_race_id)
         if race.pk in let_go:
-            answers[race.pk] = Answer(told=status, skipped=purse.refusal)
+            answers[race.pk] = Answer(told=status, skipped=purse.refusal, why=purse.why)
         else:
             answers[race.pk] = _answer(status, details.get(race.provider_race_id), missing)
     return answers

@@ -47,6 +47,7 @@ class Purse:
     need: Need
     now: datetime
     refusal: SkipReason | None = None
+    why: str = field(default="", init=False)
     is_probe: bool = field(default=False, init=False)
 
     def take(self, wanted: int) -> int:
@@ -58,10 +59,12 @@ class Purse:
         state, _ = ProviderState.objects.get_or_create(name=self.provider)
         if state.not_before and state.not_before > self.now:
             self.refusal = SkipReason.QUOTA
+            self.why = f"the provider asked us to wait until {state.not_before:%H:%M:%S} UTC: {state.reason}"
             return 0
         if state.breaker != BreakerState.CLOSED.value:
             self.is_probe = _let_one_through(state, self.need, now=self.now)
             self.refusal = SkipReason.BREAKER
+            self.why = "the provider fails or refuses us, and one request at a time finds out whether it is back"
             return int(self.is_probe)
         return self._take_what_is_left(wanted, state)
 
@@ -81,6 +84,7 @@ class Purse:
 
     def _note_shortage(self, state: ProviderState) -> None:
         self.refusal = SkipReason.QUOTA
+        self.why = "no request was left of our own quota (POLL_REQUESTS_A_MINUTE, POLL_REQUESTS_AT_ONCE)"
         if self.need is not Need.FORCED:
             goes_on = When(short_at__gte=self.now - SHORT_LATELY, then=F("short_since"))
             since = Case(goes_on, default=self.now)

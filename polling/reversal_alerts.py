@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import partial
 
 from django.db import transaction
+from django.db.models import prefetch_related_objects
 
 from polling import disputes
 from races.models import Race
@@ -42,10 +43,11 @@ def report(reversals: Sequence[Reversal], *, now: datetime) -> None:
     ]
     for say, text, races in messages:
         if races:
-            transaction.on_commit(partial(say, text, len(races), _names(races, words)))
+            transaction.on_commit(partial(say, text, len(races), _names(races, words, now=now)))
 
 
-def _names(races: Sequence[Race], words: dict[Race, str]) -> str:
-    named = [f"{race} of {race.advertised_start:%d %b %H:%M} UTC ({words[race]})" for race in races[:MOST_NAMED]]
-    more = len(races) - MOST_NAMED
+def _names(races: Sequence[Race], words: dict[Race, str], *, now: datetime) -> str:
+    first, more = list(races[:MOST_NAMED]), len(races) - MOST_NAMED
+    prefetch_related_objects(first, "meeting")
+    named = [f"{race.name_at(now)} of {race.advertised_start:%d %b %H:%M} UTC ({words[race]})" for race in first]
     return "; ".join(named) + (f"; and {more} more" if more > 0 else "")

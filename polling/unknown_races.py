@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 
 from django.db import transaction
@@ -18,7 +19,7 @@ logger = logging.getLogger(__name__)
 MOST_NAMED = 5
 
 
-def report(before: Sequence[Race]) -> None:
+def report(before: Sequence[Race], *, now: datetime) -> None:
     """Audits and logs those that became unknown by the failures just counted; `before` is as they stood until then.
 
     One query while there are none.
@@ -38,7 +39,9 @@ def report(before: Sequence[Race]) -> None:
             by=Actor(provider, FinalizedBy.PROVIDER),
             said=lambda race: f"The provider no longer knows it (404, {race.failures} times): {replacements[race.pk]}",
         )
-    names = [f"{race} (id {race.provider_race_id}): {replacements[race.pk]}" for race in races[:MOST_NAMED]]
+    names = [
+        f"{race.name_at(now)} (id {race.provider_race_id}): {replacements[race.pk]}" for race in races[:MOST_NAMED]
+    ]
     more = [f"and {len(races) - MOST_NAMED} more"] if len(races) > MOST_NAMED else []
     text = "the provider no longer knows %d races, they are asked for at the slowest step: %s"
     transaction.on_commit(partial(logger.warning, text, len(races), "; ".join(names + more)))

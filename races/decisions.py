@@ -14,6 +14,7 @@ from django.db import transaction
 from races import audit
 from races.audit import Actor as Actor
 from races.models import Race
+from races.plain_text import lines
 from races.status import CALLED_OFF, FinalizedBy, Outcome, RaceStatus, ResultState
 
 APPWRITE = Actor("appwrite", FinalizedBy.APPWRITE)
@@ -94,7 +95,8 @@ def annotate(race_ids: Iterable[int], *, note: str, by: Actor, now: datetime) ->
 
 
 def annotate_each(notes: Mapping[int, str], *, by: Actor, now: datetime) -> list[int]:
-    """Sets the staff's note of each race."""
+    """Sets the staff's note of each race, without control characters but for its lines."""
+    notes = {race_id: lines(note) for race_id, note in notes.items()}
     return _set(notes, "staff_note", by=by, now=now, said=lambda race: f"Note: {race.staff_note}")
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from races import endings
+from races.answer_age import accept
 from races.endings import Decision, Reported, Stored
 from races.models import Meeting, Race, Runner
 from races.news import has_news
@@ -16,7 +17,8 @@ from races.status import CALLED_OFF, FinalizedBy, Outcome, RaceStatus, ResultSta
 
 ODDS = ("fixed_win", "fixed_place", "tote_win", "tote_place")
 RUNNER_FACTS = ("name", "barrier", "jockey", "trainer")
-MEETING_FACTS = ("name", "country", "state", "code", "racing_day", "timezone")
+RUNNER_FIELDS = (*RUNNER_FACTS, "scratched_at", "absent_since")
+MEETING_FACTS = ("name", "country", "state", "code", "provider_day", "timezone")
 BOOKKEEPING = frozenset({"detail_wanted", "bare_final_at"})  # what we note for ourselves: no content of the race
 PLAIN_FACTS = ("number", "name", "distance_m", "actual_start", "provider_status", "protest")
 
@@ -31,6 +33,7 @@ def new_race(told: RaceSnapshot, *, meeting: Meeting | None, now: datetime) -> R
     """The race of a first snapshot, which must have an advertised start."""
     race = Race(provider=told.provider, provider_race_id=told.provider_race_id)
     merge(race, told, meeting=meeting, now=now)
+    accept(race, told, now=now)
     race.original_advertised_start = race.advertised_start
     race.version = 1
     return race
@@ -69,9 +72,7 @@ def merge(race: Race, told: RaceSnapshot, *, meeting: Meeting | None, now: datet
     if not changed <= BOOKKEEPING:
         race.version += 1
         race.last_changed_at = now
-        # Never ahead of our own clock: one wrong time of the provider's would make all later answers look old.
-        race.source_time = min(told.source_time, now) if told.source_time else race.source_time
-        changed |= {"version", "last_changed_at", "source_time"}
+        changed |= {"version", "last_changed_at"}
     return Merged(changed, decision, before["provider_status"])
 
 
@@ -161,7 +162,7 @@ def _set_result(race: Race, told: RaceSnapshot, decision: Decision, *, was_final
     That of a Final which is not accepted yet is left out.
     """
     race.detail_wanted = False
-    race.content_hash = content_hash(told)
+    race.content_hash, race.left_out = content_hash(told), dict(told.left_out)
     results = race.results if told.results is None else _plain(told.results)
     dividends = race.dividends if told.dividends is None else _plain(told.dividends)
     if decision is Decision.WAIT:
@@ -211,10 +212,20 @@ def set_meeting(meeting: Meeting, told: MeetingSnapshot) -> bool:
 
 
 def set_runner(runner: Runner, told: RunnerSnapshot, *, now: datetime) -> bool:
-    """Whether anything but the odds changed. A scratching may be undone."""
+    """Whether anything but the odds changed. A scratching may be undone, and a runner come back into the field."""
     scratched_at = (told.scratched_at or runner.scratched_at or now) if told.scratched else None
     facts = {name: getattr(told, name) for name in RUNNER_FACTS}
-    return _set(runner, {**facts, "scratched_at": scratched_at})
+    return _set(runner, {**facts, "scratched_at": scratched_at, "absent_since": None})
+
+
+def set_absent(runner: Runner, *, since: datetime) -> bool:
+    """Whether the runner was in the field until now. The caller takes its odds off."""
+    return runner.absent_since is None and _set(runner, {"absent_since": since})
+
+
+def clear_odds(runner: Runner) -> bool:
+    """Whether there were any odds to take off."""
+    return _set(runner, dict.fromkeys(ODDS))
 
 
 def set_odds(runner: Runner, told: RunnerSnapshot) -> bool:

@@ -15,6 +15,7 @@ from django.db.models import (
     F,
     OuterRef,
     Subquery,
+    TextField,
     Value,
     When,
 )
@@ -31,13 +32,12 @@ from races.models import Race, RaceQuerySet
 from races.status import Escalation, RaceStatus
 from races.twins import twins_of
 
-UTC = ZoneInfo("UTC")
 
-
-def seen(races: RaceQuerySet, *, now: datetime) -> RaceQuerySet:
+def seen(races: RaceQuerySet, *, now: datetime, nothing_polled: str = "") -> RaceQuerySet:
     """The races with `now`, the instant they are looked at, `newest`, their newest poll log, and their `stretch`.
 
-    `disputed` says whether the provider reports otherwise than staff or Appwrite, who ended the race.
+    `nothing_polled` says why no race is polled now, where that is so; `disputed` whether the provider reports otherwise
+    than staff or Appwrite, who ended the race.
     """
     told = JSONObject(state="state", reason="reason", error_class="error_class")
     newest = PollLog.objects.filter(race=OuterRef("pk")).order_by("-slot_at").values(told=told)[:1]
@@ -47,6 +47,7 @@ def seen(races: RaceQuerySet, *, now: datetime) -> RaceQuerySet:
         now=Value(now, output_field=DateTimeField()),
         newest=Subquery(newest),
         stretch=Subquery(stretch),
+        nothing_polled=Value(nothing_polled, output_field=TextField()),
         disputed=Exists(disputes),
     )
 
@@ -71,7 +72,7 @@ def now_of(race: Race) -> datetime:
 
 def zone_of(race: Race) -> ZoneInfo:
     """The track's zone; UTC for a race without a meeting."""
-    return race.meeting.zone if race.meeting else UTC
+    return race.zone
 
 
 @cache
@@ -88,8 +89,8 @@ def track_time(name: str) -> Column:
 
 @admin.display(description="race", ordering="meeting__name")
 def title(race: Race) -> SafeString:
-    """Track, number and name."""
-    return format_html('{} <span class="rp-quiet">{}</span>', race, race.name)
+    """Track, number, the day where it is not today, and the name."""
+    return format_html('{} <span class="rp-quiet">{}</span>', race.name_at(now_of(race)), race.name)
 
 
 @admin.display(description="status", ordering="status")
@@ -107,10 +108,18 @@ def status(race: Race) -> SafeString:
             ("not known to the provider", wording.BAD, is_unknown(race.last_error, race.failures)),
             (f"the provider reports {race.provider_status}", wording.BAD, vars(race).get("disputed")),
             ("paused", wording.WARNING, race.polling_paused),
+            ("not on the card", wording.WARNING, race.off_card_since and not race.is_finalized),
+            ("answer incomplete", wording.WARNING, any(not what.endswith("twice") for what in race.left_out)),
         )
         if applies
     ]
     return format_html("{}{}{}", words, ending, format_html_join("", " {}", ((badge,) for badge in told)))
+
+
+@admin.display(description="left out")
+def left_out(race: Race) -> str:
+    """What its last whole answer had that could not be read, or reported twice, and how often."""
+    return wording.counts(race.left_out)
 
 
 @admin.display(description="start", ordering="advertised_start")
@@ -143,9 +152,11 @@ def window(race: Race) -> str:
 
 @admin.display(description="next poll", ordering="next_poll_at")
 def next_poll(race: Race) -> SafeString:
-    """When it is polled next; `due` where that has come."""
+    """When it is polled next; `due` where that has come, and the reason where nothing at all is polled."""
     if race.next_poll_at is None:
         return format_html("{}", wording.NOTHING)
+    if why := vars(race)["nothing_polled"]:
+        return format_html('<span class="rp-quiet">none: {}</span>', why)
     is_due = race.next_poll_at <= now_of(race)
     return wording.time(race.next_poll_at, "due" if is_due else wording.distance(race.next_poll_at, now=now_of(race)))
 

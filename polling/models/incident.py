@@ -50,6 +50,10 @@ class Incident(models.Model):
                 name="one_open_incident_of_a_race",
             ),
         ]
+        indexes = [
+            models.Index(fields=["ended_at"], name="incident_ended"),
+            models.Index(fields=["-began_at"], name="incident_began"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.provider} {self.kind}"

@@ -42,6 +42,14 @@ class ProviderState(models.Model):
     unknown_statuses = models.JSONField(default=dict, blank=True, help_text="value: when it was first seen")
     last_import_at = models.DateTimeField(null=True, blank=True)
     last_import_error = models.TextField(blank=True)
+    card_races = models.PositiveIntegerField(null=True, blank=True, help_text="races on the card at the last import")
+    left_out = models.JSONField(
+        default=dict, blank=True, help_text="what the last card had that could not be read, and how often"
+    )
+    older_answers = models.PositiveIntegerField(
+        default=0, help_text="answers refused because they were older than what is stored"
+    )
+    older_answer_at = models.DateTimeField(null=True, blank=True, help_text="when that last happened")
 
     def __str__(self) -> str:
         return self.name

