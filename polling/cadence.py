@@ -211,7 +211,7 @@ RECHECKS = (timedelta(minutes=15), timedelta(minutes=60))
 RECHECK_UNTIL = timedelta(hours=2)
 LOOK_AGAIN = timedelta(minutes=5)  # after a look that was let go: paused, no tokens, a provider that fails
 CATCH_UP = timedelta(hours=1)  # a race longer past its start than this has time until its next slot
-PROVE_UNTIL = timedelta(hours=24)  # a Final that nothing bears out for so long is left to staff
+PROVE_UNTIL = timedelta(hours=24)  # a Final without proof for so long is left to staff
 TRIES_OF_A_DETAIL = 24  # of a race that has ended; with backoff about two hours
 
 
@@ -225,7 +225,7 @@ class RaceFacts:
     """What the plan of a race depends on.
 
     `waiting` says that it has not started, `ended_at` since when a result is to be looked at again, `bare_final_at`
-    since when the provider reports a Final that nothing bears out; `covered` is the newest slot that was claimed or
+    since when the provider reports a Final without proof; `covered` is the newest slot that was claimed or
     skipped, `asked` the newest that was not skipped, `planned` the plan so far. A race that is `refused` is asked with
     backoff alone, one that the provider no longer knows (`unknown`) at the slowest step.
     """
@@ -278,7 +278,7 @@ def _awaits_its_tick(planned: datetime, facts: RaceFacts, *, now: datetime) -> b
 def _next_recheck(facts: RaceFacts, *, cadence: Cadence, now: datetime) -> datetime | None:
     """The next look at a result; one that failed, was skipped or was swallowed by an outage is made up for.
 
-    A detail that is wanted (news of a race that has ended, a Final that nothing bears out) comes first.
+    A detail that is wanted (news of a race that has ended, a Final without proof) comes first.
     """
     if facts.detail_wanted and (detail := _next_detail(facts, cadence=cadence, now=now)):
         return detail
@@ -322,7 +322,7 @@ def _sooner(facts: RaceFacts, *, cadence: Cadence, now: datetime) -> datetime | 
     At the next one where a slot of the present grid has begun and is not covered (a race found late, a start
     that moved, a pause that ended), or where the status brought news and the detail is not here; with backoff
     where polls failed. A race long past its start has time until its next slot unless it was polled before: a first
-    import of a whole day must not ask for every race at once. A Final that nothing bears out waits for no window.
+    import of a whole day must not ask for every race at once. A Final without proof waits for no window.
     """
     if facts.bare_final_at and facts.detail_wanted and not facts.failures:
         proof = _next_proof(facts.bare_final_at, facts.asked, cadence=cadence, now=now)

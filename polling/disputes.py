@@ -24,15 +24,16 @@ def begin(words: Mapping[Race, str], *, now: datetime) -> list[Race]:
     if not reasons:
         return []
     newest = {incident.race_id: incident for incident in _of(reasons).order_by("began_at", "pk")}
-    begun = []
+    begun, reworded = [], []
     for race, reason in reasons.items():
         known = newest.get(race.pk)
         if known and known.ended_at is None:
             if known.reason != reason:
                 known.reason = reason
-                known.save(update_fields=["reason"])
+                reworded.append(known)
         elif not (known and known.settled_by and known.reason == reason):
             begun.append(race)
+    Incident.objects.bulk_update(reworded, ["reason"])
     Incident.objects.bulk_create(
         Incident(provider=race.provider, race=race, kind=DISPUTED, began_at=now, reason=reasons[race]) for race in begun
     )

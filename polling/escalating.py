@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from polling.planning import is_unknown
 from races.bulk import write_fields
 from races.models import Race
 from races.status import LATE_AFTER, NO_RESULT_AFTER, Escalation, RaceStatus, escalation
@@ -39,5 +40,11 @@ def _stage(race: Race, *, now: datetime) -> Escalation:
 
 
 def _names(races: list[Race], *, now: datetime, most: int = 5) -> str:
-    names = ", ".join(f"{race.name_at(now)} of {race.advertised_start:%d %b %H:%M} UTC" for race in races[:most])
+    names = ", ".join(_name(race, now=now) for race in races[:most])
     return names if len(races) <= most else f"{names} and {len(races) - most} more"
+
+
+def _name(race: Race, *, now: datetime) -> str:
+    """With what tells it from the race that is listed in its place."""
+    gone = ", not known to the provider" if is_unknown(race.last_error, race.failures) else ""
+    return f"{race.name_at(now)} of {race.advertised_start:%d %b %H:%M} UTC{gone}"

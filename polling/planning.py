@@ -133,7 +133,8 @@ def _facts(race: Race, slots: Slots, not_before: datetime | None, stretch: int) 
         failures=race.failures,
         detail_wanted=race.detail_wanted and not was_decided,
         bare_final_at=race.bare_final_at,
-        refused=race.last_error == Blocked.__name__,
+        # While the whole provider is left alone its slots go on, each logged as skipped.
+        refused=race.last_error == Blocked.__name__ and not_before is None,
         unknown=is_unknown(race.last_error, race.failures),
         not_before=not_before,
         thin_to=min_interval(race.provider),

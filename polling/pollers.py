@@ -152,7 +152,7 @@ def _count_failures(races: Sequence[Race], errors: dict[int, PollingError], *, n
     for name, race_ids in by_class.items():
         failed = Race.objects.filter(pk__in=race_ids)
         failed.update(last_attempt_at=now, failures=F("failures") + 1, last_error=name)
-    unknown_races.report([race for race in races if race.pk in errors])
+    unknown_races.report([race for race in races if race.pk in errors], now=now)
 
 
 FINISHED_FIELDS = [

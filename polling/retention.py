@@ -85,6 +85,7 @@ def _delete_races(rows: QuerySet[Any], keys: Keys, now: datetime) -> int:
     if found := list(logs):
         return _delete_poll_logs(PollLog.objects.all(), found, now)
     expire_races(races, now=now)
+    _delete_rows(Incident.objects.all(), Incident.objects.filter(race__in=races).values("pk"), now)
     runners = _delete_rows(Runner.objects.all(), Runner.objects.filter(race__in=races).values("pk"), now)
     return runners + _delete_rows(Race.objects.all(), races, now)
 

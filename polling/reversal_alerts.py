@@ -1,4 +1,4 @@
-"""Reports what a provider took back or has not borne out: a message for each kind of it, however many races."""
+"""Reports what a provider took back or has not proven: a message for each kind of it, however many races."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import partial
 
 from django.db import transaction
+from django.db.models import prefetch_related_objects
 
 from polling import disputes
 from races.models import Race
@@ -32,16 +33,21 @@ def report(reversals: Sequence[Reversal], *, now: datetime) -> None:
         (logger.error, "%d races that had ended were reopened by the provider: %s", of(Turn.REOPENED)),
         (logger.error, "%d races ended otherwise than the provider reported before: %s", of(Turn.CORRECTED)),
         (logger.error, "%d races were ended here and the provider reports otherwise: %s", begun),
-        (logger.warning, "%d races are Final with nothing to show for it: %s", of(Turn.UNCONFIRMED)),
+        (
+            logger.warning,
+            "%d races are reported Final without a placing or before their start: %s",
+            of(Turn.UNCONFIRMED),
+        ),
         (logger.warning, "%d races count as Final without a placing: %s", of(Turn.CONFIRMED)),
         (logger.warning, "%d races are disputed no more: %s", agreed),
     ]
     for say, text, races in messages:
         if races:
-            transaction.on_commit(partial(say, text, len(races), _names(races, words)))
+            transaction.on_commit(partial(say, text, len(races), _names(races, words, now=now)))
 
 
-def _names(races: Sequence[Race], words: dict[Race, str]) -> str:
-    named = [f"{race} of {race.advertised_start:%d %b %H:%M} UTC ({words[race]})" for race in races[:MOST_NAMED]]
-    more = len(races) - MOST_NAMED
+def _names(races: Sequence[Race], words: dict[Race, str], *, now: datetime) -> str:
+    first, more = list(races[:MOST_NAMED]), len(races) - MOST_NAMED
+    prefetch_related_objects(first, "meeting")
+    named = [f"{race.name_at(now)} of {race.advertised_start:%d %b %H:%M} UTC ({words[race]})" for race in first]
     return "; ".join(named) + (f"; and {more} more" if more > 0 else "")

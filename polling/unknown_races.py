@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
 
 from django.db import transaction
 
@@ -10,14 +12,14 @@ from races import audit
 from races.audit import Actor
 from races.models import Race
 from races.status import FinalizedBy
-from races.twins import twin_of
+from races.twins import twins_of
 
 logger = logging.getLogger(__name__)
 
 MOST_NAMED = 5
 
 
-def report(before: Sequence[Race]) -> None:
+def report(before: Sequence[Race], *, now: datetime) -> None:
     """Audits and logs those that became unknown by the failures just counted; `before` is as they stood until then.
 
     One query while there are none.
@@ -27,16 +29,23 @@ def report(before: Sequence[Race]) -> None:
         return
     counted = Race.objects.filter(pk__in=known, failures__gte=NOT_FOUND_TIMES).select_related("meeting")
     races = [race for race in counted.order_by("pk") if is_unknown(race.last_error, race.failures)]
-    for race in races:
-        words = f"{race.provider} no longer knows this race (404, {race.failures} times): {_replacement(race)}"
-        audit.record([race], by=Actor(race.provider, FinalizedBy.PROVIDER), said=lambda _, words=words: words)
-    if races:
-        names = "; ".join(f"{race} (id {race.provider_race_id}): {_replacement(race)}" for race in races[:MOST_NAMED])
-        more = f"; and {len(races) - MOST_NAMED} more" if len(races) > MOST_NAMED else ""
-        text = "the provider no longer knows %d races, they are asked for at the slowest step: %s%s"
-        transaction.on_commit(lambda: logger.warning(text, len(races), names, more))
+    if not races:
+        return
+    twins = twins_of(races)
+    replacements = {race.pk: _words(twins.get(race.pk)) for race in races}
+    for provider in sorted({race.provider for race in races}):
+        audit.record(
+            [race for race in races if race.provider == provider],
+            by=Actor(provider, FinalizedBy.PROVIDER),
+            said=lambda race: f"The provider no longer knows it (404, {race.failures} times): {replacements[race.pk]}",
+        )
+    names = [
+        f"{race.name_at(now)} (id {race.provider_race_id}): {replacements[race.pk]}" for race in races[:MOST_NAMED]
+    ]
+    more = [f"and {len(races) - MOST_NAMED} more"] if len(races) > MOST_NAMED else []
+    text = "the provider no longer knows %d races, they are asked for at the slowest step: %s"
+    transaction.on_commit(partial(logger.warning, text, len(races), "; ".join(names + more)))
 
 
-def _replacement(race: Race) -> str:
-    twin = twin_of(race)
+def _words(twin: Race | None) -> str:
     return f"now listed as id {twin.provider_race_id}" if twin else "no other race has its number"

@@ -1,7 +1,7 @@
 """Whether an answer ends a race, opens it again or changes how it ended: one table of what is stored and reported.
 
 The provider's word is not final: it may take back what it ended itself, at once. What staff or Appwrite ended stays;
-a provider that reports otherwise is a dispute. A Final that nothing bears out waits for a second answer.
+a provider that reports otherwise is a dispute. A Final without proof waits for a second answer.
 """
 
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ class Stored(StrEnum):
 
 
 class Reported(StrEnum):
-    """What an answer says, a Final by what bears it out: a list's status, a bare detail, or a result."""
+    """What an answer says, a Final by its proof: a list's status, a bare detail, or a result."""
 
     NOTHING = "nothing, or an unknown status"
     OPEN = "open"
@@ -110,7 +110,7 @@ def reported_as(
     is_detail: bool,
     is_proven: bool,
 ) -> Reported:
-    """Where an answer stands in the table; `is_proven` says whether something bears a Final out."""
+    """Where an answer stands in the table; `is_proven` says whether a Final has proof."""
     if status is None:
         return Reported.NOTHING
     if status is RaceStatus.SCHEDULED:

@@ -66,7 +66,7 @@ def merge(race: Race, told: RaceSnapshot, *, meeting: Meeting | None, now: datet
         _move_start(race, told.advertised_start)
     decision = _take_word(race, told, now=now)
     # What staff or Appwrite ended is polled no more, so that no detail of it can come.
-    if is_news and decision not in (Decision.DISPUTE, Decision.AGREE):
+    if is_news and race.finalized_by in ("", FinalizedBy.PROVIDER):
         race.detail_wanted = True
     changed = {name for name, value in _stored(race).items() if before[name] != value}
     if not changed <= BOOKKEEPING:
@@ -104,14 +104,14 @@ def _take_word(race: Race, told: RaceSnapshot, *, now: datetime) -> Decision:
     is_withdrawn = decision in (Decision.REOPEN, Decision.CORRECT) and bool(race.results or race.dividends)
     _set_status(race, told, decision, now=now)
     if is_detail:
-        _set_result(race, told, was_final=was_final, is_withdrawn=is_withdrawn)
+        _set_result(race, told, decision, was_final=was_final, is_withdrawn=is_withdrawn)
     elif is_withdrawn:
         _replace_result(race, [], [], counts=True)
     if decision is Decision.AGREE and has_placing and not race.outcome:
         race.outcome = Outcome.RESULTED.value
     if stored is not Stored.DECIDED:
         _note_bare_final(race, reported, now=now)
-    _set_result_state(race, told, reported, stored)
+    _set_result_state(race, told, reported)
     if not is_detail and decision in (Decision.WAIT, Decision.REOPEN):
         race.detail_wanted = True
     return decision
@@ -129,7 +129,7 @@ def _set_status(race: Race, told: RaceSnapshot, decision: Decision, *, now: date
 
 
 def _note_bare_final(race: Race, reported: Reported, *, now: datetime) -> None:
-    """Since when the provider reports a Final that nothing bears out; None where it does not, or no more."""
+    """Since when the provider reports a Final without proof; None where it does not, or no more."""
     if reported in (Reported.NOTHING, Reported.LISTED_FINAL):
         return
     is_final = reported in (Reported.BARE_FINAL, Reported.PROVEN_FINAL)
@@ -138,7 +138,7 @@ def _note_bare_final(race: Race, reported: Reported, *, now: datetime) -> None:
     race.detail_wanted |= race.bare_final_at is not None
 
 
-def _set_result_state(race: Race, told: RaceSnapshot, reported: Reported, stored: Stored) -> None:
+def _set_result_state(race: Race, told: RaceSnapshot, reported: Reported) -> None:
     """A result is interim or final only where there are placings to show."""
     is_final = reported in (Reported.LISTED_FINAL, Reported.BARE_FINAL, Reported.PROVEN_FINAL)
     if race.outcome in CALLED_OFF or not _has_placing(race.results):
@@ -155,16 +155,19 @@ def _set_result_state(race: Race, told: RaceSnapshot, reported: Reported, stored
     race.result_state = state.value
 
 
-def _set_result(race: Race, told: RaceSnapshot, *, was_final: bool, is_withdrawn: bool) -> None:
+def _set_result(race: Race, told: RaceSnapshot, decision: Decision, *, was_final: bool, is_withdrawn: bool) -> None:
     """Another result is another version of it; once it was final, so are other dividends, and none is no other.
 
     A result that was withdrawn is another version in any case: what the provider has now takes its place, be it none.
+    That of a Final which is not accepted yet is left out.
     """
     race.detail_wanted = False
     race.content_hash, race.left_out = content_hash(told), dict(told.left_out)
     results = race.results if told.results is None else _plain(told.results)
     dividends = race.dividends if told.dividends is None else _plain(told.dividends)
-    if is_withdrawn:
+    if decision is Decision.WAIT:
+        results, dividends = race.results, race.dividends
+    elif is_withdrawn:
         results, dividends = _plain(told.results or ()), _plain(told.dividends or ())
     elif was_final:
         results, dividends = results or race.results, dividends or race.dividends

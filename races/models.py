@@ -160,7 +160,12 @@ class Race(models.Model):
                 name="race_finalized_by_somebody",
             ),
         ]
-        indexes = [models.Index(fields=["status", "advertised_start"], name="race_status_start")]
+        indexes = [
+            models.Index(fields=["status", "advertised_start"], name="race_status_start"),
+            models.Index(
+                fields=["bare_final_at"], condition=models.Q(bare_final_at__isnull=False), name="race_bare_final"
+            ),
+        ]
         permissions = [
             ("force_poll_race", "Can force a poll of a race"),
             ("finalize_race", "Can finalize a race"),

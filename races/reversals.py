@@ -1,4 +1,4 @@
-"""What a provider took back or has not borne out, race by race, as staff read it; each is in the race's audit."""
+"""What a provider took back or has not proven, race by race, as staff read it; each is in the race's audit."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -38,9 +38,9 @@ class Reversal:
     words: str
 
 
-def of(race: Race, told: RaceSnapshot, merged: Merged) -> Reversal | None:
+def of(race: Race, answer: RaceSnapshot, merged: Merged) -> Reversal | None:
     """What the answer that was merged into the race means for staff; None for the ordinary."""
-    word, before = told.provider_status or "nothing", merged.status_before or "another status"
+    word, before = answer.provider_status or "nothing", merged.status_before or "another status"
     match merged.decision:
         case Decision.REOPEN:
             words = f"Reopened: the provider reports {word} after {before}"
@@ -63,8 +63,8 @@ def of(race: Race, told: RaceSnapshot, merged: Merged) -> Reversal | None:
 def record(reversals: Iterable[Reversal]) -> None:
     """Audits them under the provider's name; a dispute is an incident instead, reported again by every answer."""
     audited = [reversal for reversal in reversals if reversal.turn in AUDITED]
+    words = {reversal.race.pk: reversal.words for reversal in audited}
     prefetch_related_objects([reversal.race for reversal in audited], "meeting")
     for provider in sorted({reversal.race.provider for reversal in audited}):
-        words = {reversal.race.pk: reversal.words for reversal in audited if reversal.race.provider == provider}
         races = [reversal.race for reversal in audited if reversal.race.provider == provider]
-        audit.record(races, by=Actor(provider, FinalizedBy.PROVIDER), said=lambda race, words=words: words[race.pk])
+        audit.record(races, by=Actor(provider, FinalizedBy.PROVIDER), said=lambda race: words[race.pk])

@@ -1,17 +1,34 @@
 """The race that a provider lists in place of one that it no longer knows."""
 
+from collections.abc import Iterable
+from datetime import date
+
 from races.models import Race
 
+Place = tuple[str, int, str, str, date]  # provider, number, track, code and day
 
-def twin_of(race: Race) -> Race | None:
-    """The newest other race of the same provider with the same number, at the same track on the same day.
 
-    None where there is none, or where track, day or number are not known. Reads `race.meeting`.
+def twins_of(races: Iterable[Race]) -> dict[int, Race]:
+    """Of each race, by primary key, the newest other one of its provider at the same track, day and number.
+
+    Races without one are left out, as are those whose track, day or number are not known. One query; reads `meeting`.
     """
-    if race.meeting is None or race.number is None or race.meeting.racing_day is None:
+    places = {race.pk: place for race in races if (place := _place(race))}
+    found = Race.objects.filter(
+        provider__in={provider for provider, *_ in places.values()},
+        number__in={number for _, number, *_ in places.values()},
+        meeting__name__in={track for _, _, track, *_ in places.values()},
+        meeting__racing_day__in={day for *_, day in places.values()},
+    ).select_related("meeting")
+    by_place: dict[Place | None, list[Race]] = {}
+    for race in found.order_by("pk") if places else ():
+        by_place.setdefault(_place(race), []).append(race)
+    others = {key: [race for race in by_place.get(place, ()) if race.pk != key] for key, place in places.items()}
+    return {key: same[-1] for key, same in others.items() if same}
+
+
+def _place(race: Race) -> Place | None:
+    meeting = race.meeting
+    if meeting is None or race.number is None or meeting.racing_day is None:
         return None
-    others = Race.objects.filter(provider=race.provider, number=race.number).exclude(pk=race.pk)
-    same = others.filter(
-        meeting__name=race.meeting.name, meeting__code=race.meeting.code, meeting__racing_day=race.meeting.racing_day
-    )
-    return same.select_related("meeting").order_by("-pk").first()
+    return race.provider, race.number, meeting.name, meeting.code, meeting.racing_day

@@ -30,7 +30,7 @@ from polling.models import Incident, IncidentKind, PollLog, ProviderState
 from polling.planning import Grids, is_unknown
 from races.models import Race, RaceQuerySet
 from races.status import Escalation, RaceStatus
-from races.twins import twin_of
+from races.twins import twins_of
 
 
 def seen(races: RaceQuerySet, *, now: datetime, nothing_polled: str = "") -> RaceQuerySet:
@@ -181,7 +181,7 @@ def failures(race: Race) -> str:
 @admin.display(description="listed again as")
 def twin(race: Race) -> SafeString:
     """The race that the provider lists in place of one that it no longer knows, with a link."""
-    other = twin_of(race) if is_unknown(race.last_error, race.failures) else None
+    other = twins_of([race]).get(race.pk) if is_unknown(race.last_error, race.failures) else None
     if other is None:
         return format_html("{}", wording.NOTHING)
     url = reverse("admin:races_race_change", args=[other.pk])

@@ -106,12 +106,14 @@ def test_finalize_sets_the_outcome_warns_before_the_start_and_changes_the_outcom
     race = make_race(start=START + timedelta(minutes=30), next_poll_at=START)
     call_command("finalize", str(race.pk), "--reason", "fog", "--outcome", "postponed")
     said = capsys.readouterr()
-    assert said.out == f"{race}: finalized\n"
-    assert said.err == f"{race} has not started, its start is 2026-11-23 03:30 UTC: it is ended before it\n"
+    assert said.out == f"{race.name_at(START)}: finalized\n"
+    assert (
+        said.err == f"{race.name_at(START)} has not started, its start is 2026-11-23 03:30 UTC: it is ended before it\n"
+    )
     assert Race.objects.get().outcome == "postponed"
     call_command("finalize", str(race.pk), "--reason", "called off", "--outcome", "abandoned")
     said = capsys.readouterr()
-    assert said.out == f"{race}: finalized\n"
+    assert said.out == f"{race.name_at(START)}: finalized\n"
     assert Race.objects.get().outcome == "abandoned"
     assert [entry.change_message for entry in LogEntry.objects.order_by("pk")] == [
         "Finalized as postponed: fog",
@@ -135,7 +137,10 @@ def test_reopen_takes_the_end_back_once_with_its_reason(capsys: pytest.CaptureFi
     capsys.readouterr()
     call_command("reopen", str(race.pk), "--reason", "the fog lifts")
     call_command("reopen", str(race.pk), "--reason", "again")
-    assert capsys.readouterr().out.splitlines() == [f"{race}: reopened", f"{race}: was not finalized"]
+    assert capsys.readouterr().out.splitlines() == [
+        f"{race.name_at(START)}: reopened",
+        f"{race.name_at(START)}: was not finalized",
+    ]
     stored = Race.objects.get(pk=race.pk)
     assert (stored.status, stored.outcome, stored.finalized_by) == ("scheduled", "", "")
     assert stored.next_poll_at is not None

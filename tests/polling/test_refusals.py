@@ -15,7 +15,7 @@ from polling import importing, planning, providers
 from polling.models import Incident, PollLog, ProviderState
 from polling.refusals import MOST_REMEMBERED, REMEMBERED_FOR, Refusals, answered, refused
 from races.models import Race
-from races.twins import twin_of
+from races.twins import twins_of
 from tests.factories import START, make_meeting, make_race
 from tests.polling.conftest import ProviderBox
 from tests.polling.driving import STEP, Driver, polled, ticks
@@ -101,7 +101,7 @@ def test_the_refusal_of_one_race_stops_no_other_and_the_race_backs_off(
 ) -> None:
 
     adapter = providers.get("sandbox")
-    adapter.capabilities = replace(adapter.capabilities, max_batch=size)  # type: ignore[attr-defined]
+    adapter.capabilities = replace(adapter.capabilities, max_batch=size)
     ill, *well = races
     driver.provider.fault("blocked", times=None, race_id=ill.provider_race_id)
     driver.drive(at(-4), at(0))
@@ -203,6 +203,7 @@ def test_only_the_same_number_at_the_same_track_on_the_same_day_is_a_twin() -> N
     make_race(meeting=here, number=6)
     make_race(meeting=elsewhere, number=5)
     make_race(meeting=make_meeting(name=here.name, racing_day=START.date() + timedelta(days=1)), number=5)
-    assert twin_of(race) is None
+    nowhere = make_race(meeting=None, number=5)
+    assert twins_of([race, nowhere]) == {}
     twin = make_race(meeting=again, number=5)
-    assert twin_of(race) == twin
+    assert twins_of([race, nowhere]) == {race.pk: twin}

@@ -153,6 +153,14 @@ def test_a_race_goes_with_all_that_belongs_to_it_and_its_meeting_after_it() -> N
     assert [kind.objects.count() for kind in (OddsChange, PollLog, Runner, Race, Meeting)] == [0] * 5
 
 
+def test_an_open_dispute_about_a_race_goes_with_the_race() -> None:
+    race = ended_race(NOW - timedelta(days=400))
+    Incident.objects.create(provider="sandbox", race=race, kind="disputed", began_at=NOW - timedelta(days=400))
+    retention.run(now=NOW, budget=PLENTY)
+    assert not Race.objects.exists()
+    assert not Incident.objects.exists()
+
+
 def test_the_row_of_an_old_race_is_marked_to_leave_appwrite(settings: Any) -> None:
     settings.APPWRITE_TARGET = "p/d@here"
     race = ended_race(NOW - timedelta(days=91))

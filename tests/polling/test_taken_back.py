@@ -180,11 +180,13 @@ def test_a_final_by_mistake_before_the_start_that_is_taken_back_a_slot_later_end
     assert (fresh(race).status, fresh(race).outcome, fresh(race).result_state != "final") == ("scheduled", "", True)
     assert fresh(race).bare_final_at == at(-9, 0.36)
     assert fresh(race).next_poll_at == at(-9, 15), "its detail at the next tick"
+    assert (fresh(race).results, fresh(race).dividends, fresh(race).result_version) == ([], [], 0)
     assert "Final, not confirmed" in page(-9)
     assert "not accepted until a second answer confirms it" in page(-9)
     driver.provider.steer(race, status="Open", results=None)
     driver.drive_due(at(-9, 15))
-    assert (fresh(race).status, fresh(race).bare_final_at, fresh(race).results) == ("scheduled", None, [])
+    assert (fresh(race).status, fresh(race).bare_final_at) == ("scheduled", None)
+    assert (fresh(race).results, fresh(race).result_version) == ([], 0)
     driver.drive_due(at(0))
     assert [slot for slot in polled(race) if slot >= at(-5)] == [at(-5) + STEP * n for n in range(21)]
 

@@ -15,7 +15,7 @@ from sandbox.provider import card
 from sandbox.provider.life import Race as Life
 from tests.factories import START
 from tests.polling.conftest import ProviderBox
-from tests.polling.driving import ANSWERED_IN, TASK_LATE, Driver, ticks
+from tests.polling.driving import ANSWERED_IN, STEP, TASK_LATE, Driver, ticks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -63,26 +63,44 @@ def test_each_slot_of_each_race_is_polled_once_and_each_race_that_ended_is_final
     assert_each_request_belongs_to_a_claim(provider)
 
 
+def heard(polls: Sequence[PollLog], imports: Sequence[datetime], *, before: datetime) -> list[datetime]:
+    """When the provider was asked about the race before an instant: by a poll of its own, or by an import."""
+    asked = [log.slot_at + TASK_LATE for log in polls if log.slot_at < before]
+    return [*asked, *(instant for instant in imports if instant < before)]
+
+
 def told_start(life: Life, polls: Sequence[PollLog], imports: Sequence[datetime], *, now: datetime) -> datetime:
     """The start that we had been told by `now`."""
-    heard = [log.slot_at + TASK_LATE for log in polls if log.slot_at < now]
-    return life.advertised_start(max([*heard, *(instant for instant in imports if instant < now)]))
+    return life.advertised_start(max(heard(polls, imports, before=now)))
+
+
+def waits(life: Life, polls: Sequence[PollLog], imports: Sequence[datetime], *, now: datetime) -> bool:
+    """Whether we had not been told of its jump by `now`."""
+    return not any(life.status(instant) not in ("Open", "Abandoned") for instant in heard(polls, imports, before=now))
 
 
 def assert_no_slot_passed(logs: list[PollLog], life: Life, imports: list[datetime], until: datetime) -> None:
-    """Between a poll and the next lay no slot of the grid of the start told by then, nor before the first."""
+    """Between a poll and the next lay no slot of the grid of the start told by then, nor before the first.
+
+    The grid is held past the start until we were told of the jump.
+    """
     cadence = planning.cadence()
     before_end = [log for log in logs if log.trigger != Trigger.RECHECK.value]
     start = told_start(life, before_end[:1], imports, now=before_end[0].slot_at)
     assert before_end[0].slot_at == cadence.anchor(start) - 60 * MINUTE
     for earlier, later in pairwise(before_end):
         start = told_start(life, before_end, imports, now=later.slot_at)
-        assert cadence.next_slot(start, after=earlier.slot_at) >= later.slot_at, (life.moves, earlier, later)
+        grid = cadence.suited(waiting=waits(life, before_end, imports, now=later.slot_at))
+        assert grid.next_slot(start, after=earlier.slot_at) >= later.slot_at, (life.moves, earlier, later)
+    # Off the grid is only what follows an import, which heard some news.
+    off_grid = [log for log in before_end if log.trigger != Trigger.SLOT.value]
+    assert all(any(timedelta() < log.slot_at - instant <= STEP for instant in imports) for log in off_grid)
     if not life.moves:
-        # Off the grid is only what an import found to have ended.
         slots = [log.slot_at for log in before_end if log.trigger == Trigger.SLOT.value]
-        assert slots == cadence.plan(life.first_start, until=before_end[-1].slot_at + timedelta(seconds=1))
-        assert {log.trigger for log in before_end[:-1]} == {Trigger.SLOT.value}
+        end = before_end[-1].slot_at + timedelta(seconds=1)
+        held, plain = (cadence.suited(waiting=waiting).plan(life.first_start, until=end) for waiting in (True, False))
+        waited = [slot for slot in held if waits(life, before_end, imports, now=slot)]
+        assert slots == waited + [slot for slot in plain if not waits(life, before_end, imports, now=slot)]
 
 
 def assert_brought_to_its_end(race: Race, logs: list[PollLog], life: Life, until: datetime) -> None:

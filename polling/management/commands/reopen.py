@@ -19,5 +19,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         reason = reason_given(options["reason"])
         [race] = races_named([options["race"]])
-        changed = staff.reopen([race.pk], by=COMMAND, reason=reason, now=clock.now())
-        self.stdout.write(f"{race}: {'reopened' if changed else 'was not finalized'}")
+        now = clock.now()
+        changed = staff.reopen([race.pk], by=COMMAND, reason=reason, now=now)
+        self.stdout.write(f"{race.name_at(now)}: {'reopened' if changed else 'was not finalized'}")
