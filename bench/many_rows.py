@@ -99,7 +99,10 @@ def _logs(sizes: Sizes) -> None:
         f"WHEN {row} % 1000 < 985 THEN 'skipped' WHEN {row} % 1000 < 999 THEN 'missed' ELSE 'lost' END"
     )
     trigger = f"CASE {row} % 997 WHEN 0 THEN 'forced' WHEN 1 THEN 'remote' WHEN 2 THEN 'retry' ELSE 'slot' END"
-    error = f"CASE WHEN {row} % 1000 BETWEEN 950 AND 968 THEN 'Unavailable' WHEN {row} % 1000 = 969 THEN 'Malformed' ELSE '' END"
+    error = (
+        f"CASE WHEN {row} % 1000 BETWEEN 950 AND 968 THEN 'Unavailable' "
+        f"WHEN {row} % 1000 = 969 THEN 'Malformed' ELSE '' END"
+    )
     _run(
         f"""INSERT INTO polling_polllog (public_id, race_id, slot_at, trigger, state, reason, requested_by, claim, run,
         claimed_at, started_at, finished_at, http_status, error_class, message, sample, changed, starts_incident)
@@ -128,7 +131,7 @@ def _prices(sizes: Sizes) -> None:
 def _small_tables(sizes: Sizes, *, now: datetime) -> None:
     user, _ = User.objects.get_or_create(username="officer", defaults={"is_staff": True, "is_superuser": True})
     kind = ContentType.objects.get_for_model(Race)
-    at = _earlier("%s", "n.i * 60")
+    at, slot = _earlier("%s", "n.i * 60"), _earlier("%s", "n.i * 15")
     _run(
         f"""INSERT INTO django_admin_log (action_time, user_id, content_type_id, object_id, object_repr, action_flag,
         change_message) SELECT {at}, {user.pk}, {kind.pk}, '' || n.i, 'Mount Halloran 5', 2, 'Poll forced: note ' || n.i
@@ -143,13 +146,14 @@ def _small_tables(sizes: Sizes, *, now: datetime) -> None:
     )  # fmt: skip
     _run(
         f"""INSERT INTO polling_tick (slot_at, started_at, due, claimed, dispatched, error)
-        SELECT {_earlier("%s", "n.i * 15")}, {_earlier("%s", "n.i * 15")}, 7, 6, 5, '' FROM ({_series(sizes.ticks)}) n""",
+        SELECT {slot}, {slot}, 7, 6, 5, '' FROM ({_series(sizes.ticks)}) n""",
         _text(now), _text(now),
     )  # fmt: skip
     _run(
         """INSERT INTO polling_syncstate (target, "table", local_pk, remote_id, base, base_updated_at, base_sequence,
         pushed_version, synced_at, attempts, error) SELECT '@', 'races', id, 'row-' || id,
-        '{"number": 1, "name": "Handicap", "status": "finalized"}', '', '', 1, advertised_start, 0, '' FROM races_race"""
+        '{"number": 1, "name": "Handicap", "status": "finalized"}', '', '', 1, advertised_start, 0, ''
+        FROM races_race"""
     )
     _run(
         f"""INSERT INTO polling_syncconflict (state_id, "row", field, base, local, remote, chosen, policy, found_at,

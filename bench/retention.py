@@ -21,7 +21,7 @@ MOST_MS = 200
 
 
 def run(stage: Stage) -> Iterator[Figure]:
-    """Passes one after another, as after a long pause, and a process that writes all the time; first it writes alone."""
+    """Passes one after another, as after a long pause, beside a process that writes; first it writes alone."""
     sizes, lasting, now = stage.sized(Sizes(), SMALL), stage.lasting(60), clock.now()
     began = time.monotonic()
     build(sizes, now=now.replace(microsecond=0))

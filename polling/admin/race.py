@@ -91,9 +91,7 @@ class RaceAdmin(RaceActions):
     )
     list_select_related = ("meeting",)
     search_fields = ("provider_race_id",)  # what is searched for, and how: get_search_results
-    search_help_text = (
-        "As the list shows it (Mount Halloran 5, R5, 28 Nov), a runner, or the start of the provider's id"
-    )
+    search_help_text = "As the list shows it (Halloran R5, 28 Nov), a runner, or the start of the provider's id"
     formfield_overrides = {
         models.TextField: {"widget": AdminTextareaWidget(attrs={"rows": 3}), "show_hidden_initial": True}
     }

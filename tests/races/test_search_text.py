@@ -23,6 +23,8 @@ def days(month: int, day: int) -> tuple[date, ...]:
         ("Halloran R 5", ("halloran",), 5, ()),
         ("Halloran #5", ("halloran",), 5, ()),
         ("R5 Halloran", ("halloran",), 5, ()),
+        ("5 Halloran", ("halloran",), 5, ()),
+        ("65 Halloran 5", ("65", "halloran"), 5, ()),
         ("Race 5", (), 5, ()),
         ("5", (), 5, ()),
         ("r12", (), 12, ()),
