@@ -9,14 +9,14 @@ from functools import partial
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Max, QuerySet
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
 from polling import providers
 from polling.asking import Asked, chunks
 from polling.errors import Blocked
-from polling.models import PollingSwitch, PollLog, PollState, SkipReason, Trigger
+from polling.models import REQUESTS, PollingSwitch, PollLog, PollState, SkipReason, Trigger
 from polling.planning import is_urgent
 from races.models import Race
 
@@ -26,6 +26,7 @@ QUEUE_MARGIN = timedelta(seconds=10)
 # A worker that has not ended by the task's timeout is killed; its poll is free for the next tick, not the one after.
 RUN_MARGIN = timedelta(seconds=2)
 # Leases that nobody holds: what was asked for waits in the queue.
+PAUSED = "all polling is paused"
 FAST = "fast"  # the lane of races about to start
 
 
@@ -79,7 +80,7 @@ def claim(wants: Sequence[Want], *, now: datetime) -> list[PollLog]:
     if not wants:
         return []
     if PollingSwitch.is_paused():
-        _log_skipped(wants, SkipReason.PAUSED, now=now)
+        _log_skipped(wants, SkipReason.PAUSED, now=now, message=PAUSED)
         return []
     _drop_unstarted([want.race.pk for want in wants], now=now)
     token = uuid.uuid4().hex
@@ -105,9 +106,10 @@ def _drop_unstarted(race_ids: list[int], *, now: datetime) -> None:
     )
 
 
-def _log_skipped(wants: Sequence[Want], reason: SkipReason, *, now: datetime) -> None:
+def _log_skipped(wants: Sequence[Want], reason: SkipReason, *, now: datetime, message: str = "") -> None:
     if wants:
-        logs = [_log(want, PollState.SKIPPED, reason=reason.value, finished_at=now) for want in wants]
+        values = {"reason": reason.value, "message": message, "finished_at": now}
+        logs = [_log(want, PollState.SKIPPED, **values) for want in wants]
         PollLog.objects.bulk_create(logs, ignore_conflicts=True)
 
 
@@ -126,20 +128,80 @@ def _log(want: Want, state: PollState, **values: object) -> PollLog:
 def claim_now(
     races: Iterable[Race], *, trigger: Trigger, requested_by: str, now: datetime
 ) -> tuple[list[PollLog], list[PollLog]]:
-    """Claims a poll of each race at this instant; returns the claims won, and the open ones that it joins."""
+    """Asks for a poll of each race at this instant; returns the claims to poll now, and the polls that it joins.
+
+    A request (forced, remote, push) makes its own what the plan has claimed and no worker has begun: trigger, who
+    asked, the detail, staff's reserve of tokens. A poll that is running already is followed by another, which waits
+    for its end. What an earlier request has asked for is joined.
+    """
     # A race made by hand has nobody to be asked of.
-    wants = [Want(race, now, trigger, requested_by) for race in races if race.provider_race_id]
+    asked_for = [race for race in races if race.provider_race_id]
+    race_ids = [race.pk for race in asked_for]
     with transaction.atomic():
-        lock([want.race.pk for want in wants])
-        lost = PollLog.objects.lost(now=now).filter(race__in=[want.race.pk for want in wants])
-        write_off_lost(lost, now=now)
-        joined = list(PollLog.objects.open().filter(race__in=[want.race.pk for want in wants]))
-        busy = {log.race_id for log in joined}
-        return claim([want for want in wants if want.race.pk not in busy], now=now), joined
+        lock(race_ids)
+        instants = _free_instants(race_ids, now=now)
+        wants = [Want(race, instants.get(race.pk, now), trigger, requested_by) for race in asked_for]
+        write_off_lost(PollLog.objects.lost(now=now).filter(race__in=race_ids), now=now)
+        # Locked, so that no poller takes a claim between this look at it and its change.
+        found = PollLog.objects.unfinished().filter(race__in=race_ids).select_for_update(of=("self",))
+        known = list(found.select_related("race").order_by("pk"))
+        if trigger.value not in REQUESTS:
+            busy = {log.race_id for log in known}
+            return claim([want for want in wants if want.race.pk not in busy], now=now), known
+        planned = [log for log in known if log.state == PollState.CLAIMED.value and log.trigger not in REQUESTS]
+        asked = [log for log in known if log.state != PollState.RUNNING.value and log.trigger in REQUESTS]
+        running = {log.race_id for log in known if log.state == PollState.RUNNING.value}
+        settled = {log.race_id for log in planned + asked}
+        _take_over(planned, trigger=trigger, requested_by=requested_by, now=now)
+        waiting = _wait([want for want in wants if want.race.pk in running - settled])
+        won = claim([want for want in wants if want.race.pk not in running | settled], now=now)
+        return won + planned, asked + waiting
+
+
+def _free_instants(race_ids: Sequence[int], *, now: datetime) -> dict[int, datetime]:
+    """For races that have a log of this very instant, the first one that is free; the instant is part of the key."""
+    taken = PollLog.objects.filter(race__in=race_ids, slot_at__gte=now, slot_at__lt=now + timedelta(milliseconds=1))
+    newest = taken.order_by().values_list("race").annotate(Max("slot_at"))
+    return {race_id: slot_at + timedelta.resolution for race_id, slot_at in newest}
+
+
+def _take_over(logs: Sequence[PollLog], *, trigger: Trigger, requested_by: str, now: datetime) -> None:
+    """Makes planned claims those of a request. Call it with the logs locked."""
+    for log in logs:
+        log.trigger, log.requested_by = trigger.value, requested_by
+        log.claimed_at, log.lease_until = now, now + claim_lease()
+    PollLog.objects.filter(pk__in=[log.pk for log in logs]).update(
+        trigger=trigger.value, requested_by=requested_by, claimed_at=now, lease_until=now + claim_lease()
+    )
+
+
+def _wait(wants: Sequence[Want]) -> list[PollLog]:
+    """Notes polls that begin when the ones that run have ended. Call it with the races locked."""
+    logs = [_log(want, PollState.WAITING) for want in wants]
+    for log in logs:  # one by one, since a bulk insert that ignores conflicts returns no keys
+        log.save()
+    return logs
+
+
+def claim_waiting(race_ids: Iterable[int], *, now: datetime) -> list[PollLog]:
+    """Claims what waits for the end of another poll of its race, where that has ended; send it after the commit.
+
+    Call it with the races locked. One query while nothing waits.
+    """
+    waiting = PollLog.objects.waiting().filter(race__in=list(race_ids)).order_by("slot_at")
+    ready = list(waiting.exclude(race__in=PollLog.objects.open().values("race")).select_related("race"))
+    if not ready:
+        return []
+    found = PollLog.objects.filter(pk__in=[log.pk for log in ready])
+    if PollingSwitch.is_paused():
+        found.update(state=PollState.SKIPPED.value, reason=SkipReason.PAUSED.value, message=PAUSED, finished_at=now)
+        return []
+    found.update(state=PollState.CLAIMED.value, claimed_at=now, lease_until=now + claim_lease())
+    return ready
 
 
 def force(races: Iterable[Race], *, trigger: Trigger, requested_by: str, now: datetime) -> list[PollLog]:
-    """Polls each race at once through the queue; returns the claims that will tell what came of it."""
+    """Polls each race at once through the queue; returns the logs that will show what came of it."""
     won, joined = claim_now(races, trigger=trigger, requested_by=requested_by, now=now)
     transaction.on_commit(lambda: send(won, now=now), robust=True)
     return won + joined

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -11,13 +12,14 @@ from django.db.models import OuterRef, Subquery
 
 from polling import providers, quota
 from polling.cadence import Cadence, RaceFacts, next_poll
-from polling.errors import Blocked
+from polling.errors import Blocked, NotFound
 from polling.models import PollLog, PollState, ProviderState
 from races.bulk import write_fields
 from races.models import Race
 from races.status import FinalizedBy, Outcome
 
 Slots = tuple[datetime | None, datetime | None]
+NOT_FOUND_TIMES = 3  # in a row; then the provider no longer knows the race
 AT_ONCE = 500  # races replanned in one transaction, so that none holds its locks for long
 
 
@@ -96,7 +98,8 @@ def _newest_slots(race_ids: Sequence[int]) -> dict[int, Slots]:
 def standing(races: Sequence[Race]) -> dict[int, RaceFacts]:
     """What the plan of each race depends on now, by primary key; without failures and stretches, which pass."""
     slots = _newest_slots([race.pk for race in races])
-    return {race.pk: replace(_facts(race, slots[race.pk], None, 1), planned=None, failures=0) for race in races}
+    passing: dict[str, Any] = {"planned": None, "failures": 0, "refused": False, "unknown": False}
+    return {race.pk: replace(_facts(race, slots[race.pk], None, 1), **passing) for race in races}
 
 
 def replan_all(race_ids: Iterable[int], *, now: datetime) -> None:
@@ -106,9 +109,15 @@ def replan_all(race_ids: Iterable[int], *, now: datetime) -> None:
         replan(wanted[first : first + AT_ONCE], now=now)
 
 
+def is_unknown(last_error: str, failures: int) -> bool:
+    """Whether the provider has said often enough that it does not know a race any more."""
+    return last_error == NotFound.__name__ and failures >= NOT_FOUND_TIMES
+
+
 def _facts(race: Race, slots: Slots, not_before: datetime | None, stretch: int) -> RaceFacts:
     covered, asked = slots
     # Only what a provider called final is looked at again: what staff or Appwrite ended stays as they said.
+    was_decided = race.is_finalized and race.finalized_by != FinalizedBy.PROVIDER
     is_result = race.finalized_by == FinalizedBy.PROVIDER and race.outcome == Outcome.RESULTED
     return RaceFacts(
         advertised_start=race.advertised_start,
@@ -122,7 +131,10 @@ def _facts(race: Race, slots: Slots, not_before: datetime | None, stretch: int) 
         asked=asked,
         planned=race.next_poll_at,
         failures=race.failures,
-        detail_wanted=race.detail_wanted,
+        detail_wanted=race.detail_wanted and not was_decided,
+        bare_final_at=race.bare_final_at,
+        refused=race.last_error == Blocked.__name__,
+        unknown=is_unknown(race.last_error, race.failures),
         not_before=not_before,
         thin_to=min_interval(race.provider),
         stretch=stretch,

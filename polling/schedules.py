@@ -15,6 +15,7 @@ from polling import clock
 
 logger = logging.getLogger(__name__)
 
+MASTER_TICK = "master tick"
 
 RETIRED = ("prune old records",)  # rows of earlier versions, whose functions are gone
 
@@ -37,7 +38,7 @@ def rows() -> list[Row]:
     # The card of a great day takes longer than a poll may.
     patient = "{'q_options': {'save': False, 'timeout': 40}}"
     return [
-        Row("master tick", "polling.tasks.master_tick", every_tick, in_sentinel),
+        Row(MASTER_TICK, "polling.tasks.master_tick", every_tick, in_sentinel),
         Row("sync with Appwrite", "polling.tasks.sync", "* * * * * */15"),
         Row("sweep Appwrite", "polling.tasks.sweep", _every(settings.APPWRITE_SWEEP_MINUTES), patient),
         Row("look for changes past the sync", "polling.tasks.scan_for_changes", "* * * * * 40"),
@@ -74,11 +75,29 @@ def ensure() -> None:
         Schedule.objects.update_or_create(name=row.name, defaults=wanted)
 
 
+def names() -> set[str]:
+    """The rows that are racepoll's own."""
+    return {row.name for row in rows()}
+
+
+def first_tick_at() -> datetime | None:
+    """When the master tick is to run next: while there has been none, its first. None where its row is missing."""
+    return Schedule.objects.filter(name=MASTER_TICK).values_list("next_run", flat=True).first()
+
+
+def is_tick_due(*, now: datetime) -> bool:
+    """Whether the master tick's row was due before `now`; False where there is no such row."""
+    return Schedule.objects.filter(name=MASTER_TICK, next_run__lt=now).exists()
+
+
 def move_back(*, now: datetime) -> int:
     """Brings back rows that a clock, set back since, left further ahead than their next instant; says how many."""
     moved = 0
     for row in Schedule.objects.filter(schedule_type=Schedule.CRON, next_run__gt=now):
-        following = croniter(row.cron, now).get_next(datetime)
+        try:
+            following = croniter(row.cron, now).get_next(datetime)
+        except ValueError:  # a cron that somebody mistyped is its own row's trouble alone
+            continue
         if row.next_run > following:
             moved += Schedule.objects.filter(pk=row.pk, next_run=row.next_run).update(next_run=following)
     if moved:

@@ -41,7 +41,8 @@ def import_schedule() -> None:
 def push() -> None:
     """Sends what changed to Appwrite."""
     errands.begins(Errand.PUSH)
-    appwrite_push.run(now=clock.now())
+    if appwrite_push.run(now=clock.now()).unfinished:
+        errands.request_push()
 
 
 def scan_for_changes() -> None:
@@ -60,7 +61,7 @@ def sync() -> None:
 def sweep() -> None:
     """Compares every row in Appwrite with what is known of it, and has mended what it found."""
     swept = appwrite_sweep.run(now=clock.now())
-    if swept.changed or swept.deleted:
+    if swept.changed or swept.deleted or swept.logs:
         errands.request_push()
 
 

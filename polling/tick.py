@@ -15,6 +15,7 @@ from django.db.models import Exists, Max
 from polling import degrade, dispatch, pulse
 from polling.cadence import Wanted, floor, wanted
 from polling.dispatch import Want
+from polling.edge import Edge
 from polling.models import PollLog, PollState, Tick, Trigger
 from polling.planning import Grids, cadence, min_interval, replan
 from races.models import Race
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 MOST_MISSED = 40  # rows a race after an outage: enough to see it, not enough to drown in it
 SLEEPS_BEFORE = timedelta(hours=1)
+HEARTBEAT = Edge(logger, "the heartbeat cannot be written; ticks go on")
 
 
 class NoTick(StrEnum):
@@ -51,7 +53,8 @@ def run(*, now: datetime) -> Tick | NoTick:
     tick.finished_at = now + timedelta(seconds=time.monotonic() - began)
     tick.save(update_fields=["finished_at", "due", "claimed", "error"])
     if not tick.error:
-        pulse.beat(now=now)
+        with HEARTBEAT.guard(), transaction.atomic():  # a row that cannot be written must not undo the claims
+            pulse.beat(now=now, ended_at=tick.finished_at)
     return tick
 
 
@@ -71,7 +74,7 @@ def _sleeps_until(*, now: datetime) -> datetime | None:
 
     Asked anew at every tick, so that whatever is planned meanwhile is met at its slot.
     """
-    claims = PollLog.objects.open()
+    claims = PollLog.objects.unfinished()
     planned = Race.objects.filter(next_poll_at__isnull=False).order_by("next_poll_at")
     nearest = planned.values_list("next_poll_at", Exists(claims))[:1]
     [(due_at, busy)] = nearest or [(now + SLEEPS_BEFORE, claims.exists())]
@@ -82,7 +85,8 @@ def _dispatch_due(tick: Tick, *, now: datetime) -> None:
     degrade.adjust(now=now)
     lost = PollLog.objects.lost(now=now)
     # A union: for an OR with a subquery PostgreSQL reads every race there is.
-    found = Race.objects.due(now=now).values("pk").union(lost.order_by().values("race"))
+    waiting = PollLog.objects.waiting().order_by().values("race")
+    found = Race.objects.due(now=now).values("pk").union(lost.order_by().values("race"), waiting)
     locked = {race.pk: race for race in Race.objects.filter(pk__in=found).locked()}
     late = dispatch.write_off_lost(lost.filter(race__in=locked), now=now)
     for race_id in late:
@@ -93,7 +97,8 @@ def _dispatch_due(tick: Tick, *, now: datetime) -> None:
     grids = Grids.read()
     plans = [(race, _wanted(race, grids, now=now)) for race in races]
     failed = _newest_failures([race for race in races if race.failures])
-    won = dispatch.claim([_want(race, plan, failed.get(race.pk)) for race, plan in plans], now=now)
+    won = dispatch.claim_waiting(locked, now=now)  # whose own poller has not seen to it
+    won += dispatch.claim([_want(race, plan, failed.get(race.pk)) for race, plan in plans], now=now)
     _log_missed(plans, now=now)
     replan(locked, now=now)  # also those that were lost and are due for no poll, as after the last look at a result
     tick.due, tick.claimed = len(races), len(won)

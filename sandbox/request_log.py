@@ -1,5 +1,6 @@
 """Which requests a server got: the latest in memory for tests to count, all of them as JSON lines in a file."""
 
+import contextlib
 import json
 import threading
 from collections import deque
@@ -22,8 +23,9 @@ class RequestLog:
         with self._lock:
             self._entries.append(entry)
             if self._file is not None:
-                self._file.write(json.dumps(entry) + "\n")
-                self._file.flush()
+                with contextlib.suppress(OSError):  # a full disk costs the line, not the answer
+                    self._file.write(json.dumps(entry) + "\n")
+                    self._file.flush()
 
     def entries(self) -> list[Entry]:
         with self._lock:
@@ -36,5 +38,6 @@ class RequestLog:
     def close(self) -> None:
         with self._lock:
             if self._file is not None:
-                self._file.close()
+                with contextlib.suppress(OSError):
+                    self._file.close()
                 self._file = None

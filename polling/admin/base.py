@@ -7,8 +7,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -34,6 +36,11 @@ def instant(request: HttpRequest) -> datetime:
     """The one instant of a request: all that it shows and decides is measured from there."""
     now: datetime = request.META.setdefault("racepoll.now", clock.now())
     return now
+
+
+def may_view(request: HttpRequest, model: type[models.Model]) -> bool:
+    """Whether this user's pages of the model open."""
+    return admin.site.get_model_admin(model).has_view_permission(request)
 
 
 @cache
@@ -78,6 +85,14 @@ class ListAdmin(ModelAdmin[M]):
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[BoundedChangeList]:
         return BoundedChangeList
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """A history shows decisions, so it opens for who may view those."""
+        if not may_view(request, LogEntry):
+            raise PermissionDenied
+        return super().history_view(request, object_id, extra_context)
 
 
 class ReadOnlyAdmin(ListAdmin[M]):

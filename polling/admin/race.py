@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 
 from polling import staff
 from polling.admin import race_columns as columns
+from polling.admin import strip
 from polling.admin.base import instant
 from polling.admin.bounded import KeyPaginator
 from polling.admin.filters import fixed, of_meetings
@@ -22,7 +23,7 @@ from polling.admin.race_columns import nearest_first, seen, track_time
 from polling.admin.race_filters import StartFilter
 from polling.admin.race_order import NearestFirst
 from polling.admin.race_page import tables
-from polling.models import PollingSwitch
+from polling.admin.stale import CheckedAdmin
 from races.models import Race, RaceQuerySet
 from races.search import races_found_by
 
@@ -37,6 +38,7 @@ FIELDSETS: Any = (
             "fields": (
                 (columns.next_poll, columns.last_poll, columns.failures),
                 (track_time("last_poll_time"), track_time("last_attempt_at"), "detail_wanted"),
+                (track_time("bare_final_at"), columns.twin),
                 (track_time("snoozed_until"), track_time("poll_requested_at")),
             )
         },
@@ -58,7 +60,8 @@ FIELDSETS: Any = (
                 ("name", "protest"),
                 ("provider", "provider_race_id", "provider_status"),
                 ("outcome", "finalized_by", track_time("finalized_at")),
-                (track_time("source_time"), track_time("last_changed_at")),
+                (track_time("source_time"), "older_answers", track_time("last_changed_at")),
+                (track_time("off_card_since"), columns.left_out),
                 ("version", "result_version"),
             ),
             "classes": ("collapse",),
@@ -68,13 +71,8 @@ FIELDSETS: Any = (
 READ_ONLY: Any = [field for field in flatten_fieldsets(FIELDSETS) if field != NOTE]
 
 
-def _thrown_switch() -> PollingSwitch | None:
-    """The global pause, which list and page tell: without it a race that is not polled is a riddle."""
-    return PollingSwitch.objects.filter(paused=True).first()
-
-
 @admin.register(Race)
-class RaceAdmin(RaceActions):
+class RaceAdmin(RaceActions, CheckedAdmin[Race]):
     """Providers write races, staff decide about them through actions; the note is the one field of a form."""
 
     list_display = (
@@ -92,9 +90,7 @@ class RaceAdmin(RaceActions):
     list_select_related = ("meeting",)
     search_fields = ("provider_race_id",)  # what is searched for, and how: get_search_results
     search_help_text = "As the list shows it (Halloran R5, 28 Nov), a runner, or the start of the provider's id"
-    formfield_overrides = {
-        models.TextField: {"widget": AdminTextareaWidget(attrs={"rows": 3}), "show_hidden_initial": True}
-    }
+    formfield_overrides = {models.TextField: {"widget": AdminTextareaWidget(attrs={"rows": 3})}}
     fieldsets = FIELDSETS
     readonly_fields = READ_ONLY
 
@@ -106,7 +102,7 @@ class RaceAdmin(RaceActions):
 
     def get_queryset(self, request: HttpRequest) -> RaceQuerySet:
         races: Any = super().get_queryset(request)
-        return seen(races, now=instant(request))
+        return seen(races, now=instant(request), nothing_polled=strip.nothing_polled(request))
 
     def get_ordering(self, request: HttpRequest) -> list[Any]:
         return nearest_first(now=instant(request))
@@ -121,7 +117,7 @@ class RaceAdmin(RaceActions):
         return races_found_by(queryset, search_term, today=instant(request).date()), False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        context = {"title": "Races", "now": instant(request), "switch": _thrown_switch()}
+        context = {"title": "Races", "now": instant(request), "paused": strip.pause_notice(request)}
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def render_change_form(
@@ -134,7 +130,8 @@ class RaceAdmin(RaceActions):
         obj: Race | None = None,
     ) -> HttpResponse:
         if obj:
-            context |= {"tables": tables(obj), "buttons": self.buttons(request, obj), "switch": _thrown_switch()}
+            context |= {"tables": tables(request, obj), "paused": strip.pause_notice(request)}
+            context |= self.page_context(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def save_model(self, request: HttpRequest, obj: Race, form: "forms.ModelForm[Race]", change: bool) -> None:

@@ -21,10 +21,11 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from polling.appwrite import conflicts, mapping, states
+from polling.appwrite import conflicts, states
+from polling.appwrite.edits import unseen_edits
 from polling.appwrite.jobs import is_of_all, put_off
 from polling.appwrite.lease import Lease
-from polling.appwrite.merge import OWNERS, Clash, Owner, Side, landed
+from polling.appwrite.merge import OWNERS, Clash, Owner, Side
 from polling.appwrite.push_races import Counts
 from polling.appwrite.rows import MOST_ROWS, Row, Rows, is_addressable
 from polling.errors import PollingError
@@ -87,23 +88,14 @@ class ExpiredPush:
         """Before the rows go, and once: what is logged becomes the base, should the removal fail."""
         for state in written:
             row = there.get(state.remote_id)
-            if row and (edits := unseen_edits(row, state)):
+            unseen = unseen_edits(row, state) if row else {}
+            edits = [
+                Clash(field, before, before, after, Side.LOCAL, NOT_TAKEN)
+                for field, (before, after) in unseen.items()
+                if OWNERS.get(field) not in NO_EDITS
+            ]
+            if edits:
                 with transaction.atomic():
                     conflicts.log(state, edits, now=self._lease.now())
                     state.base = {**state.base, **{edit.field: edit.remote for edit in edits}}
                     states.save([state], ["base"])
-
-
-def unseen_edits(row: Row, state: SyncState) -> list[Clash]:
-    """What somebody changed in the row since it was last agreed on, as conflicts that Django has won."""
-    base = mapping.complete(state.base)
-    try:
-        remote = mapping.read(row).values
-    except ValueError as error:
-        return [Clash("$id", state.remote_id, None, state.remote_id, Side.LOCAL, f"{NOT_TAKEN} ({error})"[:80])]
-    base |= landed(base, state.sent or (), remote)
-    return [
-        Clash(field, base[field], base[field], remote[field], Side.LOCAL, NOT_TAKEN)
-        for field, owner in OWNERS.items()
-        if owner not in NO_EDITS and remote[field] != base[field]
-    ]

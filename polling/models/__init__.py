@@ -2,7 +2,7 @@
 
 from polling.models.heartbeat import Heartbeat
 from polling.models.incident import Incident, IncidentKind
-from polling.models.poll_log import PollLog, PollState, SkipReason, Trigger
+from polling.models.poll_log import REQUESTS, PollLog, PollState, SkipReason, Trigger
 from polling.models.provider_state import ProviderState
 from polling.models.retention import RetentionState
 from polling.models.switch import PollingSwitch
@@ -10,6 +10,7 @@ from polling.models.sync import SyncCheckpoint, SyncConflict, SyncHint, SyncLeas
 from polling.models.tick import Tick
 
 __all__ = [
+    "REQUESTS",
     "Heartbeat",
     "Incident",
     "IncidentKind",

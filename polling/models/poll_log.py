@@ -25,8 +25,9 @@ class Trigger(StrEnum):
 
 
 class PollState(StrEnum):
-    """How far a poll has got."""
+    """How far a poll has got; one that was asked for while another of its race runs is `waiting` for that to end."""
 
+    WAITING = "waiting"
     CLAIMED = "claimed"
     RUNNING = "running"
     OK = "ok"
@@ -45,8 +46,10 @@ class SkipReason(StrEnum):
     PUSHED = "pushed"
     PAUSED = "paused"
     BUSY = "busy"
+    THROTTLED = "throttled"
 
 
+REQUESTS = (Trigger.FORCED.value, Trigger.REMOTE.value, Trigger.PUSH.value)  # asked for, not planned
 OPEN_STATES = (PollState.CLAIMED.value, PollState.RUNNING.value)
 
 
@@ -56,6 +59,14 @@ class PollLogQuerySet(models.QuerySet["PollLog"]):
     def open(self) -> PollLogQuerySet:
         """Claims that are not finished: claimed or running."""
         return self.filter(state__in=OPEN_STATES)
+
+    def waiting(self) -> PollLogQuerySet:
+        """Polls that were asked for while another of their race was running."""
+        return self.filter(state=PollState.WAITING.value)
+
+    def unfinished(self) -> PollLogQuerySet:
+        """Polls that are still to be made, or to be written off."""
+        return self.filter(state__in=(*OPEN_STATES, PollState.WAITING.value))
 
     def lost(self, *, now: datetime) -> PollLogQuerySet:
         """Open claims whose lease has run out: the worker died."""
@@ -70,7 +81,7 @@ class PollLog(models.Model):
     slot_at = models.DateTimeField(help_text="the instant the poll was wanted")
     trigger = models.CharField(max_length=8, choices=choices(Trigger))
     state = models.CharField(max_length=8, choices=choices(PollState))
-    reason = models.CharField(max_length=8, choices=choices(SkipReason), blank=True)
+    reason = models.CharField(max_length=9, choices=choices(SkipReason), blank=True)
     requested_by = models.CharField(max_length=150, blank=True)
     retry_of = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="retries")
 
@@ -113,6 +124,7 @@ class PollLog(models.Model):
                 fields=["-slot_at", "-id", "state", "trigger", "error_class", "changed", "race"], name="poll_log_list"
             ),
             models.Index(fields=["finished_at"], condition=models.Q(pushed_at__isnull=True), name="poll_log_unpushed"),
+            models.Index(fields=["public_id"], condition=models.Q(pushed_at__isnull=False), name="poll_log_sent"),
         ]
 
     def __str__(self) -> str:

@@ -19,6 +19,9 @@ class SyncState(models.Model):
     base_updated_at = models.CharField(max_length=40, blank=True, help_text="the row's $updatedAt, as it was sent")
     base_sequence = models.CharField(max_length=40, blank=True)
     pushed_version = models.PositiveIntegerField(default=0)
+    undo_pending = models.BooleanField(
+        default=False, help_text="a field that alone is no reason to write was changed in Appwrite: it is written back"
+    )
     sent = models.JSONField(null=True, blank=True, help_text="what a write that is not answered yet sets in the row")
     synced_at = models.DateTimeField(null=True, blank=True, help_text="when both sides last agreed")
     remote_deleted_at = models.DateTimeField(
@@ -67,6 +70,7 @@ class SyncCheckpoint(models.Model):
     pass_began_at = models.CharField(max_length=40, blank=True, help_text="the server's clock when a pass began")
     pulled_at = models.DateTimeField(null=True, blank=True)
     error = models.CharField(max_length=500, blank=True)
+    failing_since = models.DateTimeField(null=True, blank=True, help_text="when the error, or one before it, began")
     epoch = models.PositiveIntegerField(default=0, help_text="rises when the table was made anew in Appwrite")
     sweep_after_id = models.CharField(max_length=36, blank=True, help_text="how far a sweep under way has got")
     sweep_began_at = models.DateTimeField(null=True, blank=True)

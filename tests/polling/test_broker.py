@@ -2,15 +2,18 @@
 
 import logging
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
-import redis
 import time_machine
+from django.core.cache.backends.filebased import FileBasedCache
 from django_q.conf import Conf
 from django_q.models import Schedule
 from django_q.signing import SignedPackage
 
+from polling import broker as broker_module
 from polling import pulse, schedules
 from polling.broker import OrmBroker, RedisBroker
 from polling.models import Heartbeat
@@ -94,8 +97,10 @@ def test_a_redis_that_is_away_does_not_keep_the_sentinel_from_saying_that_no_tic
     pulse.beat(now=NOON)
     broker = RedisBroker()
     for seconds in (0, 15, 30, 45, 60):
-        with pytest.raises(redis.ConnectionError):
-            cycle(broker, NOON + timedelta(seconds=seconds))
+        cycle(broker, NOON + timedelta(seconds=seconds))
+    [problem] = [record.getMessage() for record in caplog.records if record.name == "polling.broker"]
+    assert problem.startswith("the queue in Redis takes nothing; no tick is run until it does: ConnectionError")
+    assert not [record for record in caplog.records if record.name == "django-q"], "django-q2 heard of no error"
     said = [record.getMessage() for record in caplog.records if record.name == "polling.pulse"]
     assert said == ["the master tick is overdue: the last one ended at 2026-11-23 12:00:01 UTC"]
     assert next_tick() == NOON.replace(second=15), "it is due until it can be made"
@@ -105,3 +110,79 @@ def test_nothing_fires_between_ticks_or_while_the_cluster_stops(broker: OrmBroke
     cycle(broker, NOON.replace(second=10))
     cycle(broker, NOON.replace(second=16), status=Conf.STOPPING)
     assert not Heartbeat.objects.exists()
+
+
+# --- by-products ------------------------------------------------------------------------------------------------
+
+
+def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What the broker reported, each message up to its reason."""
+    found = [record.getMessage() for record in caplog.records if record.name in ("polling.broker", "django-q")]
+    return [message.split(":")[0] for message in found]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_statistics_that_cannot_be_stored_hold_no_tick_and_are_reported_when_that_begins_and_ends(
+    broker: OrmBroker, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_module, "RETRY_SECONDS", 0.0)
+    in_the_way = tmp_path / "cluster"
+    broker.cache = FileBasedCache(str(in_the_way), {})
+    in_the_way.rmdir()
+    in_the_way.write_text("a file where the directory should be, so that root cannot write there either")
+    for slot in (15, 30):
+        for seconds in (0.1, 0.6, 1.1):
+            cycle(broker, NOON.replace(second=slot) + timedelta(seconds=seconds))
+        assert Heartbeat.objects.get().at == NOON.replace(second=slot, microsecond=100_000)
+    assert messages(caplog) == ["the cluster's statistics cannot be stored; ticks and polls go on"]
+    in_the_way.unlink()
+    cycle(broker, NOON.replace(second=32))
+    cycle(broker, NOON.replace(second=33))
+    assert [message.split(",")[0] for message in messages(caplog)[1:]] == ["no longer"]
+    assert list(in_the_way.iterdir())
+
+
+def test_a_cluster_starts_though_its_statistics_have_no_place(
+    settings: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    in_the_way = tmp_path / "cluster"
+    in_the_way.write_text("")
+    backend = "django.core.cache.backends.filebased.FileBasedCache"
+    settings.CACHES = {**settings.CACHES, "cluster": {"BACKEND": backend, "LOCATION": str(in_the_way)}}
+    broker = OrmBroker()
+    cycle(broker, NOON, status=Conf.STARTING)
+    assert messages(caplog) == ["the cluster's statistics cannot be stored; ticks and polls go on"]
+
+
+def test_statistics_that_take_long_to_store_are_stored_less_often(
+    broker: OrmBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_module, "SLOW_SECONDS", -1.0)
+    cycle(broker, NOON.replace(second=2))
+    broker.cache.delete("key")
+    cycle(broker, NOON.replace(second=3))
+    assert broker.cache.get("key") is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_schedule_row_that_breaks_does_not_hold_the_tick(broker: OrmBroker, caplog: pytest.LogCaptureFixture) -> None:
+    """django-q2 runs all rows that are due in one transaction, which the broken one undoes."""
+    broken = Schedule.objects.create(name="by hand", func="polling.tasks.prune", cron="* * * * *", args="of what?")
+    Schedule.objects.filter(pk=broken.pk).update(next_run=NOON)
+    for slot in (15, 30):
+        cycle(broker, NOON.replace(second=slot + 1))
+        assert Heartbeat.objects.get().at == NOON.replace(second=slot + 1)
+    broken.delete()
+    cycle(broker, NOON.replace(second=46))
+    assert Heartbeat.objects.get().at == NOON.replace(second=46)
+    said = [record for record in caplog.records if record.name == "polling.broker"]
+    assert [record.levelname for record in said] == ["ERROR", "WARNING"]
+    assert "is one of their rows broken?" in said[0].getMessage()
+
+
+def test_a_mistyped_cron_of_another_row_keeps_none_from_coming_back(broker: OrmBroker) -> None:
+    ahead = NOON + timedelta(days=1)
+    Schedule.objects.create(name="by hand", func="polling.tasks.prune", cron="* * * * *", next_run=ahead)
+    Schedule.objects.filter(name="by hand").update(schedule_type=Schedule.CRON, cron="every day")
+    cycle(broker, NOON - timedelta(hours=1))
+    assert next_tick() == datetime(2026, 11, 23, 11, 0, 15, tzinfo=UTC)

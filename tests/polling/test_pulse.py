@@ -1,17 +1,18 @@
 """The heartbeat of the master tick: who feels it, who says that it is gone, and what a tick with nothing to do does."""
 
 import logging
+import socket
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 import time_machine
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from pytest_httpserver import HTTPServer
 
-from polling import monitor, planning, pulse, staff, tick
+from polling import doctor, monitor, planning, pulse, staff, tick
 from polling.models import Heartbeat, PollState, Tick, Trigger
 from polling.tick import NoTick
 from races.decisions import COMMAND
@@ -139,6 +140,101 @@ def test_before_the_first_tick_nothing_is_overdue() -> None:
     assert not pulse.alert_if_overdue(now=START)
 
 
+# --- late ---------------------------------------------------------------------------------------------------
+
+
+def beats(*late_by: float | None, since: float = 0) -> None:
+    """A tick for every slot from `since` on, ended so many seconds after it; None for a slot without one."""
+    for count, late in enumerate(late_by):
+        if late is not None:
+            slot = after(since + 15 * count)
+            pulse.beat(now=slot, ended_at=slot + late * SECOND)
+
+
+def reported(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [f"{record.levelname} {record.getMessage()}" for record in caplog.records]
+
+
+LATE = "ERROR the master tick comes late, slot after slot: this one ended 4.0 s after its slot"
+
+
+@pytest.mark.parametrize(
+    ("late_by", "is_alert"),
+    [
+        pytest.param((0.04,) * 8, False, id="on time"),
+        pytest.param((2.9,) * 8, False, id="within the tolerance"),
+        pytest.param((4, 4, 4), False, id="three in a row"),
+        pytest.param((4, 0, 0, 4, 0, 0, 4, 0, 0, 4), False, id="now and then"),
+        pytest.param((0, 4, 4, 4, 4), True, id="four in a row"),
+        pytest.param((0, None, 4, None, 4), True, id="late, and only every other slot"),
+        pytest.param((0, None, 0, None, 0, None, 0, None, 0), True, id="every other slot, on time"),
+        pytest.param((0, 4, 4, 0, 4, 4, 0, 4, 4), True, id="most of them"),
+    ],
+)
+def test_ticks_that_come_late_slot_after_slot_are_an_alert(
+    late_by: tuple[float | None, ...], is_alert: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    beats(*late_by)
+    assert [said.split(":")[0] for said in reported(caplog)] == ([LATE.split(":")[0]] if is_alert else [])
+    assert bool(Heartbeat.objects.get().late_since) is is_alert
+
+
+def test_late_ticks_are_reported_once_and_their_end_once(caplog: pytest.LogCaptureFixture) -> None:
+    beats(0, *[4] * 10)
+    assert reported(caplog) == [LATE]
+    beats(*[0.04] * 20, since=165)
+    assert reported(caplog)[1:] == ["WARNING the master tick comes on time again, after 0:03:30 of late ones"]
+    last = pulse.last()
+    assert last is not None and (last.late_since, last.late_score) == (None, 0)
+
+
+def test_late_ticks_fail_the_healthcheck_and_the_doctor_and_the_monitor_misses_us(
+    settings: Any, httpserver: HTTPServer
+) -> None:
+    httpserver.expect_request("/ping").respond_with_data("OK")
+    settings.MONITOR_PING_URL = httpserver.url_for("/ping")
+    beats(*[9] * 5)
+    with (
+        time_machine.travel(after(70), tick=False),
+        pytest.raises(CommandError, match="ticks come late since") as caught,
+    ):
+        call_command("healthcheck")
+    assert caught.value.returncode == 1
+    [finding] = [finding for finding in doctor.examine(now=after(70)) if finding.check == "ticks"]
+    assert (finding.state, "ticks come late since" in finding.words) == (doctor.State.FAILED, True)
+    monitor.tell(now=after(70))
+    assert httpserver.log == []
+
+
+def test_a_tick_that_takes_long_counts_as_late() -> None:
+    planned_race(after(60))
+    tick.run(now=START)
+    tick.run(now=after(15) + 4 * SECOND)
+    assert Heartbeat.objects.get().late_score > 0
+
+
+def test_a_heartbeat_that_cannot_be_written_undoes_no_claim_and_is_reported_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    race = planned_race(after(60))
+    rename = "ALTER TABLE {} RENAME TO {}".format
+    connection.cursor().execute(rename("polling_heartbeat", "elsewhere"))
+    try:
+        for seconds in (15, 30):
+            # As in the sentinel, where the tick runs in the transaction of the queue's whole pass.
+            with transaction.atomic():
+                tick.run(now=after(seconds))
+    finally:
+        connection.cursor().execute(rename("elsewhere", "polling_heartbeat"))
+    assert race.poll_logs.count() == 2
+    tick.run(now=after(45))
+    said = [record.getMessage() for record in caplog.records if "heartbeat" in record.getMessage()]
+    assert [message.split(":")[0] for message in said] == [
+        "the heartbeat cannot be written; ticks go on",
+        "no longer, after 0",
+    ]
+
+
 # --- the command and the monitor --------------------------------------------------------------------------------
 
 
@@ -219,3 +315,30 @@ def test_a_monitor_that_does_not_answer_is_said_without_its_url(
     monitor.tell(now=after(10))
     [said] = [record.getMessage() for record in caplog.records if record.name == "polling.monitor"]
     assert said == "the monitor could not be told that ticks come: HTTPError"
+
+
+def test_a_monitor_that_cannot_be_reached_is_reported_when_that_begins_and_when_it_ends(
+    settings: Any, caplog: pytest.LogCaptureFixture, httpserver: HTTPServer
+) -> None:
+    settings.MONITOR_PING_URL = httpserver.url_for("/ping")
+    answers = [("no", 500)] * 3 + [("OK", 200)] * 2
+    for count, (body, status) in enumerate(answers):
+        httpserver.expect_ordered_request("/ping").respond_with_data(body, status=status)
+        pulse.beat(now=after(60 * count))
+        monitor.tell(now=after(60 * count))
+    said = [record.getMessage() for record in caplog.records if record.name == "polling.monitor"]
+    assert said == [
+        "the monitor could not be told that ticks come: HTTPError",
+        "the monitor can be told again, after 0:03:00",
+    ]
+
+
+def test_a_monitor_that_never_answers_holds_the_worker_for_a_moment_only(
+    settings: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitor, "PATIENCE_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # it never answers, and nothing resets the connection
+        settings.MONITOR_PING_URL = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        pulse.beat(now=START)
+        monitor.tell(now=after(10))
+    assert "could not be told" in caplog.text

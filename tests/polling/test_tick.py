@@ -187,13 +187,6 @@ def test_a_race_made_by_hand_cannot_be_forced() -> None:
     assert dispatch.force([make_race(provider_race_id="")], trigger=Trigger.FORCED, requested_by="kim", now=at(0)) == []
 
 
-def test_a_forced_poll_joins_the_one_under_way() -> None:
-    race = planned_race(now=at(-61))
-    open_claim = make_log(race, slot_at=at(-60), state=PollState.RUNNING)
-    assert dispatch.force([race], trigger=Trigger.FORCED, requested_by="kim", now=at(-60, 3)) == [open_claim]
-    assert race.poll_logs.count() == 1
-
-
 def test_a_forced_poll_is_logged_with_its_instant_and_who_asked() -> None:
     race = planned_race(now=at(-90))
     [log] = dispatch.force([race], trigger=Trigger.FORCED, requested_by="kim", now=at(-70, 3))

@@ -84,6 +84,11 @@ class Running:
         [found] = self.query(f"{sql} AND started_at > ?", state, _sql(since)) if since else self.query(sql, state)
         return int(found["count"])
 
+    def ticks(self, *, since: datetime) -> int:
+        """How many began since then."""
+        [found] = self.query("SELECT count(*) AS count FROM polling_tick WHERE started_at > ?", _sql(since))
+        return int(found["count"])
+
     def longest_pause(self, *, since: datetime) -> timedelta | None:
         """The longest time between two ticks in a row, from the last before then; None while none came after."""
         rows = self.query("SELECT started_at FROM polling_tick ORDER BY slot_at")

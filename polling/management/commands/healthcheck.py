@@ -7,28 +7,27 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from polling import clock, pulse
-from polling.management.doors import BAD_INPUT
-
-LONGEST_AGE = 365 * 24 * 3600.0
+from polling.management.doors import seconds_up_to_a_year
 
 
 class Command(BaseCommand):
-    help = "Exit code 0 if a tick ended well lately, 1 if not. An overdue tick is also said in the log, once, at ERROR."
+    help = (
+        "Exit code 0 if a tick ended well lately, 1 if not, or if ticks come late time after time. "
+        "An overdue tick is also said in the log, once, at ERROR."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--max-age",
-            type=float,
             metavar="SECONDS",
             help="how old the last tick may be; by default two slots and a half",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        seconds = options["max_age"] if options["max_age"] is not None else pulse.overdue_after().total_seconds()
-        if not 0 < seconds <= LONGEST_AGE:  # as no NaN is
-            raise CommandError("--max-age must be above 0 and at most a year, in seconds", returncode=BAD_INPUT)
-        most = timedelta(seconds=seconds)
+        most = pulse.overdue_after()
+        if options["max_age"] is not None:
+            most = seconds_up_to_a_year("--max-age", str(options["max_age"]))
         now = clock.now()
         try:
             pulse.alert_if_overdue(now=now)
@@ -41,5 +40,7 @@ class Command(BaseCommand):
         said = f"the last tick ended well {age.total_seconds():.0f} s ago"
         if age > most:
             raise CommandError(f"{said}, more than {most.total_seconds():g} s")
+        if last.late_since:
+            raise CommandError(f"{said}, but ticks come late since {last.late_since:%Y-%m-%d %H:%M:%S} UTC")
         asleep = f"; nothing is due before {last.sleeping_until:%H:%M:%S} UTC" if last.sleeping_until else ""
         self.stdout.write(f"{said}{asleep}")
