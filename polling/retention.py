@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 BUDGET = timedelta(seconds=3)
 GRACE = timedelta(days=1)  # rows that are older than their age by more than this are a backlog
-HOLD_SECONDS = 0.02  # how long a batch should hold the write lock
+HOLD_SECONDS = 0.01  # how long a batch should hold the write lock
 PAUSE_SECONDS = 0.05  # at least, after each batch; SQLite looks for the lock again within this time
 SMALLEST, FIRST, LARGEST = 20, 100, 900  # rows of a batch; SQLite takes 999 parameters in a statement
 

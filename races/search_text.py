@@ -12,6 +12,7 @@ _MONTHS = {name.lower(): number for names in (month_abbr, month_name) for number
 _MONTHS["sept"] = 9
 _NUMBER = re.compile(r"(?:r|race|#)\.?([0-9]{1,2})")
 _MARK = re.compile(r"(?:r|race|#)\.?")
+_UNKNOWN = re.compile(r"r\?")
 _DIGITS = re.compile(r"[0-9]{1,2}")
 _DAY = re.compile(r"([0-9]{1,2})(?:st|nd|rd|th)?")
 _YEAR = re.compile(r"[12][0-9]{3}")
@@ -85,7 +86,8 @@ def _existing(years: list[int], month: int, day: int) -> tuple[date, ...]:
 
 
 def _split_number(tokens: list[str]) -> tuple[list[str], int | None]:
-    """The tokens without the race's number."""
+    """The tokens without the race's number; `R?` is how a race without one is shown."""
+    tokens = [word for word in tokens if not _UNKNOWN.fullmatch(word)]
     for at, token in enumerate(tokens):
         if marked := _NUMBER.fullmatch(token):
             return tokens[:at] + tokens[at + 1 :], int(marked[1])

@@ -52,10 +52,13 @@ def test_no_list_counts_or_compares_all_rows_whatever_is_chosen(
 ) -> None:
     MAKE[model](3)
     path = url(model, "changelist")
+    with CaptureQueriesContext(connection) as of_every_page:
+        admin_client.get(reverse("admin:index"))
     with CaptureQueriesContext(connection) as seen:
         for query in ("", "?_facets=True", "?all=", "?o=-1", *choices(model)):
             assert admin_client.get(path + query).status_code == 200
-    asked = [query["sql"] for query in seen]
+    everywhere = {query["sql"][:40] for query in of_every_page}
+    asked = [query["sql"] for query in seen if query["sql"][:40] not in everywhere]
     assert [sql for sql in asked if "COUNT(" in sql or "DISTINCT" in sql] == []
     own = f'FROM "{model._meta.db_table}"'
     assert [sql for sql in asked if own in sql and "LIMIT" not in sql and " IN (" not in sql and "= 1" not in sql] == []

@@ -26,6 +26,7 @@ def days(month: int, day: int) -> tuple[date, ...]:
         ("5 Halloran", ("halloran",), 5, ()),
         ("65 Halloran 5", ("65", "halloran"), 5, ()),
         ("Race 5", (), 5, ()),
+        ("Te Rua R?, 28 Nov", ("te", "rua"), None, days(11, 28)),
         ("5", (), 5, ()),
         ("r12", (), 12, ()),
         ("Karewa Downs R2, 28 Nov", ("karewa", "downs"), 2, days(11, 28)),
