@@ -198,12 +198,13 @@ def _stepped(work: _Work, *, now: datetime) -> bool:
 
 def _report(errors: dict[str, str], *, now: datetime) -> None:
     """Remembers what fails, and raises one alert when rows begin to wait for more than a day."""
-    known = failures()
+    RetentionState.objects.get_or_create(pk=1)
+    known, state = failures(), RetentionState.objects.filter(pk=1)
     if errors != known:
-        RetentionState.objects.filter(pk=1).update(errors=errors)
+        state.update(errors=errors)
     for what in sorted(known.keys() - errors.keys()):
         logger.info("old %s can be deleted again", what)
-    waiting, state = backlog(now=now), RetentionState.objects.filter(pk=1)
+    waiting = backlog(now=now)
     if waiting and state.filter(behind_since=None).update(behind_since=now):
         logger.error("old rows wait to be deleted: %s", "; ".join(waiting))
     if not waiting and state.filter(behind_since__isnull=False).update(behind_since=None):
@@ -222,5 +223,5 @@ def backlog(*, now: datetime) -> list[str]:
 
 def failures() -> dict[str, str]:
     """The last error of each kind of row whose deletion fails."""
-    state, _ = RetentionState.objects.get_or_create(pk=1)
-    return dict(state.errors)
+    state = RetentionState.objects.filter(pk=1).first()
+    return dict(state.errors) if state else {}
