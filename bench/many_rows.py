@@ -162,7 +162,7 @@ def _insert(model: type[models.Model], values: dict[str, str], source: str) -> N
     """Fills a table from others, an expression for each column; those not named get their default."""
     columns = dict(values)
     for field in model._meta.concrete_fields:
-        if field.column not in columns and not field.null and not isinstance(field, models.AutoField):
+        if field.column and field.column not in columns and not (field.null or isinstance(field, models.AutoField)):
             columns[field.column] = _default(field)
     names = ", ".join(f'"{column}"' for column in columns)
     _run(f'INSERT INTO "{model._meta.db_table}" ({names}) SELECT {", ".join(columns.values())} FROM {source}')

@@ -16,7 +16,6 @@ from polling import staff
 from polling.admin import race_columns as columns
 from polling.admin import strip
 from polling.admin.base import instant
-from polling.admin.bounded import KeyPaginator
 from polling.admin.filters import fixed, of_meetings
 from polling.admin.race_actions import RaceActions, actor
 from polling.admin.race_columns import nearest_first, seen, track_time
@@ -107,7 +106,7 @@ class RaceAdmin(RaceActions, CheckedAdmin[Race]):
     def get_ordering(self, request: HttpRequest) -> list[Any]:
         return nearest_first(now=instant(request))
 
-    def get_paginator(self, request: HttpRequest, queryset: Any, *args: Any, **options: Any) -> KeyPaginator:
+    def get_paginator(self, request: HttpRequest, queryset: Any, *args: Any, **options: Any) -> Any:
         """In the list's own order the keys are put in order without asking the database for every distance."""
         if ORDER_VAR in request.GET:
             return super().get_paginator(request, queryset, *args, **options)

@@ -1,6 +1,7 @@
 """What is old goes, in small batches, whatever else fails; what is young or in use stays."""
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +11,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
-from django.db import connection, models
+from django.db import connection, models, transaction
 from django.test.utils import CaptureQueriesContext
 from django_q.models import Task
 
@@ -188,7 +189,7 @@ def test_each_batch_is_a_short_transaction_of_its_own_and_the_oldest_go_first(mo
         assert not connection.in_atomic_block
         left.append(list(PollLog.objects.order_by("slot_at").values_list("pk", flat=True)))
 
-    monkeypatch.setattr(retention.time, "sleep", note)
+    monkeypatch.setattr(time, "sleep", note)
     with CaptureQueriesContext(connection) as seen:
         retention.run(now=NOW, budget=PLENTY)
     assert len(left) >= 3
@@ -287,6 +288,6 @@ def test_a_race_that_is_opened_between_the_look_and_the_deletion_stays() -> None
     rows = of_races.rows(NOW - of_races.kept)
     keys = list(rows.values_list("pk", flat=True))
     Race.objects.filter(pk=race.pk).update(status=RaceStatus.IN_PROGRESS.value)
-    with retention.transaction.atomic():
+    with transaction.atomic():
         assert of_races.delete(rows, keys, NOW) == 0
     assert Race.objects.filter(pk=race.pk).exists()
