@@ -85,8 +85,15 @@ def _delete_races(rows: QuerySet[Any], keys: Keys, now: datetime) -> int:
     if found := list(logs):
         return _delete_poll_logs(PollLog.objects.all(), found, now)
     expire_races(races, now=now)
+    Incident.objects.filter(race__in=races)._raw_delete(rows.db)
     runners = _delete_rows(Runner.objects.all(), Runner.objects.filter(race__in=races).values("pk"), now)
     return runners + _delete_rows(Race.objects.all(), races, now)
+
+
+def _delete_states(rows: QuerySet[Any], keys: Keys, now: datetime) -> int:
+    """The conflicts of these rows remain, with the words that they keep of them."""
+    SyncConflict.objects.filter(state__in=keys).update(state=None)
+    return _delete_rows(rows, keys, now)
 
 
 def _poll_logs(before: datetime) -> QuerySet[PollLog]:
@@ -94,9 +101,10 @@ def _poll_logs(before: datetime) -> QuerySet[PollLog]:
 
 
 def _races(before: datetime) -> QuerySet[Race]:
-    """Those that ended; a race that was reopened, or that a poll is claimed of, is in use."""
+    """Those that ended; a race that was reopened, or has a claimed poll or an incident that goes on, is in use."""
     claims = PollLog.objects.filter(race=OuterRef("pk"), state__in=OPEN_STATES)
-    ended = Race.objects.filter(~Exists(claims), status__in=TERMINAL, finalized_at__lt=before)
+    disputes = Incident.objects.filter(race=OuterRef("pk"), ended_at=None)
+    ended = Race.objects.filter(~Exists(claims), ~Exists(disputes), status__in=TERMINAL, finalized_at__lt=before)
     return ended.filter(advertised_start__lt=before).order_by("advertised_start")
 
 
@@ -129,7 +137,7 @@ RETENTIONS = (
               lambda before: OddsChange.objects.filter(observed_at__lt=before).order_by("observed_at"), _delete_rows),
     Retention("races", "RACES", "advertised_start", _races, _delete_races),
     Retention("meetings", "RACES", "racing_day", _meetings, _delete_rows),
-    Retention("sync states of other Appwrite projects", "RACES", "expired_at", _rows_elsewhere, _delete_rows),
+    Retention("sync states of other Appwrite projects", "RACES", "expired_at", _rows_elsewhere, _delete_states),
     Retention("incidents", "INCIDENTS", "ended_at", _incidents, _delete_rows),
     Retention("conflicts", "CONFLICTS", "resolved_at", _conflicts, _delete_rows),
     Retention("decisions", "DECISIONS", "action_time",

@@ -154,6 +154,39 @@ def test_a_race_goes_with_all_that_belongs_to_it_and_its_meeting_after_it() -> N
     assert [kind.objects.count() for kind in (OddsChange, PollLog, Runner, Race, Meeting)] == [0] * 5
 
 
+def test_every_table_that_refers_to_rows_that_go_is_known() -> None:
+    """Their rows go or let go of them: see the tests above and below."""
+    referring = {
+        (relation.related_model, relation.field.name)
+        for one in RETENTIONS
+        for relation in one.rows(NOW).model._meta.related_objects
+    }
+    assert referring == {
+        (PollLog, "race"), (PollLog, "retry_of"), (Runner, "race"), (Incident, "race"), (Race, "meeting"),
+        (SyncConflict, "state"),
+    }  # fmt: skip
+    assert {relation.related_model for relation in Runner._meta.related_objects} == {OddsChange}
+
+
+def test_the_incidents_of_a_race_keep_it_while_they_go_on_and_leave_with_it() -> None:
+    old = NOW - timedelta(days=100)
+    race = ended_race(old)
+    incident = Incident.objects.create(provider="sandbox", race=race, kind="disputed", began_at=old)
+    retention.run(now=NOW, budget=PLENTY)
+    assert Race.objects.get() == race
+    Incident.objects.filter(pk=incident.pk).update(ended_at=NOW)
+    retention.run(now=NOW, budget=PLENTY)
+    assert (Race.objects.count(), Incident.objects.count()) == (0, 0)
+
+
+def test_a_conflict_outlives_what_was_known_of_its_row() -> None:
+    state = make_state_elsewhere(NOW - timedelta(days=100))
+    conflict = SyncConflict.objects.create(state=state, field="staff_note", chosen="local", found_at=NOW)
+    retention.run(now=NOW, budget=PLENTY)
+    conflict.refresh_from_db()
+    assert (conflict.state, SyncState.objects.count()) == (None, 0)
+
+
 def test_the_row_of_an_old_race_is_marked_to_leave_appwrite(settings: Any) -> None:
     settings.APPWRITE_TARGET = "p/d@here"
     race = ended_race(NOW - timedelta(days=91))
