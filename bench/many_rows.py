@@ -1,14 +1,18 @@
 """The database of a house that has run for months, built in a minute by SQL."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
-from django.db import connection
+from django.db import connection, models
+from django_q.models import Task
 
-from races.models import Meeting, Race
+from polling.models import Incident, PollLog, SyncConflict, SyncState, Tick
+from races.models import Meeting, OddsChange, Race, Runner
 
 TRACKS = ("Mount Halloran", "Karewa Downs", "Te Rua", "Ashby Park", "Fern Flat", "Long Reach", "Saltwater Creek")
 CODES = ("thoroughbred", "harness", "greyhound")
@@ -41,10 +45,10 @@ def build(sizes: Sizes, *, now: datetime) -> None:
     if connection.vendor == "sqlite":
         _run("PRAGMA cache_size = -400000")
     _meetings_and_races(sizes.races, now=now)
-    _run(
-        f"""INSERT INTO races_runner (race_id, number, name, jockey, trainer, fixed_win)
-        SELECT r.id, n.i, 'Star ' || r.id || ' of ' || n.i, 'A Jockey', 'A Trainer', 4.20
-        FROM races_race r, ({_series(RUNNERS)}) n ORDER BY r.id, n.i"""
+    _insert(
+        Runner,
+        {"race_id": "r.id", "number": "n.i", "name": "'Star ' || r.id || ' of ' || n.i", "fixed_win": "4.20"},
+        f"races_race r, ({_series(RUNNERS)}) n ORDER BY r.id, n.i",
     )
     _logs(sizes)
     _prices(sizes)
@@ -99,16 +103,21 @@ def _logs(sizes: Sizes) -> None:
         f"WHEN {row} % 1000 < 985 THEN 'skipped' WHEN {row} % 1000 < 999 THEN 'missed' ELSE 'lost' END"
     )
     trigger = f"CASE {row} % 997 WHEN 0 THEN 'forced' WHEN 1 THEN 'remote' WHEN 2 THEN 'retry' ELSE 'slot' END"
-    error = f"CASE WHEN {row} % 1000 BETWEEN 950 AND 968 THEN 'Unavailable' WHEN {row} % 1000 = 969 THEN 'Malformed' ELSE '' END"
-    _run(
-        f"""INSERT INTO polling_polllog (public_id, race_id, slot_at, trigger, state, reason, requested_by, claim, run,
-        claimed_at, started_at, finished_at, http_status, error_class, message, sample, changed, starts_incident)
-        SELECT {_uuid()}, r.id, {slot}, {trigger}, {state}, '', CASE {row} % 997 WHEN 0 THEN 'officer' ELSE '' END,
-        'c' || ({row} / 50), 'r' || ({row} / 10), {slot}, {slot}, {slot}, 200, {error}, '', '',
-        {_flag(f"{row} % 3 = 0")}, {_flag("1 = 0")}
-        FROM (SELECT id, advertised_start FROM races_race ORDER BY id DESC LIMIT {many}) r,
-        ({_series(LOGS_A_RACE)}) n ORDER BY r.id, n.i DESC"""
+    error = (
+        f"CASE WHEN {row} % 1000 BETWEEN 950 AND 968 THEN 'Unavailable' "
+        f"WHEN {row} % 1000 = 969 THEN 'Malformed' ELSE '' END"
     )
+    _insert(
+        PollLog,
+        {
+            "public_id": _uuid(), "race_id": "r.id", "slot_at": slot, "trigger": trigger, "state": state,
+            "requested_by": f"CASE {row} % 997 WHEN 0 THEN 'officer' ELSE '' END", "claim": f"'c' || ({row} / 50)",
+            "run": f"'r' || ({row} / 10)", "claimed_at": slot, "started_at": slot, "finished_at": slot,
+            "http_status": "200", "error_class": error, "changed": f"({row} % 3 = 0)",
+        },
+        f"(SELECT id, advertised_start FROM races_race ORDER BY id DESC LIMIT {many}) r, "
+        f"({_series(LOGS_A_RACE)}) n ORDER BY r.id, n.i DESC",
+    )  # fmt: skip
     _run(
         "UPDATE polling_polllog SET retry_of_id = id - 1 WHERE trigger = 'retry' "
         "AND id - 1 IN (SELECT id FROM polling_polllog WHERE trigger = 'slot')"
@@ -117,58 +126,60 @@ def _logs(sizes: Sizes) -> None:
 
 def _prices(sizes: Sizes) -> None:
     many = sizes.price_changes // CHANGES_A_RUNNER // RUNNERS
-    _run(
-        f"""INSERT INTO races_oddschange (runner_id, observed_at, fixed_win, fixed_place)
-        SELECT u.id, {_earlier("r.advertised_start", "n.i * 200")}, 4.20, 1.60
-        FROM (SELECT id, advertised_start FROM races_race ORDER BY id DESC LIMIT {many}) r
-        JOIN races_runner u ON u.race_id = r.id, ({_series(CHANGES_A_RUNNER)}) n ORDER BY r.id, n.i DESC"""
+    observed = _earlier("r.advertised_start", "n.i * 200")
+    _insert(
+        OddsChange,
+        {"runner_id": "u.id", "observed_at": observed, "fixed_win": "4.20", "fixed_place": "1.60"},
+        f"(SELECT id, advertised_start FROM races_race ORDER BY id DESC LIMIT {many}) r "
+        f"JOIN races_runner u ON u.race_id = r.id, ({_series(CHANGES_A_RUNNER)}) n ORDER BY r.id, n.i DESC",
     )
 
 
 def _small_tables(sizes: Sizes, *, now: datetime) -> None:
     user, _ = User.objects.get_or_create(username="officer", defaults={"is_staff": True, "is_superuser": True})
     kind = ContentType.objects.get_for_model(Race)
-    at = _earlier("%s", "n.i * 60")
-    _run(
-        f"""INSERT INTO django_admin_log (action_time, user_id, content_type_id, object_id, object_repr, action_flag,
-        change_message) SELECT {at}, {user.pk}, {kind.pk}, '' || n.i, 'Mount Halloran 5', 2, 'Poll forced: note ' || n.i
-        FROM ({_series(sizes.decisions)}) n""",
-        _text(now),
-    )
-    _run(
-        f"""INSERT INTO django_q_task (id, name, func, args, kwargs, result, "group", cluster, started, stopped,
-        success, attempt_count) SELECT 'task-' || n.i, 'task ' || n.i, 'polling.tasks.sync', NULL, NULL, NULL, NULL,
-        NULL, {at}, {at}, {_flag("1 = 0")}, 1 FROM ({_series(sizes.failed_tasks)}) n""",
-        _text(now), _text(now),
-    )  # fmt: skip
-    _run(
-        f"""INSERT INTO polling_tick (slot_at, started_at, due, claimed, dispatched, error)
-        SELECT {_earlier("%s", "n.i * 15")}, {_earlier("%s", "n.i * 15")}, 7, 6, 5, '' FROM ({_series(sizes.ticks)}) n""",
-        _text(now), _text(now),
-    )  # fmt: skip
-    _run(
-        """INSERT INTO polling_syncstate (target, "table", local_pk, remote_id, base, base_updated_at, base_sequence,
-        pushed_version, synced_at, attempts, error) SELECT '@', 'races', id, 'row-' || id,
-        '{"number": 1, "name": "Handicap", "status": "finalized"}', '', '', 1, advertised_start, 0, '' FROM races_race"""
-    )
-    _run(
-        f"""INSERT INTO polling_syncconflict (state_id, "row", field, base, local, remote, chosen, policy, found_at,
-        resolved_by, resolution) SELECT s.id, 'row', 'staff_note', '"a"', '"b"', '"c"', 'local', 'ours', s.synced_at,
-        '', '' FROM polling_syncstate s ORDER BY s.id DESC LIMIT {sizes.conflicts}"""
-    )
-    _run(
-        f"""INSERT INTO polling_incident (provider, kind, began_at, ended_at, reason)
-        SELECT '{PROVIDER}', 'limited', {at}, {at}, '429' FROM ({_series(sizes.conflicts)}) n""",
-        _text(now), _text(now),
-    )  # fmt: skip
+    at, slot = (_earlier(f"'{now:%Y-%m-%d %H:%M:%S}'", f"n.i * {seconds}") for seconds in (60, 15))
+    decision = {"user_id": str(user.pk), "content_type_id": str(kind.pk), "object_id": "'' || n.i", "action_flag": "2"}
+    words = {"object_repr": "'Mount Halloran 5'", "change_message": "'Poll forced: note ' || n.i"}
+    _insert(LogEntry, {"action_time": at, **decision, **words}, f"({_series(sizes.decisions)}) n")
+    task = {"id": "'task-' || n.i", "name": "'task ' || n.i", "func": "'polling.tasks.sync'", "success": "(1 = 0)"}
+    _insert(Task, {**task, "started": at, "stopped": at}, f"({_series(sizes.failed_tasks)}) n")
+    _insert(Tick, {"slot_at": slot, "started_at": slot, "due": "7"}, f"({_series(sizes.ticks)}) n")
+    row = {"target": "'@'", "table": "'races'", "local_pk": "id", "remote_id": "'row-' || id", "pushed_version": "1"}
+    base = {"base": """'{"number": 1, "name": "Handicap", "status": "finalized"}'""", "synced_at": "advertised_start"}
+    _insert(SyncState, {**row, **base}, "races_race")
+    sides = {"base": """'"a"'""", "local": """'"b"'""", "remote": """'"c"'""", "chosen": "'local'"}
+    conflict = {"state_id": "s.id", "field": "'staff_note'", "policy": "'ours'", "found_at": "s.synced_at", **sides}
+    _insert(SyncConflict, conflict, f"polling_syncstate s ORDER BY s.id DESC LIMIT {sizes.conflicts}")
+    incident = {"provider": f"'{PROVIDER}'", "kind": "'limited'", "began_at": at, "ended_at": at, "reason": "'429'"}
+    _insert(Incident, incident, f"({_series(sizes.conflicts)}) n")
 
 
 # --- what the two databases say differently ---------------------------------------------------------------------------
 
 
-def _run(statement: str, *values: Any) -> None:
+def _insert(model: type[models.Model], values: dict[str, str], source: str) -> None:
+    """Fills a table from others, an expression for each column; those not named get their default."""
+    columns = dict(values)
+    for field in model._meta.concrete_fields:
+        if field.column and field.column not in columns and not (field.null or isinstance(field, models.AutoField)):
+            columns[field.column] = _default(field)
+    names = ", ".join(f'"{column}"' for column in columns)
+    _run(f'INSERT INTO "{model._meta.db_table}" ({names}) SELECT {", ".join(columns.values())} FROM {source}')
+
+
+def _default(field: "models.Field[Any, Any]") -> str:
+    default = field.get_default()
+    if isinstance(default, bool):
+        return f"(1 = {int(default)})"
+    if isinstance(field, models.JSONField):
+        return f"'{json.dumps(default)}'"
+    return str(default) if isinstance(default, int) else f"'{default or ''}'"
+
+
+def _run(statement: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(statement if values else statement.replace("%", "%%"), values)
+        cursor.execute(statement)
 
 
 def _series(count: int) -> str:
@@ -181,19 +192,10 @@ def _series(count: int) -> str:
 def _earlier(instant: str, seconds: str) -> str:
     """An instant so many seconds before another."""
     if connection.vendor == "postgresql":
-        return f"({instant}::timestamptz - make_interval(secs => {seconds}))"
-    percent = "%%" if instant == "%s" else "%"
-    form = "%Y-%m-%d %H:%M:%S".replace("%", percent)
-    return f"strftime('{form}', {instant}, '-' || ({seconds}) || ' seconds')"
+        zoned = f"{instant}::timestamp AT TIME ZONE 'UTC'" if instant.startswith("'") else instant
+        return f"({zoned} - make_interval(secs => {seconds}))"
+    return f"strftime('%Y-%m-%d %H:%M:%S', {instant}, '-' || ({seconds}) || ' seconds')"
 
 
 def _uuid() -> str:
     return "gen_random_uuid()" if connection.vendor == "postgresql" else "lower(hex(randomblob(16)))"
-
-
-def _flag(condition: str) -> str:
-    return f"({condition})"
-
-
-def _text(now: datetime) -> str:
-    return f"{now:%Y-%m-%d %H:%M:%S}"

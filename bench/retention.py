@@ -21,7 +21,7 @@ MOST_MS = 200
 
 
 def run(stage: Stage) -> Iterator[Figure]:
-    """Passes one after another, as after a long pause, and a process that writes all the time; first it writes alone."""
+    """Passes one after another, as after a long pause, beside a process that writes; first it writes alone."""
     sizes, lasting, now = stage.sized(Sizes(), SMALL), stage.lasting(60), clock.now()
     began = time.monotonic()
     build(sizes, now=now.replace(microsecond=0))
@@ -30,8 +30,7 @@ def run(stage: Stage) -> Iterator[Figure]:
     races = list(Race.objects.order_by("-pk").values_list("pk", flat=True)[:50])
     alone = _write_meanwhile(races, min(lasting, 15))
     before = _left()
-    deleted, passes, longest = _with_passes(races, lasting, now, beside := {})
-    waits = beside["waits"]
+    deleted, passes, longest, waits = _with_passes(races, lasting, now)
     after = _left()
     details: dict[str, Any] = {
         "seconds": lasting, "built_s": round(built), "passes": passes, "longest_pass_s": round(longest, 1),
@@ -48,10 +47,8 @@ def _left() -> dict[str, int]:
     return {"logs": PollLog.objects.count(), "price_changes": OddsChange.objects.count()}
 
 
-def _with_passes(
-    races: list[int], lasting: float, now: datetime, beside: dict[str, list[float]]
-) -> tuple[dict[str, int], int, float]:
-    """What went, in how many passes, and how long the longest took."""
+def _with_passes(races: list[int], lasting: float, now: datetime) -> tuple[dict[str, int], int, float, list[float]]:
+    """What went, in how many passes, how long the longest took, and how long the writer took for each write."""
     deleted: dict[str, int] = {}
     passes, longest = 0, 0.0
     writer, queue = _started(races, lasting)
@@ -61,9 +58,9 @@ def _with_passes(
         for what, count in retention.run(now=now).items():
             deleted[what] = deleted.get(what, 0) + count
         passes, longest = passes + 1, max(longest, time.monotonic() - began)
-    beside["waits"] = queue.get(timeout=60)
+    waits: list[float] = queue.get(timeout=60)
     writer.join()
-    return deleted, passes, longest
+    return deleted, passes, longest, waits
 
 
 def _write_meanwhile(races: list[int], seconds: float) -> list[float]:

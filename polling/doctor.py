@@ -48,8 +48,8 @@ def examine(*, now: datetime) -> list[Finding]:
         "queue": _queue,
         "ticks": partial(_ticks, now),
         "providers": _providers,
-        "old rows": partial(_old_rows, now),
         "answers": partial(_answers, now),
+        "old rows": partial(_old_rows, now),
     }
     return [*(_found(name, check) for name, check in here.items()), *_of_appwrite(now)]
 
@@ -105,7 +105,7 @@ def _old_rows(now: datetime) -> Said:
         return State.FAILED, f"some cannot be deleted: {words}"
     if waiting := retention.backlog(now=now):
         return State.FAILED, f"they wait to be deleted: {'; '.join(waiting)}"
-    return State.OK, "no rows are older than they are kept"
+    return State.OK, "none is older than it is kept"
 
 
 def _answers(now: datetime) -> Said:

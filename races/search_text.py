@@ -1,4 +1,4 @@
-"""What somebody means who types a race into a search field: `Mount Halloran 5`, `Halloran R5, 28 Nov`, a name, an id."""
+"""What a search text means: `Mount Halloran 5`, `Halloran R5, 28 Nov`, a name, or a provider's id."""
 
 import re
 from calendar import month_abbr, month_name
@@ -12,6 +12,7 @@ _MONTHS = {name.lower(): number for names in (month_abbr, month_name) for number
 _MONTHS["sept"] = 9
 _NUMBER = re.compile(r"(?:r|race|#)\.?([0-9]{1,2})")
 _MARK = re.compile(r"(?:r|race|#)\.?")
+_UNKNOWN = re.compile(r"r\?")
 _DIGITS = re.compile(r"[0-9]{1,2}")
 _DAY = re.compile(r"([0-9]{1,2})(?:st|nd|rd|th)?")
 _YEAR = re.compile(r"[12][0-9]{3}")
@@ -43,7 +44,7 @@ class Sought:
 
 
 def parse(text: str, *, today: date) -> Sought:
-    """Reads a search text. A day stands at its end; a race's number has an R before it, or is the last of the rest."""
+    """Reads a search text. A day stands at its end; a number of a race has an R, or is the last or the first word."""
     tokens = text[:MOST_CHARACTERS].replace("\0", "").replace(",", " ").lower().split()[:MOST_WORDS]
     rest, days = _split_day(tokens, today=today)
     rest, number = _split_number(rest)
@@ -85,7 +86,8 @@ def _existing(years: list[int], month: int, day: int) -> tuple[date, ...]:
 
 
 def _split_number(tokens: list[str]) -> tuple[list[str], int | None]:
-    """The tokens without the race's number."""
+    """The tokens without the race's number; `R?` is how a race without one is shown."""
+    tokens = [word for word in tokens if not _UNKNOWN.fullmatch(word)]
     for at, token in enumerate(tokens):
         if marked := _NUMBER.fullmatch(token):
             return tokens[:at] + tokens[at + 1 :], int(marked[1])
@@ -94,4 +96,6 @@ def _split_number(tokens: list[str]) -> tuple[list[str], int | None]:
             return tokens[:at] + tokens[at + 2 :], int(following)
     if tokens and _DIGITS.fullmatch(tokens[-1]):
         return tokens[:-1], int(tokens[-1])
+    if tokens and _DIGITS.fullmatch(tokens[0]):
+        return tokens[1:], int(tokens[0])
     return tokens, None

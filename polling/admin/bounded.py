@@ -45,7 +45,7 @@ class KeyPaginator(Paginator):  # type: ignore[type-arg] # django's takes no arg
         last = first + self.per_page
         if last + self.orphans >= self.count:
             last = self.count
-        return self._get_page(self.object_list.filter(pk__in=self.keys[first:last]), number, self)
+        return Page(self.object_list.filter(pk__in=self.keys[first:last]), number, self)
 
 
 def _count_of(keys: list[Any]) -> int:
@@ -90,4 +90,5 @@ class Scanned(Func):
 def scanned(rows: QuerySet[Any], column: str, values: Iterable[Any] | QuerySet[Any]) -> QuerySet[Any]:
     """The rows whose column has one of the values."""
     name = f"scanned_{column}"
-    return rows.alias(**{name: Scanned(column)}).filter(**{f"{name}__in": values})
+    found: QuerySet[Any] = rows.alias(**{name: Scanned(column)}).filter(**{f"{name}__in": values})
+    return found

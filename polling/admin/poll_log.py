@@ -24,6 +24,7 @@ from races.status import choices
 
 AROUND_NOW = timedelta(hours=12)
 REQUESTED = (Trigger.FORCED.value, Trigger.REMOTE.value)
+SORTABLE: Any = (at("slot_at"),)  # no index has the other orders
 MOST_RACES = 500  # whose polls are found by the races' own index
 
 
@@ -123,7 +124,7 @@ class PollLogAdmin(ReadOnlyAdmin[PollLog]):
         MeetingFilter,
     )
     list_select_related = ("race__meeting",)
-    sortable_by = (at("slot_at"),)
+    sortable_by = SORTABLE
     search_fields = ("race__provider_race_id",)  # what is searched for, and how: get_search_results
     search_help_text = "A race as the list shows it, a runner, the start of the provider's id, or who asked"
     blocks = ("sample",)

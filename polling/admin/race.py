@@ -16,7 +16,6 @@ from polling import staff
 from polling.admin import race_columns as columns
 from polling.admin import strip
 from polling.admin.base import instant
-from polling.admin.bounded import KeyPaginator
 from polling.admin.filters import fixed, of_meetings
 from polling.admin.race_actions import RaceActions, actor
 from polling.admin.race_columns import nearest_first, seen, track_time
@@ -89,9 +88,7 @@ class RaceAdmin(RaceActions, CheckedAdmin[Race]):
     )
     list_select_related = ("meeting",)
     search_fields = ("provider_race_id",)  # what is searched for, and how: get_search_results
-    search_help_text = (
-        "As the list shows it (Mount Halloran 5, R5, 28 Nov), a runner, or the start of the provider's id"
-    )
+    search_help_text = "As the list shows it (Halloran R5, 28 Nov), a runner, or the start of the provider's id"
     formfield_overrides = {models.TextField: {"widget": AdminTextareaWidget(attrs={"rows": 3})}}
     fieldsets = FIELDSETS
     readonly_fields = READ_ONLY
@@ -109,7 +106,7 @@ class RaceAdmin(RaceActions, CheckedAdmin[Race]):
     def get_ordering(self, request: HttpRequest) -> list[Any]:
         return nearest_first(now=instant(request))
 
-    def get_paginator(self, request: HttpRequest, queryset: Any, *args: Any, **options: Any) -> KeyPaginator:
+    def get_paginator(self, request: HttpRequest, queryset: Any, *args: Any, **options: Any) -> Any:
         """In the list's own order the keys are put in order without asking the database for every distance.
 
         Django also asks for one for the entries of a race's history.

@@ -38,6 +38,10 @@ class Migration(migrations.Migration):
             index=models.Index(fields=['-slot_at', '-id', 'state', 'trigger', 'error_class', 'changed', 'race'], name='poll_log_list'),
         ),
         migrations.AddIndex(
+            model_name='syncstate',
+            index=models.Index(fields=['local_pk'], name='sync_state_race'),
+        ),
+        migrations.AddIndex(
             model_name='syncconflict',
             index=models.Index(fields=['resolved_at'], name='sync_conflict_resolved'),
         ),

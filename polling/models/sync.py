@@ -54,6 +54,7 @@ class SyncState(models.Model):
             models.Index(
                 fields=["expired_at"], condition=models.Q(expired_at__isnull=False), name="sync_state_expired"
             ),
+            models.Index(fields=["local_pk"], name="sync_state_race"),  # in whichever Appwrite: for a race that goes
         ]  # fmt: skip
 
     def __str__(self) -> str:

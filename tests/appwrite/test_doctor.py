@@ -59,6 +59,7 @@ def test_where_all_is_well_every_check_says_so(appwrite: Appwrite) -> None:
         "ok     providers: sandbox\n"
         "ok     old rows: no rows are older than they are kept\n"
         "ok     answers: all that came was taken\n"
+        "ok     old rows: none is older than it is kept\n"
         "ok     appwrite: Appwrite 1.9.6 answers\n"
         "ok     key: it has every scope that is needed\n"
         "ok     compare-and-set: a stale write is refused\n"

@@ -1,6 +1,7 @@
 """What is old goes, in small batches, whatever else fails; what is young or in use stays."""
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +11,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
-from django.db import connection, models
+from django.db import connection, models, transaction
 from django.test.utils import CaptureQueriesContext
 from django_q.models import Task
 
@@ -153,12 +154,37 @@ def test_a_race_goes_with_all_that_belongs_to_it_and_its_meeting_after_it() -> N
     assert [kind.objects.count() for kind in (OddsChange, PollLog, Runner, Race, Meeting)] == [0] * 5
 
 
-def test_an_open_dispute_about_a_race_goes_with_the_race() -> None:
-    race = ended_race(NOW - timedelta(days=400))
-    Incident.objects.create(provider="sandbox", race=race, kind="disputed", began_at=NOW - timedelta(days=400))
+def test_every_table_that_refers_to_rows_that_go_is_known() -> None:
+    """Their rows go or let go of them: see the tests above and below."""
+    referring = {
+        (relation.related_model, relation.field.name)
+        for one in RETENTIONS
+        for relation in one.rows(NOW).model._meta.related_objects
+    }
+    assert referring == {
+        (PollLog, "race"), (PollLog, "retry_of"), (Runner, "race"), (Incident, "race"), (Race, "meeting"),
+        (SyncConflict, "state"),
+    }  # fmt: skip
+    assert {relation.related_model for relation in Runner._meta.related_objects} == {OddsChange}
+
+
+def test_the_incidents_of_a_race_keep_it_while_they_go_on_and_leave_with_it() -> None:
+    old = NOW - timedelta(days=100)
+    race = ended_race(old)
+    incident = Incident.objects.create(provider="sandbox", race=race, kind="disputed", began_at=old)
     retention.run(now=NOW, budget=PLENTY)
-    assert not Race.objects.exists()
-    assert not Incident.objects.exists()
+    assert Race.objects.get() == race
+    Incident.objects.filter(pk=incident.pk).update(ended_at=NOW)
+    retention.run(now=NOW, budget=PLENTY)
+    assert (Race.objects.count(), Incident.objects.count()) == (0, 0)
+
+
+def test_a_conflict_outlives_what_was_known_of_its_row() -> None:
+    state = make_state_elsewhere(NOW - timedelta(days=100))
+    conflict = SyncConflict.objects.create(state=state, field="staff_note", chosen="local", found_at=NOW)
+    retention.run(now=NOW, budget=PLENTY)
+    conflict.refresh_from_db()
+    assert (conflict.state, SyncState.objects.count()) == (None, 0)
 
 
 def test_the_row_of_an_old_race_is_marked_to_leave_appwrite(settings: Any) -> None:
@@ -196,7 +222,7 @@ def test_each_batch_is_a_short_transaction_of_its_own_and_the_oldest_go_first(mo
         assert not connection.in_atomic_block
         left.append(list(PollLog.objects.order_by("slot_at").values_list("pk", flat=True)))
 
-    monkeypatch.setattr(retention.time, "sleep", note)
+    monkeypatch.setattr(time, "sleep", note)
     with CaptureQueriesContext(connection) as seen:
         retention.run(now=NOW, budget=PLENTY)
     assert len(left) >= 3
@@ -295,6 +321,6 @@ def test_a_race_that_is_opened_between_the_look_and_the_deletion_stays() -> None
     rows = of_races.rows(NOW - of_races.kept)
     keys = list(rows.values_list("pk", flat=True))
     Race.objects.filter(pk=race.pk).update(status=RaceStatus.IN_PROGRESS.value)
-    with retention.transaction.atomic():
+    with transaction.atomic():
         assert of_races.delete(rows, keys, NOW) == 0
     assert Race.objects.filter(pk=race.pk).exists()

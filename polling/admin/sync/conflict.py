@@ -18,7 +18,7 @@ from polling.admin.base import Column, ReadOnlyAdmin, at, instant
 from polling.admin.filters import Choice, fixed, same, when
 from polling.admin.race_actions import actor
 from polling.admin.sync import values
-from polling.admin.sync.of_race import linked, race_of, remembered, with_race
+from polling.admin.sync.of_race import found_by, linked, race_of, remembered, with_race
 from polling.admin.table import Table
 from polling.admin.wording import counted
 from polling.appwrite import resolving
@@ -117,8 +117,8 @@ class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
     list_display = (at("found_at"), race, field, standing, *SHORT, won)
     list_filter = (OpenFilter, fixed("field", "field", fields), ("chosen", WonFilter), when("found_at"))
     list_select_related = ("state",)
-    search_fields = ("state__remote_id", "=state__local_pk", "row")
-    search_help_text = "The row's id in Appwrite, or the race's in Django"
+    search_fields = ("state__remote_id",)  # what is searched for, and how: get_search_results
+    search_help_text = "A race as the list of races shows it, or the start of the row's id in Appwrite"
     actions = ("take_theirs", "keep_ours")
     depends_on = {"take_theirs": SETTLED, "keep_ours": SETTLED}
     fits = {
@@ -132,6 +132,16 @@ class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
     def standing(self, action: str, row: SyncConflict) -> list[Any]:
         """Also what the race says now: a later note must not be replaced by who has not seen it."""
         return [*super().standing(action, row), current(row)]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[SyncConflict], search_term: str
+    ) -> tuple[QuerySet[SyncConflict], bool]:
+        if not search_term.strip():
+            return queryset, False
+        today = instant(request).date()
+        found = found_by(queryset, search_term, "state__local_pk", "state__remote_id", today=today)
+        # Of a conflict whose race is gone only these words are left.
+        return found | queryset.filter(state=None, row__icontains=search_term.strip()), False
 
     def get_fields(self, request: HttpRequest, obj: SyncConflict | None = None) -> Any:
         return [race, field, row_id, *WHOLE, won, at("found_at"), standing, at("resolved_at")]

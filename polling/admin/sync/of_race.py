@@ -3,15 +3,17 @@
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
-from django.db.models import Model, OuterRef, QuerySet, Subquery
+from django.db.models import Model, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import JSONObject
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from races.models import Meeting, Race
+from races.search import races_found_by
 
 M = TypeVar("M", bound=Model)
+MOST_RACES = 500
 
 
 def with_race(rows: QuerySet[M], key: str) -> QuerySet[M]:
@@ -28,6 +30,15 @@ def with_race(rows: QuerySet[M], key: str) -> QuerySet[M]:
     )
     annotated: QuerySet[Any] = rows.annotate(race=Subquery(Race.objects.filter(pk=OuterRef(key)).values(told=told)[:1]))
     return annotated
+
+
+def found_by(rows: QuerySet[M], text: str, key: str, row_id: str, *, today: date) -> QuerySet[M]:
+    """The rows of the races that a text means, or whose ids in Appwrite begin so; all where the text is empty."""
+    if not text.strip():
+        return rows
+    races = races_found_by(Race.objects.all(), text, today=today).order_by("-advertised_start")
+    newest = list(races.values_list("pk", flat=True)[:MOST_RACES])
+    return rows.filter(Q(**{f"{key}__in": newest}) | Q(**{f"{row_id}__istartswith": text.strip()}))
 
 
 def race_of(row: Model) -> Race | None:

@@ -15,7 +15,7 @@ from polling import errands
 from polling.admin import wording
 from polling.admin.base import ReadOnlyAdmin, at, instant
 from polling.admin.filters import fixed, same, targets
-from polling.admin.sync.of_race import linked, race_of, with_race
+from polling.admin.sync.of_race import found_by, linked, race_of, with_race
 from polling.admin.wording import counted
 from polling.appwrite import states
 from polling.models import SyncState
@@ -80,8 +80,8 @@ class SyncStateAdmin(ReadOnlyAdmin[SyncState]):
         fixed("table", "table", lambda: same([states.TABLE])),
         fixed("target", "target", targets),
     )
-    search_fields = ("remote_id", "=local_pk")
-    search_help_text = "The row's id in Appwrite, or the race's in Django"
+    search_fields = ("remote_id",)  # what is searched for, and how: get_search_results
+    search_help_text = "A race as the list of races shows it, or the start of the row's id in Appwrite"
     ordering = (F("dead_since").desc(nulls_last=True), "-attempts", F("synced_at").desc(nulls_last=True))
     actions = ("try_again",)
     computed = (race, standing)
@@ -89,6 +89,12 @@ class SyncStateAdmin(ReadOnlyAdmin[SyncState]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[SyncState]:
         rows = with_race(super().get_queryset(request), "local_pk")
         return rows.annotate(now=Value(instant(request), output_field=DateTimeField()))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[SyncState], search_term: str
+    ) -> tuple[QuerySet[SyncState], bool]:
+        today = instant(request).date()
+        return found_by(queryset, search_term, "local_pk", "remote_id", today=today), False
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("polling.change_syncstate")
