@@ -106,6 +106,11 @@ def _drop_unstarted(race_ids: list[int], *, now: datetime) -> None:
     )
 
 
+def log_throttled(wants: Sequence[Want], *, now: datetime) -> None:
+    """Logs slots that are not polled because their provider's tokens run short."""
+    _log_skipped(wants, SkipReason.THROTTLED, now=now, message="tokens run short: far slots are left out")
+
+
 def _log_skipped(wants: Sequence[Want], reason: SkipReason, *, now: datetime, message: str = "") -> None:
     if wants:
         values = {"reason": reason.value, "message": message, "finished_at": now}

@@ -20,7 +20,7 @@ from polling.edge import Edge
 from polling.errors import PollingError
 from polling.fetching import Answer, Fetched
 from polling.models import REQUESTS, PollLog, PollState, ProviderState, SkipReason, Trigger
-from polling.planning import Grids, is_urgent, replan
+from polling.planning import is_urgent, newest_slot, replan
 from polling.quota import Purse
 from races import ingest
 from races.bulk import write_fields
@@ -38,8 +38,7 @@ def run(log_ids: Sequence[int], *, now: datetime, finished: Callable[[], datetim
     deadline = time.monotonic() + settings.POLL_REQUEST_DEADLINE.total_seconds()
     token = uuid.uuid4().hex
     logs = _take(log_ids, token=token, now=now)
-    grids = Grids.read()
-    logs = _skip(logs, [log for log in logs if _is_stale(log, grids, now=now)], SkipReason.STALE, now=now)
+    logs = _skip(logs, [log for log in logs if _is_stale(log, now=now)], SkipReason.STALE, now=now)
     # What was asked for first, and with staff's reserve: a claim of a batch may have become a request meanwhile.
     kinds = [(name, list(group)) for (name, _), group in groupby(sorted(logs, key=_kind_of), key=_kind_of)]
     fetched: list[tuple[str, Fetched]] = []
@@ -83,11 +82,11 @@ def _need(logs: Sequence[PollLog], *, now: datetime) -> Need:
     return Need.URGENT if any(is_urgent(log.race, now=now) for log in logs) else Need.FAR
 
 
-def _is_stale(log: PollLog, grids: Grids, *, now: datetime) -> bool:
+def _is_stale(log: PollLog, *, now: datetime) -> bool:
     """Whether a newer slot has begun, which has or will have a poll of its own. A request is never stale."""
     if log.trigger in WHOLE:
         return False
-    newest = grids.newest_slot(log.race, now=now)
+    newest = newest_slot(log.race, now=now)
     return newest is not None and newest > log.slot_at
 
 

@@ -19,7 +19,7 @@ from polling.breaker import Breaker, BreakerState, failed
 from polling.bucket import Bucket, Need
 from polling.errors import Blocked, Malformed, PollingError, RateLimited, Unavailable, words_of
 from polling.models import IncidentKind, ProviderState, SkipReason
-from polling.stretch import SHORT_LATELY
+from polling.stretch import TICKS_APART
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class Purse:
         self.refusal = SkipReason.QUOTA
         self.why = "no request was left of our own quota (POLL_REQUESTS_A_MINUTE, POLL_REQUESTS_AT_ONCE)"
         if self.need is not Need.FORCED:
-            goes_on = When(short_at__gte=self.now - SHORT_LATELY, then=F("short_since"))
+            goes_on = When(short_at__gte=self.now - settings.POLL_TICK * TICKS_APART, then=F("short_since"))
             since = Case(goes_on, default=self.now)
             ProviderState.objects.filter(pk=state.pk).update(short_since=since, short_at=self.now)
 

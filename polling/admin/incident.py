@@ -17,7 +17,7 @@ SKIPPED_AS = {
     IncidentKind.FAILING: SkipReason.BREAKER,
     IncidentKind.BLOCKED: SkipReason.BREAKER,
     IncidentKind.LIMITED: SkipReason.QUOTA,
-    IncidentKind.STRETCHED: SkipReason.QUOTA,
+    IncidentKind.STRETCHED: SkipReason.THROTTLED,
 }
 
 
