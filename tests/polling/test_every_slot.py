@@ -24,7 +24,7 @@ def drive(driver: Driver, since: datetime, until: datetime) -> None:
     for slot in ticks(since, until):
         if (slot - since) % EVERY == timedelta():
             driver.provider.now[0] = slot
-            importing.import_schedule("sandbox", now=slot - timedelta(seconds=10))
+            importing.import_all(now=slot - timedelta(seconds=10))
         due_at = next_due()
         if due_at and due_at <= slot:
             driver.tick(slot)
