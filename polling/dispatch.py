@@ -97,7 +97,8 @@ def claim(wants: Sequence[Want], *, now: datetime) -> list[PollLog]:
 def _drop_unstarted(race_ids: list[int], *, now: datetime) -> None:
     """A claim of an earlier tick that no worker has begun gives way to the slot that has begun since."""
     planned = (Trigger.SLOT.value, Trigger.RETRY.value, Trigger.FOUND.value, Trigger.RECHECK.value)
-    older = PollLog.objects.filter(race__in=race_ids, state=PollState.CLAIMED.value, trigger__in=planned)
+    begun_by_none = (PollState.CLAIMED.value, PollState.WAITING.value)
+    older = PollLog.objects.filter(race__in=race_ids, state__in=begun_by_none, trigger__in=planned)
     older = older.filter(claimed_at__lte=now - settings.POLL_TICK / 2)
     # In the order in which pollers take them; one that was taken meanwhile has begun.
     found = list(older.select_for_update().order_by("pk").values_list("pk", flat=True))
@@ -188,12 +189,12 @@ def _wait(wants: Sequence[Want]) -> list[PollLog]:
     return logs
 
 
-def claim_waiting(race_ids: Iterable[int], *, now: datetime) -> list[PollLog]:
-    """Claims what waits for the end of another poll of its race, where that has ended; send it after the commit.
+def claim_waiting(race_ids: Iterable[int], *, now: datetime, triggers: Iterable[str] = tuple(Trigger)) -> list[PollLog]:
+    """Claims what waits for tokens, or for the end of another poll of its race, where that has ended.
 
-    Call it with the races locked. One query while nothing waits.
+    Call it with the races locked, and send what it returns after the commit. One query while nothing waits.
     """
-    waiting = PollLog.objects.waiting().filter(race__in=list(race_ids)).order_by("slot_at")
+    waiting = PollLog.objects.waiting().filter(race__in=list(race_ids), trigger__in=list(triggers)).order_by("slot_at")
     ready = list(waiting.exclude(race__in=PollLog.objects.open().values("race")).select_related("race"))
     if not ready:
         return []

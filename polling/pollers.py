@@ -131,18 +131,23 @@ def _settle(token: str, answers: dict[int, Answer], *, now: datetime) -> list[in
 
 def _begin_waiting(ended: Sequence[PollLog], *, now: datetime) -> None:
     """Sends the polls that were asked for while these were running. Call it with their races locked."""
-    if waited := dispatch.claim_waiting([log.race_id for log in ended], now=now):
+    if waited := dispatch.claim_waiting([log.race_id for log in ended], now=now, triggers=REQUESTS):
         transaction.on_commit(lambda: dispatch.send(waited, now=now), robust=True)
 
 
 FINISHED_FIELDS = [
-    "state", "reason", "finished_at", "changed", "http_status", "error_class", "message", "sample", "starts_incident",
+    "state", "reason", "run", "started_at", "finished_at", "changed", "http_status", "error_class", "message", "sample",
+    "starts_incident",
 ]  # fmt: skip
 
 
 def _finish(log: PollLog, answer: Answer, *, changed: bool, now: datetime) -> None:
     log.finished_at, log.changed = now, changed
     error = answer.error
+    if answer.lacks_tokens and not answer.told and log.trigger == Trigger.FOUND.value:
+        # No slot, and nothing is known of the race yet: its time is when there are tokens, at the next tick.
+        log.state, log.run, log.started_at, log.finished_at = PollState.WAITING.value, "", None, None
+        return
     if answer.skipped:
         log.state, log.reason, log.message = PollState.SKIPPED.value, answer.skipped.value, answer.why
         return

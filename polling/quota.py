@@ -37,9 +37,10 @@ def bucket() -> Bucket:
 
 @dataclass
 class Purse:
-    """What one poll may still ask of a provider; `refusal` says why it got less than it wanted.
+    """What one poll may still ask of a provider; `refusal` and, in words, `why` say why it got less than it wanted.
 
-    Once the breaker lets a single request through (`is_probe`), there is no second one.
+    `is_short` where our own tokens did not suffice. Once the breaker lets a single request through (`is_probe`), there
+    is no second one.
     """
 
     provider: str
@@ -48,6 +49,7 @@ class Purse:
     refusal: SkipReason | None = None
     why: str = field(default="", init=False)
     is_probe: bool = field(default=False, init=False)
+    is_short: bool = field(default=False, init=False)
 
     def take(self, wanted: int) -> int:
         """Tokens for up to so many requests, which must then be sent; 0 where none may be."""
@@ -82,7 +84,7 @@ class Purse:
         return 0
 
     def _note_shortage(self, state: ProviderState) -> None:
-        self.refusal = SkipReason.QUOTA
+        self.refusal, self.is_short = SkipReason.QUOTA, True
         self.why = "no request was left of our own quota (POLL_REQUESTS_A_MINUTE, POLL_REQUESTS_AT_ONCE)"
         if self.need is not Need.FORCED:
             goes_on = When(short_at__gte=self.now - settings.POLL_TICK * TICKS_APART, then=F("short_since"))

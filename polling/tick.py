@@ -6,7 +6,7 @@ runs in the cluster's sentinel.
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -17,7 +17,7 @@ from polling import degrade, dispatch, pulse
 from polling.cadence import Wanted, floor, wanted
 from polling.dispatch import Want
 from polling.edge import Edge
-from polling.models import PollLog, PollState, ProviderState, Tick, Trigger
+from polling.models import REQUESTS, PollLog, PollState, ProviderState, Tick, Trigger
 from polling.planning import cadence, grid, is_throttled, min_interval, replan
 from races.models import Race
 
@@ -105,12 +105,21 @@ def _dispatch_due(tick: Tick, *, now: datetime) -> None:
     _log_missed(plans, now=now)
     plans = _log_throttled(plans, stretches, now=now)
     failed = _newest_failures([race for race in races if race.failures])
-    won = dispatch.claim_waiting(locked, now=now)  # whose own poller has not seen to it
-    won += dispatch.claim([_want(race, plan, failed.get(race.pk)) for race, plan in plans], now=now)
+    won = _claim_waiting(locked, plans, now=now)
+    begun = {log.race_id for log in won}
+    left = [(race, plan) for race, plan in plans if plan.on_grid or race.pk not in begun]
+    won += dispatch.claim([_want(race, plan, failed.get(race.pk)) for race, plan in left], now=now)
     replan(locked, now=now)  # also those that were lost and are due for no poll, as after the last look at a result
     tick.due, tick.claimed = len(races), len(won)
     if won:
         transaction.on_commit(lambda: _send(tick, won, now=now), robust=True)
+
+
+def _claim_waiting(race_ids: Iterable[int], plans: list[Plan], *, now: datetime) -> list[PollLog]:
+    """Claims what waits, before the plan has its turn; only a first poll gives way to a slot of its race."""
+    slots = {race.pk for race, plan in plans if plan.on_grid}
+    waited = dispatch.claim_waiting(set(race_ids) - slots, now=now)
+    return waited + dispatch.claim_waiting(slots, now=now, triggers=REQUESTS)
 
 
 def _wanted(race: Race, *, now: datetime) -> Wanted:
@@ -164,6 +173,7 @@ def _log_throttled(plans: list[Plan], stretches: Mapping[str, int], *, now: date
 
 
 def _send(tick: Tick, won: list[PollLog], *, now: datetime) -> None:
-    sent = dispatch.send(won, now=now)
+    found = [log for log in won if log.trigger == Trigger.FOUND.value]  # which may wait where tokens do not suffice
+    sent = dispatch.send([log for log in won if log not in found], now=now) + dispatch.send(found, now=now)
     Tick.objects.filter(pk=tick.pk).update(dispatched=sent)
     logger.info("tick %s: %d due, %d sent", tick.slot_at.strftime("%H:%M:%S"), tick.due, sent)

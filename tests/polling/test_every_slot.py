@@ -9,7 +9,7 @@ import pytest
 from polling import importing, planning, pulse, tick
 from polling.models import Incident, PollLog, PollState, ProviderState
 from races.models import Race
-from tests.factories import START
+from tests.factories import START, make_log
 from tests.polling.conftest import ProviderBox
 from tests.polling.driving import STEP, Driver, next_due, ticks
 
@@ -124,3 +124,27 @@ def test_slots_that_an_outage_swallows_after_it_are_missed(provider: ProviderBox
     pulse.beat(now=START)
     tick.run(now=START + 2 * MINUTE)
     assert PollLog.objects.filter(state=PollState.MISSED.value).exists()
+
+
+def test_first_polls_that_find_no_token_wait_for_the_next_tick(provider: ProviderBox) -> None:
+    """As where the worker's first tick comes late, and all that was spread over several ticks is due at once."""
+    importing.import_schedule("sandbox", now=START - timedelta(seconds=80))
+    driver = Driver(provider)
+    driver.tick(START - timedelta(seconds=45))
+    waiting = PollLog.objects.waiting()
+    assert waiting.count() > 0
+    assert not waiting.filter(started_at__isnull=False).exists()
+    for slot in ticks(START - timedelta(seconds=30), START - STEP):
+        driver.tick(slot)
+    assert set(outcomes()) == {"ok"}
+
+
+def test_a_first_poll_that_waits_gives_way_to_the_first_slot(provider: ProviderBox) -> None:
+    [race, *_] = provider.import_card()
+    waiting = make_log(race, slot_at=START - STEP, state=PollState.WAITING, trigger="found", finished_at=None)
+    Race.objects.exclude(pk=race.pk).update(next_poll_at=None)
+    Race.objects.filter(pk=race.pk).update(next_poll_at=START)
+    tick.run(now=START)
+    waiting.refresh_from_db()
+    assert (waiting.state, waiting.reason) == ("skipped", "stale")
+    assert race.poll_logs.get(slot_at=START).state == "claimed"
