@@ -74,7 +74,7 @@ def ensure() -> None:
 
 def is_tick_due(*, now: datetime) -> bool:
     """Whether the master tick's row was due before `now`; False where there is no such row."""
-    return Schedule.objects.filter(name=MASTER_TICK, next_run__lt=now).exists()
+    return bool(Schedule.objects.filter(name=MASTER_TICK, next_run__lt=now).exists())
 
 
 def move_back(*, now: datetime) -> int:
