@@ -1,4 +1,5 @@
 # Two commands do everything on a fresh machine: `make run` and `make test`.
+SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,6 +16,7 @@ help:
 	@echo "make clean   remove the virtual environment and caches; var/ is yours and stays"
 
 run: $(VENV)/run.stamp
+	@echo "starting racepoll"
 	@exec $(BIN)/python manage.py up
 
 test: $(VENV)/dev.stamp
@@ -38,21 +40,29 @@ check: $(VENV)/dev.stamp
 bench: $(VENV)/dev.stamp
 	@$(BIN)/python -m bench $(BENCH)
 
-# A half-made environment has no pip; it is made anew.
+# A half-made environment has no pip; it is made again.
 $(VENV)/bin/pip:
+	@echo "making $(VENV) (once)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "racepoll needs Python 3.11 or newer" >&2; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "install the package python3-venv (apt-get install python3-venv)" >&2; exit 2; }
 	@$(PYTHON) -m venv --clear $(VENV)
 
 $(VENV)/run.stamp: requirements.txt | $(VENV)/bin/pip
-	@echo "setting up $(VENV) (once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(call install,requirements.txt)
 	@touch $@
 
 $(VENV)/dev.stamp: requirements.txt requirements-dev.txt | $(VENV)/bin/pip
-	@echo "setting up $(VENV) for tests (once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(call install,requirements-dev.txt)
 	@touch $@ $(VENV)/run.stamp
+
+# One line per package, so that nobody waits before a silent screen; the shell's pipe ends with pip's exit code.
+define install
+	@echo "installing the packages of $(1) (once; a minute or two)"
+	@set -o pipefail; began=$$SECONDS; \
+	$(BIN)/python -u -m pip install --disable-pip-version-check --no-input --progress-bar off -r $(1) \
+	    | sed -u -n -e 's/^Collecting \([^ ]*\).*/  fetching \1/p' -e 's/^Installing collected packages:.*/  unpacking/p' \
+	    && echo "  done after $$((SECONDS - began)) s"
+endef
 
 clean:
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -9,14 +9,24 @@ from polling.models import PollLog, PollState
 from polling.planning import cadence, min_interval
 from races.models import Race
 
-Starts = dict[int, list[tuple[datetime, datetime]]]  # by race: since when it was known to start when
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """From `since` on: when the race was to start, and whether it had not (`waiting`), as our database had it."""
+
+    since: datetime
+    start: datetime
+    waiting: bool
+
+
+Starts = dict[int, list[Known]]  # by race
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
     """One race: the slots planned while it was known and not finalized, and when polls of it began that answered."""
 
-    starts: list[tuple[datetime, datetime]]
+    starts: list[Known]
     until: datetime
     planned: list[datetime]
     polled: list[datetime]
@@ -24,7 +34,7 @@ class Account:
     @property
     def start(self) -> datetime:
         """The advertised start as it was known last."""
-        return self.starts[-1][1]
+        return self.starts[-1].start
 
     @property
     def missed(self) -> list[datetime]:
@@ -35,8 +45,9 @@ class Account:
     @property
     def is_whole(self) -> bool:
         """Whether the race was known from T-60 with the start that it kept, and polled past it."""
-        [(known, start), *moves] = self.starts
-        return not moves and known <= start - timedelta(minutes=60) and self.until > start
+        first, *others = self.starts
+        has_moved = any(known.start != first.start for known in others)
+        return not has_moved and first.since <= first.start - timedelta(minutes=60) and self.until > first.start
 
 
 def _any_within(instants: list[datetime], since: datetime, until: datetime) -> bool:
@@ -45,11 +56,11 @@ def _any_within(instants: list[datetime], since: datetime, until: datetime) -> b
 
 
 def note_starts(starts: Starts, *, at: datetime) -> None:
-    """Adds the starts that are not as noted last."""
-    for race, start in Race.objects.open().values_list("pk", "advertised_start"):
-        known = starts.setdefault(race, [])
-        if not known or known[-1][1] != start:
-            known.append((at, start))
+    """Adds the starts, and whether the races wait for them, that are not as noted last."""
+    for race in Race.objects.open().only("pk", "advertised_start", "status"):
+        known = starts.setdefault(race.pk, [])
+        if not known or (known[-1].start, known[-1].waiting) != (race.advertised_start, race.is_waiting):
+            known.append(Known(at, race.advertised_start, race.is_waiting))
 
 
 def of_the_day(starts: Starts, *, until: datetime) -> list[Account]:
@@ -67,8 +78,10 @@ def of_the_day(starts: Starts, *, until: datetime) -> list[Account]:
     ]
 
 
-def _account(known: list[tuple[datetime, datetime]], until: datetime, polled: list[datetime], name: str) -> Account:
+def _account(known: list[Known], until: datetime, polled: list[datetime], name: str) -> Account:
     planned: list[datetime] = []
-    for (since, start), (following, _) in pairwise([*known, (until, until)]):
-        planned += cadence().between(start, since=since, until=min(following, until), thin_to=min_interval(name))
+    for this, following in zip(known, [*(later.since for later in known[1:]), until], strict=True):
+        grid = cadence().suited(waiting=this.waiting, thin_to=min_interval(name))
+        span = {"since": this.since, "until": min(following, until)}
+        planned += grid.between(this.start, **span, thin_to=min_interval(name))
     return Account(known, until, planned, polled)

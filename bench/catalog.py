@@ -32,6 +32,8 @@ BENCHES = (
     Bench("appwrite_calls", 20, appwrite=True),
     Bench("push_thousand", 60, appwrite=True),
     Bench("sqlite_locks", 90, tick_seconds=1),
+    Bench("retention", 240, (EMBEDDED, MACHINES)),
+    Bench("lists", 240, (EMBEDDED, MACHINES)),
     Bench("random_kills", 330, (EMBEDDED, MACHINES)),
     Bench("memory_idle", 360),
 )

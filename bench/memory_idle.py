@@ -68,7 +68,7 @@ def _web() -> Iterator[tuple[subprocess.Popen[str], str]]:
 
     call_command("collectstatic", interactive=False, verbosity=0)
     address = f"127.0.0.1:{free_ports(1)}"
-    command = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "--bind", address]
+    command = [sys.executable, "manage.py", "web", "--listen", address, "-v0"]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, text=True, start_new_session=True)
     url = f"http://{address}/admin/login/"
     try:

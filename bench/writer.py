@@ -1,4 +1,4 @@
-"""A process that writes as the web does; it imports no model before Django is set up."""
+"""Processes that write as the web and the pollers do; they import no model before Django is set up."""
 
 import time
 from typing import Any
@@ -36,3 +36,27 @@ def _decide(race_id: int, turn: int) -> None:
     if turn % 10 == 0:
         staff.pause([race_id], by=COMMAND, reason="bench", now=now)
         staff.resume([race_id], by=COMMAND, reason="bench", now=now)
+
+
+def write_polls(race_ids: list[int], seconds: float, waits: Any) -> None:
+    """Writes a race and its log in one transaction, and measures each from before its begin to its commit."""
+    import django
+
+    django.setup()
+    from django.db import transaction
+    from django.db.models import F
+
+    from polling import clock
+    from polling.models import PollLog
+    from races.models import Race
+
+    took: list[float] = []
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        race, began = race_ids[len(took) % len(race_ids)], time.monotonic()
+        with transaction.atomic():
+            Race.objects.filter(pk=race).update(version=F("version") + 1, last_poll_time=clock.now())
+            PollLog.objects.create(race_id=race, slot_at=clock.now(), trigger="slot", state="ok")
+        took.append(time.monotonic() - began)
+        time.sleep(0.003)
+    waits.put(took)

@@ -37,8 +37,11 @@ def chunks(
             yield rest[first : first + size]
 
 
-def wants_detail(start: datetime, *, policy: str, has_detail: bool, wanted: bool, now: datetime) -> bool:
-    """Up to the start the odds are the point, after it what moved; `policy` (RACE_DETAIL) may say otherwise."""
+def wants_detail(start: datetime, *, waiting: bool, policy: str, has_detail: bool, wanted: bool, now: datetime) -> bool:
+    """Until the race has started, by the clock and by the provider's word (`waiting`), the odds are the point.
+
+    After that it is what moved; `policy` (RACE_DETAIL) may say otherwise.
+    """
     if policy == "always" or wanted or not has_detail:
         return True
-    return policy == "until_start" and now < start
+    return policy == "until_start" and (waiting or now < start)

@@ -20,6 +20,8 @@ from itertools import pairwise
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ZERO = timedelta()
+WIDEST = timedelta(days=2)  # longer than races are known ahead; every slot of a grid is held in memory
+LONGEST_STEP = timedelta(days=1)
 
 
 def floor(instant: datetime, step: timedelta) -> datetime:
@@ -64,6 +66,8 @@ class Cadence:
         opens = [window.opens for window in self.windows]
         if opens != sorted(set(opens), reverse=True) or opens[-1:] not in ([ZERO], [-self.hold]):
             raise ValueError("windows must open ever nearer to the start, the last at 0")
+        if opens[0] > WIDEST:
+            raise ValueError(f"no window may open more than {WIDEST / timedelta(minutes=1):g} minutes before the start")
         if self.hold % self.tick:
             raise ValueError(f"the hold must be a multiple of the tick ({self.tick.total_seconds():g} s)")
         if any(window.step <= ZERO or window.step % self.tick for window in self.windows):
@@ -187,9 +191,12 @@ def read_windows(text: str) -> tuple[Window, ...]:
     """Windows as `minutes before the start:step in seconds`, comma-separated. Raises ValueError for anything else."""
     pairs = [part.split(":") for part in text.split(",") if part.strip()]
     try:
-        return tuple(_minutes(float(opens), int(step)) for opens, step in pairs)
-    except OverflowError as error:
-        raise ValueError(str(error)) from error
+        windows = tuple(_minutes(float(opens), int(step)) for opens, step in pairs)
+    except (ValueError, OverflowError):
+        raise ValueError("not minutes:seconds, comma-separated") from None
+    if any(window.step > LONGEST_STEP for window in windows):
+        raise ValueError(f"with a step above {LONGEST_STEP.total_seconds():g} s")
+    return windows
 
 
 DEFAULT_WINDOWS = (_minutes(60, 300), _minutes(20, 120), _minutes(10, 60), _minutes(5, 15), _minutes(0, 300))
@@ -201,6 +208,8 @@ RECHECKS = (timedelta(minutes=15), timedelta(minutes=60))
 RECHECK_UNTIL = timedelta(hours=2)
 LOOK_AGAIN = timedelta(minutes=5)  # after a look that was let go: paused, no tokens, a provider that fails
 CATCH_UP = timedelta(hours=1)  # a race longer past its start than this has time until its next slot
+PROVE_UNTIL = timedelta(hours=24)  # a Final that nothing bears out for so long is left to staff
+TRIES_OF_A_DETAIL = 24  # of a race that has ended; with backoff about two hours
 
 
 def backoff(failures: int, *, tick: timedelta, most: timedelta = timedelta(minutes=5)) -> timedelta:
@@ -212,8 +221,10 @@ def backoff(failures: int, *, tick: timedelta, most: timedelta = timedelta(minut
 class RaceFacts:
     """What the plan of a race depends on.
 
-    `waiting` says that it has not started, `ended_at` since when a result is to be looked at again; `covered` is
-    the newest slot that was claimed or let go, `asked` the newest that was not let go, `planned` the plan so far.
+    `waiting` says that it has not started, `ended_at` since when a result is to be looked at again, `bare_final_at`
+    since when the provider reports a Final that nothing bears out; `covered` is the newest slot that was claimed or
+    skipped, `asked` the newest that was not skipped, `planned` the plan so far. A race that is `refused` is asked with
+    backoff alone, one that the provider no longer knows (`unknown`) at the slowest step.
     """
 
     advertised_start: datetime
@@ -227,6 +238,9 @@ class RaceFacts:
     planned: datetime | None = None
     failures: int = 0
     detail_wanted: bool = False
+    bare_final_at: datetime | None = None
+    refused: bool = False
+    unknown: bool = False
     not_before: datetime | None = None
     thin_to: timedelta = ZERO
 
@@ -239,6 +253,11 @@ def next_poll(facts: RaceFacts, *, cadence: Cadence, now: datetime) -> datetime 
         return _next_recheck(facts, cadence=cadence, now=now)
     if facts.planned and _awaits_its_tick(facts.planned, facts, now=now):
         return facts.planned
+    if facts.refused:
+        return _retry(facts, cadence=cadence, now=now)
+    if facts.unknown:
+        slow = floor((facts.covered or now) + cadence.windows[-1].step, cadence.tick)
+        return max(slow, _retry(facts, cadence=cadence, now=now))
     suited = cadence.suited(waiting=facts.waiting, thin_to=facts.thin_to)
     after = max(now, facts.covered or now, facts.snoozed_until or now)
     planned = suited.next_slot(facts.advertised_start, after=after, thin_to=facts.thin_to)
@@ -253,7 +272,12 @@ def _awaits_its_tick(planned: datetime, facts: RaceFacts, *, now: datetime) -> b
 
 
 def _next_recheck(facts: RaceFacts, *, cadence: Cadence, now: datetime) -> datetime | None:
-    """The next look at a result; one that failed, was let go or was swallowed by an outage is made up for."""
+    """The next look at a result; one that failed, was skipped or was swallowed by an outage is made up for.
+
+    A detail that is wanted (news of a race that has ended, a Final that nothing bears out) comes first.
+    """
+    if facts.detail_wanted and (detail := _next_detail(facts, cadence=cadence, now=now)):
+        return detail
     if facts.ended_at is None or now > facts.ended_at + RECHECK_UNTIL:
         return None
     if facts.failures:
@@ -267,16 +291,41 @@ def _next_recheck(facts: RaceFacts, *, cadence: Cadence, now: datetime) -> datet
     return max(look, next_tick(now, cadence.tick))
 
 
+def _next_detail(facts: RaceFacts, *, cadence: Cadence, now: datetime) -> datetime | None:
+    """When the detail of an ended race is asked for: at the next tick, later after failures; None once given up."""
+    if facts.failures:
+        return _retry(facts, cadence=cadence, now=now) if facts.failures < TRIES_OF_A_DETAIL else None
+    following = next_tick(now, cadence.tick)
+    if facts.covered and (facts.asked is None or facts.covered > facts.asked):
+        return max(_ceiling(facts.covered + LOOK_AGAIN, cadence.tick), following)
+    if facts.bare_final_at is None:
+        return following
+    if now - facts.bare_final_at > PROVE_UNTIL:
+        return None
+    return _next_proof(facts.bare_final_at, facts.asked, cadence=cadence, now=now)
+
+
+def _next_proof(since: datetime, asked: datetime | None, *, cadence: Cadence, now: datetime) -> datetime:
+    """The next tick at first, then ever later: half as long as the Final has lacked its placings, 5 min at most."""
+    asked = max(asked or since, since)
+    wait = min(max((asked - since) / 2, cadence.tick), LOOK_AGAIN)
+    return max(floor(asked + wait, cadence.tick), next_tick(now, cadence.tick))
+
+
 def _sooner(facts: RaceFacts, *, cadence: Cadence, now: datetime) -> datetime | None:
     """The tick at which a race is polled off its grid.
 
     At the next one where a slot of the present grid has begun and is not covered (a race found late, a start
-    that moved, a pause that ended), or where the status says final and the result is not here; with backoff
-    where polls failed. A race long past its start has time until its next slot: a first import of a whole
-    day must not ask for every race at once.
+    that moved, a pause that ended), or where the status brought news and the detail is not here; with backoff
+    where polls failed. A race long past its start has time until its next slot unless it was polled before: a first
+    import of a whole day must not ask for every race at once. A Final that nothing bears out waits for no window.
     """
+    if facts.bare_final_at and facts.detail_wanted and not facts.failures:
+        proof = _next_proof(facts.bare_final_at, facts.asked, cadence=cadence, now=now)
+        return max(proof, _retry(facts, cadence=cadence, now=now))
     newest = cadence.newest_slot(facts.advertised_start, now=now, thin_to=facts.thin_to)
-    if newest is None or now - facts.advertised_start > CATCH_UP:
+    is_news = facts.detail_wanted and facts.asked is not None
+    if newest is None or (now - facts.advertised_start > CATCH_UP and not is_news):
         return None
     uncovered = facts.covered is None or newest > facts.covered
     if not (uncovered or facts.detail_wanted or facts.failures):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 
@@ -10,13 +10,14 @@ from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from polling import dispatch, providers, pulse
+from polling import dispatch, providers, pulse, retention
 from polling.appwrite import probe, schema, scopes, subscription
 from polling.appwrite.client import SyncClient, connect
 from polling.appwrite.refusals import Unscoped
 from polling.appwrite.rows import SAFE_COMPARE_AND_SET
 from polling.errors import Blocked, PollingError, words_of
-from polling.models import SyncServer
+from polling.models import ProviderState, SyncServer
+from races.models import Race
 
 
 class State(StrEnum):
@@ -37,6 +38,7 @@ class Finding:
 
 
 Said = tuple[State, str]
+FRESH = timedelta(hours=1)
 
 
 def examine(*, now: datetime) -> list[Finding]:
@@ -46,6 +48,8 @@ def examine(*, now: datetime) -> list[Finding]:
         "queue": _queue,
         "ticks": partial(_ticks, now),
         "providers": _providers,
+        "old rows": partial(_old_rows, now),
+        "answers": partial(_answers, now),
     }
     return [*(_found(name, check) for name, check in here.items()), *_of_appwrite(now)]
 
@@ -93,6 +97,33 @@ def _providers() -> Said:
     for name in settings.RACE_PROVIDERS:
         providers.get(name)
     return State.OK, providers.configured()
+
+
+def _old_rows(now: datetime) -> Said:
+    if failing := retention.failures():
+        words = "; ".join(f"{what}: {error}" for what, error in failing.items())
+        return State.FAILED, f"some cannot be deleted: {words}"
+    if waiting := retention.backlog(now=now):
+        return State.FAILED, f"they wait to be deleted: {'; '.join(waiting)}"
+    return State.OK, "no rows are older than they are kept"
+
+
+def _answers(now: datetime) -> Said:
+    """What of the providers' answers was not taken, as far as it is fresh."""
+    notes = [words for state in ProviderState.objects.order_by("name") for words in _not_taken(state, now=now)]
+    if gone := Race.objects.open().filter(off_card_since__isnull=False, advertised_start__gt=now).count():
+        notes.append(f"{gone} races still to come are not on their provider's card any more")
+    return (State.NOTE, "; ".join(notes)) if notes else (State.OK, "all that came was taken")
+
+
+def _not_taken(state: ProviderState, *, now: datetime) -> Iterator[str]:
+    if state.older_answer_at and now - state.older_answer_at < FRESH:
+        yield (
+            f"{state.name}: {state.older_answers} answers so far were older than what is stored and were refused, "
+            f"the last at {state.older_answer_at:%Y-%m-%d %H:%M:%S} UTC"
+        )
+    if unread := state.left_out.get("rows"):
+        yield f"{state.name}: {unread} rows of its card could not be read"
 
 
 # --- Appwrite ---------------------------------------------------------------------------------------------------------

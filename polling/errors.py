@@ -3,6 +3,7 @@
 PollingError
 ├── Unavailable        no answer, or a 5xx: ask again
 │   └── Ambiguous      a write whose answer was lost: it may have landed, read it back
+├── OutOfTime          our own deadline ended first: no failure of the other side, the next run goes on
 ├── RateLimited        too fast: not before `retry_after`
 │   └── LeftAlone      not asked at all: it wants to be left alone, or we have no tokens, or its breaker is open
 ├── Blocked            refused (401, 403, wrong set-up): a person must act
@@ -39,12 +40,25 @@ class PollingError(Exception):
         return self.message
 
 
+@dataclass(eq=False)
 class Unavailable(PollingError):
-    """No answer, or the other side is in trouble: ask again later."""
+    """No answer, or the other side is in trouble: ask again later.
+
+    `foreign` where the answer is not the other side's own: a proxy before it, or another service, gave it.
+    """
+
+    foreign: bool = False
 
 
 class Ambiguous(Unavailable):
     """A write was sent and no answer came: it may have landed."""
+
+
+@dataclass(eq=False)
+class OutOfTime(PollingError):
+    """Our own deadline ended after `waited_seconds` without an answer. A write may have landed."""
+
+    waited_seconds: float = 0.0
 
 
 @dataclass(eq=False)

@@ -1,4 +1,4 @@
-"""Tells staff of races that do not end: once an hour past their start, again, as an alert, six hours past it."""
+"""Flags races that do not end, an hour and six hours past their start, and those whose Final brings no result."""
 
 import logging
 from datetime import datetime
@@ -7,32 +7,37 @@ from django.db import transaction
 
 from races.bulk import write_fields
 from races.models import Race
-from races.status import LATE_AFTER, Escalation, RaceStatus, escalation
+from races.status import LATE_AFTER, NO_RESULT_AFTER, Escalation, RaceStatus, escalation
 
 logger = logging.getLogger(__name__)
 
-SAY = {Escalation.LATE: logger.warning, Escalation.OVERDUE: logger.error}
+SAY = {
+    Escalation.LATE: (logger.warning, "%d races have started long ago and not ended (late): %s"),
+    Escalation.OVERDUE: (logger.error, "%d races have started long ago and not ended (overdue): %s"),
+    Escalation.NO_RESULT: (logger.error, "%d races have been Final for half an hour without a result: %s"),
+}
 
 
 def escalate(*, now: datetime) -> None:
-    """Flags races as their hours pass, and takes the flag from those that ended or whose start moved."""
+    """Flags races as their time passes, and takes the flag from those that ended, have a result or moved."""
     late = Race.objects.open().filter(advertised_start__lte=now - LATE_AFTER)
+    bare = Race.objects.filter(bare_final_at__lte=now - NO_RESULT_AFTER)
     flagged = Race.objects.exclude(escalation=Escalation.NONE.value)
-    stale = [race.pk for race in late | flagged if race.escalation != _stage(race, now=now)]
+    stale = [race.pk for race in late | bare | flagged if race.escalation != _stage(race, now=now)]
     with transaction.atomic():
         changed = list(Race.objects.filter(pk__in=stale).select_related("meeting").locked())
         for race in changed:
             race.escalation = _stage(race, now=now).value
         write_fields(changed, ["escalation"])
-    for stage, say in SAY.items():
+    for stage, (say, text) in SAY.items():
         if races := [race for race in changed if race.escalation == stage.value]:
-            say("%d races have started long ago and not ended (%s): %s", len(races), stage.value, _names(races))
+            say(text, len(races), _names(races, now=now))
 
 
 def _stage(race: Race, *, now: datetime) -> Escalation:
     if _awaits_its_first_poll(race, now=now):
         return Escalation.NONE
-    return escalation(RaceStatus(race.status), race.advertised_start, now=now)
+    return escalation(RaceStatus(race.status), race.advertised_start, bare_final_at=race.bare_final_at, now=now)
 
 
 def _awaits_its_first_poll(race: Race, *, now: datetime) -> bool:
@@ -40,6 +45,6 @@ def _awaits_its_first_poll(race: Race, *, now: datetime) -> bool:
     return race.last_attempt_at is None and race.next_poll_at is not None and now - race.next_poll_at < LATE_AFTER
 
 
-def _names(races: list[Race], most: int = 5) -> str:
-    names = ", ".join(f"{race} of {race.advertised_start:%d %b %H:%M} UTC" for race in races[:most])
+def _names(races: list[Race], *, now: datetime, most: int = 5) -> str:
+    names = ", ".join(f"{race.name_at(now)} of {race.advertised_start:%d %b %H:%M} UTC" for race in races[:most])
     return names if len(races) <= most else f"{names} and {len(races) - most} more"

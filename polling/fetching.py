@@ -13,17 +13,9 @@ from polling.models import SkipReason
 from polling.providers.base import BatchScope, Provider, RaceRef
 from polling.quota import Purse
 from races.models import Race
+from races.news import has_news
 from races.snapshots import RaceSnapshot
-from races.status import RaceStatus, ResultState
-
-
-def has_news(race: Race, told: RaceSnapshot) -> bool:
-    """Whether a status answer says that the detail has changed: status or start moved, a protest, interim, final."""
-    moved = told.provider_status is not None and told.provider_status != race.provider_status
-    protested = told.protest is not None and told.protest != race.protest
-    postponed = told.advertised_start is not None and told.advertised_start != race.provider_start
-    ended = told.status is RaceStatus.FINALIZED and not race.is_finalized
-    return moved or protested or postponed or ended or told.result_state is ResultState.INTERIM
+from races.status import ResultState
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +40,14 @@ class Answer:
 
 @dataclass(slots=True)
 class Fetched:
-    """An answer for every race, by primary key; and what each request met, an error or None."""
+    """An answer for every race, by primary key; and what each request met, an error or None.
+
+    `refused` are the races, by the provider's ids, whose own requests were refused.
+    """
 
     answers: dict[int, Answer] = field(default_factory=dict)
     met: list[PollingError | None] = field(default_factory=list)
+    refused: set[str] = field(default_factory=set)
 
 
 def fetch(
@@ -66,7 +62,7 @@ def fetch(
     try:
         provider = providers.get(purse.provider)
         detailed = {race.pk for race in races if race.pk in whole or _asks_singly(provider, race, now=now)}
-        fetched.answers = _ask(provider, purse, nearest_first, detailed, fetched.met, now=now, deadline=deadline)
+        fetched.answers = _ask(provider, purse, nearest_first, detailed, fetched, now=now, deadline=deadline)
     except PollingError as error:
         fetched.met.append(error)
         fetched.answers = {race.pk: Answer(error=error) for race in races}
@@ -82,11 +78,14 @@ class Listing:
     was_made: bool = True
 
     def leaves_open(self, race: Race) -> bool:
-        """Whether the race must be asked singly: it has news, or is missing, which never means finished."""
+        """Whether the race must be asked singly: news, an interim result, which may change at any poll, or missing.
+
+        Missing never means finished.
+        """
         if self.failure or not self.was_made:
             return False
         told = self.statuses.get(race.provider_race_id)
-        return told is None or has_news(race, told)
+        return told is None or has_news(race, told) or told.result_state is ResultState.INTERIM
 
 
 def _ask(
@@ -94,7 +93,7 @@ def _ask(
     purse: Purse,
     races: Sequence[Race],
     detailed: set[int],
-    met: list[PollingError | None],
+    fetched: Fetched,
     *,
     now: datetime,
     deadline: float,
@@ -103,12 +102,13 @@ def _ask(
     listed = [race for race in races if race.pk not in detailed]
     listing = _ask_statuses(provider, purse, listed, now=now, deadline=deadline)
     if listed and listing.was_made:
-        met.append(listing.failure)
+        fetched.met.append(listing.failure)
     open_still = {race.pk for race in listed if listing.leaves_open(race)}
     singly = [race for race in races if race.pk in detailed | open_still]
     asked = singly[: purse.take(len(singly))]
     details = provider.fetch_races(map(ref, asked), now=now, deadline=deadline) if asked else {}
-    met += [detail if isinstance(detail, PollingError) else None for detail in details.values()]
+    fetched.met += [detail if isinstance(detail, PollingError) else None for detail in details.values()]
+    fetched.refused |= {race_id for race_id, detail in details.items() if isinstance(detail, Blocked)}
     let_go = {race.pk for race in singly[len(asked) :] + ([] if listing.was_made else listed)}
     missing = listing.failure or NotFound("the provider said nothing of this race")
     answers = {}
@@ -133,8 +133,8 @@ def _asks_singly(provider: Provider, race: Race, *, now: datetime) -> bool:
     if provider.capabilities.batch_scope is BatchScope.NONE:
         return True
     return wants_detail(
-        race.advertised_start, policy=settings.RACE_DETAIL, has_detail=bool(race.content_hash),
-        wanted=race.detail_wanted, now=now,
+        race.advertised_start, waiting=race.is_waiting, policy=settings.RACE_DETAIL,
+        has_detail=bool(race.content_hash), wanted=race.detail_wanted, now=now,
     )  # fmt: skip
 
 

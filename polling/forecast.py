@@ -56,8 +56,9 @@ def polls(entry: Entry, cadence: Cadence, *, assume: Assumptions) -> Iterator[Po
     while (at := next_poll(facts, cadence=cadence, now=now)) is not None:
         met = bisect_right(moves, at)
         singly = facts.finalized or wants_detail(
-            facts.advertised_start, policy=assume.detail, has_detail=has_detail, wanted=facts.detail_wanted, now=at
-        )
+            facts.advertised_start, waiting=facts.waiting, policy=assume.detail, has_detail=has_detail,
+            wanted=facts.detail_wanted, now=at,
+        )  # fmt: skip
         urgent = cadence.is_urgent(facts.advertised_start, waiting=facts.waiting, now=at)
         yield Poll(at, urgent, listed=not singly, detailed=singly or met != told or met == INTERIM)
         now, told, has_detail = at + ANSWERED_IN, met, True

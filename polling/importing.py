@@ -8,34 +8,38 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from polling import errands, providers, quota
+from polling import errands, providers, quota, reversal_alerts
 from polling.bucket import Need
-from polling.errors import LeftAlone, PollingError, words_of
+from polling.errors import LeftAlone, Malformed, PollingError, words_of
 from polling.models import ProviderState
 from polling.planning import replan, spread_first_polls
-from polling.pollers import note_unknown_statuses
+from polling.pollers import note_older_answers, note_unknown_statuses
 from polling.providers.base import Schedule
 from races import ingest
+from races.models import Race, names_of
 from races.snapshots import RaceSnapshot
 
 logger = logging.getLogger(__name__)
 
 # A racing day is the track's own: by the UTC day races would be lost at both ends.
 BEHIND, AHEAD = timedelta(hours=12), timedelta(hours=36)
+MUCH_LESS = 0.75  # of the races of the last card: races leave it one by one
 AT_ONCE = 250  # races stored in one transaction: a whole card in one would keep the tick waiting
 
 
 def import_schedule(provider: str, *, now: datetime, deadline_seconds: float = 10) -> ingest.Changes:
-    """Fetches and stores one provider's card. A race that has gone from it stays as it is.
+    """Fetches and stores one provider's card. A race that has gone from it is kept, and marked.
 
     Raises the PollingError that the provider met, after noting it on the provider's row; LeftAlone if it was not asked.
+    A card without a race is Malformed where races are known that it should have.
     """
     schedule = _fetch(provider, now=now, deadline_seconds=deadline_seconds)
     changes = ingest.Changes()
     for first in range(0, len(schedule.races), AT_ONCE):
         changes.add(_store(schedule.races[first : first + AT_ONCE], now=now))
     spread_first_polls(changes.created, now=now)
-    _note(provider, error="", at=now)
+    note_older_answers(provider, len(changes.refused), now=now)
+    _note_card(provider, schedule, now=now)
     if changes.changed:
         transaction.on_commit(errands.request_push, robust=True)
     logger.info(
@@ -60,7 +64,38 @@ def _fetch(provider: str, *, now: datetime, deadline_seconds: float) -> Schedule
         raise
     quota.learn(provider, [None], now=now)
     quota.charge(provider, schedule.requests - 1, now=now)
+    if not schedule.races and (known := _known_open(provider, now=now)):
+        error = Malformed(f"the card has no race of its window, where {known} are known that have not ended", 200)
+        _note(provider, error=words_of(error))
+        raise error
     return schedule
+
+
+def _known_open(provider: str, *, now: datetime) -> int:
+    """How many races of the import's window there are that have not ended."""
+    known = Race.objects.open().filter(provider=provider, advertised_start__range=(now - BEHIND, now + AHEAD))
+    return known.exclude(provider_race_id="").count()
+
+
+def _note_card(provider: str, schedule: Schedule, *, now: datetime) -> None:
+    """Keeps on the provider's row what the card had, and says once which races are not on it any more."""
+    state, _ = ProviderState.objects.get_or_create(name=provider)
+    before, state.card_races = state.card_races, len(schedule.races)
+    state.left_out = dict(schedule.left_out)
+    state.last_import_at, state.last_import_error = now, ""
+    state.save(update_fields=["card_races", "left_out", "last_import_at", "last_import_error"])
+    gone: list[Race] = []
+    if schedule.listed is not None:
+        gone, back = ingest.note_card(
+            provider, schedule.listed, schedule.unsure, since=now - BEHIND, until=now + AHEAD, now=now
+        )
+        if back:
+            logger.info("%s: %d races are on the card again: %s", provider, len(back), names_of(back, now=now))
+    if gone:
+        words = "%s: %d races are not on the card any more: %s; it has %d races now, and had %s before"
+        logger.warning(words, provider, len(gone), names_of(gone, now=now), state.card_races, before)
+    elif before and state.card_races < before * MUCH_LESS:
+        logger.warning("%s: its card shrank from %d races to %d", provider, before, state.card_races)
 
 
 def _store(races: Sequence[RaceSnapshot], *, now: datetime) -> ingest.Changes:
@@ -74,7 +109,8 @@ def _store(races: Sequence[RaceSnapshot], *, now: datetime) -> ingest.Changes:
 def _write(races: Sequence[RaceSnapshot], *, now: datetime) -> ingest.Changes:
     with transaction.atomic():
         changes = ingest.apply(races, now=now)
-        replan(changes.created | changes.changed, now=now)
+        reversal_alerts.report(changes.reversals, now=now)
+        replan(changes.created | changes.changed | changes.noted, now=now)
     return changes
 
 

@@ -14,7 +14,7 @@ ALERTS = (IncidentKind.FAILING, IncidentKind.BLOCKED)
 
 def begin(provider: str, kind: IncidentKind, reason: str, *, now: datetime) -> None:
     """Opens an incident, unless one of its kind is open. Call it with the provider's row locked."""
-    if Incident.objects.filter(provider=provider, kind=kind.value, ended_at__isnull=True).exists():
+    if Incident.objects.filter(provider=provider, race=None, kind=kind.value, ended_at__isnull=True).exists():
         return
     Incident.objects.create(provider=provider, kind=kind.value, began_at=now, reason=reason[:200])
     say = logger.error if kind in ALERTS else logger.warning
@@ -23,7 +23,7 @@ def begin(provider: str, kind: IncidentKind, reason: str, *, now: datetime) -> N
 
 def end(provider: str, kinds: Iterable[IncidentKind], *, now: datetime) -> None:
     """Closes the open incidents of these kinds. Call it with the provider's row locked."""
-    for incident in Incident.objects.filter(provider=provider, kind__in=list(kinds), ended_at__isnull=True):
+    for incident in Incident.objects.filter(provider=provider, race=None, kind__in=list(kinds), ended_at=None):
         incident.ended_at = now
         incident.save(update_fields=["ended_at"])
         logger.warning("%s is no longer %s, after %s", provider, incident.kind, now - incident.began_at)

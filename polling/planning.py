@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -13,13 +14,14 @@ from django.db.models import OuterRef, Subquery
 from polling import providers, quota
 from polling.bucket import Need
 from polling.cadence import Cadence, RaceFacts, next_poll, next_tick
-from polling.errors import Blocked
+from polling.errors import Blocked, NotFound
 from polling.models import PollLog, PollState
 from races.bulk import write_fields
 from races.models import Race
 from races.status import FinalizedBy, Outcome
 
 Slots = tuple[datetime | None, datetime | None]
+NOT_FOUND_TIMES = 3  # in a row; then the provider no longer knows the race
 AT_ONCE = 500  # races replanned in one transaction, so that none holds its locks for long
 
 
@@ -98,7 +100,8 @@ def _newest_slots(race_ids: Sequence[int]) -> dict[int, Slots]:
 def standing(races: Sequence[Race]) -> dict[int, RaceFacts]:
     """What the plan of each race depends on now, by primary key; without failures, which pass."""
     slots = _newest_slots([race.pk for race in races])
-    return {race.pk: replace(_facts(race, slots[race.pk], None), planned=None, failures=0) for race in races}
+    passing: dict[str, Any] = {"planned": None, "failures": 0, "refused": False, "unknown": False}
+    return {race.pk: replace(_facts(race, slots[race.pk], None), **passing) for race in races}
 
 
 def replan_all(race_ids: Iterable[int], *, now: datetime) -> None:
@@ -106,6 +109,11 @@ def replan_all(race_ids: Iterable[int], *, now: datetime) -> None:
     wanted = sorted(set(race_ids))
     for first in range(0, len(wanted), AT_ONCE):
         replan(wanted[first : first + AT_ONCE], now=now)
+
+
+def is_unknown(last_error: str, failures: int) -> bool:
+    """Whether the provider has said often enough that it does not know a race any more."""
+    return last_error == NotFound.__name__ and failures >= NOT_FOUND_TIMES
 
 
 def _slot_from(race: Race, instant: datetime) -> datetime:
@@ -140,6 +148,7 @@ def spread_first_polls(race_ids: Iterable[int], *, now: datetime) -> None:
 def _facts(race: Race, slots: Slots, not_before: datetime | None) -> RaceFacts:
     covered, asked = slots
     # Only what a provider called final is looked at again: what staff or Appwrite ended stays as they said.
+    was_decided = race.is_finalized and race.finalized_by != FinalizedBy.PROVIDER
     is_result = race.finalized_by == FinalizedBy.PROVIDER and race.outcome == Outcome.RESULTED
     return RaceFacts(
         advertised_start=race.advertised_start,
@@ -153,7 +162,10 @@ def _facts(race: Race, slots: Slots, not_before: datetime | None) -> RaceFacts:
         asked=asked,
         planned=race.next_poll_at,
         failures=race.failures,
-        detail_wanted=race.detail_wanted,
+        detail_wanted=race.detail_wanted and not was_decided,
+        bare_final_at=race.bare_final_at,
+        refused=race.last_error == Blocked.__name__,
+        unknown=is_unknown(race.last_error, race.failures),
         not_before=not_before,
         thin_to=min_interval(race.provider),
     )

@@ -6,6 +6,7 @@ No transaction is open while the provider is asked; everything that follows is i
 import logging
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -14,7 +15,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from polling import clock, dispatch, errands, fetching, quota
+from polling import clock, dispatch, errands, fetching, quota, reversal_alerts, unknown_races
 from polling.bucket import Need
 from polling.edge import Edge
 from polling.errors import PollingError
@@ -30,6 +31,7 @@ from races.snapshots import RaceSnapshot
 logger = logging.getLogger(__name__)
 
 PROVIDER_NOTES = Edge(logger, "what answers say of their provider cannot be noted; they are stored all the same")
+OLDER = "the answer was older than what is stored, and was refused"
 WHOLE = (*REQUESTS, Trigger.RECHECK.value)  # asked for their detail, whatever the policy
 
 
@@ -54,7 +56,7 @@ def run(log_ids: Sequence[int], *, now: datetime, finished: Callable[[], datetim
     # Before the races are locked: whoever locks both takes the provider's row first.
     for name, what in fetched:
         with PROVIDER_NOTES.guard():  # what a provider's row cannot take must not cost the answers
-            quota.learn(name, what.met, now=ended)
+            quota.learn(name, what.met, refused=what.refused, now=ended)
             note_unknown_statuses([answer.told for answer in what.answers.values() if answer.told], now=ended)
     answers = {race_id: answer for _, what in fetched for race_id, answer in what.answers.items()}
     return _settle(token, answers, now=ended)
@@ -109,23 +111,29 @@ def _settle(token: str, answers: dict[int, Answer], *, now: datetime) -> list[in
     with transaction.atomic():
         own = PollLog.objects.filter(run=token, state=PollState.RUNNING.value)
         dispatch.lock(own.values_list("race", flat=True))
-        logs = list(own.select_for_update(of=("self",)).select_related("race").order_by("pk"))
+        logs = list(own.select_for_update(of=("self",)).select_related("race__meeting").order_by("pk"))
         told = {log.race_id: snapshot for log in logs if (snapshot := answers[log.race_id].told)}
         errors = {log.race_id: error for log in logs if (error := answers[log.race_id].error)}
         let_go = {log.race_id for log in logs if answers[log.race_id].skipped}
         changes = ingest.apply(told.values(), now=now)
+        reversal_alerts.report(changes.reversals, now=now)
         ingest.owe_detail([race_id for race_id in told if answers[race_id].owes_detail])
         for log in logs:
             _finish(log, answers[log.race_id], changed=log.race_id in changes.changed, now=now)
+            log.message = log.message or (OLDER if log.race_id in changes.refused else "")
         write_fields(logs, FINISHED_FIELDS)
         Race.objects.filter(pk__in=told).update(last_poll_time=now)
-        Race.objects.filter(pk__in=told.keys() - errors.keys() - let_go).update(last_attempt_at=now, failures=0)
-        Race.objects.filter(pk__in=errors).update(last_attempt_at=now, failures=F("failures") + 1)
+        answered = told.keys() - errors.keys() - let_go
+        Race.objects.filter(pk__in=answered).update(last_attempt_at=now, failures=0, last_error="")
+        _count_failures([log.race for log in logs], errors, now=now)
         replan([log.race_id for log in logs], now=now)
         _begin_waiting(logs, now=now)
         if logs:
             transaction.on_commit(errands.request_push, robust=True)
-    _say(logs, told, errors, changes)
+    for provider, refused in Counter(log.race.provider for log in logs if log.race_id in changes.refused).items():
+        with PROVIDER_NOTES.guard():
+            note_older_answers(provider, refused, now=now)
+    _say(logs, told, errors, changes, now=now)
     return sorted(told.keys() - errors.keys() - let_go)
 
 
@@ -133,6 +141,17 @@ def _begin_waiting(ended: Sequence[PollLog], *, now: datetime) -> None:
     """Sends the polls that were asked for while these were running. Call it with their races locked."""
     if waited := dispatch.claim_waiting([log.race_id for log in ended], now=now, triggers=REQUESTS):
         transaction.on_commit(lambda: dispatch.send(waited, now=now), robust=True)
+
+
+def _count_failures(races: Sequence[Race], errors: dict[int, PollingError], *, now: datetime) -> None:
+    """A failure more for each race that has an error; a message where the provider no longer knows it."""
+    by_class: dict[str, list[int]] = {}
+    for race_id, error in errors.items():
+        by_class.setdefault(type(error).__name__, []).append(race_id)
+    for name, race_ids in by_class.items():
+        failed = Race.objects.filter(pk__in=race_ids)
+        failed.update(last_attempt_at=now, failures=F("failures") + 1, last_error=name)
+    unknown_races.report([race for race in races if race.pk in errors])
 
 
 FINISHED_FIELDS = [
@@ -171,15 +190,24 @@ def note_unknown_statuses(told: Sequence[RaceSnapshot], *, now: datetime) -> Non
                 logger.warning("%s sent the unknown status %r; the races keep theirs", provider, value)
 
 
+def note_older_answers(provider: str, refused: int, *, now: datetime) -> None:
+    """Counts on its provider's row the answers that were older than what is stored. Call it with no race locked."""
+    if refused:
+        state = ProviderState.objects.filter(name=provider)
+        state.update(older_answers=F("older_answers") + refused, older_answer_at=now)
+
+
 def _say(
     logs: list[PollLog],
     told: dict[int, RaceSnapshot],
     errors: dict[int, PollingError],
     changes: ingest.Changes,
+    *,
+    now: datetime,
 ) -> None:
     if told:
         logger.info("polled %d races, %d changed", len(told), len(changes.changed))
     # One line however many races: their provider's incident says the rest.
     if begun := [log for log in logs if log.starts_incident and log.race_id in errors]:
         others = f" and {len(begun) - 1} others" if len(begun) > 1 else ""
-        logger.warning("%s%s: polls fail: %s", begun[0].race, others, errors[begun[0].race_id])
+        logger.warning("%s%s: polls fail: %s", begun[0].race.name_at(now), others, errors[begun[0].race_id])

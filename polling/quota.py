@@ -5,7 +5,7 @@ locked: an import locks the provider's row first.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,11 +14,12 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Case, F, Q, QuerySet, When
 
-from polling import incidents
+from polling import incidents, refusals
 from polling.breaker import Breaker, BreakerState, failed
 from polling.bucket import Bucket, Need
 from polling.errors import Blocked, Malformed, PollingError, RateLimited, Unavailable, words_of
 from polling.models import IncidentKind, ProviderState, SkipReason
+from polling.refusals import Refusals
 from polling.stretch import TICKS_APART
 
 logger = logging.getLogger(__name__)
@@ -145,8 +146,13 @@ def clear(providers: QuerySet[ProviderState], *, now: datetime) -> list[Provider
 # --- what the answers say of a provider ---------------------------------------------------------------------------
 
 
-def learn(provider: str, errors: Sequence[PollingError | None], *, now: datetime) -> None:
-    """Notes what came of a poll's requests, an error or None for each; costs one query while all is well."""
+def learn(
+    provider: str, errors: Sequence[PollingError | None], *, refused: Collection[str] = (), now: datetime
+) -> None:
+    """Notes what came of a poll's requests, an error or None for each; costs one query while all is well.
+
+    `refused` are the races, by the provider's ids, whose own requests were refused; their errors are among the others.
+    """
     if not errors:
         return
     met = [error for error in errors if error]
@@ -155,9 +161,9 @@ def learn(provider: str, errors: Sequence[PollingError | None], *, now: datetime
     # An answer that one race is unknown, or that we ask too fast, is an answer.
     broken = [error for error in met if isinstance(error, Unavailable | Blocked | Malformed)]
     if len(broken) == len(errors):
-        _count_failures(provider, broken, now=now)
+        _count_failures(provider, broken, refused, now=now)
     else:
-        _note_answer(provider, limited=bool(limits), now=now)
+        _note_answer(provider, refused, limited=bool(limits), now=now)
 
 
 def _hold(provider: str, errors: Iterable[RateLimited], *, now: datetime) -> None:
@@ -174,26 +180,56 @@ def _hold(provider: str, errors: Iterable[RateLimited], *, now: datetime) -> Non
         incidents.begin(provider, IncidentKind.LIMITED, reason, now=now)
 
 
-def _count_failures(provider: str, errors: Sequence[PollingError], *, now: datetime) -> None:
-    refused = next((error for error in errors if isinstance(error, Blocked)), None)
+def _count_failures(provider: str, errors: Sequence[PollingError], refused: Collection[str], *, now: datetime) -> None:
     with transaction.atomic():
         state = _locked(provider)
-        breaker = failed(_breaker_of(state), len(errors), blocked=refused is not None, now=now)
+        counted = _without_own_refusals(state, errors, refused, now=now)
+        if not counted:
+            return
+        refusal = next((error for error in counted if isinstance(error, Blocked)), None)
+        breaker = failed(_breaker_of(state), len(counted), blocked=refusal is not None, now=now)
         _store(state, breaker)
         if breaker.state is BreakerState.OPEN:
-            kind = IncidentKind.BLOCKED if refused else IncidentKind.FAILING
-            error = refused or errors[0]
+            kind = IncidentKind.BLOCKED if refusal else IncidentKind.FAILING
+            error = refusal or counted[0]
             incidents.begin(provider, kind, words_of(error), now=now)
 
 
-def _note_answer(provider: str, *, limited: bool, now: datetime) -> None:
-    troubled = ~Q(breaker=BreakerState.CLOSED.value) | Q(failures__gt=0) | Q(limited__gt=0)
-    if not ProviderState.objects.filter(troubled, name=provider).exists():
+def _without_own_refusals(
+    state: ProviderState, errors: Sequence[PollingError], refused: Collection[str], *, now: datetime
+) -> list[PollingError]:
+    """The errors that count against the provider: not the refusal of a single race, which is that race's."""
+    if not refused:
+        return list(errors)
+    before = _refusals_of(state)
+    after, is_provider = refusals.refused(before, refused, now=now)
+    if after != before:
+        _remember(state, after)
+    # While the breaker is not closed, a race that was not known to be refused alone says that the block goes on.
+    fresh = [race_id for race_id in refused if not before.is_alone(race_id, now=now)]
+    if is_provider or (fresh and state.breaker != BreakerState.CLOSED.value):
+        return list(errors)
+    return [error for error in errors if not isinstance(error, Blocked)]
+
+
+def _note_answer(provider: str, refused: Collection[str], *, limited: bool, now: datetime) -> None:
+    troubled = ~Q(breaker=BreakerState.CLOSED.value) | Q(failures__gt=0) | Q(limited__gt=0) | ~Q(refused_race="")
+    if not refused and not ProviderState.objects.filter(troubled, name=provider).exists():
         return
     with transaction.atomic():
         state = _locked(provider)
         _store(state, Breaker(), limited=state.limited if limited else 0)
+        _remember(state, refusals.answered(_refusals_of(state), refused, now=now))
         incidents.end(provider, ENDED_BY_AN_ANSWER[:2] if limited else ENDED_BY_AN_ANSWER, now=now)
+
+
+def _refusals_of(state: ProviderState) -> Refusals:
+    return Refusals(state.refused_race, state.refused_alone)
+
+
+def _remember(state: ProviderState, known: Refusals) -> None:
+    kept: dict[str, Any] = {"refused_race": known.suspect[:80], "refused_alone": dict(known.alone or {})}
+    ProviderState.objects.filter(pk=state.pk).update(**kept)
 
 
 def _locked(provider: str) -> ProviderState:

@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 MASTER_TICK = "master tick"
 
+RETIRED = ("prune old records",)  # rows of earlier versions, whose functions are gone
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -44,7 +46,7 @@ def rows() -> list[Row]:
         Row("import the card", "polling.tasks.import_schedule", "*/5 * * * * 5", patient),
         Row("flag races that do not end", "polling.tasks.escalate", "*/5 * * * * 20"),
         Row("tell the monitor", "polling.tasks.tell_monitor", "* * * * * 10"),
-        Row("prune old records", "polling.tasks.prune", "17 3 * * * 30"),
+        Row("delete old rows", "polling.tasks.delete_old_rows", "*/2 * * * * 25", patient),
     ]
 
 
@@ -62,6 +64,7 @@ def longest_timeout() -> int:
 def ensure() -> None:
     """Makes the rows as the table says. Idempotent; `next_run` is kept where the cron is as it was."""
     now = clock.now()
+    Schedule.objects.filter(name__in=RETIRED).delete()
     for row in rows():
         wanted: dict[str, Any] = {"func": row.func, "cron": row.cron, "kwargs": row.kwargs, "repeats": -1}
         wanted |= {"schedule_type": Schedule.CRON}
@@ -70,6 +73,16 @@ def ensure() -> None:
         if known is None or known.cron != row.cron or (known.next_run or now) > now + timedelta(days=1):
             wanted["next_run"] = now
         Schedule.objects.update_or_create(name=row.name, defaults=wanted)
+
+
+def names() -> set[str]:
+    """The rows that are racepoll's own."""
+    return {row.name for row in rows()}
+
+
+def first_tick_at() -> datetime | None:
+    """When the master tick is to run next: while there has been none, its first. None where its row is missing."""
+    return Schedule.objects.filter(name=MASTER_TICK).values_list("next_run", flat=True).first()
 
 
 def is_tick_due(*, now: datetime) -> bool:

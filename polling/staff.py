@@ -3,15 +3,17 @@
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from django.db import transaction
 
-from polling import dispatch, errands
+from polling import dispatch, disputes, errands
 from polling.models import Trigger
 from polling.planning import replan
 from races import decisions
 from races.decisions import Actor
 from races.models import Race
+from races.status import Outcome
 
 
 def _then_replan(decide: Callable[[], list[int]], *, now: datetime) -> list[int]:
@@ -33,14 +35,26 @@ def force_poll(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime
     return polled
 
 
-def finalize(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) -> list[int]:
-    """Ends races; returns those that had not ended."""
-    return _then_replan(partial(decisions.finalize, race_ids, by=by, reason=reason, now=now), now=now)
+def finalize(
+    race_ids: Iterable[int], *, by: Actor, reason: str, outcome: Outcome | None = None, now: datetime
+) -> list[int]:
+    """Ends races, or changes how they ended; returns those that changed. A dispute with the provider is settled."""
+    return _settle(race_ids, decisions.finalize, by=by, reason=reason, outcome=outcome, now=now)
 
 
 def reopen(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) -> list[int]:
-    """Takes the end back; the races are polled again."""
-    return _then_replan(partial(decisions.reopen, race_ids, by=by, reason=reason, now=now), now=now)
+    """Takes the end back; the races are polled again, and what the provider reports counts again."""
+    return _settle(race_ids, decisions.reopen, by=by, reason=reason, now=now)
+
+
+def _settle(
+    race_ids: Iterable[int], decide: Callable[..., list[int]], *, by: Actor, now: datetime, **options: Any
+) -> list[int]:
+    chosen = list(race_ids)
+    with transaction.atomic():
+        changed = _then_replan(partial(decide, chosen, by=by, now=now, **options), now=now)
+        disputes.settle(chosen, by=by.username, now=now)
+    return changed
 
 
 def pause(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) -> list[int]:

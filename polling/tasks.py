@@ -5,13 +5,12 @@ from collections.abc import Sequence
 
 from django_q.exceptions import TimeoutException
 
-from polling import clock, errands, escalating, importing, monitor, pollers, tick
+from polling import clock, errands, escalating, importing, monitor, pollers, retention, tick
 from polling.appwrite import hints, scanning, watch
 from polling.appwrite import pull as appwrite_pull
 from polling.appwrite import push as appwrite_push
 from polling.appwrite import sweep as appwrite_sweep
 from polling.errands import Errand
-from polling.pruning import prune as prune_records
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +41,8 @@ def import_schedule() -> None:
 def push() -> None:
     """Sends what changed to Appwrite."""
     errands.begins(Errand.PUSH)
-    appwrite_push.run(now=clock.now())
+    if appwrite_push.run(now=clock.now()).unfinished:
+        errands.request_push()
 
 
 def scan_for_changes() -> None:
@@ -61,7 +61,7 @@ def sync() -> None:
 def sweep() -> None:
     """Compares every row in Appwrite with what is known of it, and has mended what it found."""
     swept = appwrite_sweep.run(now=clock.now())
-    if swept.changed or swept.deleted:
+    if swept.changed or swept.deleted or swept.logs:
         errands.request_push()
 
 
@@ -87,6 +87,6 @@ def tell_monitor() -> None:
     monitor.tell(now=clock.now())
 
 
-def prune() -> None:
-    """Removes what is older than it is worth."""
-    prune_records(now=clock.now())
+def delete_old_rows() -> None:
+    """Deletes rows that are older than they are kept, as many as one pass has time for."""
+    retention.run(now=clock.now())

@@ -1,9 +1,14 @@
-"""Reads and checks environment values, and names every one that is wrong in a line of its own."""
+"""Reads and checks environment values, and names every one that is wrong in a line of its own.
+
+No message shows a value that may be a secret, nor a line of a file. What is read here is what racepoll knows: a name
+with one of our prefixes that nobody reads is a mistake, and `check` says which name it is nearest to.
+"""
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
@@ -12,8 +17,13 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from polling.cadence import Window, read_windows
+from polling.files import Unusable, read_text
+from racepoll_site import names
+from racepoll_site.databases import BadURL, database_config, redis_url
 
 T = TypeVar("T")
+LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Environment:
@@ -23,29 +33,64 @@ class Environment:
     """
 
     def __init__(self, *files: Path) -> None:
-        self._env = environ.FileAwareEnv()
         self._problems: list[str] = []
+        self._known: set[str] = set()
+        self._bad: set[str] = set()
+        self._given = tuple(os.environ)  # by the process that started us, without what files add
+        self._in_file: dict[str, str] = {}
         for file in files:
             self.read(file)
 
     def read(self, file: Path) -> list[str]:
-        """Adds a file's lines and returns the names that are new; what the environment has already wins."""
-        if not file.is_file():
+        """Adds a file's lines and returns the names that are new; what the environment has already wins.
+
+        A file that is absent has none. Raises ImproperlyConfigured for one that cannot be read to the end.
+        """
+        if not (file.exists() or file.is_symlink()):
             return []
-        added = {name: value for name, value in _lines(file).items() if value and not os.environ.get(name)}
+        lines = read_env_file(file)
+        self._in_file |= {name: f"{file}, line {number}" for name, (number, _) in lines.items()}
+        added = {name: value for name, (_, value) in lines.items() if value and not os.environ.get(name)}
         os.environ.update(added)
         return list(added)
 
     def text(self, name: str, default: str = "") -> str:
+        """The value without the spaces around it, from `NAME_FILE` where that is set."""
+        self._known.add(name)
+        value = self._from_file(name) if os.environ.get(f"{name}_FILE", "").strip() else self._from_variable(name)
+        if CONTROL.search(value) or not _is_utf8(value):
+            return self._reject_once(name, "has characters that are not text", default)
+        return value or default
+
+    def _from_file(self, name: str) -> str:
+        path = Path(os.environ[f"{name}_FILE"].strip())
         try:
-            return str(self._env.str(name, default=default)) or default
-        except ImproperlyConfigured as error:
-            self._problems.append(f"{name}: {error}")
-            return default
+            value = read_text(path).strip()
+        except Unusable as error:
+            return self._reject_once(name, f"{_path_shown(path)} {error}", "", f"{name}_FILE:")
+        return value or self._reject_once(name, f"{_path_shown(path)} is empty", "", f"{name}_FILE:")
+
+    def _from_variable(self, name: str) -> str:
+        """The value itself; `$OTHER` is that of the variable OTHER, and `\\$` stands for a dollar sign at the start."""
+        value = os.environ.get(name, "").strip()
+        if not value.startswith("$"):
+            return value.removeprefix("\\") if value.startswith("\\$") else value
+        if referred := os.environ.get(value[1:].strip("{}"), "").strip():
+            return referred
+        problem = r"begins with $ and names no variable that is set; write \$ for a dollar sign"
+        return self._reject_once(name, problem, "")
+
+    def _reject_once(self, name: str, problem: str, fallback: T, subject: str = "") -> T:
+        """As `reject`, for what is found at every reading."""
+        if name in self._bad:
+            return fallback
+        self._bad.add(name)
+        return self.reject(subject or name, problem, fallback)
 
     def needed(self, name: str, why: str) -> str:
         """The value of a variable that must be there; `why` says what needs it."""
-        return self.text(name) or self.reject(name, f"is not set; {why}", "")
+        value = self.text(name)
+        return value or ("" if name in self._bad else self.reject(name, f"is not set; {why}", ""))
 
     def matching(self, name: str, pattern: str, what: str, default: str = "") -> str:
         """A value of a form, which `what` says; it is not shown, it may be a secret."""
@@ -56,85 +101,171 @@ class Environment:
         value = self.text(name, default)
         if value in choices:
             return value
-        return self.reject(name, f"is {value!r}, not one of {', '.join(choices)}", default)
+        return self.reject(name, f"is {shown(value)}, not one of {', '.join(choices)}", default)
 
     def flag(self, name: str, *, default: bool) -> bool:
         """`true` or `false` and their usual spellings; anything else is a mistake, not a no."""
         words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False}
         words["off"] = False
         value = self.text(name, str(default)).lower()
-        return words[value] if value in words else self.reject(name, f"is {value!r}, not true or false", default)
+        return words[value] if value in words else self.reject(name, f"is {shown(value)}, not true or false", default)
 
     def integer(self, name: str, *, default: int, least: int, most: int) -> int:
         value = self._cast(name, int, default, "a whole number")
         if least <= value <= most:
             return value
-        return self.reject(name, f"is {value}, not from {least} to {most}", default)
+        return self.reject(name, f"is {shown(value)}, not from {least} to {most}", default)
 
     def seconds(self, name: str, *, default: int, least: int, most: int) -> timedelta:
         return timedelta(seconds=self.integer(name, default=default, least=least, most=most))
 
-    def url(self, name: str, default: str = "", schemes: Sequence[str] = ("http", "https")) -> str:
-        """A URL with a host and one of `schemes`, without its last slash."""
+    def url(
+        self, name: str, default: str = "", schemes: Sequence[str] = ("http", "https"), *, is_base: bool = True
+    ) -> str:
+        """A URL with a host and one of `schemes`, without its last slash; a base has neither query nor fragment."""
         value = self.text(name, default)
-        if not value or _is_url(value, schemes):
+        if not value or _is_url(value, schemes, is_base=is_base):
             return value.rstrip("/")
         # The value is not shown: URLs carry passwords.
         return self.reject(name, f"is not a URL of {' or '.join(schemes)}", "")
+
+    def redis(self, name: str) -> str:
+        """The URL of a Redis; empty where there is none."""
+        return self._parsed(name, "", redis_url)
 
     def names(self, name: str, default: Sequence[str] = ()) -> tuple[str, ...]:
         """A comma-separated list."""
         return tuple(part.strip() for part in self.text(name).split(",") if part.strip()) or tuple(default)
 
+    def hosts(self, name: str, default: Sequence[str] = ()) -> tuple[str, ...]:
+        """A comma-separated list of host names, without scheme, path or port."""
+        found = self.names(name, default)
+        if wrong := [host for host in found if not re.fullmatch(r"\*|\.?[\w.-]+|\[[0-9A-Fa-f:.]+\]", host)]:
+            return self.reject(name, f"names {shown(wrong[0])}, which is not a host name alone", tuple(default))
+        return found
+
+    def origins(self, name: str) -> tuple[str, ...]:
+        """A comma-separated list of `https://host[:port]`."""
+        found = self.names(name)
+        if wrong := [origin for origin in found if not re.fullmatch(r"https?://(\*\.)?[\w.-]+(:\d{1,5})?", origin)]:
+            return self.reject(name, f"names {shown(wrong[0])}, not an origin like https://racepoll.example.com", ())
+        return found
+
     def windows(self, name: str, default: tuple[Window, ...]) -> tuple[Window, ...]:
         """Windows of the cadence as `minutes before the start:step in seconds`, widest first, the last at 0."""
         try:
             return read_windows(self.text(name)) or default
-        except ValueError:
-            return self.reject(name, f"is {self.text(name)!r}, not minutes:seconds, comma-separated", default)
+        except ValueError as error:
+            return self.reject(name, f"is {shown(self.text(name))}, {error}", default)
 
-    def database(self, name: str, default: str) -> dict[str, Any]:
-        """Django's settings of a database given as a URL."""
-        value = self.text(name, default)
+    def database(self, name: str, default: Path) -> dict[str, Any]:
+        """Django's settings of the database given as a URL; by default SQLite in the file `default`."""
+        config = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(default)}
+        return self._parsed(name, config, database_config)
+
+    def _parsed(self, name: str, default: T, parse: Callable[[str], T]) -> T:
+        value = self.text(name)
         try:
-            config: dict[str, Any] = environ.Env.db_url_config(value)
-        except (ImproperlyConfigured, ValueError, KeyError):
-            config = {}
-        if config.get("ENGINE") in ("django.db.backends.sqlite3", "django.db.backends.postgresql"):
-            return config
-        return self.reject(name, "is not a sqlite:// or postgres:// URL", environ.Env.db_url_config(default))
+            return parse(value) if value else default
+        except BadURL as error:
+            return self.reject(name, str(error), default)
 
     def reject(self, name: str, problem: str, fallback: T) -> T:
         """Notes what is wrong and goes on with `fallback`, so that the next mistake is found too."""
         self._problems.append(f"{name} {problem}")
         return fallback
 
-    def check(self) -> None:
-        """Raises ImproperlyConfigured, a line for each variable that is missing or wrong."""
-        if self._problems:
-            raise ImproperlyConfigured("\n".join(self._problems))
+    def check(self, *read_elsewhere: str) -> None:
+        """Raises ImproperlyConfigured, a line for each variable that is missing, wrong or unknown.
+
+        Call it when all variables have been read; `read_elsewhere` are those that only a process's own environment
+        may set.
+        """
+        known = self._known.union(read_elsewhere)
+        process = [name for name in self._given if name not in self._in_file]
+        problems = [
+            *self._problems,
+            *(f"{self._in_file[name]}: {name} counts only in the process's own environment" for name in read_elsewhere
+              if name in self._in_file),
+            *(f"{self._in_file[name]}: {words}" for name, words in names.unknown_in_file(self._in_file, known)),
+            *(words for _, words in names.unknown_in_process(process, known)),
+        ]  # fmt: skip
+        if problems:
+            raise ImproperlyConfigured("\n".join(dict.fromkeys(problems)))
 
     def _cast(self, name: str, cast: Callable[[str], T], default: T, kind: str) -> T:
         value = self.text(name)
         try:
             return cast(value) if value else default
         except ValueError:
-            return self.reject(name, f"is {value!r}, not {kind}", default)
+            return self.reject(name, f"is {shown(value)}, not {kind}", default)
 
 
-def _lines(file: Path) -> dict[str, str]:
-    """The variables of an environment file, read as django-environ reads it."""
+def read_env_file(file: Path) -> dict[str, tuple[int, str]]:
+    """The variables of an environment file, each with the number of its line.
 
-    class Lines(environ.Env):  # type: ignore[misc]
+    Raises ImproperlyConfigured, which names file and line and shows nothing of it.
+    """
+    try:
+        numbered = [(number, line.strip()) for number, line in enumerate(read_text(file).splitlines(), start=1)]
+    except Unusable as error:
+        raise ImproperlyConfigured(f"{file} {error}") from None
+    found: dict[str, tuple[int, str]] = {}
+    problems = []
+    for number, line in numbered:
+        if not line or line.startswith("#"):
+            continue
+        match = LINE.fullmatch(line)
+        if match is None or CONTROL.search(line) or _has_open_quote(match[2]):
+            problems.append(f"{file}, line {number}: not NAME=value")
+        else:
+            found[match[1]] = (number, _without_quotes(f"{match[1]}={match[2]}")[match[1]])
+    if problems:
+        raise ImproperlyConfigured("\n".join(problems))
+    return found
+
+
+def _without_quotes(line: str) -> dict[str, str]:
+    """The variable of one line as django-environ reads it."""
+
+    class Line(environ.Env):  # type: ignore[misc]
         ENVIRON: ClassVar[dict[str, str]] = {}
 
-    Lines.read_env(str(file))
-    return Lines.ENVIRON
+    Line.ENVIRON = {}
+    Line.read_env(StringIO(line))
+    return Line.ENVIRON
 
 
-def _is_url(value: str, schemes: Sequence[str]) -> bool:
+def _has_open_quote(value: str) -> bool:
+    return value[:1] in ("'", '"') and (len(value) < 2 or value[-1] != value[0])
+
+
+def shown(value: object) -> str:
+    """A value for a message, shortened: what was typed into the wrong variable may be long."""
+    text = str(value)
+    return repr(text if len(text) <= 40 else f"{text[:20]}…") if isinstance(value, str) else text[:40]
+
+
+def _path_shown(path: Path) -> str:
+    """The path, unless it may be the secret itself, typed where its file should be named."""
+    is_path = path.is_absolute() and path.parent != Path("/") and os.path.isdir(path.parent)  # noqa: PTH112 - no raise
+    return str(path) if is_path and path.name.isprintable() else "the file"
+
+
+def _is_utf8(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # bytes of the process's environment that are not UTF-8
+        return False
+    return True
+
+
+def _is_url(value: str, schemes: Iterable[str], *, is_base: bool) -> bool:
+    if re.search(r"[\s\\]", value):
+        return False
     try:
         parts = urlsplit(value)
-        return parts.scheme in schemes and bool(parts.netloc or parts.scheme == "unix") and parts.port != 0
+        has_host = bool(parts.hostname) and parts.port != 0
+        return parts.scheme in schemes and has_host and not (is_base and (parts.query or parts.fragment))
     except ValueError:  # brackets that do not match, a port that is no number
         return False

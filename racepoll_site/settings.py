@@ -10,19 +10,43 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from polling.cadence import DEFAULT_WINDOWS, Cadence, Window
+from polling.files import Unusable, keep_secret, make_private_folder
 from racepoll_site.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR = Path(os.environ.get("RACEPOLL_VAR") or BASE_DIR / "var")
-try:
-    VAR.mkdir(mode=0o700, parents=True, exist_ok=True)  # for its owner alone: database, keys, the staff's login
-except OSError as error:
-    raise ImproperlyConfigured(f"RACEPOLL_VAR: {error}") from error
+PROCESS_ONLY = ("RACEPOLL_VAR", "RACEPOLL_ENV_FILE")
 
-_env_file = os.environ.get("RACEPOLL_ENV_FILE")
-if _env_file and not Path(_env_file).exists():
-    raise ImproperlyConfigured(f"RACEPOLL_ENV_FILE: there is no {_env_file}")
-env = Environment(Path(_env_file or BASE_DIR / ".env"))
+
+def _folder(path: Path) -> Path:
+    """`var/`, for its owner alone: database, keys, the staff's login."""
+    if not path.as_posix().isprintable():  # a line break, or bytes that are not UTF-8
+        raise ImproperlyConfigured("RACEPOLL_VAR has characters that are not text")
+    try:
+        make_private_folder(path)
+    except OSError as error:
+        raise ImproperlyConfigured(f"RACEPOLL_VAR: {path}: {error.strerror}") from error
+    return path
+
+
+def _own_secret_key() -> str:
+    """A key made on first use and kept in `var/`: enough for one machine."""
+    try:
+        return keep_secret(VAR / "secret_key", lambda: secrets.token_urlsafe(50))
+    except OSError as error:
+        raise ImproperlyConfigured(f"RACEPOLL_VAR: {VAR / 'secret_key'}: {error.strerror}") from error
+    except Unusable as error:
+        raise ImproperlyConfigured(f"RACEPOLL_VAR: {VAR / 'secret_key'} {error}") from error
+
+
+def _env_file() -> Path:
+    named = os.environ.get("RACEPOLL_ENV_FILE", "").strip()
+    if named and not Path(named).exists():
+        raise ImproperlyConfigured(f"RACEPOLL_ENV_FILE: there is no {named}")
+    return Path(named or BASE_DIR / ".env")
+
+
+VAR = _folder(Path(os.environ.get("RACEPOLL_VAR", "").strip() or BASE_DIR / "var").absolute())
+env = Environment(_env_file())
 _appwrite_names = ("APPWRITE_ENDPOINT", "APPWRITE_PROJECT_ID", "APPWRITE_API_KEY")
 PROVIDER_IS_NAMED = bool(env.text("RACE_PROVIDERS"))
 APPWRITE_IS_NAMED = any(map(env.text, _appwrite_names))
@@ -35,21 +59,12 @@ DEMO_NAMES = (
     *(() if PROVIDER_IS_NAMED or APPWRITE_IS_NAMED else env.read(DEMO_APPWRITE_FILE)),
 )
 
-
-def _own_secret_key() -> str:
-    """A key made on first use and kept in `var/`: enough for one machine."""
-    path = VAR / "secret_key"
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(50))
-    return path.read_text()
-
-
 # --- the site ---------------------------------------------------------------------------------------
 
 PORT = env.integer("PORT", default=8000, least=1, most=65_000)
-REDIS_URL = env.url("REDIS_URL", schemes=("redis", "rediss", "unix"))
-DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{VAR / 'racepoll.sqlite3'}")}
+REDIS_URL = env.redis("REDIS_URL")
+DATABASE_IS_NAMED = bool(env.text("DATABASE_URL"))
+DATABASES = {"default": env.database("DATABASE_URL", VAR / "racepoll.sqlite3")}
 _sqlite = DATABASES["default"]["ENGINE"].endswith("sqlite3")
 SECRET_KEY = env.text("DJANGO_SECRET_KEY")
 if not SECRET_KEY and (REDIS_URL or not _sqlite):
@@ -57,9 +72,10 @@ if not SECRET_KEY and (REDIS_URL or not _sqlite):
 SECRET_KEY = SECRET_KEY or _own_secret_key()
 
 DEBUG = env.flag("DJANGO_DEBUG", default=False)
-ALLOWED_HOSTS = list(env.names("DJANGO_ALLOWED_HOSTS", ("127.0.0.1", "localhost")))
-CSRF_TRUSTED_ORIGINS = list(env.names("DJANGO_CSRF_TRUSTED_ORIGINS"))
-if env.flag("DJANGO_HTTPS", default=False):
+ALLOWED_HOSTS = list(env.hosts("DJANGO_ALLOWED_HOSTS", ("127.0.0.1", "localhost")))
+CSRF_TRUSTED_ORIGINS = list(env.origins("DJANGO_CSRF_TRUSTED_ORIGINS"))
+BEHIND_PROXY = env.flag("DJANGO_HTTPS", default=False)
+if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SECURE_HSTS_SECONDS = 30 * 24 * 3600
@@ -71,6 +87,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "axes",
     "csp",
     "races",
     "polling",
@@ -81,12 +98,14 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "racepoll_site.middleware.RefuseNul",  # before the session, whose cookie is looked up
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",  # last
 ]
 ROOT_URLCONF = "racepoll_site.urls"
 WSGI_APPLICATION = "racepoll_site.wsgi.application"
@@ -117,11 +136,25 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
+# Five failed logins with one name from one address: none is tried for a quarter of an hour. The counts are in the
+# database, for all web processes; axes removes those that have had their time at every login.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True  # one row for every login, for ever
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+AXES_CLIENT_IP_CALLABLE = "racepoll_site.logins.client_address"
+AXES_LOCKOUT_CALLABLE = "racepoll_site.logins.locked_out"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"  # Django's own default is a page that is not here
 STATIC_URL = "static/"
 STATIC_ROOT = VAR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
@@ -174,7 +207,7 @@ POLL_WINDOWS = env.windows("POLL_WINDOWS", DEFAULT_WINDOWS)
 _baseline = env.seconds("POLL_BASELINE_SECONDS", default=0, least=0, most=24 * 3600)
 if _baseline:
     POLL_WINDOWS = (Window(timedelta(days=1), _baseline), *POLL_WINDOWS)
-POLL_HOLD = env.seconds("POLL_HOLD_SECONDS", default=0, least=0, most=3600)
+POLL_HOLD = env.seconds("POLL_HOLD_SECONDS", default=600, least=0, most=3600)
 try:
     Cadence(POLL_WINDOWS, POLL_TICK, POLL_HOLD)
 except ValueError as error:
@@ -187,7 +220,7 @@ POLL_REQUESTS = (
 )
 if POLL_REQUESTS[2] * 2 > POLL_REQUESTS[1]:
     env.reject("POLL_REQUESTS_FOR_STAFF", "is more than half of POLL_REQUESTS_AT_ONCE", None)
-MONITOR_PING_URL = env.url("MONITOR_PING_URL")
+MONITOR_PING_URL = env.url("MONITOR_PING_URL", is_base=False)
 POLL_TASK_TIMEOUT = timedelta(seconds=12)  # above the deadline of a request, below the step of 15 s
 POLL_REQUEST_DEADLINE = timedelta(seconds=8)
 POLL_FAST_WORKERS = env.integer("POLL_FAST_WORKERS", default=0, least=0, most=64)
@@ -213,6 +246,26 @@ Q_CLUSTER = {
     **({"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}),
     # A queue of their own for the races about to start.
     **({"ALT_CLUSTERS": {"fast": _fast_lane}} if POLL_FAST_WORKERS else {}),
+}
+
+# --- retention (what each covers: polling/retention.py) -------------------------------------------------------
+
+
+def _days(name: str, *, default: int, least: int = 1) -> timedelta:
+    """For how long rows are kept."""
+    return timedelta(days=env.integer(f"RETENTION_{name}_DAYS", default=default, least=least, most=3650))
+
+
+RETENTION = {
+    "TICKS": _days("TICKS", default=2),
+    "POLL_LOGS": _days("POLL_LOGS", default=7),
+    "PRICES": _days("PRICES", default=30),
+    "RACES": _days("RACES", default=90, least=7),  # a card is imported for days around now and would bring them back
+    "INCIDENTS": _days("INCIDENTS", default=90),
+    "CONFLICTS": _days("CONFLICTS", default=90),
+    "DECISIONS": _days("DECISIONS", default=365, least=7),
+    "SESSIONS": _days("SESSIONS", default=1),
+    "TASKS": _days("TASKS", default=14),
 }
 
 # --- providers -------------------------------------------------------------------------------------------
@@ -249,7 +302,7 @@ APPWRITE_POLL_LOGS = env.choice("APPWRITE_POLL_LOGS", ("errors", "all", "none"),
 APPWRITE_SWEEP_MINUTES = env.integer("APPWRITE_SWEEP_MINUTES", default=10, least=1, most=720)
 APPWRITE_WEBHOOK_SECRET = env.matching("APPWRITE_WEBHOOK_SECRET", ".{8,256}", "8 to 256 characters, as Appwrite takes")
 # To the letter, the last slash too: the signature of a call covers it.
-APPWRITE_WEBHOOK_URL = env.url("APPWRITE_WEBHOOK_URL") and env.text("APPWRITE_WEBHOOK_URL")
+APPWRITE_WEBHOOK_URL = env.url("APPWRITE_WEBHOOK_URL", is_base=False) and env.text("APPWRITE_WEBHOOK_URL")
 APPWRITE_WEBHOOK_ID = env.matching("APPWRITE_WEBHOOK_ID", *_id)
 if APPWRITE_WEBHOOK_URL or APPWRITE_WEBHOOK_ID:
     env.needed("APPWRITE_WEBHOOK_SECRET", "a webhook is named, and its calls are known by their signature alone")
@@ -264,14 +317,26 @@ APPWRITE_TARGET = f"{APPWRITE_PROJECT_ID}/{APPWRITE_DATABASE_ID}@{_host}"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "()": "polling.log_lines.OneLineFormatter",
+            "format": "{asctime} {levelname:<7} {name}: {message}",
+            "style": "{",
+        }
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
         "polling": {"level": env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO")},
         # The queue says five lines a task at INFO; the poll log is our record.
         "django-q": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+        "racepoll_site": {"level": "INFO"},
+        # One line for every failed login, and for every wrong address: the caller's own business.
+        "axes": {"level": "ERROR"},
+        "django.request": {"level": "ERROR"},
+        # It says at WARNING how many requests wait, one line each.
+        "waitress": {"level": "ERROR"},
     },
 }
 
-env.check()
+env.check(*PROCESS_ONLY)

@@ -5,48 +5,54 @@ The caller replans what changed.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
-from django.contrib.auth.models import User
-from django.contrib.contenttypes.models import ContentType
+from django.contrib.admin.models import ADDITION
 from django.db import transaction
 
+from races import audit
+from races.audit import Actor as Actor
 from races.models import Race
-from races.status import FinalizedBy, Outcome, RaceStatus, ResultState
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who decides: a member of staff, or a system by name, which the audit shows as a user that cannot log in."""
-
-    username: str
-    source: FinalizedBy = FinalizedBy.STAFF
-
+from races.plain_text import lines
+from races.status import CALLED_OFF, FinalizedBy, Outcome, RaceStatus, ResultState
 
 APPWRITE = Actor("appwrite", FinalizedBy.APPWRITE)
 COMMAND = Actor("manage.py")
 
 
-def finalize(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) -> list[int]:
-    """Ends races whatever the provider says; what is ended already stays as it is."""
+def finalize(
+    race_ids: Iterable[int], *, by: Actor, reason: str, outcome: Outcome | None = None, now: datetime
+) -> list[int]:
+    """Ends races whatever the provider reports; one that has ended already changes only to another `outcome`.
+
+    Without an outcome a race that has placings is `resulted`. One that is called off keeps no result.
+    """
 
     def end(race: Race) -> None:
         race.status, race.finalized_by, race.finalized_at = RaceStatus.FINALIZED.value, by.source.value, now
-        race.outcome = race.outcome or (Outcome.RESULTED.value if race.results else "")
-        race.detail_wanted = False
+        race.outcome = outcome.value if outcome else race.outcome or (Outcome.RESULTED.value if race.results else "")
+        race.detail_wanted, race.bare_final_at = False, None
+        if race.outcome in CALLED_OFF:
+            race.result_version += bool(race.results or race.dividends)
+            race.results, race.dividends, race.result_state = [], [], ResultState.NONE.value
 
-    fields = ["status", "finalized_by", "finalized_at", "outcome", "detail_wanted"]
+    def changes(race: Race) -> bool:
+        return not race.is_finalized or (outcome is not None and race.outcome != outcome)
+
+    fields = [
+        "status", "finalized_by", "finalized_at", "outcome", "detail_wanted", "bare_final_at",
+        "results", "dividends", "result_state", "result_version",
+    ]  # fmt: skip
+    how = f" as {outcome.value}" if outcome else ""
     return _decide(
         race_ids,
         end,
         fields,
-        where=lambda race: not race.is_finalized,
+        where=changes,
         by=by,
         now=now,
-        said=lambda _: f"Finalized: {reason}",
+        said=lambda _: f"Finalized{how}: {reason}",
     )
 
 
@@ -57,8 +63,9 @@ def reopen(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) ->
         status = RaceStatus.IN_PROGRESS if race.advertised_start <= now else RaceStatus.SCHEDULED
         race.status, race.finalized_by, race.finalized_at, race.outcome = status.value, "", None, ""
         race.result_state = (ResultState.INTERIM if race.results else ResultState.NONE).value
+        race.bare_final_at = None
 
-    fields = ["status", "finalized_by", "finalized_at", "outcome", "result_state"]
+    fields = ["status", "finalized_by", "finalized_at", "outcome", "result_state", "bare_final_at"]
     return _decide(
         race_ids,
         open_again,
@@ -88,7 +95,8 @@ def annotate(race_ids: Iterable[int], *, note: str, by: Actor, now: datetime) ->
 
 
 def annotate_each(notes: Mapping[int, str], *, by: Actor, now: datetime) -> list[int]:
-    """Sets the staff's note of each race."""
+    """Sets the staff's note of each race, without control characters but for its lines."""
+    notes = {race_id: lines(note) for race_id, note in notes.items()}
     return _set(notes, "staff_note", by=by, now=now, said=lambda race: f"Note: {race.staff_note}")
 
 
@@ -119,13 +127,13 @@ def request_poll(race_ids: Iterable[int], *, at: datetime, by: Actor, now: datet
 def record_forced_poll(race_ids: Iterable[int], *, by: Actor, reason: str) -> None:
     """Audits that a poll was asked for; nothing of the race changes by it."""
     if races := list(Race.objects.filter(pk__in=list(race_ids)).select_related("meeting")):
-        _audit(races, by=by, said=lambda _: f"Poll forced: {reason}")
+        audit.record(races, by=by, said=lambda _: f"Poll forced: {reason}")
 
 
 def record_made(race_ids: Iterable[int], *, by: Actor, reason: str) -> None:
     """Audits that races were made otherwise than by a provider's card."""
     races = list(Race.objects.filter(pk__in=list(race_ids)).select_related("meeting"))
-    _audit(races, by=by, said=lambda _: reason, flag=ADDITION)
+    audit.record(races, by=by, said=lambda _: reason, flag=ADDITION)
 
 
 def _set(values: Mapping[int, Any], name: str, *, by: Actor, now: datetime, said: Callable[[Race], str]) -> list[int]:
@@ -160,24 +168,5 @@ def _decide(
             race.last_changed_at = now
         if races:
             Race.objects.bulk_update(races, [*fields, "version", "last_changed_at"])
-            _audit(races, by=by, said=said)
+            audit.record(races, by=by, said=said)
     return [race.pk for race in races]
-
-
-def _audit(races: list[Race], *, by: Actor, said: Callable[[Race], str], flag: int = CHANGE) -> None:
-    user, made = User.objects.get_or_create(username=by.username, defaults={"is_active": False})
-    if made:
-        user.set_unusable_password()
-        user.save(update_fields=["password"])
-    content_type = ContentType.objects.get_for_model(Race)
-    LogEntry.objects.bulk_create(
-        LogEntry(
-            user=user,
-            content_type=content_type,
-            object_id=str(race.pk),
-            object_repr=str(race)[:200],
-            action_flag=flag,
-            change_message=said(race),
-        )
-        for race in races
-    )

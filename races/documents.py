@@ -6,10 +6,11 @@ from races.models import Race
 
 
 def document(race: Race) -> dict[str, Any]:
-    """Every field of a race, its meeting's track, and its runners; datetimes and decimals as they are stored."""
+    """Every field of a race, its meeting's track and day, its runners; datetimes and decimals as stored."""
     fields = {field.name: getattr(race, field.attname) for field in race._meta.concrete_fields}
     runners = [
         {field.name: getattr(runner, field.attname) for field in runner._meta.concrete_fields if field.name != "race"}
         for runner in race.runners.all()
     ]
-    return {**fields, "track": race.meeting.name if race.meeting else "", "runners": runners}
+    track = race.meeting.name if race.meeting else ""
+    return {**fields, "track": track, "racing_day": race.racing_day, "runners": runners}

@@ -2,16 +2,24 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from races import endings
+from races.answer_age import accept
+from races.endings import Decision, Reported, Stored
 from races.models import Meeting, Race, Runner
+from races.news import has_news
 from races.snapshots import MeetingSnapshot, RaceSnapshot, RunnerSnapshot, Scope
-from races.status import FinalizedBy, Outcome, RaceStatus, ResultState, may_move
+from races.status import CALLED_OFF, FinalizedBy, Outcome, RaceStatus, ResultState
 
 ODDS = ("fixed_win", "fixed_place", "tote_win", "tote_place")
 RUNNER_FACTS = ("name", "barrier", "jockey", "trainer")
-MEETING_FACTS = ("name", "country", "state", "code", "racing_day", "timezone")
+RUNNER_FIELDS = (*RUNNER_FACTS, "scratched_at", "absent_since")
+MEETING_FACTS = ("name", "country", "state", "code", "provider_day", "timezone")
+BOOKKEEPING = frozenset({"detail_wanted", "bare_final_at"})  # what we note for ourselves: no content of the race
 PLAIN_FACTS = ("number", "name", "distance_m", "actual_start", "provider_status", "protest")
 
 
@@ -25,14 +33,30 @@ def new_race(told: RaceSnapshot, *, meeting: Meeting | None, now: datetime) -> R
     """The race of a first snapshot, which must have an advertised start."""
     race = Race(provider=told.provider, provider_race_id=told.provider_race_id)
     merge(race, told, meeting=meeting, now=now)
+    accept(race, told, now=now)
     race.original_advertised_start = race.advertised_start
     race.version = 1
     return race
 
 
-def merge(race: Race, told: RaceSnapshot, *, meeting: Meeting | None, now: datetime) -> set[str]:
-    """Sets what the snapshot tells; returns the names of the fields that changed, empty where none did."""
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The fields that changed, empty where none did; what became of the race, and the provider's word before."""
+
+    changed: set[str]
+    decision: Decision
+    status_before: str
+
+    @property
+    def has_content(self) -> bool:
+        """Whether anything changed that others see."""
+        return not self.changed <= BOOKKEEPING
+
+
+def merge(race: Race, told: RaceSnapshot, *, meeting: Meeting | None, now: datetime) -> Merged:
+    """Sets what the snapshot tells."""
     before = _stored(race)
+    is_news = race.pk is not None and told.scope is Scope.STATUS and has_news(race, told)
     for name in PLAIN_FACTS:
         if (value := getattr(told, name)) is not None:
             setattr(race, name, value)
@@ -40,18 +64,16 @@ def merge(race: Race, told: RaceSnapshot, *, meeting: Meeting | None, now: datet
         race.meeting = meeting
     if told.advertised_start:
         _move_start(race, told.advertised_start)
-    was_final = race.is_finalized
-    _move_status(race, told, now=now)
-    if told.scope is Scope.FULL:
-        _set_result(race, told, was_final=was_final)
+    decision = _take_word(race, told, now=now)
+    # What staff or Appwrite ended is polled no more, so that no detail of it can come.
+    if is_news and decision not in (Decision.DISPUTE, Decision.AGREE):
+        race.detail_wanted = True
     changed = {name for name, value in _stored(race).items() if before[name] != value}
-    if changed:
+    if not changed <= BOOKKEEPING:
         race.version += 1
         race.last_changed_at = now
-        # Never ahead of our own clock: one wrong time of the provider's would make all later answers look old.
-        race.source_time = min(told.source_time, now) if told.source_time else race.source_time
-        changed |= {"version", "last_changed_at", "source_time"}
-    return changed
+        changed |= {"version", "last_changed_at"}
+    return Merged(changed, decision, before["provider_status"])
 
 
 def _stored(race: Race) -> dict[str, Any]:
@@ -66,36 +88,111 @@ def _move_start(race: Race, start: datetime) -> None:
     race.advertised_start = race.start_override or start
 
 
-def _move_status(race: Race, told: RaceSnapshot, *, now: datetime) -> None:
-    """An ended race stays ended; a final that only the status tells waits for the result it speaks of."""
-    if race.is_finalized or told.status is None:
+def _take_word(race: Race, told: RaceSnapshot, *, now: datetime) -> Decision:
+    """Sets status, outcome and result as the table of endings has it; returns what became of the race."""
+    is_detail, has_placing = told.scope is Scope.FULL, _has_placing(told.results or race.results)
+    stored = endings.stored_as(RaceStatus(race.status), race.finalized_by, race.outcome)
+    is_proven = endings.is_proven(
+        has_placing=has_placing, advertised_start=race.advertised_start, bare_since=race.bare_final_at, now=now
+    )
+    reported = endings.reported_as(
+        told.status, told.outcome, told.result_state, is_detail=is_detail, is_proven=is_proven
+    )
+    same = endings.is_same_outcome(race.outcome, told.outcome)
+    decision = endings.decide(stored, reported, same_outcome=same)
+    was_final = race.is_finalized
+    is_withdrawn = decision in (Decision.REOPEN, Decision.CORRECT) and bool(race.results or race.dividends)
+    _set_status(race, told, decision, now=now)
+    if is_detail:
+        _set_result(race, told, was_final=was_final, is_withdrawn=is_withdrawn)
+    elif is_withdrawn:
+        _replace_result(race, [], [], counts=True)
+    if decision is Decision.AGREE and has_placing and not race.outcome:
+        race.outcome = Outcome.RESULTED.value
+    if stored is not Stored.DECIDED:
+        _note_bare_final(race, reported, now=now)
+    _set_result_state(race, told, reported, stored)
+    if not is_detail and decision in (Decision.WAIT, Decision.REOPEN):
+        race.detail_wanted = True
+    return decision
+
+
+def _set_status(race: Race, told: RaceSnapshot, decision: Decision, *, now: datetime) -> None:
+    match decision:
+        case Decision.MOVE | Decision.REOPEN if told.status:
+            race.status, race.outcome, race.finalized_by, race.finalized_at = told.status.value, "", "", None
+        case Decision.WAIT if not race.is_finalized and now >= race.advertised_start:
+            race.status = RaceStatus.IN_PROGRESS.value
+        case Decision.END | Decision.CORRECT:
+            race.status, race.outcome = RaceStatus.FINALIZED.value, told.outcome.value if told.outcome else ""
+            race.finalized_by, race.finalized_at = FinalizedBy.PROVIDER.value, now
+
+
+def _note_bare_final(race: Race, reported: Reported, *, now: datetime) -> None:
+    """Since when the provider reports a Final that nothing bears out; None where it does not, or no more."""
+    if reported in (Reported.NOTHING, Reported.LISTED_FINAL):
         return
-    status = told.status
-    if status is RaceStatus.FINALIZED and told.outcome is Outcome.RESULTED and told.scope is Scope.STATUS:
-        status, race.detail_wanted = RaceStatus.IN_PROGRESS, True
-    elif told.result_state is not None or status is RaceStatus.SCHEDULED:
-        race.result_state = (told.result_state or ResultState.NONE).value
-    if may_move(RaceStatus(race.status), status):
-        race.status = status.value
-    if status is RaceStatus.FINALIZED:
-        race.outcome = told.outcome.value if told.outcome else ""
-        race.finalized_by, race.finalized_at = FinalizedBy.PROVIDER.value, now
+    is_final = reported in (Reported.BARE_FINAL, Reported.PROVEN_FINAL)
+    is_complete = race.is_finalized and race.outcome == Outcome.RESULTED and _has_placing(race.results)
+    race.bare_final_at = (race.bare_final_at or now) if is_final and not is_complete else None
+    race.detail_wanted |= race.bare_final_at is not None
 
 
-def _set_result(race: Race, told: RaceSnapshot, *, was_final: bool) -> None:
-    """Another result is another version of it; once it was final, so are other dividends, and none is no other."""
+def _set_result_state(race: Race, told: RaceSnapshot, reported: Reported, stored: Stored) -> None:
+    """A result is interim or final only where there are placings to show."""
+    is_final = reported in (Reported.LISTED_FINAL, Reported.BARE_FINAL, Reported.PROVEN_FINAL)
+    if race.outcome in CALLED_OFF or not _has_placing(race.results):
+        state = ResultState.NONE
+    elif race.is_finalized:
+        counts = is_final and race.outcome == Outcome.RESULTED
+        state = ResultState.FINAL if counts else ResultState(race.result_state)
+    elif is_final or reported is Reported.INTERIM:
+        state = ResultState.INTERIM
+    elif reported is Reported.OPEN or told.result_state is ResultState.NONE:
+        state = ResultState.NONE
+    else:
+        state = ResultState(race.result_state)
+    race.result_state = state.value
+
+
+def _set_result(race: Race, told: RaceSnapshot, *, was_final: bool, is_withdrawn: bool) -> None:
+    """Another result is another version of it; once it was final, so are other dividends, and none is no other.
+
+    A result that was withdrawn is another version in any case: what the provider has now takes its place, be it none.
+    """
     race.detail_wanted = False
-    race.content_hash = content_hash(told)
+    race.content_hash, race.left_out = content_hash(told), dict(told.left_out)
     results = race.results if told.results is None else _plain(told.results)
     dividends = race.dividends if told.dividends is None else _plain(told.dividends)
-    if was_final:
+    if is_withdrawn:
+        results, dividends = _plain(told.results or ()), _plain(told.dividends or ())
+    elif was_final:
         results, dividends = results or race.results, dividends or race.dividends
-    if results != race.results or (was_final and dividends != race.dividends):
-        race.result_version += 1
+    if race.is_finalized and race.outcome in CALLED_OFF:
+        # Nothing is paid; what staff called off has no result either, whatever the provider has.
+        dividends = []
+        results = results if race.finalized_by == FinalizedBy.PROVIDER else []
+    moved = results != race.results or (was_final and dividends != race.dividends)
+    # The first placings after a withdrawal complete the version that it began.
+    completes = not race.results and race.result_version > 0
+    _replace_result(race, results, dividends, counts=is_withdrawn or (moved and not completes))
+
+
+def _replace_result(race: Race, results: list[Any], dividends: list[Any], *, counts: bool) -> None:
     race.results, race.dividends = results, dividends
+    race.result_version += counts
 
 
-def _plain(parts: tuple[Any, ...]) -> list[dict[str, Any]]:
+def _has_placing(results: Iterable[Any]) -> bool:
+    """Whether anything has a position, among result snapshots or results as they are stored."""
+    return any(_position(result) is not None for result in results)
+
+
+def _position(result: Any) -> Any:
+    return result["position"] if isinstance(result, dict) else result.position
+
+
+def _plain(parts: Iterable[Any]) -> list[dict[str, Any]]:
     """Dataclasses as JSON stores them: decimals as text, tuples as lists."""
     plain: list[dict[str, Any]] = json.loads(json.dumps([_as_dict(part) for part in parts], default=str))
     return plain
@@ -112,10 +209,20 @@ def set_meeting(meeting: Meeting, told: MeetingSnapshot) -> bool:
 
 
 def set_runner(runner: Runner, told: RunnerSnapshot, *, now: datetime) -> bool:
-    """Whether anything but the odds changed. A scratching may be undone."""
+    """Whether anything but the odds changed. A scratching may be undone, and a runner come back into the field."""
     scratched_at = (told.scratched_at or runner.scratched_at or now) if told.scratched else None
     facts = {name: getattr(told, name) for name in RUNNER_FACTS}
-    return _set(runner, {**facts, "scratched_at": scratched_at})
+    return _set(runner, {**facts, "scratched_at": scratched_at, "absent_since": None})
+
+
+def set_absent(runner: Runner, *, since: datetime) -> bool:
+    """Whether the runner was in the field until now. The caller takes its odds off."""
+    return runner.absent_since is None and _set(runner, {"absent_since": since})
+
+
+def clear_odds(runner: Runner) -> bool:
+    """Whether there were any odds to take off."""
+    return _set(runner, dict.fromkeys(ODDS))
 
 
 def set_odds(runner: Runner, told: RunnerSnapshot) -> bool:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import date, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import models
 
+from races.folded import Folded
+from races.snapshots import Label, label
 from races.status import TERMINAL, Escalation, FinalizedBy, Outcome, RaceStatus, ResultState, choices
+
+
+def day_of(day: date) -> str:
+    """A day as names carry it: `28 Nov`."""
+    return f"{day.day} {day:%b}"
 
 
 class Meeting(models.Model):
@@ -19,14 +27,16 @@ class Meeting(models.Model):
     country = models.CharField(max_length=8, blank=True)
     state = models.CharField(max_length=8, blank=True)
     code = models.CharField(max_length=16, blank=True, help_text="thoroughbred, harness or greyhound")
-    racing_day = models.DateField(null=True, blank=True)
+    racing_day = models.DateField(null=True, blank=True, help_text="the track's own day of its first race")
+    provider_day = models.DateField(null=True, blank=True, help_text="the day under which the provider lists it")
     timezone = models.CharField("time zone", max_length=40, default="UTC", help_text="an IANA zone")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["provider", "provider_meeting_id"], name="meeting_identity")]
+        indexes = [models.Index(fields=["-racing_day", "name"], name="meeting_list")]
 
     def __str__(self) -> str:
-        return f"{self.name} {self.racing_day or ''}".strip()
+        return f"{self.name}, {day_of(self.racing_day)}" if self.racing_day else self.name
 
     @property
     def zone(self) -> ZoneInfo:
@@ -83,9 +93,21 @@ class Race(models.Model):
     results = models.JSONField(default=list, blank=True)
     dividends = models.JSONField(default=list, blank=True)
     source_time = models.DateTimeField(null=True, blank=True, help_text="the provider's clock at its last answer")
+    older_answers = models.PositiveSmallIntegerField(
+        default=0, help_text="answers refused in a row, because they were older than what is stored"
+    )
     content_hash = models.CharField(max_length=64, blank=True)
+    left_out = models.JSONField(
+        default=dict, blank=True, help_text="what its last whole answer had that could not be read, and how often"
+    )
+    off_card_since = models.DateTimeField(
+        null=True, blank=True, help_text="when an import found that it is not on the provider's card any more"
+    )
     detail_wanted = models.BooleanField(
         default=False, help_text="the status called for the detail, which is not here yet"
+    )
+    bare_final_at = models.DateTimeField(
+        null=True, blank=True, help_text="since when the provider reports Final without a placing, or before the start"
     )
     last_changed_at = models.DateTimeField(null=True, blank=True)
 
@@ -105,10 +127,15 @@ class Race(models.Model):
     last_poll_time = models.DateTimeField(null=True, blank=True, help_text="when an answer last arrived")
     last_attempt_at = models.DateTimeField(null=True, blank=True)
     failures = models.PositiveIntegerField(default=0, help_text="polls failed in a row")
+    last_error = models.CharField(max_length=40, blank=True, help_text="the class of the last poll's error")
 
     # polling.escalating
     escalation = models.CharField(
-        max_length=8, choices=choices(Escalation), blank=True, db_index=True, help_text="started long ago and not ended"
+        max_length=16,
+        choices=choices(Escalation),
+        blank=True,
+        db_index=True,
+        help_text="started long ago and not ended, or final without a result",
     )
 
     # polling.planning
@@ -133,6 +160,7 @@ class Race(models.Model):
                 name="race_finalized_by_somebody",
             ),
         ]
+        indexes = [models.Index(fields=["status", "advertised_start"], name="race_status_start")]
         permissions = [
             ("force_poll_race", "Can force a poll of a race"),
             ("finalize_race", "Can finalize a race"),
@@ -141,8 +169,33 @@ class Race(models.Model):
         ]
 
     def __str__(self) -> str:
+        return f"{self._track_and_number}, {day_of(self.racing_day)}"
+
+    def name_at(self, now: datetime) -> str:
+        """Track and number, with the day where it is not today at the track: `Karewa Downs R2, 28 Nov`."""
+        is_today = self.racing_day == now.astimezone(self.zone).date()
+        return self._track_and_number if is_today else str(self)
+
+    @property
+    def _track_and_number(self) -> str:
         track = self.meeting.name if self.meeting else self.provider or "race"
-        return f"{track} {self.number or '?'}"
+        return f"{track} R{self.number or '?'}"
+
+    @property
+    def racing_day(self) -> date:
+        """Its meeting's day; of a race without one the day of its start."""
+        own = self.meeting.racing_day if self.meeting else None
+        return own or self.advertised_start.astimezone(self.zone).date()
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The track's zone; UTC for a race without a meeting."""
+        return self.meeting.zone if self.meeting else ZoneInfo("UTC")
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The identity: provider and its race id."""
+        return self.provider, self.provider_race_id
 
     @property
     def is_waiting(self) -> bool:
@@ -155,27 +208,43 @@ class Race(models.Model):
         return self.status in TERMINAL
 
 
+def names_of(races: Sequence[Race], *, now: datetime, most: int = 5) -> str:
+    """The names of the first races, in words, and how many others there are."""
+    names = ", ".join(race.name_at(now) for race in races[:most])
+    return f"{names} and {len(races) - most} others" if len(races) > most else names
+
+
 class Runner(models.Model):
     """A horse, harness horse or greyhound in a race, by saddlecloth number. Odds are decimal, stake included."""
 
     race = models.ForeignKey(Race, models.CASCADE, related_name="runners")
     number = models.PositiveSmallIntegerField()
+    letter = models.CharField(max_length=2, blank=True, help_text="of a coupled entry: A of 1A")
     name = models.CharField(max_length=120)
     barrier = models.PositiveSmallIntegerField(null=True, blank=True)
     jockey = models.CharField(max_length=120, blank=True)
     trainer = models.CharField(max_length=120, blank=True)
     scratched_at = models.DateTimeField(null=True, blank=True)
+    absent_since = models.DateTimeField(
+        null=True, blank=True, help_text="when a whole answer first had the field without it"
+    )
     fixed_win = models.DecimalField(max_digits=9, decimal_places=2, null=True, blank=True)
     fixed_place = models.DecimalField(max_digits=9, decimal_places=2, null=True, blank=True)
     tote_win = models.DecimalField(max_digits=9, decimal_places=2, null=True, blank=True)
     tote_place = models.DecimalField(max_digits=9, decimal_places=2, null=True, blank=True)
 
     class Meta:
-        ordering = ["number"]
-        constraints = [models.UniqueConstraint(fields=["race", "number"], name="runner_identity")]
+        ordering = ["number", "letter"]
+        constraints = [models.UniqueConstraint(fields=["race", "number", "letter"], name="runner_identity")]
+        indexes = [models.Index(Folded("name"), name="runner_name")]
 
     def __str__(self) -> str:
-        return f"{self.number} {self.name}"
+        return f"{self.label} {self.name}"
+
+    @property
+    def label(self) -> Label:
+        """How results and dividends name it: 7, or "1A"."""
+        return label(self.number, self.letter)
 
 
 class OddsChange(models.Model):
@@ -189,7 +258,10 @@ class OddsChange(models.Model):
     tote_place = models.DecimalField(max_digits=9, decimal_places=2, null=True, blank=True)
 
     class Meta:
-        indexes = [models.Index(fields=["runner", "-observed_at"])]
+        indexes = [
+            models.Index(fields=["runner", "-observed_at"]),
+            models.Index(fields=["observed_at"], name="odds_change_observed"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.runner_id} {self.fixed_win or self.tote_win} at {self.observed_at:%H:%M:%S}"

@@ -1,11 +1,25 @@
 """What a provider said about a race at one moment, normalised. A field that is None was not told."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from string import ascii_uppercase
 
 from races.status import Outcome, RaceStatus, ResultState
+
+Label = int | str  # a runner as results and dividends name it: its number, or text such as "1A" where it has a letter
+
+
+LeftOut = tuple[tuple[str, int], ...]
+
+
+def left_out(*counts: Mapping[str, int]) -> LeftOut:
+    """The sum of such counts, sorted by what was left out, without zeros."""
+    total = sum((Counter(count) for count in counts), Counter[str]())
+    return tuple(sorted((what, count) for what, count in total.items() if count))
 
 
 class Scope(StrEnum):
@@ -17,7 +31,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MeetingSnapshot:
-    """One code's races at one track on one racing day; the day is the track's, not UTC's."""
+    """One code's races at one track on one racing day. `provider_day` is the day under which the provider lists it."""
 
     provider: str
     provider_meeting_id: str
@@ -25,13 +39,16 @@ class MeetingSnapshot:
     country: str = ""
     state: str = ""
     code: str = ""
-    racing_day: date | None = None
+    provider_day: date | None = None
     timezone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
 class RunnerSnapshot:
-    """A runner by saddlecloth number. Odds are decimal, stake included; None where none are offered."""
+    """A runner by saddlecloth number. Odds are decimal, stake included; None where none are offered.
+
+    `letter` tells a coupled entry from the others of its number: "A" of 1A.
+    """
 
     number: int
     name: str
@@ -44,13 +61,30 @@ class RunnerSnapshot:
     fixed_place: Decimal | None = None
     tote_win: Decimal | None = None
     tote_place: Decimal | None = None
+    letter: str = ""
+
+    @property
+    def label(self) -> Label:
+        """How results and dividends name it."""
+        return label(self.number, self.letter)
+
+
+def label(number: int, letter: str) -> Label:
+    """A saddlecloth as one value: 7, or "1A"."""
+    return f"{number}{letter}" if letter else number
+
+
+def label_order(label: Label) -> tuple[int, str]:
+    """The key that sorts saddlecloths: 1, "1A", 2, 10."""
+    digits = str(label).rstrip(ascii_uppercase)
+    return int(digits), str(label)[len(digits) :]
 
 
 @dataclass(frozen=True, slots=True)
 class ResultSnapshot:
     """One runner's finish: a position, shared in a dead heat, or a code (PU, F, UR …). Margin in lengths."""
 
-    runner_number: int
+    runner_number: Label
     position: int | None = None
     code: str = ""
     name: str = ""
@@ -63,7 +97,7 @@ class DividendSnapshot:
 
     pool: str
     product: str
-    selection: tuple[int, ...]
+    selection: tuple[Label, ...]
     amount: Decimal
     state: ResultState
 
@@ -73,7 +107,8 @@ class RaceSnapshot:
     """One race as told by one answer.
 
     `status` is None where the provider told none, or one we do not know (then `provider_status` has it).
-    `source_time` is the provider's own clock, `observed_at` ours.
+    `source_time` is the provider's own clock, `observed_at` ours. `left_out` counts what the answer had of the race
+    and could not be read, or was reported twice, by what it was: `(("runners", 1),)`.
     """
 
     provider: str
@@ -95,6 +130,7 @@ class RaceSnapshot:
     runners: tuple[RunnerSnapshot, ...] | None = None
     results: tuple[ResultSnapshot, ...] | None = None
     dividends: tuple[DividendSnapshot, ...] | None = None
+    left_out: LeftOut = ()
 
     @property
     def key(self) -> tuple[str, str]:
@@ -105,3 +141,20 @@ class RaceSnapshot:
     def unknown_status(self) -> str | None:
         """The provider's status where it is one that we have no mapping for."""
         return self.provider_status if self.provider_status and self.status is None else None
+
+
+def joined(earlier: RaceSnapshot, later: RaceSnapshot) -> RaceSnapshot:
+    """Two reports of one race as one: the newer by the provider's clock, then the fuller one, then the later.
+
+    What it lacks is taken from the other, where both are of one scope.
+    """
+    other, best = sorted((earlier, later), key=_weight)
+    if best.scope is not other.scope:
+        return best
+    unsaid = {name: getattr(other, name) for name in best.__slots__ if getattr(best, name) is None}
+    return replace(best, **unsaid, left_out=left_out(dict(best.left_out), {"races reported twice": 1}))
+
+
+def _weight(report: RaceSnapshot) -> tuple[float, bool, int]:
+    known = sum(getattr(report, name) is not None for name in report.__slots__)
+    return report.source_time.timestamp() if report.source_time else 0.0, report.scope is Scope.FULL, known

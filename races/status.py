@@ -38,29 +38,16 @@ class FinalizedBy(StrEnum):
 
 
 class Escalation(StrEnum):
-    """How long a race has been without an end: an hour past its start, six hours past it."""
+    """What a race has lacked for too long: an end, an hour and six hours past its start; the result of a Final."""
 
     NONE = ""
     LATE = "late"
     OVERDUE = "overdue"
+    NO_RESULT = "no_result"
 
 
 TERMINAL = frozenset({RaceStatus.FINALIZED})
-
-# A provider may re-open a race before it is final; a final race is re-opened by staff alone.
-PROVIDER_MOVES = frozenset(
-    {
-        (RaceStatus.SCHEDULED, RaceStatus.IN_PROGRESS),
-        (RaceStatus.SCHEDULED, RaceStatus.FINALIZED),
-        (RaceStatus.IN_PROGRESS, RaceStatus.SCHEDULED),
-        (RaceStatus.IN_PROGRESS, RaceStatus.FINALIZED),
-    }
-)
-
-
-def may_move(old: RaceStatus, new: RaceStatus) -> bool:
-    """Whether a provider's word may take a race from `old` to `new`."""
-    return (old, new) in PROVIDER_MOVES
+CALLED_OFF = frozenset({Outcome.ABANDONED, Outcome.VOID, Outcome.POSTPONED})  # ended without a result
 
 
 def choices(states: type[StrEnum]) -> list[tuple[str, str]]:
@@ -69,11 +56,17 @@ def choices(states: type[StrEnum]) -> list[tuple[str, str]]:
 
 
 LATE_AFTER, OVERDUE_AFTER = timedelta(hours=1), timedelta(hours=6)
+NO_RESULT_AFTER = timedelta(minutes=30)
 
 
-def escalation(status: RaceStatus, advertised_start: datetime, *, now: datetime) -> Escalation:
-    """What staff are told of a race that does not end. It is polled on all the same, and never ended by us."""
+def escalation(
+    status: RaceStatus, advertised_start: datetime, *, bare_final_at: datetime | None = None, now: datetime
+) -> Escalation:
+    """What staff are shown of a race that does not end, or whose Final brings no result. It is never ended by us."""
     past = now - advertised_start
-    if status in TERMINAL or past < LATE_AFTER:
-        return Escalation.NONE
-    return Escalation.OVERDUE if past >= OVERDUE_AFTER else Escalation.LATE
+    is_open = status not in TERMINAL
+    if is_open and past >= OVERDUE_AFTER:
+        return Escalation.OVERDUE
+    if bare_final_at is not None and now - bare_final_at >= NO_RESULT_AFTER:
+        return Escalation.NO_RESULT
+    return Escalation.LATE if is_open and past >= LATE_AFTER else Escalation.NONE

@@ -3,6 +3,7 @@
 from django.contrib import admin
 
 from polling.admin import (  # noqa: F401
+    accounts,
     decision,
     heartbeat,
     incident,

@@ -1,6 +1,7 @@
 """Actions that ask before they act, taken from a list or from a page, which posts to the list's own actions."""
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -10,24 +11,47 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from polling.admin.base import ModelAdmin
+from polling.admin.base import ListAdmin
 from polling.admin.wording import counted
 
 M = TypeVar("M", bound=Model)
 MOST = 500  # a form takes 1,000 fields, and nobody reads a longer list
 
 
-class AskingAdmin(ModelAdmin[M]):
+class AskingAdmin(ListAdmin[M]):
     """The way from the question to the answer, and back to where it was asked.
 
-    `fits` says of each action on which row's page it makes sense; a list offers all of them.
+    `fits` says of each action on which row's page it makes sense; a list offers all of them. `depends_on` names the
+    fields that an action is about: where one has moved since they were shown, the action is not taken.
     """
 
     fits: Mapping[str, Callable[[M], bool]] = MappingProxyType({})
+    depends_on: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     def buttons(self, request: HttpRequest, row: M) -> list[tuple[str, str]]:
         """The actions that this user may take and that fit this row: name and label."""
         return [(name, str(label)) for name, label in self.get_action_choices(request, []) if self.fits[name](row)]
+
+    def page_context(self, request: HttpRequest, row: M) -> dict[str, Any]:
+        """What `admin/page_actions.html` draws: the buttons, and for each how the row is shown."""
+        buttons = self.buttons(request, row)
+        return {"buttons": buttons, "marks": [(f"shown_{name}", self.mark(name, [row])) for name, _ in buttons]}
+
+    def mark(self, action: str, rows: Iterable[M]) -> str:
+        """How the rows stand, as far as the action is about it, in one field of a form: `17:9f2c… 18:03ab…`."""
+        return " ".join(f"{row.pk}:{self._digest(action, row)}" for row in rows)
+
+    def moved(self, request: HttpRequest, action: str, rows: Iterable[M]) -> list[M]:
+        """The rows that stand otherwise than they were shown; none where a request does not say what was shown."""
+        shown = dict(pair.split(":", 1) for pair in request.POST.get(f"shown_{action}", "").split() if ":" in pair)
+        return [row for row in rows if shown.get(str(row.pk)) not in (None, self._digest(action, row))]
+
+    def standing(self, action: str, row: M) -> list[Any]:
+        """How the row stands, as far as the action is about it."""
+        return [getattr(row, name) for name in self.depends_on.get(action, ())]
+
+    def _digest(self, action: str, row: M) -> str:
+        return hashlib.sha256(repr(self.standing(action, row)).encode()).hexdigest()[:16]
 
     def response_action(
         self, request: HttpRequest, queryset: QuerySet[M], *args: Any, **options: Any
@@ -47,6 +71,7 @@ class AskingAdmin(ModelAdmin[M]):
             "title": f"{heading}?",
             "button": heading,
             "action": action,
+            "shown": self.mark(action, chosen),
             "chosen": chosen,
             "checkbox": ACTION_CHECKBOX_NAME,
             "page": request.POST.get("page", ""),

@@ -1,19 +1,22 @@
 """What the pages share: the request's instant, columns of instants, and pages that only show."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from polling import clock
 from polling.admin import wording
+from polling.admin.bounded import BoundedChangeList, KeyPaginator
 
 M = TypeVar("M", bound=models.Model)
 Column = Callable[[Any], str]
@@ -33,6 +36,11 @@ def instant(request: HttpRequest) -> datetime:
     """The one instant of a request: all that it shows and decides is measured from there."""
     now: datetime = request.META.setdefault("racepoll.now", clock.now())
     return now
+
+
+def may_view(request: HttpRequest, model: type[models.Model]) -> bool:
+    """Whether this user's pages of the model open."""
+    return admin.site.get_model_admin(model).has_view_permission(request)
 
 
 @cache
@@ -67,20 +75,30 @@ def label(name: str) -> str:
     return name.removesuffix("_at").replace("_", " ")
 
 
-class ValuesFilter(admin.AllValuesFieldListFilter):
-    """Django's own, which gives a blank value a link without a text."""
+class ListAdmin(ModelAdmin[M]):
+    """A list that opens at once however many rows there are: no count, no facets, and no sorting, of all of them."""
 
-    def choices(self, changelist: Any) -> Iterator[Any]:
-        for choice in super().choices(changelist):
-            yield {**choice, "display": choice["display"] or wording.NOTHING}
+    paginator = KeyPaginator
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    list_per_page = 50
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[BoundedChangeList]:
+        return BoundedChangeList
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """A history shows decisions, so it opens for who may view those."""
+        if not may_view(request, LogEntry):
+            raise PermissionDenied
+        return super().history_view(request, object_id, extra_context)
 
 
-class ReadOnlyAdmin(ModelAdmin[M]):
+class ReadOnlyAdmin(ListAdmin[M]):
     """Pages to look at: every field is shown, and nobody adds, changes or deletes."""
 
     actions: Any = None
-    show_full_result_count = False
-    list_per_page = 50
     blocks: tuple[str, ...] = ()
     computed: tuple[Column, ...] = ()
 

@@ -4,11 +4,16 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from polling.admin.base import ReadOnlyAdmin, at
+from polling.admin.filters import Choice, fixed, when
+
+MOST_USERS = 200
 
 
 @admin.display(description="of")
@@ -24,13 +29,27 @@ def message(entry: LogEntry) -> str:
     return entry.get_change_message() or entry.get_action_flag_display()
 
 
+def users() -> list[Choice]:
+    """Staff, and the systems that decide under a name of their own."""
+    return [(str(user.pk), user.get_username()) for user in User.objects.order_by("username")[:MOST_USERS]]
+
+
+def kinds() -> list[Choice]:
+    """What the console can decide about."""
+    found = ContentType.objects.filter(app_label__in=("races", "polling", "auth", "django_q")).order_by("model")
+    return [(str(kind.pk), kind.name) for kind in found]
+
+
 @admin.register(LogEntry)
 class DecisionAdmin(ReadOnlyAdmin[LogEntry]):
     list_display = (at("action_time"), "user", subject, message)
-    list_filter = (("user", admin.RelatedOnlyFieldListFilter), ("content_type", admin.RelatedOnlyFieldListFilter))
+    list_filter = (
+        when("action_time"),
+        fixed("user", "by", users, parameter="user__id__exact"),
+        fixed("content_type", "of", kinds, parameter="content_type__id__exact"),
+    )
     list_select_related = ("user", "content_type")
     search_fields = ("object_repr", "change_message", "user__username")
-    date_hierarchy = "action_time"
 
     def get_fields(self, request: HttpRequest, obj: LogEntry | None = None) -> Any:
         return [at("action_time"), "user", subject, message]

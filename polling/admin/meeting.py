@@ -3,12 +3,16 @@
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from polling.admin import race_columns as columns
-from polling.admin.base import ReadOnlyAdmin, ValuesFilter, instant
+from polling.admin import strip
+from polling.admin.base import ReadOnlyAdmin, instant
+from polling.admin.filters import DayFilter, fixed, of_meetings, providers, when
 from polling.admin.race_columns import seen
 from races.models import Meeting, Race, RaceQuerySet
+from races.search import meetings_found_by
 
 if TYPE_CHECKING:
     RaceInlineBase = admin.TabularInline[Race, Meeting]
@@ -36,14 +40,24 @@ class RaceInline(RaceInlineBase):
 
     def get_queryset(self, request: HttpRequest) -> RaceQuerySet:
         races: Any = super().get_queryset(request)
-        return seen(races, now=instant(request))
+        return seen(races, now=instant(request), nothing_polled=strip.nothing_polled(request))
 
 
 @admin.register(Meeting)
 class MeetingAdmin(ReadOnlyAdmin[Meeting]):
     list_display = ("name", "racing_day", "code", "country", "state", "timezone", "provider")
-    list_filter = (("code", ValuesFilter), ("country", ValuesFilter), "provider")
-    search_fields = ("name", "^provider_meeting_id")
-    date_hierarchy = "racing_day"
+    list_filter = (
+        fixed("code", "code", of_meetings("code")),
+        fixed("country", "country", of_meetings("country")),
+        fixed("provider", "provider", providers),
+        when("racing_day", DayFilter),
+    )
+    search_fields = ("name",)  # what is searched for, and how: get_search_results
+    search_help_text = "Track, a day (28 Nov), or the start of the provider's id"
     ordering = ("-racing_day", "name")
     inlines = (RaceInline,)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Meeting], search_term: str
+    ) -> tuple[QuerySet[Meeting], bool]:
+        return meetings_found_by(queryset, search_term, today=instant(request).date()), False

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -11,11 +12,19 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from polling.admin import wording
-from polling.admin.base import ReadOnlyAdmin, ValuesFilter, at, instant
-from polling.models import PollLog
-from races.models import Meeting
+from polling.admin.base import ReadOnlyAdmin, at, instant
+from polling.admin.bounded import scanned
+from polling.admin.filters import Choice, FixedFilter, ScannedFilter, YesNoFilter, fixed, providers, same, when
+from polling.errors import PollingError
+from polling.models import PollLog, PollState, Trigger
+from races.decisions import COMMAND
+from races.models import Meeting, Race
+from races.search import races_found_by
+from races.status import choices
 
 AROUND_NOW = timedelta(hours=12)
+REQUESTED = (Trigger.FORCED.value, Trigger.REMOTE.value)
+MOST_RACES = 500  # whose polls are found by the races' own index
 
 
 class MeetingFilter(admin.SimpleListFilter):
@@ -27,7 +36,8 @@ class MeetingFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         now = instant(request)
         around = (now - AROUND_NOW, now + AROUND_NOW)
-        meetings = Meeting.objects.filter(races__advertised_start__range=around).distinct().order_by("name", "pk")
+        races = Race.objects.filter(advertised_start__range=around)
+        meetings = Meeting.objects.filter(pk__in=races.values("meeting")).order_by("name", "pk")
         return [(str(meeting.pk), f"{meeting} {meeting.code}") for meeting in meetings]
 
     def has_output(self) -> bool:
@@ -41,14 +51,39 @@ class MeetingFilter(admin.SimpleListFilter):
         return queryset.filter(race__meeting__in=chosen) if value else queryset
 
 
-@admin.display(description="race", ordering="race")
+class ProviderFilter(FixedFilter):
+    """The polls of a provider: by its races where they are few, along the list where they are many."""
+
+    title = "provider"
+    parameter_name = "race__provider"
+    choices_of = staticmethod(providers)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[PollLog]) -> QuerySet[PollLog]:
+        if not self.value():
+            return queryset
+        races = Race.objects.filter(provider=self.value()).values_list("pk", flat=True)
+        few = list(races[: MOST_RACES + 1])
+        return queryset.filter(race__in=few) if len(few) <= MOST_RACES else scanned(queryset, "race_id", races)
+
+
+def error_classes() -> list[Choice]:
+    """The classes of errors that a poll can end with."""
+    found, names = [PollingError], {"Lost"}
+    while found:
+        kinds = found.pop().__subclasses__()
+        names |= {kind.__name__ for kind in kinds}
+        found += kinds
+    return same(sorted(names))
+
+
+@admin.display(description="race")
 def race(log: PollLog) -> SafeString:
     """The race, with a link to its page."""
     url = reverse("admin:races_race_change", args=[log.race_id])
     return format_html('<a href="{}">{}</a> <span class="rp-quiet">{}</span>', url, log.race, log.race.name)
 
 
-@admin.display(description="state", ordering="state")
+@admin.display(description="state")
 def outcome(log: PollLog) -> SafeString:
     """The state with its reason, or with the class of the error."""
     return wording.poll_badge(log.state, log.reason, log.error_class)
@@ -66,7 +101,7 @@ def took(log: PollLog) -> str:
     return wording.short(log.duration)
 
 
-@admin.display(description="changed", ordering="changed")
+@admin.display(description="changed")
 def changed(log: PollLog) -> str:
     """In a word: Django's red cross for False would look like a failure."""
     return "changed" if log.changed else wording.NOTHING
@@ -79,16 +114,29 @@ class PollLogAdmin(ReadOnlyAdmin[PollLog]):
         at("slot_at"), race, "trigger", outcome, late_by, took, "http_status", changed, "requested_by",
     )  # fmt: skip
     list_filter = (
-        "state",
-        "trigger",
-        ("error_class", ValuesFilter),
-        "changed",
-        ("race__provider", ValuesFilter),
+        when("slot_at"),
+        fixed("state", "state", lambda: choices(PollState), parameter="state__exact", kind=ScannedFilter),
+        fixed("trigger", "trigger", lambda: choices(Trigger), parameter="trigger__exact", kind=ScannedFilter),
+        fixed("error_class", "error class", error_classes, kind=ScannedFilter),
+        fixed("changed", "changed", list, parameter="changed__exact", kind=YesNoFilter),
+        ProviderFilter,
         MeetingFilter,
     )
     list_select_related = ("race__meeting",)
-    search_fields = ("race__meeting__name", "race__name", "^race__provider_race_id", "requested_by")
-    search_help_text = "Track, race name, the start of the provider's id, or who asked"
-    date_hierarchy = "slot_at"
+    sortable_by = (at("slot_at"),)
+    search_fields = ("race__provider_race_id",)  # what is searched for, and how: get_search_results
+    search_help_text = "A race as the list shows it, a runner, the start of the provider's id, or who asked"
     blocks = ("sample",)
     computed = (late_by, took)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[PollLog], search_term: str
+    ) -> tuple[QuerySet[PollLog], bool]:
+        """The polls of the races that are meant, or that somebody asked for."""
+        text = search_term.strip()
+        if not text:
+            return queryset, False
+        if User.objects.filter(username=text).exists() or text == COMMAND.username:
+            return scanned(queryset, "trigger", REQUESTED).filter(requested_by=text), False
+        races = races_found_by(Race.objects.all(), text, today=instant(request).date()).order_by("-advertised_start")
+        return queryset.filter(race__in=list(races.values_list("pk", flat=True)[:MOST_RACES])), False

@@ -45,11 +45,26 @@ def far_windows(state: ProviderState) -> str:
     return "as planned" if state.stretch == 1 else f"one slot in {state.stretch}"
 
 
+@admin.display(description="left out")
+def left_out(state: ProviderState) -> str:
+    """What the last card had that was not read, and how often."""
+    return wording.counts(state.left_out)
+
+
+@admin.display(description="older answers refused", ordering="older_answers")
+def older_answers(state: ProviderState) -> str:
+    """How many answers were older than what is stored, and when the last of them came."""
+    if state.older_answer_at is None:
+        return "0"
+    now: datetime = vars(state)["now"]
+    return f"{state.older_answers}, the last {wording.distance(state.older_answer_at, now=now)}"
+
+
 @admin.register(ProviderState)
 class ProviderStateAdmin(ReadOnlyAdmin[ProviderState]):
     list_display = (
         "name", breaker, tokens, far_windows, at("not_before"), "reason",
-        "unknown_statuses", at("last_import_at"), "last_import_error",
+        "unknown_statuses", at("last_import_at"), "last_import_error", "card_races", left_out, older_answers,
     )  # fmt: skip
     ordering = ("name",)
     actions = ("ask_again",)

@@ -6,19 +6,26 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import flatten_fieldsets
+from django.contrib.admin.views.main import ORDER_VAR
 from django.contrib.admin.widgets import AdminTextareaWidget
 from django.db import models
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from polling import staff
 from polling.admin import race_columns as columns
-from polling.admin.base import ValuesFilter, instant
+from polling.admin import strip
+from polling.admin.base import instant
+from polling.admin.bounded import KeyPaginator
+from polling.admin.filters import fixed, of_meetings
 from polling.admin.race_actions import RaceActions, actor
 from polling.admin.race_columns import nearest_first, seen, track_time
 from polling.admin.race_filters import StartFilter
+from polling.admin.race_order import NearestFirst
 from polling.admin.race_page import tables
-from polling.models import PollingSwitch
+from polling.admin.stale import CheckedAdmin
 from races.models import Race, RaceQuerySet
+from races.search import races_found_by
 
 NOTE = "staff_note"
 # Columns are functions, which Django takes in a fieldset and its stubs do not.
@@ -31,6 +38,7 @@ FIELDSETS: Any = (
             "fields": (
                 (columns.next_poll, columns.last_poll, columns.failures),
                 (track_time("last_poll_time"), track_time("last_attempt_at"), "detail_wanted"),
+                (track_time("bare_final_at"), columns.twin),
                 (track_time("snoozed_until"), track_time("poll_requested_at")),
             )
         },
@@ -52,7 +60,8 @@ FIELDSETS: Any = (
                 ("name", "protest"),
                 ("provider", "provider_race_id", "provider_status"),
                 ("outcome", "finalized_by", track_time("finalized_at")),
-                (track_time("source_time"), track_time("last_changed_at")),
+                (track_time("source_time"), "older_answers", track_time("last_changed_at")),
+                (track_time("off_card_since"), columns.left_out),
                 ("version", "result_version"),
             ),
             "classes": ("collapse",),
@@ -62,13 +71,8 @@ FIELDSETS: Any = (
 READ_ONLY: Any = [field for field in flatten_fieldsets(FIELDSETS) if field != NOTE]
 
 
-def _thrown_switch() -> PollingSwitch | None:
-    """The global pause, which list and page tell: without it a race that is not polled is a riddle."""
-    return PollingSwitch.objects.filter(paused=True).first()
-
-
 @admin.register(Race)
-class RaceAdmin(RaceActions):
+class RaceAdmin(RaceActions, CheckedAdmin[Race]):
     """Providers write races, staff decide about them through actions; the note is the one field of a form."""
 
     list_display = (
@@ -78,20 +82,17 @@ class RaceAdmin(RaceActions):
     list_filter = (
         StartFilter,
         "status",
-        ("meeting__code", ValuesFilter),
-        ("meeting__country", ValuesFilter),
-        ("escalation", ValuesFilter),
+        fixed("meeting__code", "code", of_meetings("code")),
+        fixed("meeting__country", "country", of_meetings("country")),
+        "escalation",
         "polling_paused",
     )
-    list_per_page = 50
     list_select_related = ("meeting",)
-    search_fields = ("meeting__name", "name", "^provider_race_id")
-    search_help_text = "Track, race name, or the start of the provider's id"
-    date_hierarchy = "advertised_start"
-    show_full_result_count = False
-    formfield_overrides = {
-        models.TextField: {"widget": AdminTextareaWidget(attrs={"rows": 3}), "show_hidden_initial": True}
-    }
+    search_fields = ("provider_race_id",)  # what is searched for, and how: get_search_results
+    search_help_text = (
+        "As the list shows it (Mount Halloran 5, R5, 28 Nov), a runner, or the start of the provider's id"
+    )
+    formfield_overrides = {models.TextField: {"widget": AdminTextareaWidget(attrs={"rows": 3})}}
     fieldsets = FIELDSETS
     readonly_fields = READ_ONLY
 
@@ -103,13 +104,22 @@ class RaceAdmin(RaceActions):
 
     def get_queryset(self, request: HttpRequest) -> RaceQuerySet:
         races: Any = super().get_queryset(request)
-        return seen(races, now=instant(request))
+        return seen(races, now=instant(request), nothing_polled=strip.nothing_polled(request))
 
     def get_ordering(self, request: HttpRequest) -> list[Any]:
         return nearest_first(now=instant(request))
 
+    def get_paginator(self, request: HttpRequest, queryset: Any, *args: Any, **options: Any) -> KeyPaginator:
+        """In the list's own order the keys are put in order without asking the database for every distance."""
+        if ORDER_VAR in request.GET:
+            return super().get_paginator(request, queryset, *args, **options)
+        return NearestFirst(queryset, *args, now=instant(request), **options)
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[QuerySet[Race], bool]:
+        return races_found_by(queryset, search_term, today=instant(request).date()), False
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        context = {"title": "Races", "now": instant(request), "switch": _thrown_switch()}
+        context = {"title": "Races", "now": instant(request), "paused": strip.pause_notice(request)}
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def render_change_form(
@@ -122,7 +132,8 @@ class RaceAdmin(RaceActions):
         obj: Race | None = None,
     ) -> HttpResponse:
         if obj:
-            context |= {"tables": tables(obj), "buttons": self.buttons(request, obj), "switch": _thrown_switch()}
+            context |= {"tables": tables(request, obj), "paused": strip.pause_notice(request)}
+            context |= self.page_context(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def save_model(self, request: HttpRequest, obj: Race, form: "forms.ModelForm[Race]", change: bool) -> None:

@@ -1,21 +1,50 @@
 """What staff may do to races, from the list or from a race's page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from polling import staff
 from polling.admin import race_columns as columns
+from polling.admin import strip
 from polling.admin.asking import AskingAdmin
 from polling.admin.base import instant
 from polling.admin.wording import counted
 from races.decisions import Actor
 from races.models import Race
+from races.status import Outcome, choices
+
+
+class ReasonForm(forms.Form):
+    """Why: it goes into the audit."""
+
+    reason = forms.CharField(max_length=200, widget=forms.TextInput(attrs={"autofocus": True, "size": 60}))
+
+    def decided(self) -> dict[str, Any]:
+        """The arguments of the decision that the answers give."""
+        return {"reason": self.cleaned_data["reason"]}
+
+
+class FinalizeForm(ReasonForm):
+    """How the race ended, and why it is ended by hand."""
+
+    outcome = forms.ChoiceField(
+        choices=[("", "resulted where there is a result, else not known"), *choices(Outcome)],
+        required=False,
+        help_text="Abandoned, void and postponed races keep no placings and no dividends.",
+    )
+
+    def decided(self) -> dict[str, Any]:
+        outcome = self.cleaned_data["outcome"]
+        return {**super().decided(), "outcome": Outcome(outcome) if outcome else None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +56,20 @@ class Decision:
     verb: str
     done: str
     effect: str
+    form: type[ReasonForm] = ReasonForm
 
 
 FORCE_POLL = Decision(
     "force_poll", staff.force_poll, "Force a poll of", "being polled", "A forced poll is asked for at once."
 )
-FINALIZE = Decision("finalize", staff.finalize, "Finalize", "finalized", "A finalized race is polled no more.")
+FINALIZE = Decision(
+    "finalize",
+    staff.finalize,
+    "Finalize",
+    "finalized",
+    "A finalized race is polled no more. Of a race that has ended already this sets the outcome.",
+    FinalizeForm,
+)
 REOPEN = Decision(
     "reopen", staff.reopen, "Reopen", "reopened", "A reopened race loses its outcome and is polled again."
 )
@@ -41,17 +78,22 @@ PAUSE = Decision("pause", staff.pause, "Pause", "paused", "A paused race is not 
 # What makes sense on the page of one race; the list offers all, and what changes nothing is not counted.
 FITS: dict[str, Callable[[Race], bool]] = {
     "force_poll": lambda race: True,
-    "finalize": lambda race: not race.is_finalized,
+    "finalize": lambda race: True,
     "reopen": lambda race: race.is_finalized,
     "pause": lambda race: not race.polling_paused,
     "resume": lambda race: race.polling_paused,
 }
 
 
-class ReasonForm(forms.Form):
-    """Why: it goes into the audit."""
-
-    reason = forms.CharField(max_length=200, widget=forms.TextInput(attrs={"autofocus": True, "size": 60}))
+ENDING = (
+    "status", "outcome", "result_state", "result_version", "finalized_by", "finalized_at", "polling_paused",
+)  # fmt: skip
+DEPENDS_ON = {
+    "finalize": ENDING,
+    "reopen": ENDING,
+    "pause": ("polling_paused",),
+    "resume": ("polling_paused",),
+}
 
 
 def actor(request: HttpRequest) -> Actor:
@@ -64,6 +106,7 @@ class RaceActions(AskingAdmin[Race]):
 
     actions = list(FITS)
     fits = FITS
+    depends_on = DEPENDS_ON
 
     def has_force_poll_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("races.force_poll_race")
@@ -96,19 +139,45 @@ class RaceActions(AskingAdmin[Race]):
     @admin.action(description="Resume polling", permissions=["pause"])
     def resume(self, request: HttpRequest, races: QuerySet[Race]) -> HttpResponse:
         chosen = [race.pk for race in races]
-        changed = staff.resume(chosen, by=actor(request), reason="in the admin", now=instant(request))
+        with transaction.atomic():
+            moved = self._moved_meanwhile(request, "resume", chosen)
+            if moved:
+                names = ", ".join(map(str, moved))
+                said = f"Changed since the page was shown; nothing has been done. Look again at: {names}."
+                self.message_user(request, said, messages.ERROR)
+                return self.back(request)
+            changed = staff.resume(chosen, by=actor(request), reason="in the admin", now=instant(request))
         return self._report(request, len(changed), len(chosen), "resumed")
 
     def _with_reason(self, request: HttpRequest, races: QuerySet[Race], decision: Decision) -> HttpResponse:
-        form = ReasonForm(request.POST if "confirm" in request.POST else None)
+        form = decision.form(request.POST if "confirm" in request.POST else None)
         chosen = list(races)
         if not form.is_valid():
             return self._ask(request, chosen, decision, form)
-        keys, reason = [race.pk for race in chosen], form.cleaned_data["reason"]
-        changed = decision.decide(keys, by=actor(request), reason=reason, now=instant(request))
+        keys = [race.pk for race in chosen]
+        with transaction.atomic():
+            moved = self._moved_meanwhile(request, decision.action, keys)
+            decide = decision.decide
+            changed = [] if moved else decide(keys, by=actor(request), now=instant(request), **form.decided())
+        if moved:
+            return self._ask(request, chosen, decision, form, moved=moved)
+        if decision is FORCE_POLL:
+            return self._report_forced(request, chosen, polled=len(changed))
         return self._report(request, len(changed), len(chosen), decision.done)
 
-    def _ask(self, request: HttpRequest, races: list[Race], decision: Decision, form: ReasonForm) -> HttpResponse:
+    def _moved_meanwhile(self, request: HttpRequest, action: str, keys: list[int]) -> list[Race]:
+        """The races that stand otherwise than they were shown. They are locked, so that none moves before the end."""
+        return self.moved(request, action, Race.objects.filter(pk__in=keys).select_related("meeting").locked())
+
+    def _ask(
+        self,
+        request: HttpRequest,
+        races: list[Race],
+        decision: Decision,
+        form: ReasonForm,
+        *,
+        moved: Sequence[Race] = (),
+    ) -> HttpResponse:
         heading = f"{decision.verb} {counted(len(races), 'race')}"
         context = {
             **self.question(request, decision.action, races, heading),
@@ -116,10 +185,34 @@ class RaceActions(AskingAdmin[Race]):
             "effect": decision.effect,
             "rows": [(race, columns.start(race), columns.status(race)) for race in races],
             "form": form,
+            "moved": moved,
+            "obstacles": _obstacles(request, races) if decision is FORCE_POLL else [],
+            "early": _not_started(races, now=instant(request)) if decision is FINALIZE else 0,
         }
         return TemplateResponse(request, "admin/races/race/confirm.html", context)
+
+    def _report_forced(self, request: HttpRequest, races: list[Race], *, polled: int) -> HttpResponse:
+        """That they are being polled, or what keeps them from it."""
+        obstacles = _obstacles(request, races)
+        if not obstacles:
+            return self._report(request, polled, len(races), FORCE_POLL.done)
+        of = f"{polled} of {counted(len(races), 'race')}"
+        said = f"Asked for a poll of {of}, which may not be made now." if polled else "No poll was asked for."
+        self.message_user(request, " ".join([said, *obstacles]), messages.WARNING)
+        return self.back(request)
 
     def _report(self, request: HttpRequest, changed: int, chosen: int, done: str) -> HttpResponse:
         level = messages.SUCCESS if changed == chosen else messages.WARNING
         self.message_user(request, f"{changed} of {counted(chosen, 'race')} {done}.", level)
         return self.back(request)
+
+
+def _obstacles(request: HttpRequest, races: Iterable[Race]) -> list[str]:
+    """What keeps polls of these races from being made, a sentence each."""
+    providers = {race.provider if race.provider_race_id else "" for race in races}
+    return strip.obstacles(request, providers)
+
+
+def _not_started(races: list[Race], *, now: datetime) -> int:
+    """How many of them would be ended before their start."""
+    return sum(race.is_waiting and race.advertised_start > now for race in races)

@@ -6,29 +6,50 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.contrib import admin
-from django.db.models import Case, DateTimeField, DurationField, ExpressionWrapper, F, OuterRef, Subquery, Value, When
+from django.db.models import (
+    Case,
+    DateTimeField,
+    DurationField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Subquery,
+    TextField,
+    Value,
+    When,
+)
 from django.db.models.functions import JSONObject
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from polling.admin import wording
 from polling.admin.base import Column, label
 from polling.cadence import URGENT
-from polling.models import PollLog, ProviderState
-from polling.planning import grid
+from polling.models import Incident, IncidentKind, PollLog, ProviderState
+from polling.planning import grid, is_unknown
 from races.models import Race, RaceQuerySet
-from races.status import RaceStatus
+from races.status import Escalation, RaceStatus
+from races.twins import twin_of
 
-UTC = ZoneInfo("UTC")
 
+def seen(races: RaceQuerySet, *, now: datetime, nothing_polled: str = "") -> RaceQuerySet:
+    """The races with `now`, the instant they are looked at, `newest`, their newest poll log, and their `stretch`.
 
-def seen(races: RaceQuerySet, *, now: datetime) -> RaceQuerySet:
-    """The races with `now`, the instant they are looked at, `newest`, their newest poll log, and their `stretch`."""
+    `nothing_polled` says why no race is polled now, where that is so; `disputed` whether the provider reports otherwise
+    than staff or Appwrite, who ended the race.
+    """
     told = JSONObject(state="state", reason="reason", error_class="error_class")
     newest = PollLog.objects.filter(race=OuterRef("pk")).order_by("-slot_at").values(told=told)[:1]
+    disputes = Incident.objects.filter(race=OuterRef("pk"), kind=IncidentKind.DISPUTED.value, ended_at=None)
     stretch = ProviderState.objects.filter(name=OuterRef("provider")).values("stretch")[:1]
     return races.select_related("meeting").annotate(
-        now=Value(now, output_field=DateTimeField()), newest=Subquery(newest), stretch=Subquery(stretch)
+        now=Value(now, output_field=DateTimeField()),
+        newest=Subquery(newest),
+        stretch=Subquery(stretch),
+        nothing_polled=Value(nothing_polled, output_field=TextField()),
+        disputed=Exists(disputes),
     )
 
 
@@ -52,7 +73,7 @@ def now_of(race: Race) -> datetime:
 
 def zone_of(race: Race) -> ZoneInfo:
     """The track's zone; UTC for a race without a meeting."""
-    return race.meeting.zone if race.meeting else UTC
+    return race.zone
 
 
 @cache
@@ -69,8 +90,8 @@ def track_time(name: str) -> Column:
 
 @admin.display(description="race", ordering="meeting__name")
 def title(race: Race) -> SafeString:
-    """Track, number and name."""
-    return format_html('{} <span class="rp-quiet">{}</span>', race, race.name)
+    """Track, number, the day where it is not today, and the name."""
+    return format_html('{} <span class="rp-quiet">{}</span>', race.name_at(now_of(race)), race.name)
 
 
 @admin.display(description="status", ordering="status")
@@ -82,12 +103,24 @@ def status(race: Race) -> SafeString:
         wording.badge(word, tone)
         for word, tone, applies in (
             ("protest", wording.WARNING, race.protest and not race.is_finalized),
-            (f"no end, {race.escalation}", wording.BAD, race.escalation),
+            (f"no end, {race.escalation}", wording.BAD, race.escalation in (Escalation.LATE, Escalation.OVERDUE)),
+            ("Final without a result", wording.BAD, race.escalation == Escalation.NO_RESULT),
+            ("Final, not confirmed", wording.WARNING, race.bare_final_at and not race.is_finalized),
+            ("not known to the provider", wording.BAD, is_unknown(race.last_error, race.failures)),
+            (f"the provider reports {race.provider_status}", wording.BAD, vars(race).get("disputed")),
             ("paused", wording.WARNING, race.polling_paused),
+            ("not on the card", wording.WARNING, race.off_card_since and not race.is_finalized),
+            ("answer incomplete", wording.WARNING, any(not what.endswith("twice") for what in race.left_out)),
         )
         if applies
     ]
     return format_html("{}{}{}", words, ending, format_html_join("", " {}", ((badge,) for badge in told)))
+
+
+@admin.display(description="left out")
+def left_out(race: Race) -> str:
+    """What its last whole answer had that could not be read, or reported twice, and how often."""
+    return wording.counts(race.left_out)
 
 
 @admin.display(description="start", ordering="advertised_start")
@@ -123,9 +156,11 @@ def window(race: Race) -> str:
 
 @admin.display(description="next poll", ordering="next_poll_at")
 def next_poll(race: Race) -> SafeString:
-    """When it is polled next; `due` where that has come."""
+    """When it is polled next; `due` where that has come, and the reason where nothing at all is polled."""
     if race.next_poll_at is None:
         return format_html("{}", wording.NOTHING)
+    if why := vars(race)["nothing_polled"]:
+        return format_html('<span class="rp-quiet">none: {}</span>', why)
     is_due = race.next_poll_at <= now_of(race)
     return wording.time(race.next_poll_at, "due" if is_due else wording.distance(race.next_poll_at, now=now_of(race)))
 
@@ -143,5 +178,15 @@ def last_poll(race: Race) -> SafeString:
 
 @admin.display(description="failures", ordering="failures")
 def failures(race: Race) -> str:
-    """Polls failed in a row."""
-    return wording.badge(str(race.failures), wording.BAD) if race.failures else "0"
+    """Polls failed in a row, with the last error."""
+    return wording.badge(f"{race.failures} {race.last_error}".strip(), wording.BAD) if race.failures else "0"
+
+
+@admin.display(description="listed again as")
+def twin(race: Race) -> SafeString:
+    """The race that the provider lists in place of one that it no longer knows, with a link."""
+    other = twin_of(race) if is_unknown(race.last_error, race.failures) else None
+    if other is None:
+        return format_html("{}", wording.NOTHING)
+    url = reverse("admin:races_race_change", args=[other.pk])
+    return format_html('<a href="{}">{}</a> {}', url, other, other.provider_race_id)

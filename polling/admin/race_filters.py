@@ -11,7 +11,10 @@ from polling.admin.base import instant
 from races.models import Race
 
 HOUR = timedelta(hours=1)
-WINDOWS = {"hour": (timedelta(), HOUR), "hours": (-HOUR, 3 * HOUR), "day": (-12 * HOUR, 12 * HOUR)}
+WINDOWS = {
+    "hour": (timedelta(), HOUR), "hours": (-HOUR, 3 * HOUR), "day": (-12 * HOUR, 12 * HOUR),
+    "before": (-36 * HOUR, -12 * HOUR), "week": (-7 * 24 * HOUR, 12 * HOUR), "ahead": (12 * HOUR, 36 * HOUR),
+}  # fmt: skip
 
 
 class StartFilter(admin.SimpleListFilter):
@@ -25,6 +28,9 @@ class StartFilter(admin.SimpleListFilter):
             ("hour", "in the next hour"),
             ("hours", "1 h ago to in 3 h"),
             ("day", "today: within 12 h"),
+            ("ahead", "tomorrow: in 12 h to 36 h"),
+            ("before", "yesterday: 12 h to 36 h ago"),
+            ("week", "in the last 7 days"),
             ("overdue", "started, not ended"),
         ]
 

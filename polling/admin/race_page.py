@@ -7,30 +7,36 @@ from typing import Any
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from polling.admin import wording
+from polling.admin.base import may_view
 from polling.admin.race_columns import zone_of
 from polling.admin.table import Table
 from polling.admin.wording import NOTHING
 from polling.models import PollLog
 from races.models import OddsChange, Race, Runner
+from races.snapshots import Label
 
 NEWEST = 50
 
 
-def tables(race: Race) -> list[Table]:
-    """All of them, in six queries."""
+def tables(request: HttpRequest, race: Race) -> list[Table]:
+    """All of them that this user may see, in six queries: polls and decisions as their own pages would let him."""
     runners = list(_runners(race))
-    return [
+    shown = [
         _runner_table(race, runners),
-        _result_table(race, {runner.number: runner.name for runner in runners}),
+        _result_table(race, {runner.label: runner.name for runner in runners}),
         _dividend_table(race),
-        _poll_table(race),
-        _decision_table(race),
     ]
+    if may_view(request, PollLog):
+        shown.append(_poll_table(race))
+    if may_view(request, LogEntry):
+        shown.append(_decision_table(race))
+    return shown
 
 
 def _runners(race: Race) -> QuerySet[Runner]:
@@ -44,7 +50,7 @@ def _runner_table(race: Race, runners: list[Runner]) -> Table:
     )  # fmt: skip
     rows = [
         (
-            runner.number, _runner_name(runner, race), _or_nothing(runner.barrier), runner.jockey, runner.trainer,
+            runner.label, _runner_name(runner, race), _or_nothing(runner.barrier), runner.jockey, runner.trainer,
             *map(_odds, (
                 vars(runner)["opened"], runner.fixed_win, runner.fixed_place, runner.tote_win, runner.tote_place,
             )),
@@ -55,17 +61,17 @@ def _runner_table(race: Race, runners: list[Runner]) -> Table:
 
 
 def _runner_name(runner: Runner, race: Race) -> SafeString:
-    if runner.scratched_at is None:
-        return format_html("{}", runner.name)
-    when = wording.local(runner.scratched_at, zone_of(race), "%H:%M")
-    return format_html("<s>{}</s> {} {}", runner.name, wording.badge("scratched", wording.WARNING), when)
+    signs = (("scratched", runner.scratched_at), ("not in the field since", runner.absent_since))
+    badges = [(wording.badge(word, wording.WARNING), wording.local(at, race.zone, "%H:%M")) for word, at in signs if at]
+    name = format_html("<s>{}</s>" if badges else "{}", runner.name)
+    return format_html("{}{}", name, format_html_join("", " {} {}", badges))
 
 
 def _odds(odds: Decimal | None) -> str:
     return NOTHING if odds is None else f"{odds:.2f}"
 
 
-def _result_table(race: Race, names: dict[int, str]) -> Table:
+def _result_table(race: Race, names: dict[Label, str]) -> Table:
     shared = Counter(result["position"] for result in race.results)
     rows = [
         (

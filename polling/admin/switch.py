@@ -2,18 +2,40 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from polling.admin.base import ModelAdmin
+from polling import switch
+from polling.admin import strip
+from polling.admin.base import at, instant
+from polling.admin.race_actions import actor
+from polling.admin.stale import CheckedAdmin, CheckedForm
 from polling.models import PollingSwitch
 
 
+class SwitchForm(CheckedForm):
+    """A pause says why; whoever lifts one has seen which."""
+
+    together = True
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean() or {}
+        if cleaned.get("paused") and not cleaned.get("reason") and "reason" not in self.errors:
+            self.add_error("reason", "Say why: it stands on every page while all polling is paused.")
+        return cleaned
+
+
 @admin.register(PollingSwitch)
-class PollingSwitchAdmin(ModelAdmin[PollingSwitch]):
+class PollingSwitchAdmin(CheckedAdmin[PollingSwitch]):
     """One row, made on the first visit; its list is its page."""
+
+    form = SwitchForm
+    fields = ("paused", "reason", at("changed_at"), "changed_by")
+    readonly_fields = (at("changed_at"), "changed_by")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -24,5 +46,23 @@ class PollingSwitchAdmin(ModelAdmin[PollingSwitch]):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if not self.has_view_or_change_permission(request):
             raise PermissionDenied
-        switch, _ = PollingSwitch.objects.get_or_create(pk=1)
-        return redirect("admin:polling_pollingswitch_change", switch.pk)
+        row, _ = PollingSwitch.objects.get_or_create(pk=1)
+        return redirect("admin:polling_pollingswitch_change", row.pk)
+
+    def save_model(
+        self, request: HttpRequest, obj: PollingSwitch, form: "forms.ModelForm[PollingSwitch]", change: bool
+    ) -> None:
+        by, now, was_paused = actor(request), instant(request), form.initial["paused"]
+        if obj.paused and was_paused:
+            switch.correct_reason(by=by, reason=obj.reason, now=now)
+        elif obj.paused:
+            switch.pause(by=by, reason=obj.reason, now=now)
+        elif was_paused:
+            # The reason of the pause that was left in the field is none of the resumption.
+            reason = obj.reason if obj.reason != form.initial["reason"] else ""
+            switch.resume(by=by, reason=reason, now=now)
+        strip.forget(request)
+
+    def log_change(self, request: HttpRequest, obj: PollingSwitch, message: object) -> LogEntry:
+        """Unsaved: polling.switch has written the entry, with the reason."""
+        return LogEntry()

@@ -4,6 +4,7 @@ from django.contrib import admin
 
 from polling.admin import wording
 from polling.admin.base import ReadOnlyAdmin, at
+from polling.admin.filters import when
 from polling.models import Tick
 
 
@@ -22,6 +23,5 @@ def took(tick: Tick) -> str:
 @admin.register(Tick)
 class TickAdmin(ReadOnlyAdmin[Tick]):
     list_display = (at("slot_at"), late_by, took, "due", "claimed", "dispatched", "error")
-    list_filter = (("error", admin.EmptyFieldListFilter),)
-    date_hierarchy = "slot_at"
+    list_filter = (when("slot_at"), ("error", admin.EmptyFieldListFilter))
     computed = (late_by, took)

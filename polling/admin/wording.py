@@ -58,9 +58,22 @@ def distance(instant: datetime, *, now: datetime) -> str:
     return f"in {span(instant - now)}" if instant > now else f"{span(now - instant)} ago"
 
 
+def since(instant: datetime, *, now: datetime) -> str:
+    """`since 12:03:10 UTC, 4 min 10 s`; of another day with its date and without the seconds."""
+    at = instant.astimezone(UTC)
+    same_day = at.date() == now.astimezone(UTC).date()
+    length = span(max(now - instant, timedelta()))
+    return f"since {at.strftime('%H:%M:%S' if same_day else '%d %b %H:%M')} UTC, {length}"
+
+
 def counted(number: int, noun: str) -> str:
     """`1 race`, `2 races`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def counts(amounts: Mapping[str, int]) -> str:
+    """`2 rows, 1 runners`: what there is, each with how often."""
+    return ", ".join(f"{amount} {what}" for what, amount in sorted(amounts.items())) or NOTHING
 
 
 def utc(instant: datetime | None) -> str:

@@ -16,10 +16,12 @@ from polling.planning import replan
 from races import decisions, ingest
 from races.decisions import APPWRITE
 from races.models import Meeting, Race
+from races.plain_text import one_line
 from races.snapshots import MeetingSnapshot, RaceSnapshot, Scope
 
 # What a race is made of, beside its start.
 TOLD = ("provider", "provider_race_id", "meeting", "track", "country", "race_number", "name", "distance_m")
+IDS = ("provider", "provider_race_id", "meeting")
 
 
 class Unfit(ValueError):
@@ -95,6 +97,8 @@ def _problem(column: str, value: Any) -> str:
         field.run_validators(value)
     except ValidationError as error:
         return f"{column}: {' '.join(error.messages)}"
+    if column in IDS and value and one_line(value) != value:
+        return f"{column}: it has control characters"
     return ""
 
 
@@ -107,10 +111,8 @@ def _made(values: Values, *, now: datetime) -> int:
 
 def _told(values: Values, *, now: datetime) -> RaceSnapshot:
     """The facts of the row that a race is made of."""
-    provider = values["provider"] or ""
-    meeting = MeetingSnapshot(
-        provider, values["meeting"] or "", values["track"] or "", values["country"] or "", code=values["code"] or ""
-    )
+    provider, track, country = (one_line(values[name] or "") for name in ("provider", "track", "country"))
+    meeting = MeetingSnapshot(provider, values["meeting"] or "", track, country, code=values["code"] or "")
     return RaceSnapshot(
         provider=provider,
         provider_race_id=values["provider_race_id"] or "",
@@ -118,7 +120,7 @@ def _told(values: Values, *, now: datetime) -> RaceSnapshot:
         observed_at=now,
         meeting=meeting if values["meeting"] else None,
         number=values["race_number"],
-        name=values["name"],
+        name=values["name"] and one_line(values["name"]),
         distance_m=values["distance_m"],
         advertised_start=datetime.fromisoformat(values["advertised_start"]),
     )

@@ -81,6 +81,7 @@ class Arrivals:
         return settled.merged
 
     def _adopt(self, row: Row, remote: Remote) -> Settled:
+        remote.need_readable()
         try:
             with transaction.atomic():
                 race_id = adopting.race_of(remote, now=self._now)
@@ -109,22 +110,24 @@ class Arrivals:
 # --- in words, for a dry run ------------------------------------------------------------------------------------------
 
 
-def foresee(row: Row, *, known: SyncState | None = None) -> str:
+def foresee(row: Row, *, now: datetime, known: SyncState | None = None) -> str:
     """What meeting the row would do, in words; nothing where it would do nothing. Changes nothing."""
     try:
         if not is_addressable(row["$id"]):
             raise Unfit(BULK_ALONE)
         remote = mapping.read(row)
-        return _foreseen(remote, known or states.states().filter(remote_id=remote.row_id).first())
+        return _foreseen(remote, known or states.states().filter(remote_id=remote.row_id).first(), now=now)
     except ValueError as error:
         return f"row {strays.key_of(row['$id'])}: stays out: {error}"
 
 
-def _foreseen(remote: Remote, state: SyncState | None) -> str:
+def _foreseen(remote: Remote, state: SyncState | None, *, now: datetime) -> str:
+    if state is None:
+        remote.need_readable()
     race = Race.objects.filter(pk=state.local_pk).first() if state else adopting.match(remote)
     if race is None:
         return "" if state else f"row {remote.row_id}: becomes a race"
-    plan = planned(state or states.new_state(race.pk, remote.row_id), race, Met(race.pk, remote))
+    plan = planned(state or states.new_state(race.pk, remote.row_id), race, Met(race.pk, remote), now=now)
     undone = [clash.field for clash in plan.clashes if clash.field not in plan.take]
     parts = (("take", plan.take), ("keep ours and log", undone))
     words = [f"{verb} {', '.join(fields)}" for verb, fields in parts if fields]

@@ -1,16 +1,21 @@
 """How far the work on a table has got, and whether it is in trouble."""
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import F, QuerySet
 
+from polling.appwrite.problems import is_known, is_news
+from polling.appwrite.refusals import persisting
 from polling.appwrite.rows import Place
-from polling.errors import Blocked, PollingError, words_of
+from polling.errors import Blocked, PollingError, Unavailable, words_of
 from polling.models import SyncCheckpoint
 
 logger = logging.getLogger(__name__)
+
+# For so long a proxy may answer for an Appwrite that is being restarted or upgraded.
+RESTART_WITHIN = timedelta(minutes=5)
 
 
 def checkpoint_of(table: str) -> SyncCheckpoint:
@@ -23,16 +28,20 @@ def existing(table: str) -> SyncCheckpoint | None:
     return _of(table).first()
 
 
-def note(checkpoint: SyncCheckpoint, what: str, error: PollingError | None) -> None:
+def note(checkpoint: SyncCheckpoint, what: str, error: PollingError | None, *, now: datetime) -> None:
     """Keeps how it stands and logs the edges: when it begins to fail, and when it works again."""
+    since = (checkpoint.failing_since or now) if error else None
+    if isinstance(error, Unavailable) and error.foreign and since and now - since >= RESTART_WITHIN:
+        error = persisting(error)
     words = words_of(error) if error else ""
-    if words and not checkpoint.error:
-        logger.log(level_of(error), "%s fails: %s", what, words)
+    if error and is_news(error, words, before=checkpoint.error):
+        level = logging.DEBUG if is_known(words, besides=checkpoint) else level_of(error)
+        logger.log(level, "%s fails: %s", what, words)
     if checkpoint.error and not words:
         logger.info("%s works again", what)
-    if words != checkpoint.error:
-        checkpoint.error = words
-        checkpoint.save(update_fields=["error"])
+    if (words, since) != (checkpoint.error, checkpoint.failing_since):
+        checkpoint.error, checkpoint.failing_since = words, since
+        checkpoint.save(update_fields=["error", "failing_since"])
 
 
 def level_of(error: Exception | None) -> int:

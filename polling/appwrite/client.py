@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from http.cookiejar import DefaultCookiePolicy
@@ -24,8 +24,9 @@ from appwrite.services.tables_db import TablesDB
 from appwrite.services.webhooks import Webhooks
 from django.conf import settings
 
+from polling import json_limits
 from polling.appwrite.refusals import refusal
-from polling.errors import Ambiguous, Blocked, Malformed, PollingError, Unavailable
+from polling.errors import Ambiguous, Blocked, Malformed, OutOfTime, PollingError, Unavailable
 from polling.providers import http
 from polling.providers.http import FOREIGN_ERRORS, http_date
 
@@ -35,8 +36,14 @@ CONNECT_SECONDS, READ_SECONDS = 3.05, 20.0
 TOTAL_SECONDS = 30.0
 CHUNK_BYTES = 64 * 1024
 MAX_BODY_BYTES = 128 * 1024 * 1024
+JSON_LIMITS = replace(json_limits.LIMITS, size=MAX_BODY_BYTES)
 OLDEST_SERVER = (1, 8)
 VERSION_PATH = "/health/version"
+CLOCK_GRAIN = 0.05
+SILENCE_SECONDS = 2.0  # without any answer in so much time a server is taken to be gone, and not to be slow
+WEB_PAGE = (
+    "answers with a web page: a login page of the network, or not Appwrite; check APPWRITE_ENDPOINT and APPWRITE_PROXY"
+)
 HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,35}")
 
@@ -100,7 +107,12 @@ class SyncClient(Client):  # type: ignore[misc]  # the SDK is untyped
         return self._version
 
     def _ask_version(self, deadline: float | None) -> tuple[int, ...]:
-        told = str(self.exchange("get", VERSION_PATH, deadline=deadline).body.get("version", ""))
+        try:
+            told = str(self.exchange("get", VERSION_PATH, deadline=deadline).body.get("version", ""))
+        except OutOfTime as error:
+            if error.waited_seconds < SILENCE_SECONDS:
+                raise
+            raise Unavailable(str(error)) from None
         if not re.fullmatch(r"\d+(\.\d+)+", told):
             raise Malformed(f"{self._host} does not say which version of Appwrite it is", sample=told)
         version = tuple(map(int, told.split(".")))
@@ -130,12 +142,14 @@ class SyncClient(Client):  # type: ignore[misc]  # the SDK is untyped
     ) -> Reply:
         """One call, whole before `deadline`, an instant of time.monotonic(). Its `$sequence`s are text.
 
-        Raises Unavailable, Ambiguous (a write whose answer was lost), RateLimited, Blocked, Missing, NotFound,
-        Conflict, Refused or Malformed.
+        Raises OutOfTime where that deadline, and not the patience of 20 to 30 s that every call has, ended it;
+        Unavailable, Ambiguous (a write whose answer was lost), RateLimited, Blocked, Missing, NotFound, Conflict,
+        Refused or Malformed.
         """
         write = method.lower() != "get"
-        soonest = time.monotonic() + TOTAL_SECONDS
-        deadline = soonest if deadline is None else min(deadline, soonest)
+        began = time.monotonic()
+        cut_off, patience = deadline, began + TOTAL_SECONDS
+        deadline = patience if deadline is None else min(deadline, patience)
         request = {
             "headers": {**self._headers(path, deadline), **(headers or {})},
             **({"data": json.dumps(params or {})} if write else {"params": self._flat(params)}),
@@ -148,6 +162,8 @@ class SyncClient(Client):  # type: ignore[misc]  # the SDK is untyped
                 content = _content(answer, deadline)
         except FOREIGN_ERRORS as exc:
             # Not `from exc`: requests quotes what it cannot send, and that may be the key.
+            if cut_off is not None and time.monotonic() > cut_off - CLOCK_GRAIN and _is_timeout(exc):
+                raise _out_of_time(self._host, time.monotonic() - began) from None
             raise translation(exc, write=write, host=self._host) from None
         return Reply(self._read(answer, content), answer.headers)
 
@@ -185,23 +201,22 @@ class SyncClient(Client):  # type: ignore[misc]  # the SDK is untyped
     def _read(self, answer: requests.Response, content: bytes) -> dict[str, Any]:
         """The body of a success. Raises what any other answer means."""
         status, headers = answer.status_code, answer.headers
-        html = "html" in headers.get("Content-Type", "").lower()
+        if status == 204:  # real servers call this text/html
+            return {}
         if 300 <= status < 400:
             to = urlsplit(headers.get("Location", "")).netloc or "another path"
             raise Blocked(f"{self._host} redirects to {to}: APPWRITE_ENDPOINT must name the final address", status)
-        if status < 300 and html:
-            raise Blocked(f"{self._host} answers with a web page: a login page of the network, or not Appwrite", status)
-        if status == 204:
-            return {}
         text = content.decode(errors="replace")
         if status < 300:
-            if (body := parsed(text)) is None:
-                raise Malformed(f"{self._host}: not a JSON object", status, text)
-            return _with_text_sequence(body)
+            if (body := parsed(text)) is not None:
+                return _with_text_sequence(body)
+            if _is_web_page(text):
+                raise Blocked(f"{self._host} {WEB_PAGE}", status)
+            raise Malformed(f"{self._host}: not a JSON object", status, text)
         text = text.replace(self._key, "***")
         write = answer.request.method != "GET"
         error = refusal(status, parsed(text) or {}, headers=headers, write=write, host=self._host)
-        error.sample = "" if html else text[:500]
+        error.sample = "" if _is_web_page(text) else text[:500]
         raise error
 
 
@@ -215,10 +230,10 @@ def _open_session() -> requests.Session:
 def _asked(
     session: requests.Session, method: str, url: str, request: dict[str, Any], deadline: float
 ) -> requests.Response:
-    """The start of the answer. Raises Unavailable if no time is left to ask."""
+    """The start of the answer. Raises OutOfTime if no time is left to ask."""
     left = deadline - time.monotonic()
     if left <= 0:
-        raise Unavailable("no time left to ask Appwrite")
+        raise OutOfTime("no time left to ask Appwrite")
     timeout: Any = urllib3.Timeout(total=left, connect=min(CONNECT_SECONDS, left), read=min(READ_SECONDS, left))
     return session.request(method.upper(), url, timeout=timeout, allow_redirects=False, stream=True, **request)
 
@@ -236,12 +251,17 @@ def _content(answer: requests.Response, deadline: float) -> bytes:
 
 
 def parsed(text: str) -> dict[str, Any] | None:
-    """The JSON object that a text is; None where it is none."""
+    """The JSON object that a text is; None where it is none, or one beyond what is read."""
     try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
+        body = json_limits.parse(text, limits=JSON_LIMITS)
+    except json_limits.JsonRefused:
         return None
     return body if isinstance(body, dict) else None
+
+
+def _is_web_page(text: str) -> bool:
+    """Whether a body is a page for people. By the body alone: the types that servers and proxies name are wrong."""
+    return text.lstrip("\ufeff \t\r\n").startswith("<")
 
 
 def _with_text_sequence(body: dict[str, Any]) -> dict[str, Any]:
@@ -272,6 +292,16 @@ def translation(exc: BaseException, *, write: bool, host: str = "Appwrite") -> P
     if write and ours is Unavailable and not any(isinstance(cause, NEVER_SENT) for cause in causes):
         ours = Ambiguous
     return ours(f"{host}: {type(causes[-1]).__name__}")
+
+
+def _is_timeout(exc: BaseException) -> bool:
+    """Whether the wait for a connection or an answer ended, and not the connection."""
+    kinds = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
+    return any(isinstance(cause, kinds) for cause in _causes(exc))
+
+
+def _out_of_time(host: str, waited: float) -> OutOfTime:
+    return OutOfTime(f"{host}: no answer in the {waited:.1f} s that were left", waited_seconds=waited)
 
 
 def _causes(exc: BaseException) -> Iterator[BaseException]:

@@ -1,6 +1,6 @@
 """A page of the sweep against what is known: which rows want a closer look. Reads, and changes nothing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,9 +13,10 @@ from polling.appwrite.rows import SWEEP_ROWS, Row, Rows, is_addressable
 from polling.models import SyncState
 from races.models import Race
 
-# All but runners, results and dividends, whose weight would be most of the listing. A script that sends back what it
-# read keeps `$updatedAt` as it was: then the content alone tells.
-COLUMNS = tuple(name for name, column in RACE_FIELDS.items() if column.kind is not Kind.JSON)
+# A script that sends back what it read keeps `$updatedAt` as it was: then the content alone tells. The long texts,
+# runners, results and dividends, would be most of a listing, so each sweep looks at those of some rows, in turn.
+TEXTS = tuple(name for name, column in RACE_FIELDS.items() if column.kind is Kind.JSON)
+COLUMNS = tuple(name for name in RACE_FIELDS if name not in TEXTS)
 
 
 @dataclass(slots=True)
@@ -65,7 +66,7 @@ def _compare(listed: Sequence[Row], expected: QuerySet[SyncState], found: Differ
     found.unknown = sorted(rows.keys() - {state.remote_id for state in known})
     for state in (state for state in known if state.has_race):
         row = rows.get(state.remote_id)
-        if row and (state.remote_deleted_at or differs(row, state)):
+        if row and (state.remote_deleted_at or differs(row, state, COLUMNS)):
             found.differing.append(state)
             found.made_anew += bool(state.base_sequence) and _sequence(row) != state.base_sequence
         elif row is None and state.base_updated_at:
@@ -78,15 +79,24 @@ def _of_races(**those: Any) -> list[Any]:
     return list(states.states().filter(**those).annotate(has_race=has_race))
 
 
-def differs(row: Row, state: SyncState) -> bool:
-    """Whether the row is not as it was agreed on: newer, older, made anew, or with another content."""
+def differing_texts(rows: Rows, *, after: str, limit: int) -> tuple[list[SyncState], str]:
+    """The states of rows whose long texts are not as agreed on, of so many rows behind an id; and the id to go on from.
+
+    That id is empty where the rows have come to their end.
+    """
+    listed = rows.listed(after, TEXTS, limit=limit)
+    fit = {row["$id"]: row for row in listed if is_addressable(row["$id"])}
+    known = [state for state in _of_races(remote_id__in=fit) if state.has_race and state.base_updated_at]
+    last = max(fit, default="") if len(listed) == limit else ""
+    return [state for state in known if differs(fit[state.remote_id], state, TEXTS)], last
+
+
+def differs(row: Row, state: SyncState, columns: Iterable[str] = RACE_FIELDS) -> bool:
+    """Whether the row is not as it was agreed on: newer, older, made anew, or with another content of these columns."""
     if (row.get("$updatedAt"), _sequence(row)) != (state.base_updated_at, state.base_sequence):
         return True
     base = mapping.complete(state.base)
-    try:
-        return any(mapping.canonical(RACE_FIELDS[name], row.get(name)) != base[name] for name in COLUMNS)
-    except ValueError:
-        return True
+    return any(mapping.readable(RACE_FIELDS[name], row.get(name)) != base[name] for name in columns)
 
 
 def _sequence(row: Row) -> str:

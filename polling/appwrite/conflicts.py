@@ -1,11 +1,11 @@
 """The log of conflicts, which outlives the rows and the races that it tells of."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 
 from polling.appwrite.merge import Clash
 from polling.models import SyncConflict, SyncState
-from races.models import Race
+from races.models import Race, day_of
 
 
 def log(state: SyncState, clashes: Iterable[Clash], *, now: datetime, race: Race | None = None) -> None:
@@ -28,4 +28,8 @@ def log(state: SyncState, clashes: Iterable[Clash], *, now: datetime, race: Race
 
 
 def _named(state: SyncState) -> str:
-    return f"{state.base.get('track') or 'race'} {state.base.get('race_number') or '?'}"
+    name = f"{state.base.get('track') or 'race'} R{state.base.get('race_number') or '?'}"
+    try:
+        return f"{name}, {day_of(date.fromisoformat(state.base.get('racing_day') or ''))}"
+    except ValueError:  # no day, or what somebody wrote into its column
+        return name

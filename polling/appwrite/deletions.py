@@ -1,6 +1,9 @@
-"""Rows deleted in Appwrite whose race is here: found by a sweep, and made again at its end."""
+"""Rows deleted in Appwrite whose race is here: found by a sweep, or by a push that would change them, and made again.
 
-from collections.abc import Iterable
+The deletion guard stands before both: when more rows are gone than usual, none is made again until a person has looked.
+"""
+
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import reduce
 from operator import or_
@@ -8,13 +11,16 @@ from operator import or_
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from polling.appwrite import conflicts
+from polling.appwrite import checkpoints, comparing, conflicts
 from polling.appwrite.merge import Clash, Side
-from polling.appwrite.states import DELETION_PENDING, orphans, states
-from polling.models import SyncState
+from polling.appwrite.rows import MOST_ROWS, Rows, batches
+from polling.appwrite.states import DELETION_PENDING, TABLE, orphans, states
+from polling.models import SyncConflict, SyncState
 from races.models import Race
 
 FEW, PERCENT = 20, 5
+MADE_AGAIN = "deleted in Appwrite, but the race is here: made again"
+MOST_CONFIRMED = 5 * MOST_ROWS
 FOUND, TO_GO = "were deleted since the last sweep", "are to go, as their races are gone from Django"
 
 
@@ -52,14 +58,47 @@ def too_many_to_go(*, now: datetime) -> str:
     return beyond_the_limit(fresh.update(remote_deleted_at=now), TO_GO)
 
 
+def may_make_again(found: Sequence[SyncState], rows: Rows, *, now: datetime) -> bool:
+    """Whether rows that a push has found missing may be made again: it asks first how many are missing in all.
+
+    Where more are gone than usual the guard holds all of them, which a sweep would find one by one, and says so once.
+    Raises the PollingError of a listing that cannot be read; nothing is made again then.
+    """
+    if checkpoints.is_braked(TABLE):
+        find(found, now=now)
+        return False
+    # What is pending already has been counted, and released since.
+    missing = {state.pk: state for state in (*found, *_missing(rows)) if state.remote_deleted_at is None}
+    why = beyond_the_limit(len(missing) + _made_again_since_the_sweep())
+    if why:
+        for some in batches(missing.values(), MOST_ROWS):
+            find(some, now=now)
+        checkpoints.brake(TABLE, why)
+    return not why
+
+
+def _missing(rows: Rows) -> list[SyncState]:
+    """All rows that are gone; of very many only the first are looked for a second time."""
+    unseen = [state for page in comparing.pages(rows, after="") for state in page.unseen]
+    there = rows.by_id(state.remote_id for state in unseen[:MOST_CONFIRMED])
+    return [state for state in unseen if state.remote_id not in there]
+
+
+def _made_again_since_the_sweep() -> int:
+    """So that rows deleted little by little are counted together."""
+    swept_at = checkpoints.checkpoint_of(TABLE).swept_at
+    made = SyncConflict.objects.filter(state__in=states(), field="$id", policy=MADE_AGAIN)
+    return (made.filter(found_at__gt=swept_at) if swept_at else made).count()
+
+
 def make_again(known: QuerySet[SyncState], *, base_updated_at: str, now: datetime) -> bool:
     """Lets the push write a race's row anew, since an edit beats a deletion; whether it was still agreed on so."""
     with transaction.atomic():
         state = known.select_for_update().filter(base_updated_at=base_updated_at).first()
         if state is None:
             return False
-        row, policy = state.remote_id, "deleted in Appwrite, but the race is here: made again"
-        conflicts.log(state, [Clash("$id", row, row, None, Side.LOCAL, policy)], now=now)
+        row = state.remote_id
+        conflicts.log(state, [Clash("$id", row, row, None, Side.LOCAL, MADE_AGAIN)], now=now)
         state.base, state.base_updated_at, state.base_sequence, state.sent = {}, "", "", None
         state.pushed_version = 0
         state.save(update_fields=["base", "base_updated_at", "base_sequence", "sent", "pushed_version"])

@@ -16,6 +16,22 @@ def of_table(name: str, table: Table, columns: Found, indexes: Found) -> list[st
     return [f"{name}.{part} {words}" for part, drift in of_columns + of_indexes for words in drift]
 
 
+def refusals_of(name: str, table: Table, columns: Found) -> list[str]:
+    """Of these the ones that make the table refuse rows which are as declared; a default, or more room, does not."""
+    words = []
+    for key, found in columns.items():
+        declared = table.columns.get(key)
+        harmless = declared is not None and (found.get("size") or 0) > declared.size > 0
+        found = {**found, "default": None, **({"size": declared.size} if declared and harmless else {})}
+        words += [f"{name}.columns {key} {words}" for words in _of_column(declared, found)]
+    return words
+
+
+def must_be_given(table: Table, columns: Found) -> bool:
+    """Whether a column that we know nothing of is required: then every row is refused."""
+    return any(found.get("required") for key, found in columns.items() if key not in table.columns)
+
+
 def _of_column(declared: Column | None, found: Mapping[str, Any]) -> Iterator[str]:
     if found.get("required"):
         yield "is required: rows without it are refused"

@@ -40,7 +40,16 @@ def _is_known(hint: Hint) -> bool:
     state = states.states().filter(remote_id=hint.row_id).first()
     if state is None:
         return False
-    return bool(hint.updated_at) and (hint.updated_at == state.base_updated_at or _is_ours(hint, state))
+    return bool(hint.updated_at) and (_is_agreed(hint, state) or _is_ours(hint, state))
+
+
+def _is_agreed(hint: Hint, state: SyncState) -> bool:
+    """Whether the call tells of the row as it was agreed on: by its content too, as an edit may keep `$updatedAt`."""
+    if hint.updated_at != state.base_updated_at:
+        return False
+    told = [name for name in mapping.RACE_FIELDS if name in hint.row]
+    base = mapping.complete(state.base)
+    return all(mapping.readable(mapping.RACE_FIELDS[name], hint.row[name]) == base[name] for name in told)
 
 
 def _is_ours(hint: Hint, state: SyncState) -> bool:

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import TypeGuard
 
 from polling.appwrite import mapping, states
 from polling.appwrite.checkpoints import level_of
 from polling.appwrite.mapping import Values
-from polling.appwrite.merge import outgoing
+from polling.appwrite.merge import differing, outgoing
+from polling.appwrite.problems import is_known, is_news
 from polling.appwrite.rows import Row
 from polling.appwrite.settling import local_values
-from polling.errors import Ambiguous, Blocked, RateLimited, Unavailable
+from polling.errors import Ambiguous, Blocked, OutOfTime, PollingError, RateLimited, Unavailable, words_of
 from polling.models import SyncState
 from races.models import Race
 
@@ -39,6 +41,7 @@ class Job:
     attempts: int
     pushed_version: int
     sent: Sequence[Values] = ()
+    undo_pending: bool = False
 
     @property
     def is_new(self) -> bool:
@@ -53,6 +56,8 @@ class Job:
         """
         if self.is_new:
             return self.local
+        if self._undoes:
+            return differing(self.base, self.local)
         moved = outgoing(self.base, self.local)
         if moved or self.pushed_version < self.version or self.local[BEAT] == self.base[BEAT]:
             return moved
@@ -61,7 +66,24 @@ class Job:
     @property
     def differs(self) -> bool:
         """Whether the row's content is not the race's."""
-        return self.is_new or bool(outgoing(self.base, self.local))
+        return self.is_new or bool(outgoing(self.base, self.local)) or self._undoes
+
+    @property
+    def _undoes(self) -> bool:
+        """Whether what is no reason to write is to be written back, as somebody changed it; no version of ours is
+        above Django's own."""
+        return self.undo_pending or (self.base["sync_version"] or 0) > self.version
+
+    def is_agreed(self, row: Row) -> bool:
+        """Whether a row, read whole, holds just what both sides last agreed on.
+
+        By its values, too: an edit that kept the row's `$updatedAt`, or put an older one, passes compare-and-set.
+        """
+        try:
+            remote = mapping.read(row)
+        except ValueError:
+            return False
+        return remote.updated_at == self.base_updated_at and remote.values == self.base
 
     @property
     def may_have_landed(self) -> bool:
@@ -80,7 +102,8 @@ class Job:
 
     def state(self) -> SyncState:
         """The row's state to note a failure on."""
-        return states.new_state(self.race_id, self.row_id, attempts=self.attempts)
+        base = self.base_updated_at
+        return states.new_state(self.race_id, self.row_id, attempts=self.attempts, base_updated_at=base)
 
 
 def job_of(race: Race, state: SyncState | None) -> Job:
@@ -95,6 +118,7 @@ def job_of(race: Race, state: SyncState | None) -> Job:
         attempts=state.attempts if state else 0,
         pushed_version=state.pushed_version if state else 0,
         sent=(state.sent if state else None) or (),
+        undo_pending=bool(state and state.undo_pending),
     )
 
 
@@ -109,13 +133,22 @@ def row_id_of(race: Race, state: SyncState | None) -> str:
 def is_of_all(error: Exception) -> bool:
     """Whether any other row would meet the error too. A lost answer, or a 500, may be the fault of one row."""
     if isinstance(error, Unavailable):
-        return error.http_status in (None, 503) and not isinstance(error, Ambiguous)
+        is_proxys = error.foreign and (error.http_status or 0) < 500
+        return (is_proxys or error.http_status in (None, 503)) and not isinstance(error, Ambiguous)
     return isinstance(error, Blocked | RateLimited)
 
 
+def is_failure(outcome: object) -> TypeGuard[PollingError]:
+    """Whether the outcome of a call is an error that counts: one that our own deadline brought about does not."""
+    return isinstance(outcome, PollingError) and not isinstance(outcome, OutOfTime)
+
+
 def put_off(found: Sequence[SyncState], error: Exception, *, now: datetime, own: bool = False) -> None:
-    """Lets rows wait for a later try; says so once, as long as any row waits."""
-    level = logging.DEBUG if states.failing().exists() else level_of(error)
+    """Lets rows wait for a later try; says so once, as long as any row waits for the same, or for what will pass."""
+    words = words_of(error)
+    before = states.failing().values_list("error", flat=True).first() or ""
+    is_said = not is_news(error, words, before=before) or is_known(words)
+    level = logging.DEBUG if is_said else level_of(error)
     logger.log(level, "%d rows wait to be pushed: %s: %s", len(found), type(error).__name__, error)
     until = now + wait_after(error, max(state.attempts for state in found) + 1)
     states.postpone(found, error, until=until, own=own)

@@ -4,7 +4,7 @@ import json
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -13,6 +13,7 @@ Values = dict[str, Any]
 
 NAMESPACE = uuid.UUID("6f3c9a52-5d0b-5c1e-9d7e-2b7f6f0f4a11")
 CODES = ("thoroughbred", "harness", "greyhound")
+UNREADABLE = "\ufffd cannot be read: "  # in front of the words that stand for a value which cannot be
 
 
 class Kind(StrEnum):
@@ -21,6 +22,7 @@ class Kind(StrEnum):
     TEXT = "text"
     INTEGER = "integer"
     BOOLEAN = "boolean"
+    DAY = "day"
     INSTANT = "instant"
     JSON = "json"
 
@@ -41,6 +43,7 @@ RACE_FIELDS = {
     "track": Field(Kind.TEXT, "meeting.name"),
     "country": Field(Kind.TEXT, "meeting.country"),
     "code": Field(Kind.TEXT, "meeting.code", among=CODES),
+    "racing_day": Field(Kind.DAY, "racing_day"),
     "race_number": Field(Kind.INTEGER, "number"),
     "name": Field(Kind.TEXT, "name"),
     "distance_m": Field(Kind.INTEGER, "distance_m"),
@@ -71,18 +74,27 @@ LOG_FIELDS = {
     "error_class": Field(Kind.TEXT, "error_class"),
     "message": Field(Kind.TEXT, "message"),
 }
-RUNNER_FIELDS = ("number", "name", "barrier", "jockey", "trainer", "scratched_at")
+RUNNER_FIELDS = ("number", "letter", "name", "barrier", "jockey", "trainer", "scratched_at", "absent_since")
 ODDS = ("fixed_win", "fixed_place", "tote_win", "tote_place")
 
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A row of `races` as Appwrite told it, its values in canonical spelling."""
+    """A row of `races` as Appwrite told it, its values in canonical spelling.
+
+    A value that cannot be read is words that say so: see `is_unreadable`.
+    """
 
     row_id: str
     updated_at: str
     sequence: str
     values: Values
+
+    def need_readable(self) -> None:
+        """Raises ValueError naming the first field that cannot be read."""
+        for name, value in self.values.items():
+            if is_unreadable(value):
+                raise ValueError(f"{name}: {value.removeprefix(UNREADABLE)}")
 
 
 def race_row_id(race: Any) -> str:
@@ -125,17 +137,32 @@ def _runner(runner: Any) -> Values:
 
 def complete(values: Mapping[str, Any]) -> Values:
     """Every field of a race; one that is missing is null, and polling that is not paused is just that."""
-    return {name: canonical(field, values.get(name)) for name, field in RACE_FIELDS.items()}
+    return {name: readable(field, values.get(name)) for name, field in RACE_FIELDS.items()}
+
+
+def is_unreadable(value: Any) -> bool:
+    """Whether a value of a row stands for one that cannot be read; no race has it, so it differs from any."""
+    return isinstance(value, str) and value.startswith(UNREADABLE)
+
+
+def readable(field: Field, value: Any) -> Any:
+    """The value in its canonical form, or words, of one line, that say why it has none."""
+    if is_unreadable(value):
+        return value
+    try:
+        return canonical(field, value)
+    except ValueError as error:
+        return UNREADABLE + str(error).encode(errors="backslashreplace").decode()
 
 
 def read(row: Mapping[str, Any]) -> Remote:
-    """A row as told by Appwrite; columns that are not ours are left out. Raises ValueError naming the field."""
-    values: Values = {}
-    for name, field in RACE_FIELDS.items():
-        try:
-            values[name] = canonical(field, row.get(name))
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from error
+    """A row as told by Appwrite; columns that are not ours are left out.
+
+    Raises ValueError where it is no row at all. A field that cannot be read makes only that field unreadable.
+    """
+    values = {name: readable(field, row.get(name)) for name, field in RACE_FIELDS.items()}
+    if is_unreadable(values["sync_version"]):
+        values["sync_version"] = None  # versions are compared by their size
     updated_at = instant(row.get("$updatedAt"))
     if updated_at is None or not isinstance(row.get("$id"), str):
         raise ValueError("$id or $updatedAt is missing")
@@ -177,6 +204,11 @@ def _text(value: Any) -> str | None:
     return value
 
 
+def _day(value: Any) -> str | None:
+    """`2026-11-28`; text that somebody wrote into such a column stays as it is, and is undone."""
+    return _text(value.isoformat() if isinstance(value, date) else value)
+
+
 def _integer(value: Any) -> int | None:
     if value is None:
         return None
@@ -212,6 +244,7 @@ SPELLINGS = {
     Kind.TEXT: _text,
     Kind.INTEGER: _integer,
     Kind.BOOLEAN: _boolean,
+    Kind.DAY: _day,
     Kind.INSTANT: instant,
     Kind.JSON: _json,
 }

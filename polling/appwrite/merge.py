@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from polling.appwrite.mapping import RACE_FIELDS, Values
+from polling.appwrite.mapping import RACE_FIELDS, Values, is_unreadable
 from races.status import RaceStatus
 
 
@@ -62,6 +62,11 @@ class Plan:
     push: Values
     clashes: tuple[Clash, ...]
 
+    @property
+    def undoes(self) -> bool:
+        """Whether a field that was changed in Appwrite is to be written back, though it may be no reason to write."""
+        return any(clash.chosen is Side.LOCAL and clash.field in RACE_FIELDS for clash in self.clashes)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -83,7 +88,8 @@ def merge(
     for field, owner in owners.items():
         if remote[field] in (base[field], local[field]):
             continue
-        verdict = RULES[owner](base[field], local[field], remote[field])
+        rule = _unreadable if is_unreadable(remote[field]) else RULES[owner]
+        verdict = rule(base[field], local[field], remote[field])
         if verdict.take:
             take[field] = remote[field]
         if verdict.policy:
@@ -107,11 +113,13 @@ def landed(base: Mapping[str, Any], sent: Iterable[Mapping[str, Any]], remote: M
 
 def outgoing(base: Mapping[str, Any], local: Mapping[str, Any]) -> Values:
     """The fields to write so that a row that stands at `base` says what Django does; none if nothing counts."""
-    moved = {field: local[field] for field in OWNERS if local[field] != base[field]}
-    owners = {OWNERS[field] for field in moved}
-    if owners <= {Owner.TRAVELS, Owner.APPWRITE}:
-        return {}
-    return {field: value for field, value in moved.items() if OWNERS[field] is not Owner.APPWRITE}
+    moved = differing(base, local)
+    return {} if {OWNERS[field] for field in moved} <= {Owner.TRAVELS} else moved
+
+
+def differing(base: Mapping[str, Any], local: Mapping[str, Any]) -> Values:
+    """Django's values of all fields that a row which stands at `base` does not say, reason to write or not."""
+    return {field: local[field] for field in OWNERS if local[field] != base[field]}
 
 
 def is_start(value: str | None) -> bool:
@@ -121,6 +129,10 @@ def is_start(value: str | None) -> bool:
 
 def _keep(base: Any, local: Any, remote: Any) -> Verdict:
     return Verdict(take=False, policy="the field is Django's: undone")
+
+
+def _unreadable(base: Any, local: Any, remote: Any) -> Verdict:
+    return Verdict(take=False, policy="it cannot be read: undone")
 
 
 def _status(base: Any, local: Any, remote: Any) -> Verdict:
@@ -139,7 +151,7 @@ def _request(base: Any, local: Any, remote: Any) -> Verdict:
     """Instants in one spelling compare as text."""
     if remote is not None and (local is None or remote > local):
         return Verdict(take=True)
-    return Verdict(take=False, policy="not newer than the last request: no poll")
+    return Verdict(take=False, policy="not newer than the last request: no poll, undone")
 
 
 RULES: dict[Owner, Callable[[Any, Any, Any], Verdict]] = {

@@ -1,39 +1,117 @@
-"""Many calls at once, until one meets what the others would meet too."""
+"""Many calls at once, as many as the server takes without slowing down, until one finds what the others would too."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import cache
+from statistics import median, quantiles
+from time import monotonic
 from typing import TypeVar
 
+from django.conf import settings
+
 from polling.appwrite.jobs import is_of_all
-from polling.errors import PollingError
+from polling.errors import OutOfTime, PollingError
 
 T = TypeVar("T")
 R = TypeVar("R")
+Outcome = R | PollingError | None
 
-# As a transaction of 100 staged updates is slower up to 80 ms of delay: see bench/README.md.
-THREADS = 16
+MOST, LEAST, FIRST = 16, 4, 8
+REMEMBERED = 256  # answers
+# The median answer, in multiples of an unloaded one: below EASY the limit doubles, above HARD it shrinks.
+EASY, HARD = 1.5, 3.0
+SHRINKS_TO = 0.75
+QUICK_SECONDS, SLOW_SECONDS = 0.005, 1.0  # noise below the first; slow above the other, whatever unloaded ones take
+# A call is begun only if an ordinary one would still be answered in time.
+LEAST_SECONDS, MOST_SECONDS = 1.0, 3.0
+
+
+class Concurrency:
+    """How many calls one server gets at once: more while it answers as if it were idle, fewer when it slows down."""
+
+    def __init__(self) -> None:
+        self.limit = FIRST
+        self._recent: deque[float] = deque(maxlen=REMEMBERED)
+        self._since_change = 0
+
+    def answered(self, seconds: float) -> None:
+        """A call took so long, or was cut off after so long."""
+        self._recent.append(max(seconds, QUICK_SECONDS))
+        self._since_change += 1
+        if self._since_change >= self.limit:
+            self._since_change = 0
+            self.limit = self._next_limit()
+
+    def _next_limit(self) -> int:
+        """Doubled, raised by one or shrunk, by the answers since the last change."""
+        typical, unloaded = median(list(self._recent)[-self.limit :]), min(self._recent)
+        if typical > SLOW_SECONDS or typical > HARD * unloaded:
+            return max(LEAST, int(self.limit * SHRINKS_TO))
+        return min(MOST, self.limit * 2 if typical < EASY * unloaded else self.limit + 1)
+
+    @property
+    def seconds_to_begin(self) -> float:
+        """How much time a call needs to be worth beginning: three of four recent ones took no longer."""
+        if len(self._recent) < 4:
+            return LEAST_SECONDS
+        ordinary = quantiles(list(self._recent)[-4 * MOST :], n=4)[2]
+        return min(max(ordinary, LEAST_SECONDS), MOST_SECONDS)
+
+
+@cache
+def of_endpoint(endpoint: str) -> Concurrency:
+    """Of one Appwrite, as this process has learned it."""
+    return Concurrency()
+
+
+def concurrency() -> Concurrency:
+    """Of the configured Appwrite."""
+    return of_endpoint(settings.APPWRITE_ENDPOINT)
 
 
 def in_parallel(
-    call: Callable[[T], R], things: Sequence[T], *, has_time: Callable[[], bool]
+    call: Callable[[T], R], things: Sequence[T], *, has_time: Callable[[float], bool]
 ) -> list[tuple[T, R | PollingError | None]]:
     """What the call brought for each thing, or its error; None where no time was left to begin it.
 
-    After an error of the server no further call begins: the things left get that error. No database in the call.
+    `has_time` says whether so many seconds are left. After an error of the server no further call begins: the things
+    left get that error. Nothing of the database in the call.
     """
-    stop: list[PollingError] = []
-
-    def one(thing: T) -> R | PollingError | None:
-        if stop or not has_time():
-            return stop[0] if stop else None
-        try:
-            return call(thing)
-        except PollingError as error:
-            if is_of_all(error):
-                stop.append(error)
-            return error
-
     if not things:
         return []
-    with ThreadPoolExecutor(min(THREADS, len(things))) as threads:
-        return list(zip(things, threads.map(one, things), strict=True))
+    limits = concurrency()
+    found: list[Outcome[R]] = [None] * len(things)
+    waiting: Iterator[int] = iter(range(len(things)))
+    running: dict[Future[tuple[Outcome[R], float]], int] = {}
+    stop: PollingError | None = None
+    with ThreadPoolExecutor(min(MOST, len(things))) as threads:
+        while True:
+            while stop is None and len(running) < limits.limit and has_time(limits.seconds_to_begin):
+                number = next(waiting, None)
+                if number is None:
+                    break
+                running[threads.submit(_timed, call, things[number])] = number
+            if not running:
+                break
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                outcome, seconds = done.result()
+                found[running.pop(done)] = outcome
+                limits.answered(seconds)
+                if isinstance(outcome, PollingError) and is_of_all(outcome):
+                    stop = stop or outcome
+    for number in waiting if stop else ():
+        found[number] = stop
+    return list(zip(things, found, strict=True))
+
+
+def _timed(call: Callable[[T], R], thing: T) -> tuple[R | PollingError | None, float]:
+    """The outcome and how long it took. A call that found no time to be sent was not begun: None."""
+    began = monotonic()
+    try:
+        outcome: R | PollingError | None = call(thing)
+    except OutOfTime as error:
+        outcome = error if error.waited_seconds else None
+    except PollingError as error:
+        outcome = error
+    return outcome, monotonic() - began

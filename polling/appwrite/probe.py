@@ -3,15 +3,18 @@
 import logging
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from math import inf
 
 from django.conf import settings
 
+from polling.appwrite import problems
 from polling.appwrite.checkpoints import level_of
 from polling.appwrite.client import SyncClient
 from polling.appwrite.refusals import Refused
 from polling.appwrite.rows import SAFE_COMPARE_AND_SET, Rows
-from polling.errors import Blocked, Conflict, NotFound, PollingError, Unavailable, words_of
+from polling.appwrite.table_refusals import TableRefusals
+from polling.errors import Blocked, Conflict, NotFound, OutOfTime, PollingError, Unavailable, words_of
 from polling.models import SyncServer
 
 logger = logging.getLogger(__name__)
@@ -20,6 +23,7 @@ HOLDS_FOR = timedelta(hours=1)
 REFUSAL_HOLDS_FOR = timedelta(minutes=5)  # somebody may be mending it
 # In the table of poll logs, which is never pulled: it is no race to us, nor to anybody who reads the races.
 TABLE, CANARY = "poll_logs", "racepoll-canary"
+CANARY_ROW = {"$id": CANARY, "message": "whether a stale write is refused"}
 LONG_AGO = "2000-01-01T00:00:00.000+00:00"
 TRIES = 3
 UNSAFE = (
@@ -36,7 +40,12 @@ def ensure(client: SyncClient, *, now: datetime, deadline: float = inf) -> None:
     """
     known = _server()
     if not _is_fresh(known, client.known_version, now=now):
-        known = run(client, now=now, deadline=deadline)
+        try:
+            known = run(client, now=now, deadline=deadline)
+        except OutOfTime:
+            if not known.compares_and_sets:
+                raise
+            # What is known holds until there is time to ask.
     if known.problem:
         raise Blocked(known.problem)
 
@@ -50,6 +59,8 @@ def run(client: SyncClient, *, now: datetime, deadline: float = inf) -> SyncServ
     try:
         version = client.server_version(anew=True, deadline=deadline)
         server.compares_and_sets = _compares_and_sets(client, deadline)
+    except OutOfTime:
+        raise
     except PollingError as error:
         server.probed_at = None
         _keep(server, words_of(error), level=level_of(error))
@@ -74,18 +85,24 @@ def _refuses_a_stale_write(client: SyncClient, deadline: float) -> bool:
     rows = Rows(client, TABLE, deadline=deadline)
     try:
         with suppress(Conflict):  # one is left of a probe that was killed
-            rows.create([{"$id": CANARY, "message": "whether a stale write is refused"}])
-    except Refused:
-        rows.need_columns(["message"])
-        raise
+            rows.create([CANARY_ROW])
+    except Refused as error:
+        raise TableRefusals(rows, partial(try_canary, rows)).behind(error) or error from None
     try:
         rows.update(CANARY, {"message": "it is not"}, base_updated_at=LONG_AGO)
     except Conflict:
         return True
     finally:
-        with suppress(NotFound):
+        with suppress(NotFound, OutOfTime):  # one that is left is used by the next probe
             client.exchange("delete", canary_path(), deadline=deadline)
     return False
+
+
+def try_canary(rows: Rows) -> None:
+    """Makes the row and removes it. Raises Refused from a table that takes no row at all."""
+    with suppress(Conflict):
+        rows.create([CANARY_ROW])
+    rows.delete_all([CANARY])
 
 
 def canary_path() -> str:
@@ -106,6 +123,7 @@ def _is_fresh(server: SyncServer, version: tuple[int, ...] | None, *, now: datet
 def _keep(server: SyncServer, problem: str, *, level: int) -> None:
     """Stores what was found, and logs the edges."""
     if problem and not server.problem:
+        level = logging.DEBUG if problems.is_known(problem) else level
         logger.log(level, "Appwrite cannot be written to: %s", problem)
     if server.problem and not problem:
         logger.info("Appwrite can be written to again")

@@ -7,8 +7,9 @@ from polling.appwrite import mapping, states, strays
 from polling.appwrite.arrivals import Arrivals, Tally, foresee
 from polling.appwrite.checkpoints import checkpoint_of, count, existing, move, note
 from polling.appwrite.client import connect
+from polling.appwrite.comparing import differs
 from polling.appwrite.rows import MOST_ROWS, Page, Place, Row, Rows, batches, is_addressable
-from polling.errors import Blocked, PollingError
+from polling.errors import Blocked, OutOfTime, PollingError
 from polling.models import SyncCheckpoint
 
 # With the push's, within the timeout of a task.
@@ -29,7 +30,7 @@ class Pulled(Tally):
 def run(*, now: datetime, budget: timedelta = BUDGET) -> Pulled:
     """Reads what changed since the last pull and merges it; nothing changed costs one read and no write."""
     pulled = Pulled()
-    return _counted(pulled, budget, lambda rows: _Pull(rows, pulled, now=now).all_pages())
+    return _counted(pulled, budget, lambda rows: _Pull(rows, pulled, now=now).all_pages(), now=now)
 
 
 def hinted(row_ids: Iterable[str], *, now: datetime, budget: timedelta = BUDGET) -> Pulled:
@@ -44,10 +45,10 @@ def hinted(row_ids: Iterable[str], *, now: datetime, budget: timedelta = BUDGET)
             known = {state.remote_id: state for state in states.states().filter(remote_id__in=some)}
             for row_id, row in rows.by_id(some).items():
                 state = known.get(row_id)
-                if state is None or row["$updatedAt"] != state.base_updated_at:
+                if state is None or differs(row, state):
                     arrivals.meet(row, known=state)
 
-    return _counted(pulled, budget, meet_all)
+    return _counted(pulled, budget, meet_all, now=now)
 
 
 def preview(*, now: datetime, budget: timedelta = PATIENCE) -> list[str]:
@@ -60,20 +61,22 @@ def preview(*, now: datetime, budget: timedelta = PATIENCE) -> list[str]:
     for page in _pages(rows, checkpoint):
         unmet = _unmet(page.rows)
         whole = rows.by_id(row["$id"] for row in unmet if is_addressable(row["$id"]))
-        words += [foresee(whole.get(row["$id"], row)) for row in unmet]
+        words += [foresee(whole.get(row["$id"], row), now=now) for row in unmet]
     return [line for line in words if line]
 
 
-def _counted(pulled: Pulled, budget: timedelta, work: Callable[[Rows], None]) -> Pulled:
+def _counted(pulled: Pulled, budget: timedelta, work: Callable[[Rows], None], *, now: datetime) -> Pulled:
     """Its trouble goes into the counts, and the edges of it onto the checkpoint."""
     try:
         client = connect()
         if client is None:
             return pulled
         work(Rows.within(client, states.TABLE, budget))
+    except OutOfTime:  # the checkpoint stands at what was read; the next pull goes on from there
+        pass
     except PollingError as error:
         pulled.trouble = error
-    note(checkpoint_of(states.TABLE), "the pull from Appwrite", pulled.trouble)
+    note(checkpoint_of(states.TABLE), "the pull from Appwrite", pulled.trouble, now=now)
     return pulled
 
 

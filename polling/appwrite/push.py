@@ -11,6 +11,7 @@ from django.db import InterfaceError, OperationalError
 from polling.appwrite import probe, push_logs, states
 from polling.appwrite.checkpoints import note
 from polling.appwrite.client import SyncClient, connect
+from polling.appwrite.expiry import ExpiredPush
 from polling.appwrite.jobs import wait_after
 from polling.appwrite.lease import Lease, forget_wait
 from polling.appwrite.push_gone import GonePush
@@ -18,7 +19,7 @@ from polling.appwrite.push_logs import LogPush
 from polling.appwrite.push_preview import preview as preview
 from polling.appwrite.push_races import Counts, RacePush
 from polling.appwrite.rows import Rows
-from polling.errors import PollingError, Unavailable
+from polling.errors import OutOfTime, PollingError, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -32,12 +33,14 @@ LONGEST_TABLE_WAIT = timedelta(minutes=1)
 class Pushed:
     """What a push did. `busy`: another one has the table, or the server is left alone after trouble.
 
-    Nothing is raised: what could not be pushed stays dirty and `trouble` says why.
+    Nothing is raised: what could not be pushed stays dirty and `trouble` says why. `unfinished`: the time was over
+    before all was pushed, and another push may go on at once.
     """
 
     races: Counts = field(default_factory=Counts)
     logs: int = 0
     busy: bool = False
+    unfinished: bool = False
     trouble: PollingError | None = None
 
 
@@ -59,14 +62,18 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Pushed:
         client = connect()
         if client is None:
             return pushed
+        states.forget_stale_failures(now=now)
         lease = Lease(states.TABLE, now=now)
         rows = Rows(client, states.TABLE, deadline=deadline)
         # What is gone comes last: a race that came back under another key has its row again by then.
-        steps = (RacePush(rows, lease, pushed.races), GonePush(rows, lease, pushed.races))
+        counts = pushed.races
+        steps = (RacePush(rows, lease, counts), GonePush(rows, lease, counts), ExpiredPush(rows, lease, counts))
         pushed.busy = not all(_work(client, work, lease, deadline=deadline) for work in steps)
         lease = Lease(push_logs.TABLE, now=now)
-        logs = LogPush(Rows(client, push_logs.TABLE, deadline=deadline), lease)
+        logs = LogPush(rows.of_table(push_logs.TABLE), lease)
         _push_logs(client, logs, lease, pushed, deadline=deadline)
+    except OutOfTime:
+        pushed.unfinished = True
     except PollingError as error:
         pushed.trouble = error
     except (InterfaceError, OperationalError) as error:
@@ -79,21 +86,25 @@ def _push_logs(client: SyncClient, logs: LogPush, lease: Lease, pushed: Pushed, 
     what = "the push of poll logs"
     try:
         had_lease = _work(client, logs, lease, deadline=deadline)
+    except OutOfTime:
+        raise
     except PollingError as error:
-        note(logs.checkpoint, what, error)
+        note(logs.checkpoint, what, error, now=lease.now())
         raise
     finally:
         pushed.logs = logs.sent
     if had_lease:
-        note(logs.checkpoint, what, None)
+        note(logs.checkpoint, what, None, now=lease.now())
 
 
 def _work(client: SyncClient, work: Work, lease: Lease, *, deadline: float) -> bool:
-    """Whether we got the lease wherever there was work.
+    """Whether we got the lease wherever there was work. Raises OutOfTime where some is left.
 
     After the release it looks once more: a push that was asked for meanwhile met our lease and went away.
     """
-    while _has_time(deadline) and work.has_more():
+    while work.has_more():
+        if not _has_time(deadline):
+            raise OutOfTime("no time left to push more")
         if not lease.take():
             return False
         wait = None
@@ -101,6 +112,8 @@ def _work(client: SyncClient, work: Work, lease: Lease, *, deadline: float) -> b
             probe.ensure(client, now=lease.now(), deadline=deadline)
             while _has_time(deadline) and lease.renew() and work.step():
                 pass
+        except OutOfTime:
+            raise
         except PollingError as error:
             wait = min(wait_after(error, states.most_attempts()), LONGEST_TABLE_WAIT)
             raise

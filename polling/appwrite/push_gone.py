@@ -1,19 +1,20 @@
 """One push of deletions: the rows of races that are gone from Django."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from django.db import transaction
 
-from polling.appwrite import checkpoints, conflicts, deletions, mapping, states
-from polling.appwrite.jobs import is_of_all, put_off
+from polling.appwrite import checkpoints, conflicts, deletions, states
+from polling.appwrite.edits import unseen_edits
+from polling.appwrite.jobs import is_failure, is_of_all, put_off
 from polling.appwrite.lease import Lease
 from polling.appwrite.merge import Clash, Side
 from polling.appwrite.parallel import in_parallel
-from polling.appwrite.push_races import SECONDS_A_CALL, Counts
+from polling.appwrite.push_races import Counts
 from polling.appwrite.refusals import Refused
 from polling.appwrite.rows import MOST_ROWS, Row, Rows
-from polling.errors import Conflict, NotFound, PollingError
+from polling.errors import Conflict, NotFound, OutOfTime, PollingError
 from polling.models import SyncState
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ class GonePush:
 
     def __init__(self, rows: Rows, lease: Lease, counts: Counts) -> None:
         self._rows, self._lease, self._counts = rows, lease, counts
+        self._bases: dict[int, str] = {}  # as the states were read, by key
 
     def has_more(self) -> bool:
         """Whether a row is left behind, and may be deleted."""
@@ -36,15 +38,17 @@ class GonePush:
         if not self._may_go():
             return False
         orphans = list(states.orphans(now=self._lease.now())[:MOST_ROWS])
+        self._bases = {state.pk: state.base_updated_at for state in orphans}
         # Never agreed on, nor tried: nobody has the row.
         self._forget([state for state in orphans if not (state.base_updated_at or state.sent)])
-        known = [state for state in orphans if state.base_updated_at] + self._made(orphans)
-        outcomes = in_parallel(self._delete, known, has_time=lambda: self._rows.has_time(SECONDS_A_CALL))
+        known = self._unedited([state for state in orphans if state.base_updated_at or state.sent])
+        outcomes = in_parallel(self._delete, known, has_time=self._rows.has_time)
         gone = [state for state, outcome in outcomes if isinstance(outcome, dict | NotFound)]
         self._forget(gone)
         self._counts.deleted += len(gone)
         self._spare([state for state, outcome in outcomes if isinstance(outcome, Conflict)])
-        self._leave([pair for pair in outcomes if not isinstance(pair[1], dict | NotFound | Conflict)], of=len(known))
+        tried = sum(1 for _, outcome in outcomes if outcome is not None and not isinstance(outcome, OutOfTime))
+        self._leave([pair for pair in outcomes if not isinstance(pair[1], dict | NotFound | Conflict)], of=tried)
         return len(orphans) == MOST_ROWS
 
     def _may_go(self) -> bool:
@@ -57,21 +61,27 @@ class GonePush:
                 checkpoints.brake(states.TABLE, why)
         return not why
 
-    def _made(self, orphans: Iterable[SyncState]) -> list[SyncState]:
-        """Rows that were sent and never agreed on, as they are there and as we sent them; the others are settled."""
-        sent = [state for state in orphans if state.sent and not state.base_updated_at]
+    def _unedited(self, orphans: Sequence[SyncState]) -> list[SyncState]:
+        """Those whose rows are there, and hold what was agreed on or sent, by a read of this moment.
+
+        By their values: compare-and-set sees no edit that kept the row's `$updatedAt`. The others are dealt with here.
+        """
         try:
-            there = self._rows.by_id(state.remote_id for state in sent)
-        except PollingError as error:
-            self._leave([(state, error) for state in sent], of=len(sent))
+            there = self._rows.by_id(state.remote_id for state in orphans)
+        except OutOfTime:
             raise
-        self._forget([state for state in sent if state.remote_id not in there])
-        for state in sent:
-            state.base_updated_at = there.get(state.remote_id, {}).get("$updatedAt", "")
-        found = [state for state in sent if state.base_updated_at]
-        made = [state for state in found if _is_as_sent(there[state.remote_id], state)]
-        self._spare([state for state in found if state not in made])
-        return made
+        except PollingError as error:
+            self._leave([(state, error) for state in orphans], of=len(orphans))
+            raise
+        gone = [state for state in orphans if state.remote_id not in there]
+        self._forget(gone)
+        self._counts.deleted += sum(bool(state.base_updated_at) for state in gone)
+        found = [state for state in orphans if state.remote_id in there]
+        edited = [state for state in found if unseen_edits(there[state.remote_id], state)]
+        self._spare(edited)
+        for state in found:
+            state.base_updated_at = str(there[state.remote_id].get("$updatedAt") or "")
+        return [state for state in found if state not in edited]
 
     def _delete(self, state: SyncState) -> Row:
         self._rows.delete(state.remote_id, base_updated_at=state.base_updated_at)
@@ -92,25 +102,18 @@ class GonePush:
 
     def _leave(self, outcomes: Sequence[Outcome], *, of: int) -> None:
         """What failed waits; what is refused, or fails so often while others go, is given up."""
-        failed = [(state, error) for state, error in outcomes if isinstance(error, PollingError)]
+        failed = [(state, error) for state, error in outcomes if is_failure(error)]
         all_fail = len(failed) == of
         trouble = [error for _, error in failed if is_of_all(error) or (all_fail and not isinstance(error, Refused))]
         own = not trouble
         for state, error in failed:
+            state.base_updated_at = self._bases[state.pk]
             if isinstance(error, Refused) or (own and state.attempts + 1 >= states.MOST_ATTEMPTS):
-                logger.error("row %s cannot be deleted until a person acts: %s", state.remote_id, error)
-                states.bury(state, error, now=self._lease.now())
-                self._counts.dead += 1
+                if states.bury(state, error, now=self._lease.now()):
+                    logger.error("row %s cannot be deleted until a person acts: %s", state.remote_id, error)
+                    self._counts.dead += 1
             else:
                 put_off([state], error, now=self._lease.now(), own=own)
                 self._counts.waiting += 1
         if trouble:
             raise trouble[0]
-
-
-def _is_as_sent(row: Row, state: SyncState) -> bool:
-    try:
-        values = mapping.read(row).values
-    except ValueError:
-        return False
-    return any(values == mapping.complete(write) for write in state.sent or ())

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -11,16 +12,16 @@ from polling.appwrite import mapping, states
 from polling.appwrite.checkpoints import checkpoint_of
 from polling.appwrite.jobs import row_id_of
 from polling.appwrite.lease import Lease
+from polling.appwrite.probe import try_canary
 from polling.appwrite.refusals import Refused
 from polling.appwrite.rows import MOST_ROWS, Row, Rows
+from polling.appwrite.table_refusals import TableRefusals
 from polling.errors import Conflict, PollingError
-from polling.models import PollLog
-from polling.models.poll_log import KEEP_LOGS
+from polling.models import PollLog, SyncCheckpoint
 
 logger = logging.getLogger(__name__)
 
 TABLE = "poll_logs"
-COLUMNS = ("race_id", *mapping.LOG_FIELDS)
 # Logs are committed some seconds after the instant they carry; what is older than this has been looked at.
 LATE_COMMITS = timedelta(minutes=5)
 MOVES_EVERY = timedelta(minutes=1)
@@ -48,6 +49,8 @@ class LogPush:
 
     def __init__(self, rows: Rows, lease: Lease) -> None:
         self._rows, self._lease = rows, lease
+        self._refusals = TableRefusals(rows, partial(try_canary, rows))
+        self._said: set[str] = set()
         self.checkpoint = checkpoint_of(TABLE)
         self.sent = 0
 
@@ -59,8 +62,9 @@ class LogPush:
             return True
         since, now = self.checkpoint.pulled_at, self._lease.now()
         if since is None or now - since > MOVES_EVERY:
-            self.checkpoint.pulled_at = now
-            self.checkpoint.save(update_fields=["pulled_at"])
+            # Not where a sweep has found lost logs meanwhile, which lie further back.
+            SyncCheckpoint.objects.filter(pk=self.checkpoint.pk, pulled_at=since).update(pulled_at=now)
+            self.checkpoint.refresh_from_db(fields=["pulled_at"])
         return False
 
     def _wanted(self) -> QuerySet[PollLog]:
@@ -78,7 +82,7 @@ class LogPush:
 
     def _clear(self) -> bool:
         """Deletes old rows by their ids; whether there may be more."""
-        old = self._rows.older("slot_at", mapping.instant(self._lease.now() - KEEP_LOGS) or "")
+        old = self._rows.older("slot_at", mapping.instant(self._lease.now() - settings.RETENTION["POLL_LOGS"]) or "")
         if old:
             self._rows.delete_all(old)
         if len(old) < MOST_ROWS:
@@ -116,10 +120,14 @@ class LogPush:
         self._create([pair for pair in batch if pair[1]["$id"] not in there])
 
     def _halve(self, batch: Sequence[tuple[PollLog, Row]], error: PollingError) -> None:
-        self._rows.need_columns(COLUMNS)
+        fault = self._refusals.behind(error) if isinstance(error, Refused) else None
+        if fault:
+            raise fault
         if len(batch) == 1:
             # A log is a record of the past: it will not become fit, and is done with.
-            logger.error("poll log %s is not taken by Appwrite: %s", batch[0][0].pk, error)
+            level = logging.DEBUG if str(error) in self._said else logging.ERROR
+            self._said.add(str(error))
+            logger.log(level, "poll log %s is not taken by Appwrite: %s", batch[0][0].pk, error)
             self._mark([batch[0][0]])
             return
         middle = len(batch) // 2

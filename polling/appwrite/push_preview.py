@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from polling.appwrite import checkpoints, deletions, push_logs, states
+from polling.appwrite import checkpoints, deletions, expiry, push_logs, states
 from polling.appwrite.jobs import Job, job_of, row_id_of
 from polling.models import SyncState
 from races.models import Race
@@ -26,6 +26,8 @@ def preview(*, now: datetime) -> list[str]:
     lines += [f"delete {state.remote_id}: its race is gone" for state in gone]
     if why := deletions.beyond_the_limit(sum(state.remote_deleted_at is None for state in gone), deletions.TO_GO):
         lines.append(f"waits for a person: {why}")
+    leaving = expiry.expired(now=now, waiting=True)
+    lines += [f"delete {state.remote_id}: its race left by age" for state in leaving if state.remote_id not in taken]
     checkpoint = checkpoints.existing(push_logs.TABLE)
     logs = push_logs.unsent(checkpoint.pulled_at if checkpoint else None).select_related("race__meeting")
     return lines + [f"create {log.public_id.hex}: the poll of {log.race} at {log}" for log in logs]

@@ -2,35 +2,44 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from django.db import InterfaceError, OperationalError, transaction
 
 from polling.appwrite import deletions, mapping, states
-from polling.appwrite.jobs import Job, is_of_all, job_of, put_off, row_id_of
+from polling.appwrite.jobs import Job, is_failure, is_of_all, job_of, put_off, row_id_of
 from polling.appwrite.lease import Lease
-from polling.appwrite.parallel import THREADS, in_parallel
+from polling.appwrite.parallel import MOST, in_parallel
 from polling.appwrite.refusals import Refused
 from polling.appwrite.rows import MOST_ROWS, Row, Rows
 from polling.appwrite.settling import Met, settle
-from polling.errors import Ambiguous, Conflict, NotFound, PollingError, Unavailable
+from polling.appwrite.table_refusals import TableRefusals, TableRefuses, rewrite_a_row
+from polling.errors import Ambiguous, Conflict, NotFound, OutOfTime, PollingError, Unavailable
 from races.models import Race
 
 logger = logging.getLogger(__name__)
 
-SECONDS_A_CALL = 1.0  # less than this, and another call is not begun
+READ_BACK_SECONDS = 1.5  # that reading back what was just written may last beyond the deadline
 MOST_CONFLICTS = 5  # of one row in one push
 TRIES_TOGETHER = 3  # of new rows; then one that the server cannot take must not hold up the others
 
 
+Outcome = tuple[Job, Row | PollingError | None]
+
+
 @dataclass
 class Counts:
-    """What became of rows. `merged` had been changed in Appwrite too; `waiting` are tried again later."""
+    """What became of rows. `merged` had been changed in Appwrite too; `waiting` are tried again later.
+
+    `expired` rows were removed because their races were, by age.
+    """
 
     created: int = 0
     changed: int = 0
     deleted: int = 0
+    expired: int = 0
     unchanged: int = 0
     merged: int = 0
     waiting: int = 0
@@ -42,6 +51,8 @@ class RacePush:
 
     def __init__(self, rows: Rows, lease: Lease, counts: Counts) -> None:
         self._rows, self._lease, self._counts = rows, lease, counts
+        self._refusals = TableRefusals(rows, partial(rewrite_a_row, rows))
+        self._fault: TableRefuses | None = None  # of this step
         self._conflicts: Counter[int] = Counter()
         self._open: dict[int, Job] = {}
 
@@ -54,14 +65,19 @@ class RacePush:
         dirty = states.dirty(now=self._lease.now()).select_related("meeting").prefetch_related("runners")
         races = list(dirty[:MOST_ROWS])
         jobs = self._jobs(races)
-        self._open = {job.race_id: job for job in jobs}
+        self._open, self._fault = {job.race_id: job for job in jobs}, None
+        stored = self._counts.created + self._counts.changed
         try:
             self._pass_over([job for job in jobs if not job.changes and not job.may_have_landed])
             # Nothing to write, but an earlier write may have landed unnoticed: what is there must be seen.
             self._resolve([job for job in jobs if not job.changes and job.may_have_landed])
-            jobs = self._announce([job for job in jobs if job.changes])
-            self._create([job for job in jobs if job.is_new])
-            self._update([job for job in jobs if not job.is_new])
+            jobs = [job for job in jobs if job.changes]
+            self._create(self._announce([job for job in jobs if job.is_new]))
+            self._update(self._announce(self._agreed([job for job in jobs if not job.is_new])))
+            if self._fault and self._fault.every_row and stored == self._counts.created + self._counts.changed:
+                raise self._fault
+        except OutOfTime:  # what is open stays dirty, for the next run
+            raise
         except PollingError as error:
             self._postpone(list(self._open.values()), error)
             raise
@@ -76,9 +92,9 @@ class RacePush:
                 jobs.append(job_of(race, state))
             except Exception as error:  # noqa: BLE001 - one bad race must not stop the others
                 logger.exception("%s cannot be written as a row", race)
-                unfit = states.new_state(race.pk, row_id_of(race, state))
-                states.bury(unfit, error, now=self._lease.now())
-                self._counts.dead += 1
+                base = state.base_updated_at if state else ""
+                unfit = states.new_state(race.pk, row_id_of(race, state), base_updated_at=base)
+                self._counts.dead += states.bury(unfit, error, now=self._lease.now(), version=race.version)
         states.forget_orphans([job.row_id for job in jobs if job.is_new])
         return jobs
 
@@ -126,7 +142,7 @@ class RacePush:
             if is_of_all(error) or len(jobs) == 1 or all(job.attempts < TRIES_TOGETHER for job in jobs):
                 raise
             # As many as tell whether it is the server, or one row: the others come with the next step.
-            self._each(jobs[:THREADS], self._create_one)
+            self._each(jobs[:MOST], self._create_one)
         else:
             by_id = {row["$id"]: row for row in replies}
             self._store([(job, by_id[job.row_id]) for job in jobs if job.row_id in by_id])
@@ -149,16 +165,26 @@ class RacePush:
 
     def _halve(self, jobs: Sequence[Job], error: PollingError) -> None:
         if len(jobs) > 1:
-            self._rows.need_columns(mapping.RACE_FIELDS)
+            fault = self._refusals.behind(error) if isinstance(error, Refused) else None
+            if fault and fault.every_row:
+                self._wait_for_table(jobs, fault)
+                return
             middle = len(jobs) // 2
             self._create(jobs[:middle])
             self._create(jobs[middle:])
         elif isinstance(error, Refused):
-            self._bury(jobs[0], error)
+            self._refused(jobs[0], error)
         else:
             self._postpone(jobs, error, own=True)
 
     # --- changed rows -----------------------------------------------------------------------------------------------
+
+    def _agreed(self, jobs: Sequence[Job]) -> list[Job]:
+        """Those whose rows hold what was agreed on, by a read of this moment; the others are merged first."""
+        there = self._rows.by_id([job.row_id for job in jobs]) if jobs else {}
+        agreed = [job for job in jobs if job.row_id in there and job.is_agreed(there[job.row_id])]
+        self._meet_rows([job for job in jobs if job not in agreed], there)
+        return agreed
 
     def _update(self, jobs: Sequence[Job]) -> None:
         """Each with its own call; whoever changed the row since our base makes it a conflict, which is merged."""
@@ -168,43 +194,62 @@ class RacePush:
         return self._rows.update(job.row_id, job.changes, base_updated_at=job.base_updated_at)
 
     def _each(self, jobs: Sequence[Job], call: Callable[[Job], Row]) -> None:
-        outcomes = in_parallel(call, jobs, has_time=lambda: self._rows.has_time(SECONDS_A_CALL))
+        outcomes = in_parallel(call, jobs, has_time=self._rows.has_time)
         self._store(self._read_back([(job, reply) for job, reply in outcomes if isinstance(reply, dict)]))
         self._resolve([job for job, error in outcomes if isinstance(error, Conflict)])
+        self._recreate([job for job, error in outcomes if isinstance(error, NotFound)])
         for job, error in outcomes:
-            if isinstance(error, NotFound):
-                self._recreate(job)
-            elif isinstance(error, Refused):
-                self._bury(job, error)
-        self._leave([(job, error) for job, error in outcomes if job.race_id in self._open], of=len(jobs))
+            if isinstance(error, Refused):
+                self._refused(job, error)
+        self._leave([(job, error) for job, error in outcomes if job.race_id in self._open], outcomes)
 
     def _read_back(self, replied: list[tuple[Job, Row]]) -> list[tuple[Job, Row]]:
         """The rows as they really are, where the server's replies prove nothing."""
         if not (replied and self._rows.must_read_back):
             return replied
-        there = self._rows.by_id([job.row_id for job, _ in replied])
+        try:
+            there = self._rows.past_deadline(READ_BACK_SECONDS).by_id([job.row_id for job, _ in replied])
+        except OutOfTime:  # as if not answered: the next run finds them
+            return []
         return [(job, there.get(job.row_id, reply)) for job, reply in replied]
 
     def _resolve(self, jobs: Sequence[Job]) -> None:
-        there = self._rows.by_id([job.row_id for job in jobs]) if jobs else {}
+        self._meet_rows(jobs, self._rows.by_id([job.row_id for job in jobs]) if jobs else {})
+
+    def _meet_rows(self, jobs: Sequence[Job], there: Mapping[str, Row]) -> None:
+        """Merges rows that were read; those that are gone are made again."""
+        gone = [job for job in jobs if job.row_id not in there]
         for job in jobs:
             if job.row_id in there:
                 self._meet(job, there[job.row_id])
-            elif job.is_new:
-                self._postpone([job], Conflict("the row is there, and is not"), own=True)
-            else:
-                self._recreate(job)
+        for job in (job for job in gone if job.is_new):
+            self._postpone([job], Conflict("the row is there, and is not"), own=True)
+        self._recreate([job for job in gone if not job.is_new])
 
-    def _recreate(self, job: Job) -> None:
-        """The row was deleted in Appwrite; where nobody has met another since, the next step makes it again."""
-        known = states.states().filter(local_pk=job.race_id)
-        deletions.make_again(known, base_updated_at=job.base_updated_at, now=self._lease.now())
-        self._close(job)
+    def _recreate(self, jobs: Sequence[Job]) -> None:
+        """The rows were deleted in Appwrite; unless the deletion guard holds them, the next step makes them again.
 
-    def _leave(self, outcomes: Sequence[tuple[Job, Row | PollingError | None]], *, of: int) -> None:
-        """What failed waits; where nothing got through, or nothing more would, all of it is in trouble."""
-        failed = [(job, error) for job, error in outcomes if isinstance(error, PollingError)]
-        of_all = [error for _, error in failed if is_of_all(error) or len(failed) == of]
+        Not those of which somebody has found another row since.
+        """
+        if not jobs:
+            return
+        now, known = self._lease.now(), states.states().filter(local_pk__in=[job.race_id for job in jobs])
+        bases = {job.race_id: job.base_updated_at for job in jobs}
+        found = [state for state in known if state.base_updated_at == bases[state.local_pk]]
+        if found and deletions.may_make_again(found, self._rows, now=now):
+            for state in found:
+                deletions.make_again(known.filter(pk=state.pk), base_updated_at=state.base_updated_at, now=now)
+        for job in jobs:
+            self._close(job)
+
+    def _leave(self, left: Sequence[Outcome], outcomes: Sequence[Outcome]) -> None:
+        """What failed waits; where nothing that was answered got through, or nothing more would, all of it does.
+
+        What our own deadline cut off, or found no time to begin, has not failed.
+        """
+        failed = [(job, error) for job, error in left if is_failure(error)]
+        tried = sum(1 for _, outcome in outcomes if outcome is not None and not isinstance(outcome, OutOfTime))
+        of_all = [error for _, error in failed if is_of_all(error) or len(failed) == tried]
         if of_all:
             raise of_all[0]
         for job, error in failed:
@@ -251,7 +296,8 @@ class RacePush:
         self._conflicts[job.race_id] += 1
         left = self._settle(job, Met(job.race_id, remote, based_on=job.base_updated_at))
         if left and self._conflicts[job.race_id] >= MOST_CONFLICTS:
-            self._postpone([job], Conflict(f"the row changed under {MOST_CONFLICTS} tries"), own=True)
+            settled = replace(job, base_updated_at=remote.updated_at)
+            self._postpone([settled], Conflict(f"the row changed under {MOST_CONFLICTS} tries"), own=True)
 
     def _settle(self, job: Job, met: Met) -> bool:
         self._close(job)
@@ -283,10 +329,20 @@ class RacePush:
         for job in jobs:
             self._close(job)
 
+    def _refused(self, job: Job, error: Refused) -> None:
+        """A row that is refused is given up; one that its table refuses waits until that is mended."""
+        if fault := self._refusals.behind(error):
+            self._wait_for_table([job], fault)
+        else:
+            self._bury(job, error)
+
+    def _wait_for_table(self, jobs: Sequence[Job], fault: TableRefuses) -> None:
+        self._fault = fault
+        self._postpone(jobs, fault)
+
     def _bury(self, job: Job, error: Exception) -> None:
-        if isinstance(error, Refused):
-            self._rows.need_columns(mapping.RACE_FIELDS)
-        logger.error("race %d cannot be pushed until a person acts: %s", job.race_id, error)
-        states.bury(job.state(), error, now=self._lease.now())
-        self._counts.dead += 1
+        level = logging.INFO if states.is_given_up_for(error) else logging.ERROR  # one message for one reason
+        if states.bury(job.state(), error, now=self._lease.now(), version=job.version):
+            logger.log(level, "race %d cannot be pushed until a person acts: %s", job.race_id, error)
+            self._counts.dead += 1
         self._close(job)

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from polling import errands
+from polling.appwrite.mapping import is_unreadable
 from polling.appwrite.merge import OWNERS, Side, is_start
 from polling.models import SyncConflict
 from polling.planning import replan
@@ -92,6 +93,8 @@ def _objection(conflict: SyncConflict, *, may: May) -> str:
     field, value = conflict.field, conflict.remote
     if field not in OWNERS:
         return "it is about the whole row, which has no value to take"
+    if is_unreadable(value):
+        return "it cannot be read"
     if field == "poll_requested_at":
         return "the request is an old one; force a poll of the race instead"
     if field not in TAKERS:

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
+from threading import Event
 from typing import Any
 
 from django.conf import settings
 
-from polling.appwrite.client import ID, Query, SyncClient
+from polling.appwrite.client import ID, SILENCE_SECONDS, Query, Reply, SyncClient
 from polling.appwrite.refusals import APPLY, Missing, Refused
-from polling.errors import Malformed
+from polling.errors import Ambiguous, Malformed, OutOfTime, PollingError, Unavailable
 
 Row = dict[str, Any]
 
@@ -19,6 +20,9 @@ MOST_ROWS = 100  # of a bulk write; also the ids that fit the 4,096 characters o
 PAGE_ROWS = 500
 SWEEP_ROWS = 1000
 SAFE_COMPARE_AND_SET = (1, 9)
+# A write that our deadline cut off after more than even slow ones take counts as failed: one row must not hold up the
+# others for ever. So does any call where nothing at all was answered in the run.
+SLOWEST_WRITE_SECONDS = 5.5
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,13 +46,17 @@ class Page:
 
 
 class Rows:
-    """One table's rows. Every call ends before `deadline`, an instant of time.monotonic()."""
+    """One table's rows. Every call ends before `deadline`, an instant of time.monotonic().
+
+    Raises OutOfTime where that deadline ended a call that a slow server might yet have answered.
+    """
 
     def __init__(self, client: SyncClient, table: str, *, deadline: float) -> None:
         self.table = table
         self.deadline = deadline
         self._client = client
         self._has_columns = False
+        self._answered = Event()  # by anything that this run asked
         self._path = f"/tablesdb/{settings.APPWRITE_DATABASE_ID}/tables/{table}/rows"
 
     @classmethod
@@ -60,6 +68,37 @@ class Rows:
     def must_read_back(self) -> bool:
         """Whether two racing writers may both pass compare-and-set, so that a write's reply proves nothing."""
         return self._client.server_version(deadline=self.deadline) < SAFE_COMPARE_AND_SET
+
+    def past_deadline(self, seconds: float) -> "Rows":
+        """The same table for calls that may end so much later: what settles writes that were answered in time."""
+        return self._in_the_same_run(self.table, self.deadline + seconds)
+
+    def of_table(self, table: str) -> "Rows":
+        """Another table in the same run: what one was answered is known to the other."""
+        return self._in_the_same_run(table, self.deadline)
+
+    def _in_the_same_run(self, table: str, deadline: float) -> "Rows":
+        rows = Rows(self._client, table, deadline=deadline)
+        rows._answered = self._answered
+        return rows
+
+    def _ask(self, method: str, path: str, **request: Any) -> Reply:
+        try:
+            reply = self._client.exchange(method, path, deadline=self.deadline, **request)
+        except OutOfTime as error:
+            raise self._judged(error, write=method != "get") from None
+        except PollingError as error:
+            if error.http_status:
+                self._answered.set()
+            raise
+        self._answered.set()
+        return reply
+
+    def _judged(self, error: OutOfTime, *, write: bool) -> PollingError:
+        silent = not self._answered.is_set() and error.waited_seconds >= SILENCE_SECONDS
+        if silent or (write and error.waited_seconds >= SLOWEST_WRITE_SECONDS):
+            return (Ambiguous if write else Unavailable)(str(error))
+        return error
 
     def has_time(self, seconds: float) -> bool:
         """Whether so much is left before the deadline."""
@@ -76,15 +115,28 @@ class Rows:
             Query.order_asc("$id"),
             Query.select(["$id", "$updatedAt"]),
         ]
-        reply = self._client.exchange("get", self._path, params=_listing(queries, PAGE_ROWS), deadline=self.deadline)
+        reply = self._ask("get", self._path, params=_listing(queries, PAGE_ROWS))
         return Page(_rows(reply.body), reply.told_at)
 
-    def listed(self, after: str, columns: Iterable[str]) -> list[Row]:
+    def listed(self, after: str, columns: Iterable[str], *, limit: int | None = None) -> list[Row]:
         """A page of all rows behind an id, by id: their system fields and `columns`."""
         behind = [Query.greater_than("$id", after)] if after else []
         select = Query.select(["$id", "$updatedAt", "$sequence", *columns])
-        params = _listing([*behind, Query.order_asc("$id"), select], SWEEP_ROWS)
-        return _rows(self._client.exchange("get", self._path, params=params, deadline=self.deadline).body)
+        params = _listing([*behind, Query.order_asc("$id"), select], limit or SWEEP_ROWS)
+        return _rows(self._ask("get", self._path, params=params).body)
+
+    def ids_between(self, after: str, last: str) -> set[str]:
+        """The ids of all rows behind `after`, or from the first on, up to `last`, that one included."""
+        found: set[str] = set()
+        while True:
+            behind = [Query.greater_than("$id", after)] if after else []
+            queries = [*behind, Query.less_than_equal("$id", last), Query.order_asc("$id"), Query.select(["$id"])]
+            params = _listing(queries, SWEEP_ROWS)
+            ids = [row["$id"] for row in _rows(self._ask("get", self._path, params=params).body)]
+            found |= set(ids)
+            if len(ids) < SWEEP_ROWS:
+                return found
+            after = ids[-1]
 
     def by_id(self, ids: Iterable[str]) -> dict[str, Row]:
         """The rows of these ids that exist, by the id asked for: Appwrite finds `r1` where `R1` is asked for.
@@ -94,7 +146,7 @@ class Rows:
         found: dict[str, Row] = {}
         for some in batches(ids, MOST_ROWS):
             params = _listing([Query.equal("$id", some)], len(some))
-            reply = self._client.exchange("get", self._path, params=params, deadline=self.deadline)
+            reply = self._ask("get", self._path, params=params)
             asked = {fold(row_id): row_id for row_id in some} | {row_id: row_id for row_id in some}
             for row in _rows(reply.body):
                 row_id = asked.get(row["$id"]) or asked.get(fold(row["$id"]))
@@ -105,11 +157,14 @@ class Rows:
     def create(self, documents: Sequence[Row]) -> list[Row]:
         """Makes up to 100 rows, all or none; each document has its `$id`."""
         params = {"rows": list(documents)}
-        return _rows(self._client.exchange("post", self._path, params=params, deadline=self.deadline).body)
+        return _rows(self._ask("post", self._path, params=params).body)
 
     def update(self, row_id: str, values: Mapping[str, Any], *, base_updated_at: str) -> Row:
         """Changes fields of a row, if nobody else has since `base_updated_at`. Raises Conflict if somebody has."""
-        return self._write("patch", row_id, {"data": dict(values)}, base_updated_at)
+        row = self._write("patch", row_id, {"data": dict(values)}, base_updated_at)
+        if "$id" not in row:
+            raise Ambiguous("the answer leaves out the row")
+        return row
 
     def delete(self, row_id: str, *, base_updated_at: str) -> None:
         """Deletes a row, if nobody has changed it since `base_updated_at`. Raises Conflict if somebody has."""
@@ -122,13 +177,12 @@ class Rows:
         if base_updated_at in ("", "0"):
             raise ValueError("an empty base switches the server's check off")
         headers = {"x-appwrite-timestamp": base_updated_at}
-        path = f"{self._path}/{row_id}"
-        return self._client.exchange(method, path, headers=headers, params=params, deadline=self.deadline).body
+        return self._ask(method, f"{self._path}/{row_id}", headers=headers, params=params).body
 
     def older(self, column: str, than: str) -> list[str]:
         """The ids of up to 100 rows whose instant in this column is earlier."""
         params = _listing([Query.less_than(column, than), Query.select(["$id"])], MOST_ROWS)
-        reply = self._client.exchange("get", self._path, params=params, deadline=self.deadline)
+        reply = self._ask("get", self._path, params=params)
         return [row["$id"] for row in _rows(reply.body)]
 
     def delete_all(self, ids: Sequence[str]) -> None:
@@ -139,7 +193,14 @@ class Rows:
         if not ids or len(ids) > MOST_ROWS or not all(map(is_addressable, ids)):
             raise ValueError(f"a deletion takes 1 to {MOST_ROWS} ids of rows")
         params = {"queries": [Query.equal("$id", list(ids))]}
-        self._client.exchange("delete", self._path, params=params, deadline=self.deadline)
+        self._ask("delete", self._path, params=params)
+
+    def columns(self) -> dict[str, dict[str, Any]]:
+        """The table's columns by key. Raises Unscoped where the key may not read them."""
+        path = f"{self._path.removesuffix('/rows')}/columns"
+        found = self._ask("get", path, params={"queries": [Query.limit(MOST_ROWS)]}).body.get("columns")
+        parts = found if isinstance(found, list) else []
+        return {part["key"]: part for part in parts if isinstance(part, dict) and "key" in part}
 
     def need_columns(self, columns: Iterable[str]) -> None:
         """Raises Missing where the table lacks one of our columns: then no row is at fault that was refused.
@@ -150,7 +211,7 @@ class Rows:
             return
         params = _listing([Query.select(list(columns))], 1)
         try:
-            self._client.exchange("get", self._path, params=params, deadline=self.deadline)
+            self._ask("get", self._path, params=params)
         except Refused as error:
             raise Missing(f"the table {self.table} lacks columns of ours; {APPLY}", 400) from error
         self._has_columns = True

@@ -12,7 +12,19 @@ from django.db import transaction
 from polling import dispatch
 from polling.appwrite import conflicts, mapping
 from polling.appwrite.mapping import Remote, Values
-from polling.appwrite.merge import MANUAL_OWNERS, OWNERS, Clash, Owner, Plan, Side, is_start, landed, merge, outgoing
+from polling.appwrite.merge import (
+    MANUAL_OWNERS,
+    OWNERS,
+    Clash,
+    Owner,
+    Plan,
+    Side,
+    differing,
+    is_start,
+    landed,
+    merge,
+    outgoing,
+)
 from polling.appwrite.states import NO_FAILURE, new_state, states
 from polling.models import SyncState, Trigger
 from polling.planning import replan
@@ -23,6 +35,7 @@ from races.models import Race
 logger = logging.getLogger(__name__)
 
 REASON = "set in Appwrite"
+FAR_AHEAD = "later than now: polled at once, and the instant put right"
 ABOVE_OURS = "the row knows more than this database: kept until the race is polled"
 PLANNED_BY = {"status", "advertised_start", "polling_paused"}
 MOST_AHEAD = timedelta(minutes=1)
@@ -78,13 +91,16 @@ def settle(met: Met, *, now: datetime) -> Settled:
         forgotten = _is_forgotten(race, met.remote)
         if forgotten:
             logger.warning("%s: Appwrite has more than this database; the row is kept until the race is polled", race)
-        plan = planned(state, race, met)
+        plan = planned(state, race, met, now=now)
         if any(clash.field == "sync_version" for clash in plan.clashes):
             _force_poll(race, now=now)
         if plan.take:
             _take(race, plan.take, now=now)
             race = _locked_race(met.race_id) or race
-        left = not forgotten and bool(outgoing(met.remote.values, local_values(race)))
+        local = local_values(race)
+        undoes = (plan.undoes or state.undo_pending) and bool(differing(met.remote.values, local))
+        left = not forgotten and (undoes or bool(outgoing(met.remote.values, local)))
+        state.undo_pending = left and undoes
         _keep(state, met.remote, version=race.version, left=left, now=now)
         for clash in plan.clashes:
             logger.info("%s: %s in Appwrite against ours: %s", race, clash.field, clash.policy)
@@ -92,8 +108,22 @@ def settle(met: Met, *, now: datetime) -> Settled:
     return Settled(bool(plan.take), len(plan.clashes), left, merged=True)
 
 
-def planned(state: SyncState, race: Race, met: Met) -> Plan:
-    """What the merge of a row says. Changes nothing."""
+def planned(state: SyncState, race: Race, met: Met, *, now: datetime) -> Plan:
+    """What the merge of a row says. Changes nothing.
+
+    A poll that is requested for an instant far ahead is made; but the instant would make all later requests look old,
+    so Django keeps its own, which goes back to the row.
+    """
+    plan = _merged(state, race, met)
+    requested = plan.take.get("poll_requested_at")
+    if requested is None or datetime.fromisoformat(requested) <= now + MOST_AHEAD:
+        return plan
+    base = mapping.complete(state.base)["poll_requested_at"]
+    clash = Clash("poll_requested_at", base, mapping.instant(now), requested, Side.LOCAL, FAR_AHEAD)
+    return replace(plan, take={**plan.take, "poll_requested_at": clash.local}, clashes=(*plan.clashes, clash))
+
+
+def _merged(state: SyncState, race: Race, met: Met) -> Plan:
     remote = met.remote.values
     by_hand = not race.provider_race_id and is_start(remote["advertised_start"])
     owners = MANUAL_OWNERS if by_hand else OWNERS
@@ -185,9 +215,7 @@ def _pause(race: Race, value: bool, now: datetime) -> None:
 
 
 def _request_poll(race: Race, value: str, now: datetime) -> None:
-    # A request from far ahead would make all later ones look old.
-    at = min(datetime.fromisoformat(value), now + MOST_AHEAD)
-    decisions.request_poll([race.pk], at=at, by=APPWRITE, now=now)
+    decisions.request_poll([race.pk], at=datetime.fromisoformat(value), by=APPWRITE, now=now)
     _force_poll(race, now=now)
 
 

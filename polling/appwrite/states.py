@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import Collate, Upper
 
@@ -18,7 +18,7 @@ from races.status import TERMINAL, RaceStatus
 TABLE = "races"
 KEY = ("target", "table", "local_pk")
 NO_FAILURE: dict[str, Any] = {"attempts": 0, "next_try_at": None, "dead_since": None, "error": ""}
-PASSED_OVER = ("pushed_version", "synced_at", *NO_FAILURE)
+PASSED_OVER = ("pushed_version", "synced_at", "undo_pending", *NO_FAILURE)
 AGREED = ("remote_id", "base", "base_updated_at", "base_sequence", "sent", "remote_deleted_at", *PASSED_OVER)
 # What is tried in vain, while other rows go, so many times is given up. What fails with all others never is.
 MOST_ATTEMPTS = 20
@@ -67,8 +67,8 @@ def dirty(*, now: datetime, waiting: bool = False) -> QuerySet[Race]:
 
 
 def orphans(*, now: datetime, waiting: bool = False) -> QuerySet[SyncState]:
-    """The rows of races that are gone from Django."""
-    tried = states().exclude(_held(now=now, waiting=waiting))
+    """The rows of races that were deleted from Django; those that left by age are not among them."""
+    tried = states().exclude(_held(now=now, waiting=waiting)).filter(expired_at=None)
     return tried.filter(~Exists(Race.objects.filter(pk=OuterRef("local_pk")))).order_by("pk")
 
 
@@ -110,7 +110,7 @@ def save(found: Sequence[SyncState], fields: Iterable[str]) -> None:
 
 
 def postpone(found: Sequence[SyncState], error: Exception, *, until: datetime, own: bool = False) -> None:
-    """Notes one more failure on each row; it is not tried before `until`.
+    """Notes one more failure on each row that still has the base it failed with; it is not tried before `until`.
 
     Failures that are the rows' `own`, and not of all, bring them nearer to being given up.
     """
@@ -118,13 +118,45 @@ def postpone(found: Sequence[SyncState], error: Exception, *, until: datetime, o
         attempts = state.attempts + 1
         state.attempts = attempts if own else max(state.attempts, min(attempts, MOST_IN_TROUBLE))
         state.next_try_at, state.error = until, words_of(error)
-    save(found, ("attempts", "next_try_at", "error"))
+    with transaction.atomic():
+        save(_unsettled(found), ("attempts", "next_try_at", "error"))
 
 
-def bury(state: SyncState, error: Exception, *, now: datetime) -> None:
-    """A row that cannot be pushed until a person acts."""
+def bury(state: SyncState, error: Exception, *, now: datetime, version: int | None = None) -> bool:
+    """Gives a row up until a person acts; whether it did.
+
+    Not if its base, or the version of its race, is another than it failed with: that may be fit.
+    """
     state.attempts, state.dead_since, state.error = state.attempts + 1, now, words_of(error)
-    save([state], ("attempts", "dead_since", "error"))
+    with transaction.atomic():
+        same = version is None or Race.objects.filter(pk=state.local_pk, version=version).exists()
+        found = _unsettled([state]) if same else []
+        save(found, ("attempts", "dead_since", "error"))
+    return bool(found)
+
+
+def is_given_up_for(error: Exception) -> bool:
+    """Whether a row has been given up for the same reason, and nobody has acted yet."""
+    return states().filter(dead_since__isnull=False, error=words_of(error)).exists()
+
+
+def _unsettled(found: Sequence[SyncState]) -> list[SyncState]:
+    """Those whose base nobody has replaced since they were read, under locks."""
+    bases = dict(locked([state.local_pk for state in found]))
+    return [state for state in found if bases.get(state.local_pk, "") == state.base_updated_at]
+
+
+def forget_stale_failures(*, now: datetime) -> int:
+    """Clears failures of rows that have nothing to push any more; returns how many.
+
+    While they stood, the next failure would not be news.
+    """
+    retried = failing().filter(Q(next_try_at__isnull=True) | Q(next_try_at__lte=now))
+    if not retried.exists():
+        return 0
+    has_race = Exists(Race.objects.filter(pk=OuterRef("local_pk")))
+    settled = retried.filter(has_race, remote_deleted_at=None).exclude(base_updated_at="")
+    return settled.exclude(local_pk__in=dirty(now=now).order_by().values("pk")).update(**NO_FAILURE)
 
 
 def forget_orphans(row_ids: Iterable[str]) -> None:

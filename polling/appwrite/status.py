@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 
-from polling.appwrite import push_logs, states
+from polling.appwrite import push_logs, states, sweep_logs
 from polling.models import PollLog, SyncCheckpoint, SyncConflict, SyncLease, SyncServer, SyncStray
 from races.models import Race
 
@@ -18,6 +18,9 @@ SERVER = (
     "webhook_enabled", "webhook_problem", "webhook_checked_at", "hinted_at", "hints",
 )  # fmt: skip
 
+# The checkpoint that a table's sweep counts on. That of the poll logs' own table is their push's.
+SWEEPS = {states.TABLE: states.TABLE, push_logs.TABLE: sweep_logs.PASS}
+
 
 @dataclass(frozen=True, slots=True)
 class TableStatus:
@@ -25,8 +28,8 @@ class TableStatus:
 
     `in_sync`: nothing to push. `dirty`: goes with the next push. `in_flight`: dirty, and a push has the table now.
     `waiting`: failed, and its next try is set. `missing`: deleted in Appwrite, the sweep makes it again. `dead`: waits
-    for a person. Of poll logs only those count that are
-    for Appwrite; they are one way, so they have no sweep, and `pulled_at` is how far they have been looked through.
+    for a person. Of poll logs only those count that are for Appwrite; they are one way, so `pulled_at` is how far they
+    have been looked through. Those that a sweep found gone there are `dirty` until they have been sent again.
     """
 
     table: str
@@ -95,7 +98,7 @@ def numbers(*, now: datetime) -> SyncStatus:
             table=table,
             strays=strays[table],
             **_in_flight(told, leases.get(table)),
-            **_progress(checkpoints.get(table), now=now),
+            **_progress(checkpoints.get(table), checkpoints.get(SWEEPS[table]), now=now),
             sweep_error=sweep.error if (sweep := checkpoints.get(states.sweep_of(table))) else "",
         )
         for table, told in counts.items()
@@ -107,11 +110,11 @@ def numbers(*, now: datetime) -> SyncStatus:
         tables=tables,
         server=server,
         open_conflicts=open_conflicts().count(),
-        trouble=[*(words for table in tables for words in table.trouble()), *_of_server(server)],
+        trouble=[*(words for table in tables for words in table.trouble()), *of_server(server)],
     )
 
 
-def _of_server(server: Mapping[str, Any]) -> list[str]:
+def of_server(server: Mapping[str, Any]) -> list[str]:
     """What keeps us from writing, and a webhook that a person must enable."""
     off = server.get("webhook_enabled") is False and server["webhook_problem"]
     return [words for words in (server.get("problem"), off) if words]
@@ -159,9 +162,13 @@ def _in_flight(told: dict[str, Any], lease: SyncLease | None) -> dict[str, Any]:
     return {**told, "dirty": told["dirty"] - flying, "in_flight": flying, "left_alone_until": until}
 
 
-def _progress(point: SyncCheckpoint | None, *, now: datetime) -> dict[str, Any]:
-    if point is None:
-        return {}
-    same = ("pulled_at", "error", "sweep_began_at", "swept_at", "brake", "echoes", "overlap_hits", "repairs")
-    age = (now - point.pulled_at).total_seconds() if point.pulled_at else None
-    return {**{name: getattr(point, name) for name in same}, "read_to": point.updated_at, "checkpoint_age_seconds": age}
+def _progress(point: SyncCheckpoint | None, sweep: SyncCheckpoint | None, *, now: datetime) -> dict[str, Any]:
+    """By the table's own checkpoint and the one that its sweep counts on."""
+    told: dict[str, Any] = {}
+    if sweep:
+        told = {name: getattr(sweep, name) for name in ("sweep_began_at", "swept_at", "repairs")}
+    if point:
+        told |= {name: getattr(point, name) for name in ("pulled_at", "error", "brake", "echoes", "overlap_hits")}
+        told["checkpoint_age_seconds"] = (now - point.pulled_at).total_seconds() if point.pulled_at else None
+        told["read_to"] = point.updated_at
+    return told

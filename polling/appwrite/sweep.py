@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from polling.appwrite import checkpoints, comparing, deletions, states, strays
+from polling.appwrite import checkpoints, comparing, deletions, push_logs, states, strays, sweep_logs
 from polling.appwrite.arrivals import Arrivals, Tally, foresee
 from polling.appwrite.client import connect
 from polling.appwrite.comparing import Differences, differs
 from polling.appwrite.lease import Lease
 from polling.appwrite.rows import MOST_ROWS, Row, Rows, batches
-from polling.errors import Blocked, PollingError
+from polling.errors import Blocked, OutOfTime, PollingError
 from polling.models import SyncState
 from races.models import Race
 
@@ -18,17 +18,20 @@ LEASE = states.sweep_of(states.TABLE)
 BUDGET = timedelta(seconds=30)
 PATIENCE = timedelta(minutes=2)
 SECONDS_A_STEP = 2.0
+TEXTS_A_SWEEP = 300  # rows whose long texts one sweep looks at: some megabytes
 
 
 @dataclass
 class Swept(Tally):
     """What a sweep found. `rows` were looked at; `deleted` ones are made again, or `brake` says why none is.
 
-    Not `finished`: the next one goes on from there. `busy`: another one is under way.
+    Not `finished`: the next one goes on from there. `busy`: another one is under way. `logs` are poll logs that were
+    gone and are sent again.
     """
 
     rows: int = 0
     deleted: int = 0
+    logs: int = 0
     finished: bool = False
     busy: bool = False
     brake: str = ""
@@ -44,17 +47,40 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Swept:
         lease = Lease(LEASE, now=now)
         if not lease.take():
             return Swept(busy=True)
+        rows = Rows.within(client, states.TABLE, budget)
+        logs = rows.of_table(push_logs.TABLE)
         try:
-            _Sweep(Rows.within(client, states.TABLE, budget), lease, swept, now=now).run()
+            _Sweep(rows, lease, swept, now=now).run()
+            _note(states.TABLE, "the sweep of Appwrite", None, now=now)
+            swept.logs = _sweep_logs(logs, swept, now=now)
         finally:
             lease.release()
+    except OutOfTime:  # not finished; the next one goes on from there
+        return swept
     except PollingError as error:
         swept.trouble = error
-    pulls = checkpoints.existing(states.TABLE)
-    if not (swept.trouble and pulls and pulls.error):  # else the pull has said it
-        # On a checkpoint of its own: pulls may go well that know nothing of it.
-        checkpoints.note(checkpoints.checkpoint_of(LEASE), "the sweep of Appwrite", swept.trouble)
+        _note(states.TABLE, "the sweep of Appwrite", error, now=now)
     return swept
+
+
+def _sweep_logs(rows: Rows, swept: "Swept", *, now: datetime) -> int:
+    """The logs' table may be in trouble alone."""
+    found = 0
+    try:
+        found = sweep_logs.run(rows, now=now)
+    except OutOfTime:  # not finished; the next one goes on from there
+        return found
+    except PollingError as error:
+        swept.trouble = error
+    _note(push_logs.TABLE, "the sweep of poll logs in Appwrite", swept.trouble, now=now)
+    return found
+
+
+def _note(table: str, what: str, error: PollingError | None, *, now: datetime) -> None:
+    """On a checkpoint of its own: pulls and pushes may go well that know nothing of it, or have said it already."""
+    others = checkpoints.existing(table)
+    if not (error and others and others.error):
+        checkpoints.note(checkpoints.checkpoint_of(states.sweep_of(table)), what, error, now=now)
 
 
 class _Sweep:
@@ -135,10 +161,20 @@ class _Sweep:
             if not self._has_time():
                 return
             self._swept.deleted += sum(self._make_again(state) for state in some)
+        self._look_at_texts()
         if self._stays_out is not None:
             strays.forget_all_but(self._stays_out, found_before=self._began_at)
         checkpoints.end_sweep(states.TABLE, now=self._now)
         self._swept.finished = True
+
+    def _look_at_texts(self) -> None:
+        """Goes on where the last sweep ended, and begins again behind the last row."""
+        if not self._has_time():
+            return
+        after = checkpoints.checkpoint_of(LEASE).sweep_after_id
+        differing, last = comparing.differing_texts(self._rows, after=after, limit=TEXTS_A_SWEEP)
+        if self._look_closer(differing):
+            checkpoints.keep_sweep(LEASE, last)
 
     def _make_again(self, state: SyncState) -> bool:
         found = deletions.pending().filter(pk=state.pk)
@@ -161,7 +197,7 @@ def preview(*, now: datetime, budget: timedelta = PATIENCE) -> list[str]:
     rows = Rows.within(client, states.TABLE, budget)
     merged, deleted = [], []
     for found in comparing.pages(rows, after=""):
-        merged += [foresee(row) for row in [*found.refused, *rows.by_id(found.unknown).values()]]
+        merged += [foresee(row, now=now) for row in [*found.refused, *rows.by_id(found.unknown).values()]]
         known = [*found.differing, *found.unseen]
         there = rows.by_id(state.remote_id for state in known)
         races = Race.objects.select_related("meeting").in_bulk([state.local_pk for state in known])
@@ -169,6 +205,6 @@ def preview(*, now: datetime, budget: timedelta = PATIENCE) -> list[str]:
             if (row := there.get(state.remote_id)) is None:
                 deleted.append(f"row {state.remote_id} ({races[state.local_pk]}): deleted in Appwrite: made again")
             elif wants_merge(row, state):
-                merged.append(foresee(row, known=state))
+                merged.append(foresee(row, now=now, known=state))
     why = deletions.beyond_the_limit(len(deleted))
     return [line for line in [*merged, *deleted, why and f"waits for a person: {why}"] if line]

@@ -67,6 +67,7 @@ TABLES = {
             "track": _text(120),
             "country": _text(8),
             "code": _choice(*CODES),
+            "racing_day": _text(10),
             "race_number": INTEGER,
             "name": _text(200),
             "distance_m": INTEGER,

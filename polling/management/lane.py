@@ -1,7 +1,6 @@
 """One lane: django-q2's cluster for one queue, made to die as a whole and to share its memory."""
 
 import contextlib
-import ctypes
 import gc
 import importlib
 import os
@@ -13,9 +12,9 @@ from django.db import DatabaseError, connections
 from django_q.cluster import Cluster
 
 from polling import watchdog
+from polling.management.bound import die_with_parent
 
 STOP_SECONDS = 18
-PR_SET_PDEATHSIG = 1
 # What every worker would otherwise import for itself at its first task.
 NEEDED = ("polling.tasks", "polling.broker", "croniter", "encodings.idna", "html.entities", "_strptime")
 
@@ -24,7 +23,7 @@ def run(*, pulse: int | None) -> int:
     """Runs the cluster until SIGTERM, or until its sentinel dies; returns the exit code."""
     if pulse is not None and os.getsid(0) == os.getpid():
         watchdog.arm(pulse)
-        _die_with_parent(signal.SIGTERM)
+        die_with_parent(signal.SIGTERM)
         _bind_children()
         if not watchdog.beat():  # the supervisor had died before we were bound to it
             return 1
@@ -67,11 +66,6 @@ class Lane:
         os.write(self._wake, b".")
 
 
-def _die_with_parent(number: signal.Signals) -> None:
-    """Has the kernel send this process the signal when its parent dies."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number)
-
-
 def _bind_children() -> None:
     """Has every process forked from here on killed when its parent dies, however that came: no orphans."""
     parent = 0
@@ -81,7 +75,7 @@ def _bind_children() -> None:
         parent = os.getpid()
 
     def bind() -> None:
-        _die_with_parent(signal.SIGKILL)
+        die_with_parent(signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
 

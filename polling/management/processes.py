@@ -7,14 +7,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import IO
 
 GRACE_SECONDS = 20.0
-BASE_DIR = Path(__file__).resolve().parents[2]
+MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
+BOUND = Path(__file__).with_name("bound.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +29,21 @@ class Child:
 class Family:
     """Starts children and stops them all; the first that dies ends the others.
 
-    Each gets a session of its own: a signal to a whole process group would hang django-q2's cluster.
+    Each gets a session of its own: a signal to a whole process group would hang django-q2's cluster. Where this
+    process is killed, the kernel ends each of them (`bound.py`). `kept_open` are files they hold open while they live.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kept_open: Sequence[int] = ()) -> None:
+        self._kept_open = kept_open
         self._children: list[Child] = []
         self._stopping = threading.Event()
 
     def start(self, name: str, *command: str) -> None:
-        """Runs a command of the project's own Python."""
+        """Runs a command of `manage.py`. Call it in the main thread, to whose life the kernel binds the child's."""
+        bound = [sys.executable, "-IS", str(BOUND), str(os.getpid())]
         process = subprocess.Popen(  # noqa: S603 - our own commands, no shell
-            [sys.executable, *command],
-            cwd=BASE_DIR,
+            [*bound, sys.executable, str(MANAGE), *command],
+            pass_fds=self._kept_open,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

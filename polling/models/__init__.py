@@ -4,6 +4,7 @@ from polling.models.heartbeat import Heartbeat
 from polling.models.incident import Incident, IncidentKind
 from polling.models.poll_log import REQUESTS, PollLog, PollState, SkipReason, Trigger
 from polling.models.provider_state import ProviderState
+from polling.models.retention import RetentionState
 from polling.models.switch import PollingSwitch
 from polling.models.sync import SyncCheckpoint, SyncConflict, SyncHint, SyncLease, SyncServer, SyncState, SyncStray
 from polling.models.tick import Tick
@@ -17,6 +18,7 @@ __all__ = [
     "PollState",
     "PollingSwitch",
     "ProviderState",
+    "RetentionState",
     "SkipReason",
     "SyncCheckpoint",
     "SyncConflict",

@@ -53,7 +53,6 @@ class SkipReason(StrEnum):
     THROTTLED = "throttled"
 
 
-KEEP_LOGS = timedelta(days=7)  # by the slot, here and in Appwrite
 REQUESTS = (Trigger.FORCED.value, Trigger.REMOTE.value, Trigger.PUSH.value)  # asked for, not planned
 OPEN_STATES = (PollState.CLAIMED.value, PollState.RUNNING.value)
 
@@ -124,8 +123,12 @@ class PollLog(models.Model):
             models.Index(fields=["state", "lease_until"], name="poll_log_open"),
             models.Index(fields=["claim"], name="poll_log_claim"),
             models.Index(fields=["run"], name="poll_log_run"),
-            models.Index(fields=["-slot_at"], name="poll_log_slot"),
+            # All that the list of polls filters by, so that any combination is searched without reading the rows.
+            models.Index(
+                fields=["-slot_at", "-id", "state", "trigger", "error_class", "changed", "race"], name="poll_log_list"
+            ),
             models.Index(fields=["finished_at"], condition=models.Q(pushed_at__isnull=True), name="poll_log_unpushed"),
+            models.Index(fields=["public_id"], condition=models.Q(pushed_at__isnull=False), name="poll_log_sent"),
         ]
 
     def __str__(self) -> str:

@@ -31,9 +31,25 @@ class ProviderState(models.Model):
     trips = models.PositiveIntegerField(default=0, help_text="times in a row that the breaker opened")
     retry_at = models.DateTimeField(null=True, blank=True, help_text="when one request is let through again")
 
+    # A race whose own request was refused (401, 403). The first one says nothing of the provider; a second one does.
+    refused_race = models.CharField(
+        max_length=80, blank=True, help_text="the provider's id of a race that was refused since its last answer"
+    )
+    refused_alone = models.JSONField(
+        default=dict, blank=True, help_text="races that are refused while others are answered: id, and when last"
+    )
+
     unknown_statuses = models.JSONField(default=dict, blank=True, help_text="value: when it was first seen")
     last_import_at = models.DateTimeField(null=True, blank=True)
     last_import_error = models.TextField(blank=True)
+    card_races = models.PositiveIntegerField(null=True, blank=True, help_text="races on the card at the last import")
+    left_out = models.JSONField(
+        default=dict, blank=True, help_text="what the last card had that could not be read, and how often"
+    )
+    older_answers = models.PositiveIntegerField(
+        default=0, help_text="answers refused because they were older than what is stored"
+    )
+    older_answer_at = models.DateTimeField(null=True, blank=True, help_text="when that last happened")
 
     def __str__(self) -> str:
         return self.name

@@ -9,7 +9,9 @@ class PollingSwitch(models.Model):
     """One row: whether all polling is paused. Slots that pass meanwhile are logged as skipped."""
 
     paused = models.BooleanField(default=False)
-    reason = models.CharField(max_length=200, blank=True)
+    reason = models.CharField(max_length=200, blank=True, help_text="why polling is paused; shown on every page")
+    changed_at = models.DateTimeField("since", null=True, blank=True, help_text="when it was last switched")
+    changed_by = models.CharField("by", max_length=150, blank=True, help_text="who switched it last")
 
     class Meta:
         verbose_name_plural = "polling switch"

@@ -19,6 +19,9 @@ class SyncState(models.Model):
     base_updated_at = models.CharField(max_length=40, blank=True, help_text="the row's $updatedAt, as it was sent")
     base_sequence = models.CharField(max_length=40, blank=True)
     pushed_version = models.PositiveIntegerField(default=0)
+    undo_pending = models.BooleanField(
+        default=False, help_text="a field that alone is no reason to write was changed in Appwrite: it is written back"
+    )
     sent = models.JSONField(null=True, blank=True, help_text="what a write that is not answered yet sets in the row")
     synced_at = models.DateTimeField(null=True, blank=True, help_text="when both sides last agreed")
     remote_deleted_at = models.DateTimeField(
@@ -30,6 +33,9 @@ class SyncState(models.Model):
     next_try_at = models.DateTimeField(null=True, blank=True)
     dead_since = models.DateTimeField(null=True, blank=True)
     error = models.CharField(max_length=500, blank=True)
+    expired_at = models.DateTimeField(
+        null=True, blank=True, help_text="when its race was removed by age: the row in Appwrite is removed too"
+    )
 
     class Meta:
         constraints = [
@@ -41,9 +47,12 @@ class SyncState(models.Model):
             models.Index(
                 fields=[
                     "target", "table", "local_pk", "pushed_version", "dead_since", "next_try_at", "remote_deleted_at",
-                    "base_updated_at", "attempts", "synced_at",
+                    "base_updated_at", "attempts", "synced_at", "expired_at",
                 ],
                 name="sync_state_work",
+            ),
+            models.Index(
+                fields=["expired_at"], condition=models.Q(expired_at__isnull=False), name="sync_state_expired"
             ),
         ]  # fmt: skip
 
@@ -61,6 +70,7 @@ class SyncCheckpoint(models.Model):
     pass_began_at = models.CharField(max_length=40, blank=True, help_text="the server's clock when a pass began")
     pulled_at = models.DateTimeField(null=True, blank=True)
     error = models.CharField(max_length=500, blank=True)
+    failing_since = models.DateTimeField(null=True, blank=True, help_text="when the error, or one before it, began")
     epoch = models.PositiveIntegerField(default=0, help_text="rises when the table was made anew in Appwrite")
     sweep_after_id = models.CharField(max_length=36, blank=True, help_text="how far a sweep under way has got")
     sweep_began_at = models.DateTimeField(null=True, blank=True)
@@ -95,6 +105,10 @@ class SyncConflict(models.Model):
 
     class Meta:
         ordering = ["-found_at"]
+        indexes = [
+            models.Index(fields=["resolved_at"], name="sync_conflict_resolved"),
+            models.Index(fields=["-found_at"], name="sync_conflict_found"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.field}: {self.chosen}"

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from polling.errors import PollingError
-from races.snapshots import RaceSnapshot
+from races.snapshots import LeftOut, RaceSnapshot
 
 
 class BatchScope(StrEnum):
@@ -41,11 +41,19 @@ Answer = RaceSnapshot | PollingError
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """An imported card: the races told of, how many rows were no races or could not be read, and what it cost."""
+    """An imported card: the races reported, how many rows were no races or could not be read, and what it cost.
+
+    `left_out` counts those rows by what they were. `listed` has the ids of all races on the card, also of those that
+    were not read or start at another time; None where the card does not say which there are. `unsure` has the ids of
+    meetings on it whose races it does not list.
+    """
 
     races: Sequence[RaceSnapshot]
     skipped: int = 0
     requests: int = 1
+    left_out: LeftOut = ()
+    listed: frozenset[str] | None = None
+    unsure: frozenset[str] = frozenset()
 
 
 class Provider(Protocol):

@@ -2,12 +2,12 @@
 
 import http.client
 import io
-import json
 import os
 import socket
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from email.message import Message
 from email.utils import parsedate_to_datetime
 from http import cookiejar
 from typing import Any
@@ -18,6 +18,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from polling import json_limits
 from polling.errors import (
     SAMPLE_BYTES,
     Blocked,
@@ -29,7 +30,7 @@ from polling.errors import (
 )
 
 POOL_SIZE = 20  # connections kept open to one host; more requests than this at once only open and drop
-MAX_BODY_BYTES = 16 * 1024 * 1024
+MAX_BODY_BYTES = json_limits.LIMITS.size
 CHUNK_BYTES = 64 * 1024
 CONNECT_SECONDS = 3.0
 LONGEST_WAIT = timedelta(hours=1)
@@ -65,10 +66,10 @@ class HttpClient:
             with self._session().get(self._url(path), params=params, timeout=left, stream=True) as reply:
                 status = reply.status_code
                 _raise_for_status(reply, path)
-                body = _body(reply, path)
+                body, charset = _body(reply, path), _charset(reply)
         except FOREIGN_ERRORS as exc:
             raise translate(exc, path=path, http_status=status) from exc
-        return _parsed(body, path, status)
+        return _parsed(body, charset, path, status)
 
     def _url(self, path: str) -> str:
         return self._base._replace(path=self._base.path.rstrip("/") + path).geturl()
@@ -157,11 +158,18 @@ def _body(reply: requests.Response, path: str) -> bytes:
     return bytes(body)
 
 
-def _parsed(body: bytes, path: str, status: int | None) -> dict[str, Any]:
+def _charset(reply: requests.Response) -> str:
+    """The charset that the answer declares; empty where it declares none. requests would guess one."""
+    header = Message()
+    header["Content-Type"] = reply.headers.get("Content-Type", "")
+    return header.get_content_charset("")
+
+
+def _parsed(body: bytes, charset: str, path: str, status: int | None) -> dict[str, Any]:
     try:
-        parsed = json.loads(body)
-    except (ValueError, RecursionError) as exc:
-        raise Malformed(f"{path}: not JSON", http_status=status, sample=_text(body[:SAMPLE_BYTES])) from exc
+        parsed = json_limits.parse(body, charset=charset)
+    except json_limits.JsonRefused as exc:
+        raise Malformed(f"{path}: {exc}", http_status=status, sample=_text(body[:SAMPLE_BYTES])) from exc
     if not isinstance(parsed, dict):
         raise Malformed(f"{path}: not a JSON object", http_status=status, sample=_text(body[:SAMPLE_BYTES]))
     return parsed

@@ -3,14 +3,25 @@
 import re
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
+
+from races.plain_text import one_line
 
 Row = dict[str, Any]
 
 CENT = Decimal("0.01")
 MOST = 32_767  # what a small column holds; no saddlecloth, barrier, place or distance is above it
 HIGHEST_ODDS = Decimal(10_000_000)
+FLAGS = {True: True, False: False, "true": True, "false": False, "yes": True, "no": False}
+LETTERED = re.compile(r"(?P<number>[0-9]{1,5})\s*(?P<letters>[A-Za-z]{1,2})")
 GO_STYLE = re.compile(r"(?P<day>\S+) (?P<time>\S+) (?P<offset>[+-]\d{4})(?: \S+)*")
+
+
+class Saddlecloth(NamedTuple):
+    """A runner's number and, of a coupled entry, its letter: `1` and `A` for "1A"."""
+
+    number: int
+    letter: str = ""
 
 
 def instant(value: Any) -> datetime | None:
@@ -94,10 +105,21 @@ def odds(value: Any) -> Decimal | None:
 
 
 def text(value: Any, longest: int = 120) -> str:
-    """Trimmed text, cut to what a column holds, without what no database takes: NUL, halves of characters."""
-    if not isinstance(value, str):
-        return ""
-    return value.replace("\x00", "").encode(errors="ignore").decode().strip()[:longest]
+    """Trimmed text of one line, cut to what a column holds, without what no database takes: halves of characters."""
+    return one_line(value).strip()[:longest].strip() if isinstance(value, str) else ""
+
+
+def flag(value: Any) -> bool | None:
+    """Yes or no, also as text or as 1 and 0; None where it says neither: a no is more than silence."""
+    value = value.strip().casefold() if isinstance(value, str) else value
+    return FLAGS.get(value) if isinstance(value, str | int | float) else None
+
+
+def saddlecloth(value: Any) -> Saddlecloth | None:
+    """A runner's number, with the letter by which a coupled entry differs from others; None where it is no number."""
+    lettered = LETTERED.fullmatch(value.strip()) if isinstance(value, str) else None
+    number = positive(lettered["number"] if lettered else value)
+    return Saddlecloth(number, lettered["letters"].upper() if lettered else "") if number else None
 
 
 def to_object(value: Any) -> Row:

@@ -4,24 +4,26 @@ Status and start of every race come in bulk by meeting; runners, odds and result
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from polling.errors import Malformed, PollingError
+from polling.errors import Malformed, NotFound, PollingError
 from polling.providers.base import Answer, BatchScope, Capabilities, RaceRef, Schedule
 from polling.providers.http import POOL_SIZE, HttpClient
-from polling.providers.reading import instant_or_none, positive
-from polling.providers.tab_payloads import echo, meeting_ids, parse_event, parse_meetings
-from races.snapshots import RaceSnapshot
+from polling.providers.reading import instant_or_none
+from polling.providers.tab_payloads import Listing, echo, listing, parse_event, parse_meetings
+from races.snapshots import RaceSnapshot, joined, left_out
 
 logger = logging.getLogger(__name__)
 
 MEETINGS = "/racing/meetings"
 PAGE = 200  # the most meetings it gives at once
+MOST_MEETINGS = 10_000  # of a card; a server that makes up ids would be asked for ever
+PAST_THE_END = (400, 404, 416, 422)  # what some answer in place of a page behind the last one
 IDS = 100  # meeting ids a request: more would make a URL that servers refuse
 
 # Meetings are asked by the provider's local racing day. No zone is further from UTC, and a card that runs
@@ -45,9 +47,19 @@ class TabAffiliates:
 
     def fetch_schedule(self, since: datetime, until: datetime, *, now: datetime, deadline: float) -> Schedule:
         """The status and starts of every race advertised in between; `skipped` counts all pages' rows."""
-        cards = list(self._cards(since, until, now=now, deadline=deadline))
+        cards, listings = [], []
+        for card, page in self._cards(since, until, now=now, deadline=deadline):
+            cards.append(card)
+            listings.append(page)
         races = [race for race in _by_id(cards).values() if _starts_within(race, since, until)]
-        return Schedule(races, skipped=sum(card.skipped for card in cards), requests=len(cards))
+        return Schedule(
+            races,
+            skipped=sum(card.skipped for card in cards),
+            requests=len(cards),
+            left_out=left_out(*(dict(card.left_out) for card in cards)),
+            listed=frozenset[str]().union(*(page.races for page in listings)) if _is_whole(listings) else None,
+            unsure=frozenset[str]().union(*(page.unsure for page in listings)),
+        )
 
     def fetch_statuses(self, refs: Iterable[RaceRef], *, now: datetime, deadline: float) -> Mapping[str, RaceSnapshot]:
         """Status and start by race id, one request for the meetings of the refs.
@@ -61,7 +73,7 @@ class TabAffiliates:
             for first in range(0, len(meetings), IDS)
         ]
         if not all(ref.provider_meeting_id for ref in wanted):
-            cards += self._cards(now - NEARBY, now + NEARBY, now=now, deadline=deadline)
+            cards += [card for card, _ in self._cards(now - NEARBY, now + NEARBY, now=now, deadline=deadline)]
         told, asked = _by_id(cards), {ref.provider_race_id for ref in wanted}
         return {race_id: race for race_id, race in told.items() if race_id in asked and race.provider_status}
 
@@ -95,25 +107,37 @@ class TabAffiliates:
         payload = self._http.get_json(MEETINGS, params, deadline=deadline)
         return parse_meetings(payload, provider=self.name, observed_at=now)
 
-    def _cards(self, since: datetime, until: datetime, *, now: datetime, deadline: float) -> Iterator[Schedule]:
-        """Every page of the racing days that a race between these instants may belong to."""
+    def _cards(
+        self, since: datetime, until: datetime, *, now: datetime, deadline: float
+    ) -> Iterator[tuple[Schedule, Listing]]:
+        """Every page of the racing days that a race between these instants may belong to, read, and what it lists."""
         first, last = _utc_day(since - OFF_UTC), _utc_day(until + OFF_UTC)
         days = {"date_from": first.isoformat(), "date_to": last.isoformat()}
-        for payload in self._pages(days, deadline=deadline):
-            yield parse_meetings(payload, provider=self.name, observed_at=now)
+        for payload, page, is_news in self._pages(days, deadline=deadline):
+            yield parse_meetings(payload, provider=self.name, observed_at=now) if is_news else Schedule(()), page
             self._warn_of_other_days(payload, asked=first)
 
-    def _pages(self, params: Mapping[str, str], *, deadline: float) -> Iterator[Any]:
-        seen: set[str] = set()
-        while True:
-            page = {"limit": PAGE, "offset": len(seen)}
-            payload = self._http.get_json(MEETINGS, {**params, **page}, deadline=deadline)
-            yield payload
-            ids = meeting_ids(payload)
-            # An offset that is ignored would bring the first page for ever.
-            if len(ids) < _page_size(payload) or ids <= seen:
+    def _pages(self, params: Mapping[str, str], *, deadline: float) -> Iterator[tuple[Any, Listing, bool]]:
+        """Pages until one brings no new meeting, stepping by what came: a page may be shorter than was asked for.
+
+        Each with what it lists, and whether that is new; an empty card is new.
+        """
+        seen, came = set[str](), 0
+        while came < MOST_MEETINGS:
+            try:
+                payload = self._http.get_json(MEETINGS, {**params, "limit": PAGE, "offset": came}, deadline=deadline)
+            except (NotFound, Malformed) as error:
+                if came and error.http_status in PAST_THE_END:
+                    return
+                raise
+            page = listing(payload)
+            is_last = page.meetings <= seen
+            yield payload, page, not is_last or not came
+            if is_last:
                 return
-            seen |= ids
+            seen |= page.meetings
+            came += page.rows
+        logger.warning("%s: its card has more than %d meetings; the rest was not asked for", self.name, MOST_MEETINGS)
 
     def _warn_of_other_days(self, payload: Any, *, asked: date) -> None:
         """Its echo is the only sign of a parameter that the provider ignored. A day off may be its zone."""
@@ -126,13 +150,17 @@ def _utc_day(instant: datetime) -> date:
     return instant.astimezone(UTC).date()
 
 
-def _page_size(payload: Any) -> int:
-    """How many meetings the provider gives at once, which may be fewer than asked for."""
-    return min(positive(echo(payload, "limit")) or PAGE, PAGE)
+def _is_whole(pages: Sequence[Listing]) -> bool:
+    """Whether the pages say which races there are; the last one, which brings nothing new, may have no list."""
+    return pages[0].is_whole and all(page.is_whole for page in pages[1:] if page.rows)
 
 
 def _by_id(cards: Iterable[Schedule]) -> dict[str, RaceSnapshot]:
-    return {race.provider_race_id: race for card in cards for race in card.races}
+    races: dict[str, RaceSnapshot] = {}
+    for race in (race for card in cards for race in card.races):
+        known = races.get(race.provider_race_id)
+        races[race.provider_race_id] = joined(known, race) if known else race
+    return races
 
 
 def _starts_within(race: RaceSnapshot, since: datetime, until: datetime) -> bool:

@@ -1,36 +1,66 @@
 """Runners, results and dividends of one race, as `/racing/events/{id}` of the TAB affiliates API has them.
 
-Rows without a saddlecloth number are left out. Everything is sorted, because the provider shuffles its lists
-and an unchanged race must look unchanged.
+What cannot be read, and what was reported twice, is counted in the caller's `left_out`. Everything is sorted, because
+the provider shuffles its lists and an unchanged race must look unchanged.
 """
 
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from typing import Any
 
-from polling.providers.reading import Row, first_told, instant_or_none, money, number, odds, positive, text, to_object
-from races.snapshots import DividendSnapshot, ResultSnapshot, RunnerSnapshot
+from polling.providers.reading import (
+    Row,
+    Saddlecloth,
+    first_told,
+    flag,
+    instant_or_none,
+    money,
+    number,
+    odds,
+    positive,
+    saddlecloth,
+    text,
+    to_object,
+)
+from races.snapshots import DividendSnapshot, Label, ResultSnapshot, RunnerSnapshot, label, label_order
 from races.status import ResultState
 
 LONGEST_CODE = 8
+SIGNS = ("is_scratched", "is_late_scratched")
 
 
-def runners(rows: list[Any]) -> tuple[RunnerSnapshot, ...]:
-    """By number; of two with one number the later counts."""
-    told = [_runner(saddlecloth, row) for row in map(to_object, rows) if (saddlecloth := _saddlecloth(row))]
-    by_number = {runner.number: runner for runner in told}
-    return tuple(by_number[saddlecloth] for saddlecloth in sorted(by_number))
+def runners(rows: list[Any], left_out: Counter[str]) -> tuple[RunnerSnapshot, ...]:
+    """By number and letter. Two rows of one runner are merged; of two runners with one number one is left out."""
+    by_saddlecloth = _grouped(rows, "runners", left_out)
+    field = [_runner(key, _one_runner(found, left_out)) for key, found in by_saddlecloth.items()]
+    return tuple(sorted(field, key=lambda runner: (runner.number, runner.letter)))
 
 
-def _saddlecloth(row: Row) -> int | None:
-    return positive(row.get("runner_number"))
+def _one_runner(rows: list[Row], left_out: Counter[str]) -> Row:
+    """The row that says most, completed by the others of the same name."""
+    first, *others = rows = _richest_first(rows)
+    same = [row for row in others if _name(row) in ("", _name(first)) or not _name(first)]
+    left_out["runners of one number"] += len(others) - len(same)
+    left_out["runners reported twice"] += len(same)
+    merged = _completed([first, *same])
+    return merged | {sign: True for sign in SIGNS if any(flag(row.get(sign)) for row in [first, *same])}
 
 
-def _runner(saddlecloth: int, row: Row) -> RunnerSnapshot:
-    """Scratched runners keep their last odds."""
+def _name(row: Row) -> str:
+    return text(row.get("name")).casefold()
+
+
+def _runner(key: Saddlecloth, row: Row) -> RunnerSnapshot:
+    """Scratched runners keep their last odds. A scratching's time alone is a sign of it, unless the row says no."""
     prices = to_object(row.get("odds"))
     scratched_at = instant_or_none(row.get("scratch_time")) or instant_or_none(row.get("scr_time"))
-    scratched = row.get("is_scratched") is True or row.get("is_late_scratched") is True or scratched_at is not None
+    is_scratched, is_late = (flag(row.get(sign)) for sign in SIGNS)
+    scratched = bool(is_late or is_scratched or (is_scratched is None and scratched_at))
     return RunnerSnapshot(
-        number=saddlecloth,
+        number=key.number,
+        letter=key.letter,
         name=text(row.get("name")),
         barrier=positive(row.get("barrier")),
         jockey=text(row.get("jockey")),
@@ -44,19 +74,20 @@ def _runner(saddlecloth: int, row: Row) -> RunnerSnapshot:
     )
 
 
-def results(rows: list[Any]) -> tuple[ResultSnapshot, ...]:
-    """In finishing order, those without a place last; of two rows of one runner the later counts."""
-    told = [_result(saddlecloth, row) for row in map(to_object, rows) if (saddlecloth := _saddlecloth(row))]
-    by_runner = {result.runner_number: result for result in told}
+def results(rows: list[Any], left_out: Counter[str]) -> tuple[ResultSnapshot, ...]:
+    """In finishing order, those without a place last; two rows of one runner are merged."""
+    by_saddlecloth = _grouped(rows, "results", left_out)
+    left_out["results reported twice"] += sum(len(found) - 1 for found in by_saddlecloth.values())
+    finishes = [_result(label(*key), _completed(_richest_first(found))) for key, found in by_saddlecloth.items()]
     return tuple(
-        sorted(by_runner.values(), key=lambda result: (result.position or len(told) + 1, result.runner_number))
+        sorted(finishes, key=lambda result: (result.position or len(rows) + 1, label_order(result.runner_number)))
     )
 
 
-def _result(saddlecloth: int, row: Row) -> ResultSnapshot:
+def _result(runner: Label, row: Row) -> ResultSnapshot:
     position = positive(row.get("position"))
     return ResultSnapshot(
-        runner_number=saddlecloth,
+        runner_number=runner,
         position=position,
         code="" if position else text(row.get("position"), LONGEST_CODE).upper(),
         name=text(row.get("name")),
@@ -64,22 +95,35 @@ def _result(saddlecloth: int, row: Row) -> ResultSnapshot:
     )
 
 
-def dividends(rows: list[Any]) -> tuple[DividendSnapshot, ...]:
-    """One per pool, product and selection: the final where there is one, though the interim row stays."""
-    told: dict[tuple[str, str, tuple[int, ...]], DividendSnapshot] = {}
-    for dividend in filter(None, map(_dividend, map(to_object, rows))):
-        key = (dividend.pool, dividend.product, dividend.selection)
-        known = told.get(key)
-        if known is None or known.state is not ResultState.FINAL or dividend.state is ResultState.FINAL:
-            told[key] = dividend
-    return tuple(told[key] for key in sorted(told))
+def dividends(rows: list[Any], left_out: Counter[str]) -> tuple[DividendSnapshot, ...]:
+    """The final payouts of each pool, product and selection, and the interim ones where there is no final.
+
+    One selection may have several: in a dead heat each order pays its own.
+    """
+    payouts: dict[tuple[str, str, tuple[Label, ...]], dict[Decimal, DividendSnapshot]] = defaultdict(dict)
+    for dividend in _each_dividend(rows, left_out):
+        amounts = payouts[dividend.pool, dividend.product, dividend.selection]
+        amounts[dividend.amount] = _further(dividend, amounts.get(dividend.amount))
+    chosen = [dividend for amounts in payouts.values() for dividend in _furthest(amounts.values())]
+    return tuple(sorted(chosen, key=_dividend_order))
 
 
-def _dividend(row: Row) -> DividendSnapshot | None:
-    """None for a row without an amount or without runners."""
-    amount, selection = money(row.get("dividend")), _selection(row.get("positions"))
-    if amount is None or not selection:
-        return None
+def _each_dividend(rows: list[Any], left_out: Counter[str]) -> Iterator[DividendSnapshot]:
+    """A row that pays nothing says that nobody won, or that it is not declared yet; it is not left out, but nothing."""
+    for row in rows:
+        paid = to_object(row).get("dividend")
+        amount, selection = money(paid), _selection(to_object(row).get("positions"))
+        if amount and selection:
+            yield _dividend(row, amount, selection)
+        elif not isinstance(row, dict) or amount or not _is_nothing(paid):
+            left_out["dividends"] += 1
+
+
+def _is_nothing(paid: Any) -> bool:
+    return paid in (None, "", [], {}) or number(paid) == 0
+
+
+def _dividend(row: Row, amount: Decimal, selection: tuple[Label, ...]) -> DividendSnapshot:
     is_final = text(row.get("status")).casefold() == "final"
     return DividendSnapshot(
         pool=text(row.get("tote")),
@@ -90,7 +134,65 @@ def _dividend(row: Row) -> DividendSnapshot | None:
     )
 
 
-def _selection(positions: Any) -> tuple[int, ...]:
-    rows = map(to_object, positions if isinstance(positions, list) else ())
-    placed = [(positive(row.get("position")) or 0, told) for row in rows if (told := _saddlecloth(row))]
-    return tuple(told for _, told in sorted(placed))
+def _further(one: DividendSnapshot, other: DividendSnapshot | None) -> DividendSnapshot:
+    return other if other and other.state is ResultState.FINAL else one
+
+
+def _furthest(payouts: Iterable[DividendSnapshot]) -> list[DividendSnapshot]:
+    """The final ones, or all where none is: an interim row stays beside the final one."""
+    every = list(payouts)
+    return [dividend for dividend in every if dividend.state is ResultState.FINAL] or every
+
+
+def _dividend_order(dividend: DividendSnapshot) -> tuple[Any, ...]:
+    runners = [label_order(runner) for runner in dividend.selection]
+    return dividend.pool, dividend.product, runners, dividend.amount
+
+
+def _selection(positions: Any) -> tuple[Label, ...]:
+    """In finishing order, runners at one place in the order given; nothing where a runner of it cannot be read."""
+    rows = [to_object(row) for row in positions] if isinstance(positions, list) else []
+    runners = [(positive(row.get("position")) or 0, saddlecloth(row.get("runner_number"))) for row in rows]
+    placed = sorted(runners, key=lambda runner: runner[0])
+    labels = tuple(label(*key) for _, key in placed if key)
+    return labels if len(labels) == len(rows) else ()
+
+
+# --- rows of one runner ---------------------------------------------------------------------------------
+
+
+def _grouped(rows: list[Any], what: str, left_out: Counter[str]) -> dict[Saddlecloth, list[Row]]:
+    """The rows by saddlecloth; those without one are left out."""
+    grouped: dict[Saddlecloth, list[Row]] = defaultdict(list)
+    for row in map(to_object, rows):
+        if key := saddlecloth(row.get("runner_number")):
+            grouped[key].append(row)
+        else:
+            left_out[what] += 1
+    return grouped
+
+
+def _richest_first(rows: list[Row]) -> list[Row]:
+    """What says most comes first, whatever the order in which the provider put them."""
+    if len(rows) == 1:
+        return rows
+    return sorted(rows, key=lambda row: (-_said(row), json.dumps(row, sort_keys=True, default=str)))
+
+
+def _said(value: Any) -> int:
+    """How many values there are that say something."""
+    if isinstance(value, dict | list):
+        return sum(map(_said, value.values() if isinstance(value, dict) else value))
+    return int(value not in (None, "", 0))
+
+
+def _says_more(value: Any, known: Any) -> bool:
+    return bool(_said(value)) and not _said(known)
+
+
+def _completed(rows: list[Row]) -> Row:
+    """The first row, with the others' values where it has none."""
+    merged: Row = {}
+    for row in rows:
+        merged |= {name: value for name, value in row.items() if name not in merged or _says_more(value, merged[name])}
+    return merged

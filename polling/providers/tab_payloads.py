@@ -7,18 +7,19 @@ of a race: `/racing/meetings` (`id`, `start_time`), `/racing/list` (`id`, `numbe
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from polling.errors import SAMPLE_BYTES, Malformed
+from polling.errors import SAMPLE_BYTES, Malformed, Unavailable
 from polling.providers import tab_detail
 from polling.providers.base import Schedule
-from polling.providers.reading import Row, day, first_told, instant, instant_or_none, positive, text, to_object
+from polling.providers.reading import Row, day, first_told, flag, instant, instant_or_none, positive, text, to_object
 from polling.providers.zones import zone
-from races.snapshots import MeetingSnapshot, RaceSnapshot, Scope
+from races.snapshots import MeetingSnapshot, RaceSnapshot, Scope, joined, left_out
 from races.status import Outcome, RaceStatus, ResultState
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 LONGEST_ID = 80
 LONGEST_PLACE = 8
 LONGEST_STATUS = 40
+LONGEST_ERROR = 200
 
 CODES = {"T": "thoroughbred", "H": "harness", "G": "greyhound"}
 
@@ -39,24 +41,51 @@ class Meaning(NamedTuple):
 
 
 UNKNOWN = Meaning()
+_ABANDONED, _VOID, _POSTPONED = (
+    Meaning(RaceStatus.FINALIZED, outcome, ResultState.NONE)
+    for outcome in (Outcome.ABANDONED, Outcome.VOID, Outcome.POSTPONED)
+)
+# The first six are documented; the others are what feeds of the same trade send for a race that is called off.
 STATUSES = {
     "open": Meaning(RaceStatus.SCHEDULED, None, ResultState.NONE),
     "closed": Meaning(RaceStatus.IN_PROGRESS, None, ResultState.NONE),
     "live": Meaning(RaceStatus.IN_PROGRESS, None, ResultState.NONE),
     "interim": Meaning(RaceStatus.IN_PROGRESS, None, ResultState.INTERIM),
     "final": Meaning(RaceStatus.FINALIZED, Outcome.RESULTED, ResultState.FINAL),
-    "abandoned": Meaning(RaceStatus.FINALIZED, Outcome.ABANDONED, ResultState.NONE),
+    "abandoned": _ABANDONED,
+    "cancelled": _ABANDONED,
+    "canceled": _ABANDONED,
+    "void": _VOID,
+    "voided": _VOID,
+    "no race": _VOID,
+    "norace": _VOID,
+    "postponed": _POSTPONED,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An opened envelope: who said it, when by our clock and by theirs, and what."""
+    """An opened envelope: who said it, when by our clock and by theirs, and what; `error` is one that it reports."""
 
     provider: str
     observed_at: datetime
     source_time: datetime | None
     data: Row
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a page of `/racing/meetings` lists, by id. `unsure` are meetings whose races it does not list.
+
+    `rows` is how many meetings came, and `is_whole` is false where one of them cannot be known by an id.
+    """
+
+    meetings: frozenset[str]
+    races: frozenset[str]
+    unsure: frozenset[str]
+    rows: int
+    is_whole: bool
 
 
 # --- whole payloads: each raises Malformed where its outermost shape is wrong ---------------------------
@@ -65,6 +94,7 @@ class Reply:
 def parse_event(payload: Any, *, provider: str, observed_at: datetime) -> RaceSnapshot:
     """All there is of one race, from `/racing/events/{id}`."""
     reply = _open(payload, provider, observed_at)
+    _raise_reported(reply, payload, unless=bool(reply.data.get("race")))
     try:
         return _detail(reply, reply.data, meeting=None)
     except ValueError as exc:
@@ -92,10 +122,23 @@ def parse_list(payload: Any, *, provider: str, observed_at: datetime) -> Schedul
     return _read_all(reply, rows, _race)
 
 
-def meeting_ids(payload: Any) -> set[str]:
-    """The ids of the meetings on a page of `/racing/meetings`."""
-    meetings = to_object(to_object(payload).get("data")).get("meetings") or []
-    return {_meeting_id(meeting.get("meeting")) for meeting in map(to_object, meetings)}
+def listing(payload: Any) -> Listing:
+    """Which meetings and races a page of `/racing/meetings` lists, whether or not they can be read."""
+    rows = to_object(to_object(payload).get("data")).get("meetings")
+    meetings, races, unsure = set[str](), set[str](), set[str]()
+    for row in map(to_object, rows if isinstance(rows, list) else ()):
+        meetings.add(meeting_id := _meeting_id(row.get("meeting")))
+        listed = row.get("races")
+        if not isinstance(listed, list) or not all(isinstance(race, dict) for race in listed):
+            unsure.add(meeting_id)
+        races |= {_race_id(to_object(race)) for race in (listed if isinstance(listed, list) else ())} - {""}
+    return Listing(
+        meetings=frozenset(meetings),
+        races=frozenset(races),
+        unsure=frozenset(unsure),
+        rows=len(rows) if isinstance(rows, list) else 0,
+        is_whole=isinstance(rows, list) and "" not in meetings,
+    )
 
 
 def echo(payload: Any, name: str) -> Any:
@@ -105,17 +148,35 @@ def echo(payload: Any, name: str) -> Any:
 
 def _open(payload: Any, provider: str, observed_at: datetime) -> Reply:
     envelope = to_object(payload)
-    if not isinstance(data := envelope.get("data"), dict):
+    header, data = to_object(envelope.get("header")), envelope.get("data")
+    error = _reported(header.get("error"), envelope.get("error"), envelope.get("errors"), to_object(data).get("error"))
+    reply = Reply(provider, observed_at, instant_or_none(header.get("generated_time")), to_object(data), error)
+    if not isinstance(data, dict):
+        _raise_reported(reply, payload)
         raise _malformed("the answer has no data", payload)
-    generated = instant_or_none(to_object(envelope.get("header")).get("generated_time"))
-    return Reply(provider, observed_at, generated, data)
+    return reply
+
+
+def _reported(*places: Any) -> str:
+    """The error that an answer reports where one may stand, in words; empty where there is none."""
+    error = next((error for error in places if error not in (None, False, 0, "", [], {})), "")
+    return text(error if isinstance(error, str) else json.dumps(error, default=str), LONGEST_ERROR)
+
+
+def _raise_reported(reply: Reply, payload: Any, *, unless: bool = False) -> None:
+    """Raises Unavailable for an error that stands in place of what was asked for; not where that is there too."""
+    if reply.error and not unless:
+        message = f"the provider reports an error inside its answer: {reply.error}"
+        raise Unavailable(message, http_status=HTTPStatus.OK.value, sample=_sample(payload))
 
 
 def _top_list(reply: Reply, name: str, payload: Any) -> list[Any]:
     try:
-        return _list(reply.data, name) or []
+        rows = _list(reply.data, name) or []
     except ValueError as exc:
         raise _malformed(str(exc), payload) from exc
+    _raise_reported(reply, payload, unless=bool(rows))
+    return rows
 
 
 def _list(row: Row, name: str) -> list[Any] | None:
@@ -127,8 +188,11 @@ def _list(row: Row, name: str) -> list[Any] | None:
 
 
 def _malformed(message: str, payload: Any) -> Malformed:
-    sample = json.dumps(payload, default=str)[:SAMPLE_BYTES]
-    return Malformed(message, http_status=HTTPStatus.OK.value, sample=sample)  # no other answer is parsed
+    return Malformed(message, http_status=HTTPStatus.OK.value, sample=_sample(payload))  # no other answer is parsed
+
+
+def _sample(payload: Any) -> str:
+    return json.dumps(payload, default=str)[:SAMPLE_BYTES]
 
 
 # --- many races -----------------------------------------------------------------------------------------
@@ -138,7 +202,7 @@ Read = Callable[[Reply, Row, MeetingSnapshot | None], RaceSnapshot]
 
 
 def _read_all(reply: Reply, rows: Rows, read: Read) -> Schedule:
-    """Every race that can be read, the later of two with one id; specials and unreadable rows are counted."""
+    """Every race that can be read, two rows with one id as one; specials and unreadable rows are counted."""
     races: dict[str, RaceSnapshot] = {}
     specials, failures = 0, []
     for row, meeting in rows:
@@ -147,12 +211,14 @@ def _read_all(reply: Reply, rows: Rows, read: Read) -> Schedule:
                 specials += 1
             else:
                 told = read(reply, row, meeting)
-                races[told.provider_race_id] = told
+                known = races.get(told.provider_race_id)
+                races[told.provider_race_id] = joined(known, told) if known else told
         except ValueError as exc:
             failures.append(str(exc))
     if failures:
         logger.warning("%s: %d rows could not be read, the first: %s", reply.provider, len(failures), failures[0])
-    return Schedule(tuple(races.values()), skipped=specials + len(failures))
+    counts = {"rows": len(failures), "rows that are no races": specials, "errors": int(bool(reply.error))}
+    return Schedule(tuple(races.values()), skipped=specials + len(failures), left_out=left_out(counts))
 
 
 def _required_object(row: Any) -> Row:
@@ -217,14 +283,15 @@ def _race(reply: Reply, row: Row, meeting: MeetingSnapshot | None) -> RaceSnapsh
         outcome=meant.outcome,
         result_state=meant.result_state,
         # Left out where there is none, as empty results are; so that a protest that is over ends.
-        protest=row.get("protest") is True,
+        protest=flag(row.get("protest")) is True,
     )
 
 
 def _actual_start(row: Row, start: datetime | None, meant: Meaning) -> datetime | None:
     """Until a race has started the provider repeats the advertised start, which tells nothing."""
     told = instant_or_none(first_told(row, "actual_start", "actual_start_string"))
-    has_started = meant.status not in (None, RaceStatus.SCHEDULED) and meant.outcome is not Outcome.ABANDONED
+    never_ran = meant.outcome in (Outcome.ABANDONED, Outcome.POSTPONED)
+    has_started = meant.status not in (None, RaceStatus.SCHEDULED) and not never_ran
     return told if has_started or told != start else None
 
 
@@ -240,7 +307,7 @@ def _meeting(reply: Reply, row: Row, meeting_id: Any, name: Any) -> MeetingSnaps
         country=country,
         state=state,
         code=CODES.get(text(first_told(row, "category", "type")).upper(), ""),
-        racing_day=day(row.get("date")),
+        provider_day=day(row.get("date")),
         timezone=zone(country, state) if country else "",
     )
 
@@ -258,13 +325,27 @@ def _detail(reply: Reply, detail: Row, meeting: MeetingSnapshot | None) -> RaceS
     if not isinstance(race := detail.get("race"), dict):
         raise ValueError("race is not an object")
     told = _race(reply, race, meeting or _meeting_of_race(reply, race))
+    left: Counter[str] = Counter()
     runners, results, dividends = (_list(detail, name) for name in ("runners", "results", "dividends"))
-    # What is empty is left out: before its result a race has none, after it a gap tells nothing.
-    unsaid = () if told.result_state is ResultState.NONE else None
-    return replace(
+    told = replace(
         told,
         scope=Scope.FULL,
-        runners=None if runners is None else tab_detail.runners(runners),
-        results=unsaid if results is None else tab_detail.results(results),
-        dividends=unsaid if dividends is None else tab_detail.dividends(dividends),
+        runners=None if runners is None else tab_detail.runners(runners, left),
+        results=_missing(told, detail, "results") if results is None else tab_detail.results(results, left),
+        dividends=_missing(told, detail, "dividends") if dividends is None else tab_detail.dividends(dividends, left),
     )
+    return replace(told, left_out=left_out(left, {"characters": _unreadable(told), "errors": int(bool(reply.error))}))
+
+
+def _missing(race: RaceSnapshot, detail: Row, name: str) -> tuple[()] | None:
+    """What is empty is left out: before its result a race has none, after it a gap means nothing, nor does a null."""
+    return () if race.result_state is ResultState.NONE and name not in detail else None
+
+
+def _unreadable(race: RaceSnapshot) -> int:
+    """Characters of the race and its field that were lost where the answer's bytes were decoded."""
+    texts = [
+        race.name or "",
+        *(text for runner in race.runners or () for text in (runner.name, runner.jockey, runner.trainer)),
+    ]
+    return sum(words.count("\ufffd") for words in texts)

@@ -20,7 +20,12 @@ PROJECT = "sandbox"
 # Each key with the actions of its scopes; beside them `sandbox:rows.read,rows.write` is a key with these scopes
 # alone. No key has the scope "public", which guests have.
 KEYS = {"sandbox": ("read", "write"), "sandbox-read": ("read",)}
-UNKNOWN_PAGE = "<!DOCTYPE html><html><head><title>404</title></head><body><h1>Page not found</h1></body></html>"
+# Long enough to be sent compressed, as the real one is.
+_STYLE = " ".join(f".page-{number} {{ margin: 0 auto; max-width: {number}0rem; }}" for number in range(1, 31))
+UNKNOWN_PAGE = (
+    f"<!DOCTYPE html><html><head><title>404</title><style>{_STYLE}</style></head>"
+    "<body><h1>Page not found</h1></body></html>"
+)
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +35,7 @@ class Api:
 
     def __init__(self, store: Store, dialect: Dialect, tell: Callable[[Sequence[Event]], None]) -> None:
         self._store = store
-        self._dialect = dialect
+        self._dialect = self.dialect = dialect
         self._tell = tell
         self.version = dialect.version
 

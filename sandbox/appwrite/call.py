@@ -23,11 +23,12 @@ ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,35}")
 
 @dataclass(frozen=True)
 class Reply:
-    """A body that is text is an HTML page."""
+    """A body that is text is an HTML page. Not Appwrite's `own`: it is given by something before it."""
 
     status: int = 200
     body: JsonObject | str | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    own: bool = True
 
 
 @dataclass(frozen=True)

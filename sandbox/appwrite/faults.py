@@ -180,8 +180,8 @@ class Met:
         headers = {} if fault.retry_after is None else {"Retry-After": f"{fault.retry_after:g}"}
         page = PAGE.format(status=fault.status)
         if fault.kind == "redirect":
-            return Reply(fault.status, page, {**headers, "Location": here})
+            return Reply(fault.status, page, {**headers, "Location": here}, own=False)
         if fault.kind == "html":
-            return Reply(fault.status, page, headers)
+            return Reply(fault.status, page, headers, own=False)
         kind = ERROR_TYPES.get(fault.status, "general_unknown")
         return Reply(fault.status, error_body(fault.status, kind, "Switched on by a test", version), headers)

@@ -74,8 +74,15 @@ def version(call: Call) -> Reply:
     return Reply(body={"version": call.dialect.version})
 
 
+def health(call: Call) -> Reply:
+    """Of the database behind the server."""
+    with call.store.read():
+        return Reply(body={"total": 1, "statuses": [{"name": "console.database", "ping": 1, "status": "pass"}]})
+
+
 ROUTES = [
     Route("GET", "/health/version", (), version),
+    Route("GET", "/health/db", ("health",), health),
     Route("GET", "/tablesdb/transactions", TRANSACTIONS, transaction_routes.list_transactions),
     Route("POST", "/tablesdb/transactions", TRANSACTIONS, transaction_routes.begin),
     Route("GET", TRANSACTION, TRANSACTIONS, transaction_routes.get_transaction),

@@ -5,6 +5,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,8 +13,8 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from sandbox.appwrite import control
-from sandbox.appwrite.api import Api
+from sandbox.appwrite import control, headers
+from sandbox.appwrite.api import UNKNOWN_PAGE, Api
 from sandbox.appwrite.backstage import Backstage
 from sandbox.appwrite.call import Course, Reply
 from sandbox.appwrite.datetimes import canonical
@@ -66,7 +67,6 @@ class Handler(BaseHTTPRequestHandler):
 
     server: "AppwriteServer"
     protocol_version = "HTTP/1.1"
-    server_version = "Appwrite"
     disable_nagle_algorithm = True
     wbufsize = -1
 
@@ -76,9 +76,9 @@ class Handler(BaseHTTPRequestHandler):
         if raw is None:
             # The unread body would be taken for the next request.
             self.close_connection = True
-            self._send(Reply(413))
+            self._send(Reply(413, own=False))  # said by what reads the body, before Appwrite
         elif self.path.startswith(control.PREFIX):
-            self._send(control.answer(self.command, self.path, raw, self.server.stage))
+            self._send(replace(control.answer(self.command, self.path, raw, self.server.stage), own=False))
         else:
             self._serve_api(raw, arrived_at)
 
@@ -101,7 +101,7 @@ class Handler(BaseHTTPRequestHandler):
         if reply is None or met.exclusive == "drop_after_commit":
             self.close_connection = True
         else:
-            self._send(reply)
+            self._send(reply, started)
 
     def _log(self, reply: Reply | None, met: Met, *, at: datetime, seconds: float) -> None:
         path, _, query = self.path.partition("?")
@@ -135,7 +135,9 @@ class Handler(BaseHTTPRequestHandler):
             return instead
         for mishap in met.mishaps:
             befall(mishap, self.path, self.server.stage.store, now=arrived_at)
-        target = self.path.removeprefix(API_PREFIX) if self.path.startswith(API_PREFIX + "/") else "/"
+        if not self.path.startswith(API_PREFIX + "/"):
+            return Reply(404, UNKNOWN_PAGE)
+        target = self.path.removeprefix(API_PREFIX)
         # Rows are stamped on arrival, as PHP does before it waits for the lock: a delay makes a late commit.
         asked = partial(self.server.api.answer, self.command, target, self.headers, raw, now=arrived_at)
         reply = self._carried_out(asked, met)
@@ -153,20 +155,33 @@ class Handler(BaseHTTPRequestHandler):
             return _ended(gate, gate.hold(met.delay_of("hold")), asked, stamp)
         return asked(course=Course(stamp=stamp))
 
-    def _send(self, reply: Reply) -> None:
+    def _send(self, reply: Reply, started: float | None = None) -> None:
         media_type, content = _rendered(reply.body)
-        self.send_response(reply.status)
-        for name, value in reply.headers.items():
+        self.send_response_only(reply.status)
+        self.send_header("Date", self.date_time_string())
+        for name, value in {**self._standing(reply, started), **reply.headers}.items():
             self.send_header(name, value)
         if content:
             self.send_header("Content-Type", media_type)
+        elif reply.status == 204:
+            self.send_header("Content-Type", "text/html")  # as real servers say of no body
         if len(content) > GZIP_FROM and "gzip" in self.headers.get("Accept-Encoding", ""):
             content = gzip.compress(content, compresslevel=1)
             self.send_header("Content-Encoding", "gzip")
-        if reply.status != 204:
-            self.send_header("Content-Length", str(len(content)))
+            self.send_header("X-Utopia-Compression", "true")
+            self.send_header("Vary", "Accept-Encoding")
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
+
+    def _standing(self, reply: Reply, started: float | None) -> dict[str, str]:
+        """What comes with every reply of Appwrite's own."""
+        if not reply.own:
+            return {}
+        path = self.path.partition("?")[0].removeprefix(API_PREFIX)
+        seconds = 0.0 if started is None else time.monotonic() - started
+        api = self.server.api
+        return headers.of_reply(api.dialect, self.command, path, reply.status, now=time.time(), seconds=seconds)
 
     def log_message(self, format: str, *args: Any) -> None:
         """The request log has it."""

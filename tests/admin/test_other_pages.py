@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -12,6 +13,8 @@ from django.urls import reverse
 
 from polling import clock, planning
 from polling.models import PollingSwitch, PollLog, PollState, ProviderState, SyncState, Tick
+from races import decisions
+from races.decisions import Actor
 from tests.factories import START, make_log, make_meeting, make_race
 
 pytestmark = pytest.mark.django_db
@@ -34,6 +37,23 @@ READ_ONLY = (
 @pytest.mark.parametrize("name", [*(f"polling_{name}" for name in READ_ONLY), "admin_logentry", "races_meeting"])
 def test_a_superuser_adds_nothing_to_what_is_only_read(name: str, admin_client: Client) -> None:
     assert admin_client.get(reverse(f"admin:{name}_add")).status_code == 403
+
+
+def test_a_provider_shows_what_of_its_answers_was_not_taken(admin_client: Client) -> None:
+    ProviderState.objects.create(
+        name="sandbox", card_races=74, left_out={"rows": 3}, older_answers=12,
+        older_answer_at=clock.now() - timedelta(minutes=5),
+    )  # fmt: skip
+    html = admin_client.get(PROVIDERS).content.decode()
+    for words in (">74<", ">3 rows<", ">12, the last 5 min "):
+        assert words in html
+
+
+def test_a_meeting_shows_its_track_s_day_and_its_provider_s(admin_client: Client) -> None:
+    meeting = make_meeting(provider_day=START.date() + timedelta(days=1))
+    html = admin_client.get(reverse("admin:races_meeting_change", args=[meeting.pk])).content.decode()
+    assert "Nov. 23, 2026" in html
+    assert "Nov. 24, 2026" in html
 
 
 def test_a_poll_log_is_neither_changed_nor_deleted(admin_client: Client) -> None:
@@ -130,6 +150,84 @@ def test_the_switch_pauses_all_polling_and_says_who_did_it(staff_client: Callabl
     client.post(path, {"paused": "on", "reason": "provider maintenance"})
     assert PollingSwitch.is_paused()
     assert LogEntry.objects.get().user.get_username() == "officer"
+
+
+def test_a_pause_says_why_since_when_and_by_whom(staff_client: Callable[..., Client]) -> None:
+    client = staff_client("change_pollingswitch", "view_race")
+    path = client.get(SWITCH).headers["Location"]
+    for reason in ("", "   "):
+        response = client.post(path, {"paused": "on", "reason": reason})
+        assert "Say why: it stands on every page while all polling is paused." in response.content.decode()
+        assert not PollingSwitch.is_paused()
+    client.post(path, {"paused": "on", "reason": "provider maintenance"})
+    switch = PollingSwitch.objects.get()
+    assert (switch.reason, switch.changed_by) == ("provider maintenance", "officer")
+    assert LogEntry.objects.get().change_message == "All polling paused: provider maintenance"
+    since = f"{switch.changed_at:%Y-%m-%d %H:%M:%S}"
+    words = f"All polling is paused since {since} UTC, by officer: provider maintenance."
+    assert words in client.get(reverse("admin:races_race_changelist")).content.decode()
+    client.post(path, {"reason": "provider maintenance"})
+    switch.refresh_from_db()
+    assert (switch.paused, switch.reason, switch.changed_by) == (False, "", "officer")
+    assert LogEntry.objects.latest("pk").change_message == "All polling resumed"
+
+
+def test_the_reason_of_a_pause_is_corrected_without_a_new_beginning(admin_client: Client) -> None:
+    PollingSwitch.objects.create(pk=1, paused=True, reason="flod", changed_at=START, changed_by="ann")
+    path = admin_client.get(SWITCH).headers["Location"]
+    admin_client.post(path, {"paused": "on", "reason": "flood"})
+    switch = PollingSwitch.objects.get()
+    assert (switch.paused, switch.reason, switch.changed_at, switch.changed_by) == (True, "flood", START, "ann")
+    assert LogEntry.objects.get().change_message == "Reason of the pause: flood"
+
+
+@pytest.mark.parametrize(
+    ("shown", "entered", "stored"),
+    [
+        ((False, ""), {"paused": "on", "reason": "mine"}, (True, "hers")),
+        ((True, "his"), {"reason": "his"}, (True, "hers")),
+        ((True, "his"), {"paused": "on", "reason": "his, longer"}, (False, "")),
+    ],
+    ids=["paused meanwhile", "another pause meanwhile", "resumed meanwhile"],
+)
+def test_a_switch_page_left_open_throws_nothing(
+    shown: tuple[bool, str], entered: dict[str, str], stored: tuple[bool, str], admin_client: Client
+) -> None:
+    PollingSwitch.objects.create(pk=1, paused=stored[0], reason=stored[1])
+    path = admin_client.get(SWITCH).headers["Location"]
+    response = admin_client.post(path, {"initial-paused": str(shown[0]), "initial-reason": shown[1], **entered})
+    assert "Somebody has changed this since the page was shown." in response.content.decode()
+    switch = PollingSwitch.objects.get()
+    assert (switch.paused, switch.reason) == stored
+    assert not LogEntry.objects.exists()
+
+
+def test_what_was_changed_of_a_user_meanwhile_is_kept(admin_client: Client) -> None:
+    group = Group.objects.create(name="desk")
+    user = User.objects.create(username="ann", first_name="Ann")
+    path = reverse("admin:auth_user_change", args=[user.pk])
+    form = admin_client.get(path).context["adminform"].form
+    fields = {bound.html_initial_name: bound.initial for bound in form if bound.field.show_hidden_initial}
+    fields |= {"username": "ann", "first_name": "Ann", "email": "ann@example.test", "is_active": "on"}
+    user.groups.add(group)
+    User.objects.filter(pk=user.pk).update(is_staff=True, first_name="Anna")
+    assert admin_client.post(path, fields).status_code == 302
+    user.refresh_from_db()
+    assert (user.email, user.is_staff, user.first_name) == ("ann@example.test", True, "Anna")
+    assert list(user.groups.all()) == [group]
+    response = admin_client.post(path, {**fields, "first_name": "Annie"})
+    assert "It is now: “Anna”." in response.content.decode()
+
+
+def test_a_user_whose_decisions_are_in_the_audit_is_not_deleted(admin_client: Client) -> None:
+    race = make_race()
+    decisions.annotate([race.pk], note="fog", by=Actor("ann"), now=START)
+    user = User.objects.get(username="ann")
+    path = reverse("admin:auth_user_delete", args=[user.pk])
+    assert admin_client.post(path, {"post": "yes"}).status_code == 403
+    users = reverse("admin:auth_user_changelist")
+    admin_client.post(users, {"action": "delete_selected", "_selected_action": user.pk, "post": "yes"})
+    assert LogEntry.objects.get().change_message == "Note: fog"
 
 
 def test_who_may_only_view_the_switch_cannot_throw_it(staff_client: Callable[..., Client]) -> None:

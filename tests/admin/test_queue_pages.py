@@ -15,6 +15,7 @@ from django.urls import reverse
 from django_q.models import Failure, OrmQ, Schedule, Success
 from django_q.tasks import async_task
 
+from polling import schedules
 from tests.factories import START
 
 pytestmark = pytest.mark.django_db
@@ -74,6 +75,49 @@ def test_superusers_keep_what_django_q2_offers(admin_client: Client) -> None:
     assert not list(get_messages(response.wsgi_request))
     assert OrmQ.objects.get().func() == "math.sqrt"
     assert admin_client.get(url(Schedule, "add")).status_code == 200
+
+
+@pytest.mark.parametrize("name", [row.name for row in schedules.rows()])
+def test_nobody_changes_or_deletes_a_row_that_racepoll_runs_by(admin_client: Client, name: str) -> None:
+    row = Schedule.objects.get(name=name)
+    page = admin_client.get(url(Schedule, "change", row.pk))
+    assert page.status_code == 200 and b'name="_save"' not in page.content
+    fields = {"name": name, "func": "math.sqrt", "schedule_type": "O", "repeats": 0}
+    assert admin_client.post(url(Schedule, "change", row.pk), fields).status_code == 403
+    assert admin_client.post(url(Schedule, "delete", row.pk), {"post": "yes"}).status_code == 403
+    chosen = [row.pk, make(Schedule).pk]
+    data = {"action": "delete_selected", "_selected_action": chosen, "post": "yes"}
+    assert admin_client.post(url(Schedule, "changelist"), data).status_code == 403
+    kept = Schedule.objects.get(pk=row.pk)
+    assert (kept.func, kept.cron, kept.repeats) == (row.func, row.cron, -1)
+
+
+def test_superusers_change_and_delete_schedules_of_their_own(admin_client: Client) -> None:
+    row = make(Schedule)
+    fields = {"name": "mine", "func": "math.floor", "schedule_type": "O", "repeats": -1, "intended_date_kwarg": ""}
+    assert admin_client.post(url(Schedule, "change", row.pk), fields).status_code == 302
+    row.refresh_from_db()
+    assert vars(row)["func"] == "math.floor"
+    data = {"action": "delete_selected", "_selected_action": row.pk, "post": "yes"}
+    admin_client.post(url(Schedule, "changelist"), data)
+    assert not Schedule.objects.filter(pk=row.pk).exists()
+
+
+@pytest.mark.parametrize("page", ["add", "change"])
+def test_no_schedule_takes_the_name_of_one_that_racepoll_runs_by(admin_client: Client, page: str) -> None:
+    args = [make(Schedule).pk] if page == "change" else []
+    fields = {"name": "master tick", "func": "math.sqrt", "schedule_type": "O", "repeats": -1}
+    response = admin_client.post(url(Schedule, page, *args), fields)
+    assert "racepoll runs by a row of this name." in response.content.decode()
+    assert Schedule.objects.filter(name="master tick").count() == 1
+
+
+def test_nobody_takes_a_task_out_of_the_queue(admin_client: Client) -> None:
+    row = make(OrmQ)
+    assert admin_client.post(url(OrmQ, "change", row.pk), {"key": "elsewhere"}).status_code == 403
+    assert admin_client.post(url(OrmQ, "delete", row.pk), {"post": "yes"}).status_code == 403
+    admin_client.post(url(OrmQ, "changelist"), {"action": "delete_selected", "_selected_action": row.pk, "post": "yes"})
+    assert OrmQ.objects.count() == 1
 
 
 @pytest.mark.parametrize("first", ["polling", "django_q"])

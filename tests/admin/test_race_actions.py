@@ -14,9 +14,9 @@ from django_q.models import OrmQ
 
 from polling.admin.asking import MOST
 from polling.admin.race_actions import FITS
-from polling.models import PollingSwitch, PollLog, PollState, Trigger
+from polling.models import Heartbeat, Incident, PollingSwitch, PollLog, PollState, ProviderState, Trigger
 from races.models import Race
-from races.status import FinalizedBy, RaceStatus
+from races.status import FinalizedBy, Outcome, RaceStatus
 from tests.factories import START, make_log, make_meeting, make_race
 
 pytestmark = pytest.mark.django_db
@@ -184,6 +184,49 @@ def test_a_finalized_race_is_polled_no_more_and_a_reopened_one_again(admin_clien
     assert race.next_poll_at is not None
 
 
+@pytest.mark.parametrize("outcome", Outcome)
+def test_who_finalizes_is_asked_for_the_outcome_which_is_set(admin_client: Client, outcome: Outcome) -> None:
+    race = make_race()
+    asked = post(admin_client, "finalize", race).content.decode()
+    assert f'<option value="{outcome.value}">' in asked
+    confirm(admin_client, "finalize", race, outcome=outcome.value)
+    race.refresh_from_db()
+    assert (race.status, race.outcome) == ("finalized", outcome.value)
+    assert LogEntry.objects.get().change_message == f"Finalized as {outcome.value}: track inspection"
+
+
+def test_the_outcome_of_a_race_that_has_ended_can_be_changed_and_what_is_called_off_keeps_no_result(
+    admin_client: Client,
+) -> None:
+    placed = [{"runner_number": 1, "position": 1, "code": "", "name": "", "margin": None}]
+    ended: dict[str, Any] = {
+        "status": "finalized",
+        "finalized_by": "provider",
+        "finalized_at": NOW,
+        "outcome": "resulted",
+    }
+    race = make_race(**ended, results=placed, dividends=[{}], result_state="final", result_version=1)
+    assert said(confirm(admin_client, "finalize", race, outcome="resulted")) == ["0 of 1 race finalized."]
+    assert "1 of 1 race finalized." in said(confirm(admin_client, "finalize", race, outcome="void"))
+    race.refresh_from_db()
+    assert (race.outcome, race.finalized_by, race.results, race.dividends) == ("void", "staff", [], [])
+    assert (race.result_state, race.result_version) == ("none", 2)
+
+
+def test_finalizing_warns_of_races_that_have_not_started_and_of_no_others(admin_client: Client) -> None:
+    early, late = make_race(), make_race(start=NOW - timedelta(minutes=1))
+    assert "1 of these races has not started" in post(admin_client, "finalize", early, late).content.decode()
+    assert "not started" not in post(admin_client, "finalize", late).content.decode()
+    assert "not started" not in post(admin_client, "pause", early).content.decode()
+
+
+def test_an_outcome_that_there_is_not_asks_again(admin_client: Client) -> None:
+    race = make_race()
+    assert confirm(admin_client, "finalize", race, outcome="drawn").status_code == 200
+    race.refresh_from_db()
+    assert race.status == "scheduled"
+
+
 def test_a_paused_race_is_polled_no_more_and_a_resumed_one_again(admin_client: Client) -> None:
     race = make_race(next_poll_at=NOW)
     confirm(admin_client, "pause", race)
@@ -251,13 +294,98 @@ def test_a_forced_poll_waits_for_the_end_of_the_one_that_runs(
 def test_no_poll_is_forced_while_all_polling_is_paused(
     admin_client: Client, django_capture_on_commit_callbacks: Any
 ) -> None:
-    PollingSwitch.objects.create(pk=1, paused=True)
+    PollingSwitch.objects.create(pk=1, paused=True, reason="flood", changed_at=NOW, changed_by="ann")
     with django_capture_on_commit_callbacks(execute=True):
         response = confirm(admin_client, "force_poll", make_race())
-    assert said(response) == ["0 of 1 race being polled."]
+    words = "No poll was asked for. All polling is paused since 2026-11-23 02:55:50 UTC, by ann: flood."
+    assert said(response) == [words]
     assert [(log.state, log.reason) for log in PollLog.objects.all()] == [("skipped", "paused")]
     assert not LogEntry.objects.exists()
     assert not OrmQ.objects.exists()
+
+
+def open_breaker() -> None:
+    ProviderState.objects.create(name="sandbox", breaker="open", retry_at=NOW + timedelta(seconds=30))
+    Incident.objects.create(provider="sandbox", kind="blocked", began_at=NOW - timedelta(minutes=2), reason="403")
+
+
+OBSTACLES: dict[str, tuple[Callable[[], object], str]] = {
+    "a dead worker": (
+        lambda: Heartbeat.objects.create(pk=1, at=NOW - timedelta(minutes=5)),
+        "No worker begins polls since 2026-11-23 02:50:50 UTC, is manage.py qcluster running?",
+    ),
+    "an open breaker": (open_breaker, "sandbox: blocked, left alone since 2026-11-23 02:53:50 UTC, 403."),
+    "a provider that asked us to wait": (
+        lambda: ProviderState.objects.create(name="sandbox", not_before=NOW + timedelta(minutes=1)),
+        "sandbox: asked us to wait until 02:56:50 UTC.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("happen", "words"), OBSTACLES.values(), ids=OBSTACLES)
+def test_what_keeps_a_forced_poll_from_being_made_is_said_before_and_after(
+    admin_client: Client, happen: Callable[[], object], words: str
+) -> None:
+    race = make_race()
+    happen()
+    assert words in post(admin_client, "force_poll", race).content.decode()
+    [message] = said(confirm(admin_client, "force_poll", race))
+    assert message.startswith("Asked for a poll of 1 of 1 race, which may not be made now.") and words in message
+
+
+def test_a_race_made_by_hand_says_that_it_has_nobody_to_ask(admin_client: Client) -> None:
+    race = make_race(provider="", provider_race_id="")
+    [message] = said(confirm(admin_client, "force_poll", race))
+    assert message == "No poll was asked for. A race made by hand has no provider to ask."
+
+
+def shown(client: Client, action: str, *races: Race) -> dict[str, str]:
+    """What the question says of how the races stand, to go with the answer."""
+    name = f"shown_{action}"
+    form = post(client, action, *races).content.decode()
+    return {name: form.split(f'name="{name}" value="')[1].split('"')[0]}
+
+
+MOVES: dict[str, dict[str, Any]] = {
+    "finalize": {"result_state": "interim"},
+    "reopen": {"outcome": "abandoned"},
+    "pause": {"polling_paused": True},
+}
+
+
+@pytest.mark.parametrize("action", MOVES)
+def test_a_question_left_open_is_asked_again_where_its_race_has_moved(admin_client: Client, action: str) -> None:
+    race, other = ready(action), ready(action)
+    page = shown(admin_client, action, race, other)
+    Race.objects.filter(pk=race.pk).update(**MOVES[action])
+    before = state(race), state(other)
+    again = confirm(admin_client, action, race, other, **page)
+    html = again.content.decode()
+    assert "Changed since the page was shown; nothing has been done." in html
+    assert f"<li>{race}</li>" in html and f"<li>{other}</li>" not in html
+    assert 'value="track inspection"' in html
+    assert (state(race), state(other)) == before
+    page = {f"shown_{action}": html.split(f'name="shown_{action}" value="')[1].split('"')[0]}
+    assert confirm(admin_client, action, race, other, **page).status_code == 302
+    assert state(other) != before[1]
+
+
+def test_a_price_that_moved_meanwhile_stops_no_decision(admin_client: Client) -> None:
+    race = make_race()
+    page = shown(admin_client, "finalize", race)
+    Race.objects.filter(pk=race.pk).update(version=9, last_changed_at=NOW, provider_status="Open")
+    assert said(confirm(admin_client, "finalize", race, **page)) == ["1 of 1 race finalized."]
+
+
+def test_a_page_left_open_resumes_nothing_that_has_moved(admin_client: Client) -> None:
+    race = ready("resume")
+    path = reverse("admin:races_race_change", args=[race.pk])
+    html = admin_client.get(path).content.decode()
+    page = {"shown_resume": html.split('name="shown_resume" value="')[1].split('"')[0], "page": str(race.pk)}
+    Race.objects.filter(pk=race.pk).update(polling_paused=False)
+    response = post(admin_client, "resume", race, **page)
+    assert said(response) == [f"Changed since the page was shown; nothing has been done. Look again at: {race}."]
+    assert response.headers["Location"] == path
 
 
 @pytest.mark.parametrize("action", ["force_poll", "finalize"])

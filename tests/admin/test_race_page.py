@@ -1,7 +1,9 @@
 """What a race's page shows, and the one thing that is written on it."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -40,6 +42,30 @@ def test_runners_are_shown_with_their_odds_and_scratchings(admin_client: Client)
     assert first == ["1", "Swift Kauri", "7", "J", "", "5.00", "4.20", "–", "–", "–"]
     assert "<s>Glass Harbour</s>" in second[1]
     assert ">scratched<" in second[1]
+
+
+def test_a_coupled_entry_and_a_runner_that_left_the_field_are_shown_as_such(admin_client: Client) -> None:
+    result = {"runner_number": "1A", "position": 1, "code": "", "name": "", "margin": None}
+    race = make_race(results=[result])
+    Runner.objects.create(race=race, number=2, name="Glass Harbour", absent_since=START)
+    for letter in ("A", ""):
+        Runner.objects.create(race=race, number=1, letter=letter, name=f"Swift Kauri {letter}".strip())
+    rows = table(admin_client, race, "runners")
+    assert [row[:2] for row in rows[:2]] == [["1", "Swift Kauri"], ["1A", "Swift Kauri A"]]
+    assert "<s>Glass Harbour</s>" in rows[2][1]
+    assert ">not in the field since<" in rows[2][1]
+    assert "16:00" in rows[2][1]
+    assert table(admin_client, race, "results") == [["1", "1A", "Swift Kauri A", "–"]]
+
+
+def test_the_page_says_what_was_left_out_and_that_the_card_lacks_the_race(admin_client: Client) -> None:
+    race = make_race(left_out={"runners": 2, "dividends": 1}, off_card_since=START)
+    html = admin_client.get(path(race)).content.decode()
+    assert "1 dividends, 2 runners" in html
+    for badge in ("not on the card", "answer incomplete"):
+        assert f">{badge}<" in html
+    html = admin_client.get(path(make_race(left_out={"runners reported twice": 1}))).content.decode()
+    assert ">answer incomplete<" not in html
 
 
 def test_a_dead_heat_and_a_runner_that_pulled_up_are_told(admin_client: Client) -> None:
@@ -121,6 +147,71 @@ def test_a_page_left_open_does_not_put_back_the_note_it_showed(staff_client: Cal
     shown = {"staff_note": "", "initial-staff_note": ""}
     staff_client("change_race").post(path(race), shown)
     assert Race.objects.get(pk=race.pk).staff_note == "set elsewhere meanwhile"
+
+
+def test_a_note_that_was_changed_meanwhile_is_not_overwritten_but_shown_beside_ones_own(
+    staff_client: Callable[..., Client],
+) -> None:
+    race = make_race(staff_note="as it was")
+    client = staff_client("change_race")
+    shown = {"initial-staff_note": "as it was"}
+    decisions.annotate([race.pk], note="<b>hers</b>", by=Actor("ann"), now=START)
+    response = client.post(path(race), {**shown, "staff_note": "mine"})
+    assert response.status_code == 200
+    html = response.content.decode()
+    assert "Somebody has changed this since the page was shown. It is now: “&lt;b&gt;hers&lt;/b&gt;”." in html
+    assert ">\nmine</textarea>" in html
+    assert Race.objects.get(pk=race.pk).staff_note == "<b>hers</b>"
+    [found] = re.findall('name="initial-staff_note" value="([^"]*)"', html)
+    again = {"initial-staff_note": unescape(found), "staff_note": "hers and mine"}
+    assert client.post(path(race), again).status_code == 302
+    assert Race.objects.get(pk=race.pk).staff_note == "hers and mine"
+
+
+@pytest.mark.parametrize("note", ["two\nlines", "two\r\nlines", "  set in Appwrite\n"])
+def test_a_browsers_line_ends_and_blanks_are_no_change(note: str, staff_client: Callable[..., Client]) -> None:
+    race = make_race(staff_note=note)
+    as_sent = note.replace("\r\n", "\n").replace("\n", "\r\n")
+    response = staff_client("change_race").post(
+        path(race), {"initial-staff_note": as_sent, "staff_note": f"{as_sent} and more"}
+    )
+    assert response.status_code == 302
+    assert Race.objects.get(pk=race.pk).staff_note.endswith("and more")
+
+
+def test_two_who_write_the_same_note_do_not_disagree(staff_client: Callable[..., Client]) -> None:
+    race = make_race(staff_note="fog")
+    shown = {"initial-staff_note": "", "staff_note": "fog"}
+    assert staff_client("change_race").post(path(race), shown).status_code == 302
+    assert not LogEntry.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("permissions", "names"),
+    [
+        ((), []),
+        (("view_polllog",), ["polls"]),
+        (("view_logentry",), ["decisions"]),
+        (("view_polllog", "view_logentry"), ["polls", "decisions"]),
+    ],
+)
+def test_polls_and_decisions_are_shown_to_who_may_open_their_pages(
+    permissions: tuple[str, ...], names: list[str], staff_client: Callable[..., Client]
+) -> None:
+    race = make_race()
+    make_log(race, message="a provider's words")
+    decisions.finalize([race.pk], by=Actor("ann"), reason="a person's words", now=START)
+    client = staff_client("view_race", *permissions)
+    response = client.get(path(race))
+    assert [table.name for table in response.context["tables"]] == ["runners", "results", "dividends", *names]
+    html = response.content.decode()
+    assert ("a provider&#x27;s words" in html, "a person&#x27;s words" in html) == (
+        "polls" in names,
+        "decisions" in names,
+    )
+    history = reverse("admin:races_race_history", args=[race.pk])
+    assert (history in html) == ("decisions" in names)
+    assert client.get(history).status_code == (200 if "decisions" in names else 403)
 
 
 def test_who_may_only_view_cannot_save_a_note(staff_client: Callable[..., Client]) -> None:

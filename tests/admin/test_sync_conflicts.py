@@ -1,5 +1,6 @@
 """What staff do about conflicts: whose value counts in the end, who may say so, and what cannot be had."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,8 @@ from django.urls import reverse
 
 from polling.appwrite import mapping
 from polling.models import SyncConflict, SyncState
+from races import decisions
+from races.decisions import Actor
 from races.models import Race
 from races.status import FinalizedBy, RaceStatus
 from tests.factories import START, make_race
@@ -196,6 +199,30 @@ def test_taking_a_value_wants_the_permission_of_deciding_it(field: str, staff_cl
     client = staff_client("change_syncconflict", *({"change_race", "pause_race", "finalize_race"} - {MAY[field]}))
     assert f"you lack the permission races.{MAY[field]}" in take(client, conflict)[1]
     assert race_of(conflict).version == 1
+
+
+def test_a_note_written_since_is_shown_and_not_replaced_unseen(admin_client: Client) -> None:
+    conflict = make_conflict("staff_note", "fog", local=None)
+    asked = post(admin_client, "take_theirs", conflict).content.decode()
+    [mark] = re.findall('name="shown_take_theirs" value="([^"]*)"', asked)
+    decisions.annotate([race_of(conflict).pk], note="rain", by=Actor("ann"), now=NOW)
+    again = post(admin_client, "take_theirs", conflict, confirm="yes", shown_take_theirs=mark).content.decode()
+    assert "Changed since the page was shown; nothing has been done." in again
+    assert "rain now, – when it was found" in again
+    assert (race_of(conflict).staff_note, how(conflict)) == ("rain", ("", ""))
+    [mark] = re.findall('name="shown_take_theirs" value="([^"]*)"', again)
+    post(admin_client, "take_theirs", conflict, confirm="yes", shown_take_theirs=mark)
+    assert (race_of(conflict).staff_note, how(conflict)[0]) == ("fog", "theirs")
+
+
+def test_a_conflict_that_another_has_settled_meanwhile_is_not_settled_over_him(admin_client: Client) -> None:
+    conflict = make_conflict("staff_note", "fog")
+    page = admin_client.get(reverse("admin:polling_syncconflict_change", args=[conflict.pk])).content.decode()
+    [mark] = re.findall('name="shown_keep_ours" value="([^"]*)"', page)
+    take(admin_client, conflict)
+    [*_, message] = said(post(admin_client, "keep_ours", conflict, shown_keep_ours=mark))
+    assert message.startswith("Changed since the page was shown; nothing has been done. Look again at: ")
+    assert how(conflict)[0] == "theirs"
 
 
 def test_keeping_ours_marks_the_conflict_and_leaves_the_race(staff_client: StaffClient) -> None:

@@ -44,7 +44,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._step_in(gate.before)
         headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
-        reply = requests.request(method, gate.root + self.path, data=raw, headers=headers, timeout=20)
+        reply = requests.request(method, gate.root + self.path, data=raw, headers=headers, timeout=120)
         self._step_in(gate.after)
         media_type = reply.headers.get("Content-Type", "application/json")
         self._send(reply.status_code, media_type, self._changed(method, reply))

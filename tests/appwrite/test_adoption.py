@@ -52,6 +52,27 @@ def test_a_row_without_a_match_becomes_a_race_that_is_polled(appwrite: Appwrite)
     assert (pulled().changed, pushed().races.changed) == (0, 0)
 
 
+def test_texts_of_a_row_lose_their_control_characters_and_the_row_is_put_right(appwrite: Appwrite) -> None:
+    note = "first line\nsecond\x1b[2K line\u2028"
+    appwrite.create("made", **FIT, meeting="m1", track="Eller\nslie", name="Cup\r\x07", staff_note=note)
+    pulled()
+    race = Race.objects.select_related("meeting").get()
+    assert race.meeting is not None
+    assert (race.name, race.meeting.name) == ("Cup ", "Eller slie")
+    assert race.staff_note == "first line\nsecond[2K line "
+    pushed()
+    row = appwrite.row()
+    assert (row["track"], row["name"], row["staff_note"]) == ("Eller slie", "Cup ", race.staff_note)
+    assert (pulled().changed, pushed().races.changed) == (0, 0)
+
+
+def test_an_id_with_a_control_character_is_no_id(appwrite: Appwrite) -> None:
+    appwrite.create("made", **{**FIT, "provider_race_id": "r9\n"})
+    pulled()
+    assert stray() == "provider_race_id: it has control characters"
+    assert not Race.objects.exists()
+
+
 def test_a_known_meeting_is_used_and_not_rewritten(appwrite: Appwrite) -> None:
     meeting = make_meeting(name="Ellerslie")
     appwrite.create("made", **FIT, meeting=meeting.provider_meeting_id, track="Somewhere else")

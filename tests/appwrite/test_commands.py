@@ -54,7 +54,7 @@ def test_the_schema_is_planned_and_applied(appwrite: Appwrite, settings: Any) ->
 def test_sync_says_what_it_did(appwrite: Appwrite) -> None:
     race = make_race()
     words = said("sync", "push")
-    assert words == "1 created, 0 changed, 0 deleted, 0 unchanged, 0 merged, 0 waiting, 0 dead, 0 logs\n"
+    assert words == "1 created, 0 changed, 0 deleted, 0 expired, 0 unchanged, 0 merged, 0 waiting, 0 dead, 0 logs\n"
     appwrite.edit(state_of(race).remote_id, staff_note="x")
     assert said("sync", "pull") == "1 changed, 1 taken, 0 conflicts, 0 left, 0 unreadable\n"
     race.refresh_from_db()
@@ -87,14 +87,14 @@ def test_a_sweep_says_what_it_did_and_waits_for_a_person_where_much_is_gone(appw
     races = [make_race(meeting=None) for _ in range(22)]
     pushed()
     appwrite.delete(state_of(races[0]).remote_id)
-    assert said("sync", "sweep").endswith("21 rows, 1 deleted\n")
+    assert said("sync", "sweep").endswith("21 rows, 1 deleted, 0 logs\n")
     pushed()
     for race in races:
         appwrite.delete(state_of(race).remote_id)
     code, words = refused("sync", "sweep")
     assert (code, "sync sweep --release" in words) == (1, True)
     assert refused("sync", "status")[0] == 1
-    assert said("sync", "sweep", "--release").endswith("0 rows, 22 deleted\n")
+    assert said("sync", "sweep", "--release").endswith("0 rows, 22 deleted, 0 logs\n")
     assert len(appwrite.rows()) == 0 and said("sync", "push").startswith("22 created")
 
 

@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from polling.appwrite.mapping import Field, Kind, canonical, complete, instant, race_row_id, race_values, read
+from polling.appwrite.mapping import (
+    Field,
+    Kind,
+    canonical,
+    complete,
+    instant,
+    is_unreadable,
+    race_row_id,
+    race_values,
+    read,
+)  # fmt: skip
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123_999, tzinfo=UTC)
 NOON_TEXT = "2026-11-23T12:00:00.123+00:00"
@@ -73,17 +83,24 @@ def test_a_value_has_one_spelling(kind: Kind, value: Any, spelt: Any) -> None:
         pytest.param(Kind.INSTANT, "next monday", id="words for an instant"),
         pytest.param(Kind.INSTANT, 1_795_400_000, id="a number for an instant"),
         pytest.param(Kind.JSON, 5, id="a number for a list"),
+        pytest.param(Kind.DAY, 20_261_128, id="a number for a day"),
     ],
 )
-def test_a_value_of_the_wrong_type_is_refused(kind: Kind, value: Any) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        read({"$id": "a", "$updatedAt": NOON_TEXT, _FIELD_OF[kind]: value})
+def test_a_value_of_the_wrong_type_makes_its_field_unreadable(kind: Kind, value: Any) -> None:
+    values = read({"$id": "a", "$updatedAt": NOON_TEXT, _FIELD_OF[kind]: value}).values
+    words = values.pop(_FIELD_OF[kind])
+    assert is_unreadable(words)
+    assert "\x00" not in words
+    assert words.encode()
+    assert complete({_FIELD_OF[kind]: words})[_FIELD_OF[kind]] == words, "so it can be kept as a base"
+    assert not any(map(is_unreadable, values.values()))
 
 
 _FIELD_OF = {
     Kind.TEXT: "staff_note",
     Kind.INTEGER: "race_number",
     Kind.BOOLEAN: "polling_paused",
+    Kind.DAY: "racing_day",
     Kind.INSTANT: "poll_requested_at",
     Kind.JSON: "runners",
 }
@@ -91,7 +108,7 @@ _FIELD_OF = {
 
 def test_the_reason_names_the_field() -> None:
     with pytest.raises(ValueError, match="^race_number: 'one' is no whole number$"):
-        read({"$id": "a", "$updatedAt": NOON_TEXT, "race_number": "one"})
+        read({"$id": "a", "$updatedAt": NOON_TEXT, "race_number": "one"}).need_readable()
 
 
 def test_a_row_without_its_columns_is_all_null() -> None:
@@ -109,11 +126,14 @@ def test_a_row_without_id_or_time_is_refused(row: dict[str, Any]) -> None:
 
 def test_runners_are_spelt_with_what_there_is_of_them() -> None:
     runner = Thing(
-        number=3, name="Ōhau", barrier=None, jockey="", trainer="T", scratched_at=NOON,
+        number=3, letter="A", absent_since=None, name="Ōhau", barrier=None, jockey="", trainer="T", scratched_at=NOON,
         fixed_win=Decimal("2.5"), fixed_place=None, tote_win=Decimal("10.00"), tote_place=None,
     )  # fmt: skip
     text = race_values(Thing(meeting=None), [runner])["runners"]
-    expected = '[{"fixed_win":"2.50","name":"Ōhau","number":3,"scratched_at":"NOON","tote_win":"10.00","trainer":"T"}]'
+    expected = (
+        '[{"fixed_win":"2.50","letter":"A","name":"Ōhau","number":3,'
+        '"scratched_at":"NOON","tote_win":"10.00","trainer":"T"}]'
+    )
     assert text == expected.replace("NOON", NOON_TEXT)
 
 

@@ -20,7 +20,7 @@ from polling.appwrite.sweep import Swept
 from polling.errors import Blocked, Unavailable
 from polling.models import SyncCheckpoint, SyncConflict, SyncState
 from races.models import Race
-from tests.appwrite.conftest import NOW, Appwrite, change, conflicts, pulled, pushed, state_of, swept
+from tests.appwrite.conftest import NOW, PATIENCE, Appwrite, change, conflicts, pulled, pushed, state_of, swept
 from tests.appwrite.gate import Gate
 from tests.factories import make_race
 
@@ -52,9 +52,9 @@ def small_pages(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
         monkeypatch.setattr(module, "SWEEP_ROWS", number)
 
 
-def test_a_sweep_that_finds_nothing_costs_one_read_a_page(appwrite: Appwrite, race: Race) -> None:
+def test_a_sweep_that_finds_nothing_costs_one_read_a_page_and_one_of_long_texts(appwrite: Appwrite, race: Race) -> None:
     assert swept() == Swept(rows=1, finished=True)
-    assert appwrite.asked() == [f"GET {appwrite.path}"]
+    assert appwrite.asked() == [f"GET {appwrite.path}"] * 2
     assert (checkpoint().swept_at, checkpoint().sweep_began_at, checkpoint().repairs) == (NOW, None, 0)
     assert pushed().races.changed == 0
 
@@ -343,7 +343,7 @@ def test_pages_that_are_just_full_lose_nothing(appwrite: Appwrite, monkeypatch: 
     assert (done.rows, done.taken) == (15, 15)
     appwrite.forget()
     assert swept().rows == 15
-    assert len(appwrite.asked("GET")) == 6, "five pages that are full, and the empty one behind them"
+    assert len(appwrite.asked("GET")) == 7, "five full pages, the empty one behind them, and the long texts"
 
 
 def test_a_sweep_that_is_cut_off_goes_on_where_it_ended(appwrite: Appwrite, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -362,9 +362,13 @@ def test_a_sweep_that_is_cut_off_goes_on_where_it_ended(appwrite: Appwrite, monk
     assert swept(later).rows == 9
 
 
-def test_a_sweep_without_time_reads_on_the_next_time(appwrite: Appwrite, race: Race) -> None:
+def test_a_sweep_without_time_reads_on_the_next_time(
+    appwrite: Appwrite, race: Race, monkeypatch: pytest.MonkeyPatch
+) -> None:
     appwrite.edit(state_of(race).remote_id, **{"staff_note": "hidden", "$updatedAt": LONG_AGO})
-    done = sweep.run(now=NOW, budget=timedelta(seconds=1))
+    with monkeypatch.context() as patched:
+        patched.setattr(sweep, "SECONDS_A_STEP", 2 * PATIENCE.total_seconds())
+        done = sweep.run(now=NOW, budget=PATIENCE)
     assert (done.trouble, done.finished, done.taken) == (None, False, 0)
     assert swept().taken == 1
 

@@ -45,7 +45,8 @@ FAULTS: list[dict[str, Any]] = [
     {"kind": "drop_after_commit", "method": "PATCH"},
 ]
 SHARED = [field for field, owner in OWNERS.items() if owner is Owner.SHARED]
-COMPARED = [field for field, owner in OWNERS.items() if owner not in (Owner.TRAVELS, Owner.APPWRITE)]
+COMPARED = [field for field, owner in OWNERS.items() if owner is not Owner.TRAVELS]
+FAR_AHEAD = "2099-01-01T00:00:00.000+00:00"
 FOR_A_RACE = ("provider", "provider_race_id", "advertised_start")
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 TABLES: tuple[type[Model], ...] = (
@@ -63,6 +64,9 @@ def pull_hinted(*, now: datetime) -> None:
 
 RUNS: dict[str, Callable[..., object]] = {"push": push.run, "pull": pull.run, "sweep": sweep.run, "hint": pull_hinted}
 which = st.integers(0, RACES - 1)
+# When an edit says that it was made: truly; at the time of the row as it was read, as an app that writes it all back
+# with a key does; or long ago.
+stamps = st.sampled_from(["now", "now", "unchanged", "long ago"])
 some_run = st.sampled_from(["push", "push", "pull", "hint", "sweep"])
 
 
@@ -90,7 +94,6 @@ class TwoSides(RuleBasedStateMachine):
         self.theirs: dict[Key, Any] = {}
         self.ended_there: set[str] = set()
         self.broken: set[str] = set()
-        self.back_dated: set[str] = set()
 
     # --- what Django's side does ------------------------------------------------------------------------------------
 
@@ -128,8 +131,6 @@ class TwoSides(RuleBasedStateMachine):
     def delete_race(self, which: int) -> None:
         """With all that staff and others have said of it."""
         row_id = self._row_id(which)
-        if row_id in self.back_dated:
-            return
         Race.objects.filter(pk=self.races[which].pk).delete()
         self.ended_there.discard(row_id)
         for field in SHARED:
@@ -142,41 +143,45 @@ class TwoSides(RuleBasedStateMachine):
 
     # --- what Appwrite's side does ----------------------------------------------------------------------------------
 
-    @rule(which=which)
-    def they_note(self, which: int) -> None:
+    @rule(which=which, stamp=stamps)
+    def they_note(self, which: int, stamp: str) -> None:
         if self._row_seen(which):
-            self._edit(which, "staff_note", self._note())
+            self._edit(which, "staff_note", self._note(), stamp)
 
-    @rule(which=which)
-    def they_note_in_the_past(self, which: int) -> None:
-        if self._row_seen(which) and self._note_is_agreed(which):
-            self.back_dated.add(self._row_id(which))
-            past = mapping.instant(self.now - timedelta(hours=1))
-            self._edit(which, "staff_note", self._note(), **{"$updatedAt": past})
-
-    @rule(which=which, value=st.booleans())
-    def they_pause_or_resume(self, which: int, value: bool) -> None:
+    @rule(which=which, value=st.booleans(), stamp=stamps)
+    def they_pause_or_resume(self, which: int, value: bool, stamp: str) -> None:
         row = self._row(which)
         if row and row["polling_paused"] != value:
-            self._edit(which, "polling_paused", value)
+            self._edit(which, "polling_paused", value, stamp)
 
-    @rule(which=which)
-    def they_end(self, which: int) -> None:
+    @rule(which=which, ahead=st.sampled_from([None, timedelta(), timedelta(days=-1)]), stamp=stamps)
+    def they_request_a_poll(self, which: int, ahead: timedelta | None, stamp: str) -> None:
+        if self._row(which):
+            at = FAR_AHEAD if ahead is None else mapping.instant(self.now + ahead)
+            self._edit(which, "poll_requested_at", at, stamp)
+
+    @rule(which=which, stamp=stamps)
+    def they_touch_what_is_no_reason_to_write(self, which: int, stamp: str) -> None:
+        if self._row(which):
+            self._edit(which, "last_changed_at", FAR_AHEAD, stamp)
+
+    @rule(which=which, stamp=stamps)
+    def they_end(self, which: int, stamp: str) -> None:
         """A row that says so already, as one whose reopening is not pushed yet, is no edit."""
         row = self._row_seen(which)
         if row is None or row["status"] == "finalized" or not self._is_here(which):
             return
         if row["$id"] in self.broken and state_base(row["$id"]).get("status") == "finalized":
             return  # there and back again
-        self._edit(which, "status", "finalized")
+        self._edit(which, "status", "finalized", stamp)
         self.ended_there.add(row["$id"])
 
-    @rule(which=which)
-    def they_break(self, which: int) -> None:
+    @rule(which=which, stamp=stamps)
+    def they_break(self, which: int, stamp: str) -> None:
         if row := self._row_seen(which):
             self.broken.add(row["$id"])
             self.ended_there.discard(row["$id"])
-            self._edit(which, "status", "in_progress", name="not its name")
+            self._edit(which, "status", "in_progress", stamp, name="not its name")
 
     @rule(which=which)
     def they_delete(self, which: int) -> None:
@@ -270,6 +275,7 @@ class TwoSides(RuleBasedStateMachine):
             fields = SHARED if knows_more else COMPARED
             assert {field: here[field] for field in fields} == {field: theirs[field] for field in fields}
             assert here["name"] != "not its name" or race not in self.races
+            assert theirs["last_changed_at"] != FAR_AHEAD or knows_more
 
     def _no_edit_is_lost(self) -> None:
         """Each note was once a race's own, told by the audit, or stands in a conflict; an end is one, or logged."""
@@ -323,8 +329,13 @@ class TwoSides(RuleBasedStateMachine):
             self.notes.discard(row["staff_note"])
         return row
 
-    def _edit(self, which: int, field: str, value: Any, **more: Any) -> None:
-        self.appwrite.edit(self._row_id(which), **{field: value}, **more)
+    def _edit(self, which: int, field: str, value: Any, stamp: str, **more: Any) -> None:
+        row = self._row(which)
+        assert row
+        if stamp != "now":
+            past = mapping.instant(self.now - timedelta(hours=1))
+            more["$updatedAt"] = row["$updatedAt"] if stamp == "unchanged" else past
+        self.appwrite.edit(row["$id"], **{field: value}, **more)
         self._said(self._row_id(which), field, value)
 
     def _said(self, row_id: str, field: str, value: Any) -> None:
@@ -332,8 +343,6 @@ class TwoSides(RuleBasedStateMachine):
         self.decided.pop((row_id, field), None)
 
     def _annotate(self, which: int, note: str) -> list[int]:
-        if self._row_id(which) in self.back_dated:  # compare-and-set cannot see such a write, so ours would go over it
-            return []
         changed = staff.annotate([self.races[which].pk], note=note, by=COMMAND, now=self.now)
         self._decide(which, "staff_note", note, changed)
         return changed
@@ -347,10 +356,6 @@ class TwoSides(RuleBasedStateMachine):
         self.decided[key] = value
         if row and key in self.theirs and row[field] == self.theirs[key] != state_base(key[0]).get(field):
             del self.decided[key]
-
-    def _note_is_agreed(self, which: int) -> bool:
-        race = Race.objects.filter(pk=self.races[which].pk).first()
-        return race is not None and (state_base(self._row_id(which)).get("staff_note") or "") == race.staff_note
 
 
 def state_base(row_id: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from bench import literal, tick_lateness
-from bench.accounts import Account
+from bench.accounts import Account, Known, of_the_day
 from bench.catalog import BENCHES
 from bench.day import VirtualDay
 from bench.provider import Provider
@@ -36,7 +36,8 @@ def test_the_gaps_at_both_ends_of_the_last_five_minutes_count() -> None:
 def account(polled: list[int]) -> Account:
     """A race with the twenty slots of its last five minutes, polled a second after those of these numbers."""
     late = timedelta(seconds=1)
-    return Account([(START - timedelta(hours=2), START)], START, LAST_FIVE, [LAST_FIVE[i] + late for i in polled])
+    known = Known(START - timedelta(hours=2), START, waiting=True)
+    return Account([known], START, LAST_FIVE, [LAST_FIVE[i] + late for i in polled])
 
 
 def test_a_slot_is_missed_if_no_poll_began_before_the_next() -> None:
@@ -45,7 +46,17 @@ def test_a_slot_is_missed_if_no_poll_began_before_the_next() -> None:
 
 
 def test_a_race_without_slots_missed_none() -> None:
-    assert Account([(START, START)], START, [], []).missed == []
+    assert Account([Known(START, START, waiting=True)], START, [], []).missed == []
+
+
+@pytest.mark.django_db
+def test_the_slots_of_a_race_that_waits_past_its_start_are_planned_until_it_is_known_to_have_jumped() -> None:
+    race = make_race()
+    jump = START + timedelta(seconds=70)
+    starts = {race.pk: [Known(START, START, waiting=True), Known(jump, START, waiting=False)]}
+    [book] = of_the_day(starts, until=START + timedelta(minutes=11))
+    held = [START + timedelta(seconds=15 * number) for number in range(5)]
+    assert book.planned == [*held, START + timedelta(minutes=5), START + timedelta(minutes=10)]
 
 
 def test_lateness_is_judged_only_where_all_workers_waited_nine_tenths_of_the_time() -> None:

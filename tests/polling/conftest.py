@@ -5,14 +5,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 
-from polling import importing, providers
+from polling import importing, planning, providers
 from races.models import Race
 from sandbox.provider.server import make_server
 from tests.factories import START
@@ -57,6 +57,15 @@ class ProviderBox:
         importing.import_schedule("sandbox", now=self.now[0])
         races = list(Race.objects.open().select_related("meeting"))
         return sorted(races, key=lambda race: abs(race.advertised_start - self.now[0]))
+
+
+@pytest.fixture
+def no_hold(settings: Any) -> Iterator[None]:
+    """Races that are late go over to the window after the start at once."""
+    settings.POLL_HOLD = timedelta()
+    planning.cadence.cache_clear()
+    yield
+    planning.cadence.cache_clear()
 
 
 @pytest.fixture

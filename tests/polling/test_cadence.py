@@ -173,6 +173,33 @@ def test_jittered_ticks_poll_twenty_times_in_the_last_five_minutes() -> None:
         ),
         pytest.param({"covered": at(5), "detail_wanted": True}, at(6), at(6, 15), id="a final without its result"),
         pytest.param({}, at(120), at(125), id="found long after the start: its next slot"),
+        pytest.param({"detail_wanted": True}, at(120), at(125), id="found final long after the start: its next slot"),
+        pytest.param(
+            {"covered": at(120), "asked": at(120), "detail_wanted": True}, at(121), at(121, 15), id="news long after it"
+        ),
+        pytest.param({"detail_wanted": True}, at(-90), at(-60), id="news long before the first slot"),
+        pytest.param(
+            {"detail_wanted": True, "bare_final_at": at(-90)}, at(-90), at(-90, 15), id="a bare Final before the first"
+        ),
+        pytest.param(
+            {"covered": at(2), "asked": at(2), "detail_wanted": True, "bare_final_at": at(-2)},
+            at(2, 1),
+            at(4),
+            id="a bare Final of four minutes: two later",
+        ),
+        pytest.param(
+            {"covered": at(-4), "failures": 1, "refused": True}, at(-4, 2), at(-3, -45), id="refused: the next tick"
+        ),
+        pytest.param(
+            {"covered": at(-4), "failures": 5, "refused": True}, at(-4, 2), at(0), id="refused: backoff, not the grid"
+        ),
+        pytest.param({"covered": at(-4), "failures": 3, "unknown": True}, at(-4, 2), at(1), id="unknown: five minutes"),
+        pytest.param(
+            {"covered": at(-4), "failures": 3, "unknown": True, "snoozed_until": at(3)},
+            at(-4, 2),
+            at(3),
+            id="unknown, and snoozed",
+        ),
         pytest.param({"covered": at(-30)}, at(-40), at(-25), id="the clock stepped back: no slot twice"),
         pytest.param({"covered": at(-40), "planned": at(-35)}, at(-35, 0.1), at(-35), id="due, its tick still to come"),
         pytest.param({"covered": at(-40), "planned": at(-35)}, at(-34), at(-35), id="due, its tick long overdue"),
@@ -311,6 +338,28 @@ ENDED = {"finalized": True, "ended_at": at(7, 3)}
         pytest.param({**FIRST, "paused": True}, at(8), None, id="not while paused"),
         pytest.param({"covered": at(22, 15), "asked": at(5)}, at(22, 16), at(27, 15), id="one let go is made up for"),
         pytest.param({**FIRST, "ended_at": None}, at(8), None, id="not what staff ended"),
+        pytest.param({**FIRST, "detail_wanted": True}, at(8), at(8, 15), id="news: at the next tick"),
+        pytest.param(
+            {**FIRST, "ended_at": None, "detail_wanted": True}, at(500), at(500, 15), id="news of an abandoned race"
+        ),
+        pytest.param(
+            {"covered": at(8), "asked": at(5), "detail_wanted": True}, at(8, 1), at(13), id="news that was skipped"
+        ),
+        pytest.param(
+            {**FIRST, "ended_at": None, "detail_wanted": True, "failures": 24}, at(500), None, id="news given up"
+        ),
+        pytest.param(
+            {"covered": at(27), "asked": at(27), "detail_wanted": True, "bare_final_at": at(7)},
+            at(27, 1),
+            at(32),
+            id="a bare Final of twenty minutes: five later",
+        ),
+        pytest.param(
+            {**FIRST, "ended_at": None, "detail_wanted": True, "bare_final_at": at(7)},
+            at(7) + MINUTE * 60 * 25,
+            None,
+            id="a bare Final of a day is left to staff",
+        ),
     ],
 )
 def test_what_a_provider_called_final_is_looked_at_twice_more(

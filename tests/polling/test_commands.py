@@ -43,7 +43,7 @@ def test_every_command_of_ours_has_a_test() -> None:
 def test_poll_prints_what_came_of_it(provider: ProviderBox, capsys: pytest.CaptureFixture[str]) -> None:
     race = provider.import_card()[0]
     call_command("poll", str(race.pk))
-    assert capsys.readouterr().out == f"{race}: changed\n"
+    assert capsys.readouterr().out == f"{race.name_at(START)}: changed\n"
     assert PollLog.objects.get().requested_by == "manage.py"
 
 
@@ -60,7 +60,7 @@ def test_poll_of_one_race_by_both_its_ids_polls_it_once(
 ) -> None:
     race = provider.import_card()[0]
     call_command("poll", str(race.pk), race.provider_race_id)
-    assert capsys.readouterr().out == f"{race}: changed\n"
+    assert capsys.readouterr().out == f"{race.name_at(START)}: changed\n"
 
 
 def test_poll_of_a_race_that_fails_ends_with_one(provider: ProviderBox) -> None:
@@ -78,7 +78,9 @@ def test_poll_while_all_is_paused_says_so(provider: ProviderBox) -> None:
 
 
 @pytest.mark.parametrize("name", ["999999", "no-such-race", "", "9" * 40, "٣"])
-@pytest.mark.parametrize("command", [("poll",), ("finalize", "--reason", "why")], ids=["poll", "finalize"])
+@pytest.mark.parametrize(
+    "command", [("poll",), ("finalize", "--reason", "why"), ("reopen", "--reason", "why")], ids=lambda names: names[0]
+)
 def test_an_unknown_race_is_named_in_one_line(command: tuple[str, ...], name: str) -> None:
     error = refusal(command[0], name, *command[1:])
     assert (error.returncode, str(error)) == (2, f"no race has the id {name!r}")
@@ -88,12 +90,60 @@ def test_finalize_ends_a_race_once_with_its_reason(capsys: pytest.CaptureFixture
     race = make_race()
     call_command("finalize", str(race.pk), "--reason", "no result will come")
     call_command("finalize", str(race.pk), "--reason", "again")
-    assert capsys.readouterr().out.splitlines() == [f"{race}: finalized", f"{race}: was finalized already"]
+    assert capsys.readouterr().out.splitlines() == [
+        f"{race.name_at(START)}: {words}" for words in ("finalized", "was finalized already")
+    ]
     stored = Race.objects.get(pk=race.pk)
     assert (stored.status, stored.finalized_by, stored.next_poll_at) == ("finalized", "staff", None)
     entry = LogEntry.objects.get()
     assert (entry.user.username, entry.change_message) == ("manage.py", "Finalized: no result will come")
     assert not entry.user.is_active
+
+
+def test_finalize_sets_the_outcome_warns_before_the_start_and_changes_the_outcome_of_an_ended_race(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    race = make_race(start=START + timedelta(minutes=30), next_poll_at=START)
+    call_command("finalize", str(race.pk), "--reason", "fog", "--outcome", "postponed")
+    said = capsys.readouterr()
+    assert said.out == f"{race}: finalized\n"
+    assert said.err == f"{race} has not started, its start is 2026-11-23 03:30 UTC: it is ended before it\n"
+    assert Race.objects.get().outcome == "postponed"
+    call_command("finalize", str(race.pk), "--reason", "called off", "--outcome", "abandoned")
+    said = capsys.readouterr()
+    assert said.out == f"{race}: finalized\n"
+    assert Race.objects.get().outcome == "abandoned"
+    assert [entry.change_message for entry in LogEntry.objects.order_by("pk")] == [
+        "Finalized as postponed: fog",
+        "Finalized as abandoned: called off",
+    ]
+
+
+def test_finalize_says_nothing_of_the_start_of_a_race_that_has_started(capsys: pytest.CaptureFixture[str]) -> None:
+    race = make_race(start=START - timedelta(minutes=5))
+    call_command("finalize", str(race.pk), "--reason", "no result will come", "--outcome", "void")
+    assert capsys.readouterr().err == ""
+
+
+def test_finalize_refuses_an_outcome_that_there_is_not() -> None:
+    assert "invalid choice: 'drawn'" in str(refusal("finalize", "1", "--reason", "why", "--outcome", "drawn"))
+
+
+def test_reopen_takes_the_end_back_once_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    race = make_race(start=START + timedelta(minutes=3))
+    call_command("finalize", str(race.pk), "--reason", "fog", "--outcome", "abandoned")
+    capsys.readouterr()
+    call_command("reopen", str(race.pk), "--reason", "the fog lifts")
+    call_command("reopen", str(race.pk), "--reason", "again")
+    assert capsys.readouterr().out.splitlines() == [f"{race}: reopened", f"{race}: was not finalized"]
+    stored = Race.objects.get(pk=race.pk)
+    assert (stored.status, stored.outcome, stored.finalized_by) == ("scheduled", "", "")
+    assert stored.next_poll_at is not None
+    assert LogEntry.objects.latest("pk").change_message == "Reopened: the fog lifts"
+
+
+def test_reopen_wants_a_reason_that_says_something() -> None:
+    assert refusal("reopen", "1", "--reason", "  ").returncode == 2
 
 
 def test_finalize_wants_a_reason_that_says_something() -> None:

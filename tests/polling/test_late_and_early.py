@@ -245,27 +245,33 @@ def test_the_last_look_is_made_up_for_where_the_queue_lost_it(race: Race, driver
 
 def test_a_detail_that_the_status_called_for_is_asked_for_until_it_comes(race: Race, driver: Driver) -> None:
     """The status is known from the first answer on, so that the next one shows no news."""
-    driver.drive_due(at(0))
     driver.provider.steer(race, status="Closed")
-    driver.provider.fault("error", times=1, race_id=race.provider_race_id)
     driver.drive_due(at(5))
-    assert status(race) == "in_progress"
+    driver.provider.steer(race, status="Live")
+    driver.provider.fault("error", times=1, race_id=race.provider_race_id)
+    driver.drive_due(at(10))
+    assert (status(race), race.provider_status) == ("in_progress", "Live")
     assert race.detail_wanted
     driver.provider.forget_requests()
-    driver.drive_due(at(6))
+    driver.drive_due(at(11))
     assert driver.provider.requests(race.provider_race_id)
     assert status(race) == "in_progress"
     assert not race.detail_wanted
 
 
-@pytest.mark.parametrize("word", ["Open", "Closed", "Abandoned"])
-def test_a_look_that_finds_no_result_leaves_the_one_that_was_final(race: Race, driver: Driver, word: str) -> None:
+@pytest.mark.parametrize(
+    ("word", "now", "outcome"),
+    [("Open", "scheduled", ""), ("Closed", "in_progress", ""), ("Abandoned", "finalized", "abandoned")],
+)
+def test_a_look_that_finds_the_result_taken_back_takes_it_back_and_counts_that(
+    race: Race, driver: Driver, word: str, now: str, outcome: str
+) -> None:
     end(race, driver)
-    results, dividends, version = race.results, race.dividends, race.result_version
+    version = race.result_version
     driver.provider.steer(race, status=word)
-    driver.drive_due(at(200))
-    assert (status(race), race.outcome) == ("finalized", "resulted")
-    assert (race.results, race.dividends, race.result_version) == (results, dividends, version)
+    driver.drive_due(at(30))
+    assert (status(race), race.outcome) == (now, outcome)
+    assert (race.results, race.dividends, race.result_version) == ([], [], version + 1)
 
 
 @pytest.mark.parametrize(
@@ -352,6 +358,8 @@ def test_an_abandoned_race_ends_at_once_whichever_answer_tells_it(
     race: Race, driver: Driver, answer: str, minutes: int
 ) -> None:
     plan_from(race, at(min(minutes - 10, 0)))
+    if answer == "the list":
+        driver.provider.steer(race, status="Closed")
     driver.drive_due(at(minutes, -1))
     driver.provider.steer(race, status="Abandoned")
     driver.provider.now[0] = now = at(minutes)
@@ -363,13 +371,22 @@ def test_an_abandoned_race_ends_at_once_whichever_answer_tells_it(
         trigger = Trigger.FOUND if answer == "the list" else Trigger.FORCED
         won, _ = dispatch.claim_now([race], trigger=trigger, requested_by="test", now=now)
         pollers.run([log.pk for log in won], now=now, finished=lambda: now + SECOND)
-    assert (status(race), race.outcome, race.next_poll_at) == ("finalized", "abandoned", None)
+    assert (status(race), race.outcome) == ("finalized", "abandoned")
     assert race.results == []
+    if answer != "the detail":
+        assert race.next_poll_at is not None, "its detail is asked for"
+        assert timedelta() < race.next_poll_at - now <= 2 * STEP
+    Race.objects.exclude(pk=race.pk).update(next_poll_at=None)
+    driver.provider.mend()
+    driver.drive_due(at(minutes + 60))
+    assert (status(race), race.outcome, race.next_poll_at) == ("finalized", "abandoned", None)
+    assert not race.detail_wanted
 
 
 # --- starts that move -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("no_hold")
 @pytest.mark.parametrize(
     ("told_at", "moved_by", "polls"),
     [

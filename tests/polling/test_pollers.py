@@ -30,10 +30,10 @@ def upcoming(provider: ProviderBox, count: int = 1) -> list[Race]:
 
 
 def under_way(provider: ProviderBox, count: int) -> list[Race]:
-    """Races past their advertised start, steered to be still open, their detail known."""
+    """Races past their advertised start, steered to be closed and no further, their detail known."""
     races = [race for race in provider.import_card() if race.advertised_start < START][:count]
     for race in races:
-        provider.steer(race, status="Open")
+        provider.steer(race, status="Closed")
     poll(*races, now=START - timedelta(seconds=1))
     return list(Race.objects.filter(pk__in=[race.pk for race in races]).order_by("pk"))
 
@@ -109,7 +109,7 @@ def test_a_status_that_was_told_is_kept_though_its_detail_fails(provider: Provid
     assert logs[races[0].pk].error_class == "Unavailable"
     assert (Race.objects.get(pk=races[0].pk).status, Race.objects.get(pk=races[1].pk).status) == (
         "finalized",
-        "scheduled",
+        "in_progress",
     )
 
 
@@ -331,7 +331,7 @@ def test_a_start_moved_into_the_past_is_taken_and_the_race_polled_at_once(provid
 
 
 def test_a_batch_costs_the_same_queries_whatever_its_size(provider: ProviderBox) -> None:
-    races = upcoming(provider, 12)
+    races = upcoming(provider, 10)  # on SQLite more of them have more runners than one statement takes
 
     def queries(batch: list[Race]) -> int:
         with CaptureQueriesContext(connection) as seen:

@@ -319,7 +319,7 @@ def test_the_throttle_stays_while_all_polls_would_not_fit(settings: Any) -> None
         state = PollState.SKIPPED if count % 2 else PollState.OK
         make_log(race, slot_at=after(-count - 1), state=state, reason=reason)
     assert degrade.adjust(now=START) == {"sandbox": 2}, "19 polls in two minutes, where 18 fit"
-    race.poll_logs.first().delete()
+    PollLog.objects.filter(pk__in=race.poll_logs.values("pk")[:1]).delete()
     assert degrade.adjust(now=START) == {"sandbox": 1}
 
 

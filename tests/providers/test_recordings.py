@@ -72,7 +72,7 @@ def test_todays_card_has_every_track_in_its_zone(today: Schedule) -> None:
         ("Waterford", "greyhound", "Europe/Dublin"),
         ("Mandurah", "greyhound", "Australia/Perth"),
     }
-    assert {m.racing_day for m in meetings} == {date(2025, 7, 17)}
+    assert {m.provider_day for m in meetings} == {date(2025, 7, 17)}
 
 
 def test_one_racing_day_spans_two_utc_dates(today: Schedule) -> None:
@@ -208,7 +208,7 @@ def test_many_races_with_all_their_detail_are_read_from_one_answer() -> None:
     assert race.advertised_start == race.actual_start == utc(2021, 9, 14, 0, 5)
     assert race.source_time == utc(2021, 9, 14, 7, 1, 26, 917535)
     assert race.meeting is not None
-    assert (race.meeting.name, race.meeting.racing_day) == ("Addington", date(2021, 9, 14))
+    assert (race.meeting.name, race.meeting.provider_day) == ("Addington", date(2021, 9, 14))
     assert [told.runner_number for told in race.results or ()] == [2, 3, 7, 8]
     assert [told.number for told in race.runners or () if told.scratched] == [5, 6]
     assert runner(race, 5).scratched_at == utc(2021, 9, 14, 4, 58, 58)

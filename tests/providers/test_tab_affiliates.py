@@ -81,7 +81,14 @@ def meeting(number: int) -> dict[str, Any]:
 
 
 def paged(
-    total: int, *, cap: int = 200, echoes: bool = True, heeds_offset: bool = True
+    total: int,
+    *,
+    cap: int = 200,
+    echoes: bool = True,
+    echo_asked: bool = False,
+    heeds_offset: bool = True,
+    withheld: int | None = None,
+    past_the_end: int = 200,
 ) -> Callable[[Request], Response]:
     """A provider of so many meetings that gives at most `cap` at once."""
 
@@ -89,7 +96,10 @@ def paged(
         limit = min(int(request.args["limit"]), cap)
         offset = int(request.args["offset"]) if heeds_offset else 0
         meetings = [meeting(number) for number in range(total)][offset : offset + limit]
-        params = {"limit": limit, "offset": offset} if echoes else {}
+        params = {"limit": 200 if echo_asked else limit, "offset": offset} if echoes else {}
+        meetings = [row for row in meetings if withheld is None or row["meeting"] != f"meeting-{withheld}"]
+        if not meetings and offset and past_the_end != 200:
+            return Response("", past_the_end)
         return Response(json.dumps({"params": params, "data": {"meetings": meetings}}))
 
     return answer
@@ -99,11 +109,15 @@ def paged(
     ("answer", "total", "requests"),
     [
         pytest.param(paged(0), 0, 1, id="an empty card"),
-        pytest.param(paged(199), 199, 1, id="less than a page"),
+        pytest.param(paged(199), 199, 2, id="less than a page"),
         pytest.param(paged(200), 200, 2, id="a full page"),
-        pytest.param(paged(450), 450, 3, id="three pages"),
-        pytest.param(paged(250, cap=100), 250, 3, id="smaller pages than asked for"),
-        pytest.param(paged(450, echoes=False), 450, 3, id="no echo"),
+        pytest.param(paged(450), 450, 4, id="three pages"),
+        pytest.param(paged(250, cap=100), 250, 4, id="smaller pages than asked for"),
+        pytest.param(paged(250, cap=100, echoes=False), 250, 4, id="a silent cap"),
+        pytest.param(paged(250, cap=100, echo_asked=True), 250, 4, id="a cap that echoes what was asked"),
+        pytest.param(paged(250, withheld=50), 249, 3, id="a page shorter than it should be"),
+        pytest.param(paged(250, past_the_end=400), 250, 3, id="an error behind the last page"),
+        pytest.param(paged(450, echoes=False), 450, 4, id="no echo"),
         pytest.param(paged(450, heeds_offset=False), 200, 2, id="an offset that is ignored"),
     ],
 )
@@ -170,7 +184,7 @@ def test_a_race_without_a_status_is_absent_and_one_with_an_unknown_status_is_not
     httpserver.expect_request(MEETINGS).respond_with_json(fixture("meetings"))
     refs = [RaceRef(race_id(8), OHIO_MEETING), RaceRef(race_id(7), QLD_MEETING)]
     told = tab.fetch_statuses(refs, now=NOW, deadline=soon())
-    assert {key: race.unknown_status for key, race in told.items()} == {race_id(7): "Postponed"}
+    assert {key: race.unknown_status for key, race in told.items()} == {race_id(7): "Parading"}
 
 
 def test_races_whose_meeting_is_not_known_are_looked_for_on_the_card_around_now(
@@ -180,7 +194,7 @@ def test_races_whose_meeting_is_not_known_are_looked_for_on_the_card_around_now(
     told = tab.fetch_statuses([RaceRef(race_id(4))], now=NOW, deadline=soon())
     assert set(told) == {race_id(4)}
     days = {"date_from": "2026-11-22", "date_to": "2026-11-24"}
-    assert asked(httpserver) == [{**days, "limit": "200", "offset": "0"}]
+    assert asked(httpserver) == [{**days, "limit": "200", "offset": offset} for offset in ("0", "3")]
 
 
 def test_nothing_asked_for_is_no_request(httpserver: HTTPServer, tab: TabAffiliates) -> None:

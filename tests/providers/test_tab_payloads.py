@@ -13,7 +13,7 @@ from polling.providers.base import Schedule
 from polling.providers.tab_payloads import (
     STATUSES,
     echo,
-    meeting_ids,
+    listing,
     parse_event,
     parse_list,
     parse_meetings,
@@ -45,7 +45,11 @@ def by_id(schedule: Schedule) -> dict[str, RaceSnapshot]:
         ("Abandoned", FINALIZED, Outcome.ABANDONED, NO_RESULT),
         ("FINAL", FINALIZED, Outcome.RESULTED, FINAL),
         (" interim ", IN_PROGRESS, None, INTERIM),
-        ("Postponed", None, None, None),
+        ("Cancelled", FINALIZED, Outcome.ABANDONED, NO_RESULT),
+        ("Void", FINALIZED, Outcome.VOID, NO_RESULT),
+        ("No Race", FINALIZED, Outcome.VOID, NO_RESULT),
+        ("Postponed", FINALIZED, Outcome.POSTPONED, NO_RESULT),
+        ("Parading", None, None, None),
         ("", None, None, None),
         (None, None, None, None),
         (7, None, None, None),
@@ -60,11 +64,14 @@ def test_each_status_of_the_provider_has_its_meaning(
     assert (told.status, told.outcome, told.result_state) == (status, outcome, result_state)
 
 
-def test_every_status_that_the_provider_documents_is_mapped() -> None:
-    assert set(STATUSES) == {"open", "closed", "abandoned", "live", "interim", "final"}
+def test_every_status_that_the_provider_documents_is_mapped_and_each_way_to_call_a_race_off() -> None:
+    documented = {"open", "closed", "abandoned", "live", "interim", "final"}
+    assert set(STATUSES) - documented == {"cancelled", "canceled", "void", "voided", "no race", "norace", "postponed"}
+    assert set(STATUSES) > documented
+    assert {meaning.outcome for meaning in STATUSES.values()} == {None, *Outcome}
 
 
-@pytest.mark.parametrize(("written", "unknown"), [("Postponed", "Postponed"), ("", None), (None, None), ("open", None)])
+@pytest.mark.parametrize(("written", "unknown"), [("Parading", "Parading"), ("", None), (None, None), ("open", None)])
 def test_only_a_status_without_a_meaning_is_unknown(written: Any, unknown: str | None) -> None:
     payload = fixture("event_open")
     payload["data"]["race"]["status"] = written
@@ -83,7 +90,7 @@ def test_meetings_tell_status_and_start_of_every_race_and_count_specials() -> No
         (4, "Open", SCHEDULED),
         (1, "OPEN", SCHEDULED),
         (2, "Abandoned", FINALIZED),
-        (3, "Postponed", None),
+        (3, "Parading", None),
         (1, None, None),
         (2, "Live", IN_PROGRESS),
     ]
@@ -104,7 +111,7 @@ def test_a_race_of_a_meeting_is_read_whole() -> None:
             country="NZ",
             state="NZ",
             code="thoroughbred",
-            racing_day=date(2026, 11, 23),
+            provider_day=date(2026, 11, 23),
             timezone="Pacific/Auckland",
         ),
         number=1,
@@ -189,7 +196,7 @@ def test_a_meeting_without_races_or_id_costs_nothing() -> None:
 
 def test_the_page_tells_its_meetings_and_what_the_provider_heard() -> None:
     page = fixture("meetings")
-    assert meeting_ids(page) == {NZ_MEETING, QLD_MEETING, OHIO_MEETING}
+    assert listing(page).meetings == {NZ_MEETING, QLD_MEETING, OHIO_MEETING}
     assert echo(page, "limit") == 200
     assert echo(page, "date") is None
 
@@ -233,7 +240,7 @@ def test_the_start_is_read_from_its_text_where_the_seconds_are_missing() -> None
     assert parse_event(payload, **WHO).advertised_start == datetime(2026, 11, 23, 3, 40, tzinfo=UTC)
 
 
-def test_an_event_tells_its_meeting_but_not_its_racing_day() -> None:
+def test_an_event_tells_its_meeting_but_not_its_day() -> None:
     meeting = parse_event(fixture("event_open"), **WHO).meeting
     assert meeting == MeetingSnapshot(
         provider="tab",
@@ -242,7 +249,7 @@ def test_an_event_tells_its_meeting_but_not_its_racing_day() -> None:
         country="NZ",
         state="NZ",
         code="thoroughbred",
-        racing_day=None,
+        provider_day=None,
         timezone="Pacific/Auckland",
     )
 
@@ -333,7 +340,7 @@ def test_meetings_with_events_tell_all_of_their_races() -> None:
     assert race.actual_start == race.advertised_start == datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
     assert race.source_time == datetime(2026, 11, 23, 9, 1, 26, 917535, tzinfo=UTC)
     assert race.meeting is not None
-    assert (race.meeting.name, race.meeting.racing_day) == ("Mulga Flats", date(2026, 11, 23))
+    assert (race.meeting.name, race.meeting.provider_day) == ("Mulga Flats", date(2026, 11, 23))
     assert race.runners is not None
     assert [(runner.name, runner.jockey) for runner in race.runners] == [("Box One Bella", "")]
 

@@ -122,10 +122,71 @@ def test_a_runner_is_scratched_and_unscratched() -> None:
     assert Runner.objects.get(number=2).scratched_at is None
 
 
-def test_a_runner_that_is_told_of_no_more_is_kept() -> None:
+def test_a_runner_missing_from_a_whole_answer_is_kept_and_marked_with_its_odds_off_until_it_returns() -> None:
     ingest.apply([full()], now=NOW)
-    ingest.apply([full(runners=(full().runners or ())[:1])], now=NOW)
-    assert Runner.objects.count() == 3
+    without = full(runners=(full().runners or ())[:2], observed_at=NOW + timedelta(minutes=1))
+    assert ingest.apply([without], now=NOW).changed
+    gone = Runner.objects.get(number=3)
+    assert (gone.absent_since, gone.fixed_win) == (NOW + timedelta(minutes=1), None)
+    assert list(gone.odds_changes.order_by("pk").values_list("fixed_win", flat=True)) == [Decimal("2.50"), None]
+    assert not Runner.objects.exclude(number=3).exclude(absent_since=None).exists()
+    ingest.apply([replace(without, protest=True, observed_at=NOW + timedelta(minutes=2))], now=NOW)
+    assert Runner.objects.get(number=3).absent_since == NOW + timedelta(minutes=1)
+    ingest.apply([full()], now=NOW)
+    back = Runner.objects.get(number=3)
+    assert (back.absent_since, back.fixed_win, back.odds_changes.count()) == (None, Decimal("2.50"), 3)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{"runners": None}, {"left_out": (("runners", 1),)}, {"scope": Scope.STATUS, "runners": None}],
+    ids=["not told", "a row that cannot be read", "a status"],
+)
+def test_a_field_that_is_not_told_whole_marks_nobody_absent(told: dict[str, Any]) -> None:
+    ingest.apply([full()], now=NOW)
+    ingest.apply([full(**{"runners": (full().runners or ())[:2], **told})], now=NOW)
+    assert not Runner.objects.exclude(absent_since=None).exists()
+    assert Runner.objects.filter(fixed_win=Decimal("2.50")).count() == 3
+
+
+def test_a_coupled_entry_is_stored_beside_the_runner_of_its_number() -> None:
+    one, two = (RunnerSnapshot(1, name, letter=letter) for name, letter in (("Huia", ""), ("Tui", "A")))
+    ingest.apply([full(runners=(one, two), results=(ResultSnapshot("1A", position=1),))], now=NOW)
+    assert [(runner.label, runner.name) for runner in race().runners.all()] == [(1, "Huia"), ("1A", "Tui")]
+    assert race().results[0]["runner_number"] == "1A"
+
+
+def test_what_was_left_out_of_an_answer_stands_on_the_race_until_the_next_whole_one() -> None:
+    ingest.apply([full(left_out=(("runners", 2),))], now=NOW)
+    ingest.apply([status()], now=NOW)
+    assert race().left_out == {"runners": 2}
+    ingest.apply([full()], now=NOW)
+    assert race().left_out == {}
+
+
+def card(*listed: str, unsure: tuple[str, ...] = (), minutes: int = 5) -> tuple[list[str], list[str]]:
+    """The ids of the races that a card of these ids lacks for the first time, and of those that it has again."""
+    hour, at = timedelta(hours=1), NOW + timedelta(minutes=minutes)
+    gone, back = ingest.note_card("sandbox", listed, unsure, since=NOW - hour, until=NOW + hour, now=at)
+    return [race.provider_race_id for race in gone], [race.provider_race_id for race in back]
+
+
+def test_a_race_that_is_not_on_the_card_is_marked_once_and_cleared_when_it_is_back() -> None:
+    ingest.apply([status("r1"), status("r2")], now=NOW)
+    assert card("r1") == (["r2"], [])
+    assert card("r1", minutes=10) == ([], [])
+    assert Race.objects.get(provider_race_id="r2").off_card_since == NOW + timedelta(minutes=5)
+    assert card("r1", "r2") == ([], ["r2"])
+    assert not Race.objects.exclude(off_card_since=None).exists()
+
+
+def test_only_races_that_the_card_should_list_are_missed() -> None:
+    ingest.apply([status("later", advertised_start=START + timedelta(hours=2))], now=NOW)
+    ingest.apply([status("over", **ended(Scope.STATUS, Outcome.ABANDONED))], now=NOW)
+    ingest.apply([replace(status("other"), provider="another")], now=NOW)
+    ingest.apply([status("r1")], now=NOW)
+    assert card(unsure=("m1",)) == ([], [])
+    assert card() == (["r1"], [])
 
 
 def test_dead_heats_codes_and_dividends_are_kept_as_told() -> None:
@@ -211,10 +272,51 @@ def test_an_answer_older_than_the_last_is_dropped() -> None:
     assert race().distance_m == 1200
 
 
-def test_answers_count_on_where_the_provider_has_set_its_clock_back() -> None:
-    ingest.apply([full(source_time=NOW, distance_m=1200)], now=NOW)
-    ingest.apply([full(source_time=NOW - timedelta(minutes=2), distance_m=1000)], now=NOW + timedelta(seconds=15))
-    assert race().distance_m == 1000
+def heard(seconds: int, *, behind: timedelta = timedelta(), scope: Scope = Scope.FULL, **told: Any) -> ingest.Changes:
+    """Applies an answer that comes so long after NOW, and was generated `behind` earlier."""
+    at = NOW + timedelta(seconds=seconds)
+    answer = full(**told) if scope is Scope.FULL else status(**told)
+    return ingest.apply([replace(answer, observed_at=at, source_time=at - behind)], now=at)
+
+
+TWO_MINUTES = timedelta(minutes=2)
+
+
+@pytest.mark.parametrize("scope", Scope)
+def test_answers_of_a_cache_that_lags_behind_never_count_however_often_they_alternate(scope: Scope) -> None:
+    heard(0, distance_m=1200, status=RaceStatus.IN_PROGRESS, provider_status="Closed")
+    version = race().version
+    for turn in range(6):
+        closed = {"status": RaceStatus.IN_PROGRESS, "provider_status": "Closed"}
+        assert not heard(30 * turn + 15, behind=TWO_MINUTES, scope=scope, distance_m=1000).changed
+        assert not heard(30 * turn + 30, distance_m=1200, **closed).changed
+    assert (race().distance_m, race().status, race().version) == (1200, "in_progress", version)
+
+
+def test_an_older_answer_is_reported_as_refused_and_the_answers_that_followed_unchanged_count_for_its_age() -> None:
+    heard(0)
+    heard(60)
+    assert race().source_time == NOW + timedelta(seconds=60)
+    refused = heard(75, behind=timedelta(seconds=30), distance_m=1000)
+    assert (refused.refused, refused.races) == ({race().pk}, {race().key: race().pk})
+    assert race().older_answers == 1
+    assert not heard(90).refused
+    assert race().older_answers == 0
+
+
+def test_answers_count_again_once_the_provider_has_set_its_clock_back_for_good() -> None:
+    heard(0, distance_m=1200)
+    behind = timedelta(hours=1)
+    refused = [bool(heard(15 * turn, behind=behind, distance_m=1000).refused) for turn in range(1, 7)]
+    assert refused == [True, True, True, True, False, False]
+    assert (race().distance_m, race().source_time) == (1000, NOW + timedelta(seconds=90) - behind)
+
+
+def test_a_provider_whose_clock_runs_ahead_is_ordered_by_its_own_clock() -> None:
+    ahead = -timedelta(minutes=20)
+    heard(0, behind=ahead, distance_m=1200)
+    assert heard(15, behind=ahead + TWO_MINUTES, distance_m=1000).refused
+    assert race().distance_m == 1200
 
 
 def test_one_time_far_ahead_does_not_make_later_answers_look_old() -> None:
@@ -226,6 +328,14 @@ def test_one_time_far_ahead_does_not_make_later_answers_look_old() -> None:
 def test_of_two_answers_with_one_id_the_later_counts() -> None:
     ingest.apply([status(distance_m=1000), status(distance_m=1200)], now=NOW)
     assert race().distance_m == 1200
+
+
+def test_of_two_answers_with_one_id_the_newer_counts_and_then_the_one_that_says_more() -> None:
+    newer, older = (status(distance_m=metres, source_time=NOW + timedelta(seconds=metres)) for metres in (1200, 1000))
+    ingest.apply([newer, older], now=NOW)
+    assert race().distance_m == 1200
+    ingest.apply([status("r2", distance_m=1400), status("r2", status=None, provider_status=None)], now=NOW)
+    assert Race.objects.get(provider_race_id="r2").distance_m == 1400
 
 
 def test_a_race_without_a_start_waits_until_one_is_told() -> None:

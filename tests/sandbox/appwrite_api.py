@@ -37,10 +37,10 @@ class Client:
 
     def call(self, method: str, path: str, body: Any = None, **options: Any) -> requests.Response:
         options.setdefault("allow_redirects", False)
-        return self.session.request(method, f"{self.root}/v1{path}", json=body, timeout=20, **options)
+        return self.session.request(method, f"{self.root}/v1{path}", json=body, timeout=120, **options)
 
     def control(self, method: str, name: str, body: Any = None) -> requests.Response:
-        return self.session.request(method, f"{self.root}/sandbox/{name}", json=body, timeout=20)
+        return self.session.request(method, f"{self.root}/sandbox/{name}", json=body, timeout=120)
 
     def create(self, row_id: str, **values: Any) -> requests.Response:
         return self.call("POST", ROWS, {"rowId": row_id, "data": values})
@@ -93,7 +93,7 @@ def query(method: str, attribute: str | None = None, values: list[Any] | None = 
     return json.dumps({name: part for name, part in parts.items() if part is not None})
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true in time"

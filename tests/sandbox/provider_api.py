@@ -25,7 +25,7 @@ class Provider:
         self.session = requests.Session()
 
     def get(self, path: str, **options: Any) -> requests.Response:
-        return self.session.get(f"{self.url}{path}", timeout=10, **options)
+        return self.session.get(f"{self.url}{path}", timeout=120, **options)
 
     def data(self, path: str, **params: str | int) -> dict[str, Any]:
         response = self.get(path, params=params)
@@ -42,7 +42,7 @@ class Provider:
         return [race for meeting in meetings for race in meeting["races"] if race["race_number"]]
 
     def order(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        response = self.session.request(method, f"{self.url}/sandbox/{path}", json=body, timeout=10)
+        response = self.session.request(method, f"{self.url}/sandbox/{path}", json=body, timeout=120)
         assert response.status_code == 200, response.text
         answer: dict[str, Any] = response.json()
         return answer

@@ -86,8 +86,15 @@ def test_a_request_dropped_after_the_commit_was_carried_out(races: Client) -> No
 
 
 def test_a_delayed_write_commits_late_with_the_moment_of_its_arrival(races: Client) -> None:
+    # On a machine under load the look from aside may come too late: then with more time.
+    assert any(_commits_late(races, delay_ms) for delay_ms in (400, 4_000, 40_000))
+
+
+def _commits_late(races: Client, delay_ms: int) -> bool:
+    """Whether the row was still as before while the write took its time."""
+    races.empty()
     races.create("late", name="One")
-    races.control("POST", "faults", {"kind": "delay", "delay_ms": 400, "method": "PATCH"})
+    races.control("POST", "faults", {"kind": "delay", "delay_ms": delay_ms, "method": "PATCH"})
     writer = threading.Thread(target=Client(races.port).patch, args=("late",), kwargs={"name": "Two"})
     started = time.monotonic()
     writer.start()
@@ -95,10 +102,11 @@ def test_a_delayed_write_commits_late_with_the_moment_of_its_arrival(races: Clie
     on_time = races.create("on-time", name="One").json()
     unseen = races.get("late").json()["name"]
     writer.join()
-    assert time.monotonic() - started >= 0.4
+    assert time.monotonic() - started >= delay_ms / 1000
     row = races.get("late").json()
-    assert (unseen, row["name"]) == ("One", "Two")
+    assert row["name"] == "Two"
     assert row["$updatedAt"] <= on_time["$updatedAt"]
+    return bool(unseen == "One")
 
 
 def test_a_delay_goes_together_with_another_fault(races: Client) -> None:
@@ -127,7 +135,7 @@ def test_the_request_log_counts_api_calls_only(races: Client, log_file: Path) ->
 
 
 def test_one_connection_serves_many_requests(races: Client) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", races.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", races.port, timeout=120)
     sockets = set()
     for _ in range(3):
         connection.request("GET", "/v1/health/version", headers={"X-Appwrite-Project": "sandbox"})
@@ -139,7 +147,7 @@ def test_one_connection_serves_many_requests(races: Client) -> None:
 
 
 def test_a_body_over_twelve_mebibytes_is_refused_without_a_body(races: Client) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", races.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", races.port, timeout=120)
     connection.putrequest("POST", f"/v1{ROWS}")
     connection.putheader("Content-Length", str(12 * 2**20 + 1))
     connection.endheaders()
@@ -158,7 +166,7 @@ def test_a_long_reply_is_compressed_for_a_client_that_asks(races: Client) -> Non
 
 
 def test_an_address_outside_the_api_is_unknown(races: Client) -> None:
-    assert races.session.get(f"{races.root}/tablesdb", timeout=10).status_code == 404
+    assert races.session.get(f"{races.root}/tablesdb", timeout=120).status_code == 404
     assert races.control("GET", "nothing").status_code == 404
 
 

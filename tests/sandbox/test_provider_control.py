@@ -113,7 +113,7 @@ def test_an_unknown_status_is_told_for_one_race_and_counts_only_where_it_shows(p
 
 @pytest.mark.parametrize("body", [{"kind": "flood"}, {"kind": "error", "often": 3}, {"kind": "error", "times": 0}, {}])
 def test_an_unknown_fault_is_refused(provider: Provider, body: dict[str, Any]) -> None:
-    response = requests.post(f"{provider.url}/sandbox/faults", json=body, timeout=10)
+    response = requests.post(f"{provider.url}/sandbox/faults", json=body, timeout=120)
     assert response.status_code == 400
     assert provider.order("GET", "faults") == {"faults": []}
 
@@ -219,9 +219,9 @@ def test_a_vanished_race_is_gone_from_lists_and_as_an_event(provider: Provider) 
 )
 def test_a_race_cannot_be_steered_where_it_cannot_go(provider: Provider, body: dict[str, Any]) -> None:
     url = f"{provider.url}/sandbox/races/{a_race('Open').id}"
-    assert requests.post(url, json=body, timeout=10).status_code == 400
+    assert requests.post(url, json=body, timeout=120).status_code == 400
 
 
 def test_a_race_that_is_not_on_the_card_cannot_be_steered(provider: Provider) -> None:
-    response = requests.post(f"{provider.url}/sandbox/races/nobody", json={"status": "Final"}, timeout=10)
+    response = requests.post(f"{provider.url}/sandbox/races/nobody", json={"status": "Final"}, timeout=120)
     assert response.status_code == 404

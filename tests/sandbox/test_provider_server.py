@@ -39,7 +39,7 @@ def test_what_is_unknown_is_404_with_an_error_in_the_header(provider: Provider, 
 
 
 def test_one_connection_serves_many_requests(provider: Provider) -> None:
-    connection = http.client.HTTPConnection(provider.host, provider.port, timeout=10)
+    connection = http.client.HTTPConnection(provider.host, provider.port, timeout=120)
     ports = set()
     for _ in range(3):
         connection.request("GET", "/racing/list")
@@ -50,7 +50,7 @@ def test_one_connection_serves_many_requests(provider: Provider) -> None:
 
 def test_a_stopped_server_no_longer_answers_on_kept_connections() -> None:
     with serving() as running:
-        connection = http.client.HTTPConnection(running.host, running.port, timeout=10)
+        connection = http.client.HTTPConnection(running.host, running.port, timeout=120)
         connection.request("GET", "/racing/list")
         connection.getresponse().read()
     connection.auto_open = 0
@@ -133,7 +133,7 @@ def test_the_list_can_run_backwards(provider: Provider) -> None:
 
 
 def test_the_api_is_read_only(provider: Provider) -> None:
-    assert requests.post(f"{provider.url}/racing/list", json={}, timeout=10).status_code == 405
+    assert requests.post(f"{provider.url}/racing/list", json={}, timeout=120).status_code == 405
 
 
 def test_callers_who_do_not_say_who_they_are_get_429_where_identity_is_required() -> None:

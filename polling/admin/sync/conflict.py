@@ -1,10 +1,12 @@
 """Conflicts: what both sides said, which counted and why; and a person's word on them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models.functions import JSONObject
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.html import format_html
@@ -12,17 +14,22 @@ from django.utils.safestring import SafeString
 
 from polling.admin import wording
 from polling.admin.asking import AskingAdmin
-from polling.admin.base import Column, ReadOnlyAdmin, ValuesFilter, at, instant
+from polling.admin.base import Column, ReadOnlyAdmin, at, instant
+from polling.admin.filters import Choice, fixed, same, when
 from polling.admin.race_actions import actor
 from polling.admin.sync import values
 from polling.admin.sync.of_race import linked, race_of, with_race
 from polling.admin.table import Table
 from polling.admin.wording import counted
 from polling.appwrite import resolving
+from polling.appwrite.mapping import RACE_FIELDS, canonical
+from polling.appwrite.merge import OWNERS
 from polling.appwrite.resolving import Resolved
 from polling.models import SyncConflict
+from races.models import Race
 
 SIDES = (("base", "agreed before"), ("local", "Django's"), ("remote", "Appwrite's"))
+SETTLED = ("resolution", "resolved_by", "resolved_at", "remote")
 TAKE, KEEP = "Take Appwrite's value", "Keep Django's value"
 TAKE_EFFECT = (
     "Appwrite's value is written into Django, with an entry in the audit, and pushed back to Appwrite. "
@@ -87,23 +94,32 @@ SHORT = tuple(_column(name, heading, values.short) for name, heading in SIDES)
 WHOLE = tuple(_column(name, heading, values.whole) for name, heading in SIDES)
 
 
+def fields() -> list[Choice]:
+    """The fields that two sides can disagree on; `$id` is the row itself."""
+    return same(["$id", *sorted(OWNERS)])
+
+
 @admin.register(SyncConflict)
 class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
     change_list_template = "admin/wide_list.html"
     list_display = (at("found_at"), race, "field", standing, *SHORT, won)
-    list_filter = (OpenFilter, ("field", ValuesFilter), ("chosen", WonFilter))
+    list_filter = (OpenFilter, fixed("field", "field", fields), ("chosen", WonFilter), when("found_at"))
     list_select_related = ("state",)
     search_fields = ("state__remote_id", "=state__local_pk", "row")
     search_help_text = "The row's id in Appwrite, or the race's in Django"
-    date_hierarchy = "found_at"
     actions = ("take_theirs", "keep_ours")
+    depends_on = {"take_theirs": SETTLED, "keep_ours": SETTLED}
     fits = {
         "take_theirs": lambda conflict: conflict.resolution != resolving.THEIRS,
         "keep_ours": lambda conflict: conflict.resolved_at is None and not resolving.objections_to_ours([conflict]),
     }
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SyncConflict]:
-        return with_race(super().get_queryset(request), "state__local_pk")
+        return with_current(with_race(super().get_queryset(request), "state__local_pk"))
+
+    def standing(self, action: str, row: SyncConflict) -> list[Any]:
+        """Also what the race says now: a later note must not be replaced by who has not seen it."""
+        return [*super().standing(action, row), current(row)]
 
     def get_fields(self, request: HttpRequest, obj: SyncConflict | None = None) -> Any:
         return [race, "field", *WHOLE, won, at("found_at"), standing, at("resolved_at")]
@@ -118,7 +134,7 @@ class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
         obj: SyncConflict | None = None,
     ) -> HttpResponse:
         if obj:
-            context |= {"buttons": self.buttons(request, obj)}
+            context |= self.page_context(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def has_resolve_permission(self, request: HttpRequest) -> bool:
@@ -130,19 +146,48 @@ class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
         if "confirm" not in request.POST:
             return self._ask(request, chosen, resolving.objections_to_theirs(chosen, may=may))
         keys = [conflict.pk for conflict in chosen]
-        done = resolving.take_theirs(keys, by=actor(request), may=may, now=instant(request))
+        with transaction.atomic():
+            moved = self._moved_meanwhile(request, "take_theirs", keys)
+            done = (
+                Resolved(0, {})
+                if moved
+                else resolving.take_theirs(keys, by=actor(request), may=may, now=instant(request))
+            )
+        if moved:
+            return self._ask(request, chosen, resolving.objections_to_theirs(chosen, may=may), moved=moved)
         return self._report(request, chosen, done, "Appwrite's value taken")
 
     @admin.action(description=KEEP, permissions=["resolve"])
     def keep_ours(self, request: HttpRequest, conflicts: QuerySet[SyncConflict]) -> HttpResponse:
         chosen = list(conflicts)
-        done = resolving.keep_ours([each.pk for each in chosen], by=actor(request), now=instant(request))
+        keys = [conflict.pk for conflict in chosen]
+        with transaction.atomic():
+            if moved := self._moved_meanwhile(request, "keep_ours", keys):
+                names = ", ".join(_names(moved))
+                said = f"Changed since the page was shown; nothing has been done. Look again at: {names}."
+                self.message_user(request, said, messages.ERROR)
+                return self.back(request)
+            done = resolving.keep_ours(keys, by=actor(request), now=instant(request))
         return self._report(request, chosen, done, "Django's value kept")
 
-    def _ask(self, request: HttpRequest, chosen: list[SyncConflict], objections: dict[int, str]) -> HttpResponse:
+    def _moved_meanwhile(self, request: HttpRequest, action: str, keys: list[int]) -> list[SyncConflict]:
+        """The conflicts that stand otherwise than they were shown, their races locked as by those who settle them."""
+        races = SyncConflict.objects.filter(pk__in=keys).values("state__local_pk")
+        list(Race.objects.filter(pk__in=races).locked().values_list("pk"))
+        return self.moved(request, action, self.get_queryset(request).filter(pk__in=keys).select_related("state"))
+
+    def _ask(
+        self,
+        request: HttpRequest,
+        chosen: list[SyncConflict],
+        objections: dict[int, str],
+        *,
+        moved: Sequence[SyncConflict] = (),
+    ) -> HttpResponse:
         takable = len(chosen) - len(objections)
         context = self.question(request, "take_theirs", chosen, f"{TAKE} of {counted(takable, 'conflict')}")
         context |= {"verb": TAKE, "effect": TAKE_EFFECT, "table": _question(chosen, objections)}
+        context |= {"moved": _names(moved)}
         if not takable:
             context |= {"title": "Appwrite's value cannot be taken", "effect": "Each conflict says why.", "button": ""}
         return TemplateResponse(request, "admin/polling/syncconflict/confirm.html", context)
@@ -157,6 +202,27 @@ class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
         return self.back(request)
 
 
+def with_current(conflicts: QuerySet[SyncConflict]) -> QuerySet[SyncConflict]:
+    """The conflicts with `current`, what their races say now in the fields whose values can be taken."""
+    said = JSONObject(**{field: RACE_FIELDS[field].source for field in resolving.TAKERS})
+    race = Race.objects.filter(pk=OuterRef("state__local_pk")).values(said=said)
+    annotated: QuerySet[Any] = conflicts.annotate(current=Subquery(race[:1]))
+    return annotated
+
+
+def current(conflict: SyncConflict) -> Any:
+    """What the race says now, in canonical form; None where that cannot be taken, or the race is gone."""
+    said = vars(conflict)["current"]
+    return canonical(RACE_FIELDS[conflict.field], said[conflict.field]) if said and conflict.field in said else None
+
+
+def _local_and_current(conflict: SyncConflict) -> str:
+    """Django's value when the conflict was found, and what it is now where it has moved since."""
+    local, now = values.short(conflict.field, conflict.local), current(conflict)
+    moved = conflict.field in (vars(conflict)["current"] or {}) and now != conflict.local
+    return f"{values.short(conflict.field, now)} now, {local} when it was found" if moved else local
+
+
 def _names(conflicts: Iterable[SyncConflict]) -> list[str]:
     return [f"{race_of(conflict) or conflict.row or 'a race that is gone'} {conflict.field}" for conflict in conflicts]
 
@@ -167,7 +233,7 @@ def _question(conflicts: list[SyncConflict], objections: dict[int, str]) -> Tabl
         (
             linked(each, gone=each.row),
             each.field,
-            values.short(each.field, each.local),
+            _local_and_current(each),
             values.short(each.field, each.remote),
             objections.get(each.pk, "Appwrite's is taken"),
         )

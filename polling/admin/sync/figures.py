@@ -46,7 +46,7 @@ def _progress(told: SyncStatus, *, now: datetime) -> Table:
         ("Checkpoint", "the last pull that ended well; poll logs: how far they are looked through",
          lambda table: ago(table.pulled_at)),
         ("Read up to", "by Appwrite's clock", lambda table: _utc(table.read_to)),
-        ("Last sweep", "the full pass that finds deletions; poll logs: when old ones went",
+        ("Last sweep", "the full pass that finds what differs; poll logs: what was sent and is gone",
          lambda table: ago(table.swept_at)),
         ("Brake", "why deletions wait for a person", lambda table: _bad(table.brake)),
         ("Echoes", "own writes met again and dropped", lambda table: table.echoes),

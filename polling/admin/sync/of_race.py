@@ -1,5 +1,6 @@
 """The race that a record of the sync is about. The record has its key alone, so that it outlives the race."""
 
+from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
 from django.db.models import Model, OuterRef, QuerySet, Subquery
@@ -16,7 +17,14 @@ M = TypeVar("M", bound=Model)
 def with_race(rows: QuerySet[M], key: str) -> QuerySet[M]:
     """The rows with `race`, what there is to say of the race of this key, or None; it costs no further query."""
     told = JSONObject(
-        pk="pk", number="number", provider="provider", name="name", version="version", track="meeting__name"
+        pk="pk",
+        number="number",
+        provider="provider",
+        name="name",
+        version="version",
+        start="advertised_start",
+        track="meeting__name",
+        day="meeting__racing_day",
     )
     annotated: QuerySet[Any] = rows.annotate(race=Subquery(Race.objects.filter(pk=OuterRef(key)).values(told=told)[:1]))
     return annotated
@@ -27,8 +35,16 @@ def race_of(row: Model) -> Race | None:
     told = vars(row)["race"]
     if told is None:
         return None
-    facts = {name: value for name, value in told.items() if name != "track"}
-    return Race(**facts, meeting=Meeting(name=told["track"]) if told["track"] else None)
+    facts = {name: told[name] for name in ("pk", "number", "provider", "name", "version")}
+    day = date.fromisoformat(told["day"]) if told["day"] else None
+    meeting = Meeting(name=told["track"], racing_day=day) if told["track"] else None
+    return Race(**facts, advertised_start=_utc(told["start"]), meeting=meeting)
+
+
+def _utc(written: str) -> datetime:
+    """An instant as a database writes it into JSON; SQLite leaves the zone out."""
+    instant = datetime.fromisoformat(written)
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 def linked(row: Model, *, gone: str = "") -> SafeString:

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from polling import errands
 from polling.admin import wording
 from polling.admin.base import ReadOnlyAdmin, at, instant
+from polling.admin.filters import fixed, same, targets
 from polling.admin.sync.of_race import linked, race_of, with_race
 from polling.admin.wording import counted
 from polling.appwrite import states
@@ -74,7 +75,11 @@ class SyncStateAdmin(ReadOnlyAdmin[SyncState]):
         at("dead_since"), at("next_try_at"), at("synced_at"), at("remote_deleted_at"),
     )  # fmt: skip
     change_list_template = "admin/wide_list.html"
-    list_filter = (StandingFilter, "table", "target")
+    list_filter = (
+        StandingFilter,
+        fixed("table", "table", lambda: same([states.TABLE])),
+        fixed("target", "target", targets),
+    )
     search_fields = ("remote_id", "=local_pk")
     search_help_text = "The row's id in Appwrite, or the race's in Django"
     ordering = (F("dead_since").desc(nulls_last=True), "-attempts", F("synced_at").desc(nulls_last=True))

@@ -5,15 +5,16 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from polling.admin.base import ReadOnlyAdmin, at, instant
+from polling.admin.filters import fixed, same, targets
 from polling.admin.wording import counted
-from polling.appwrite import pull
+from polling.appwrite import pull, states
 from polling.models import SyncStray
 
 
 @admin.register(SyncStray)
 class SyncStrayAdmin(ReadOnlyAdmin[SyncStray]):
     list_display = ("row_id", "table", "problem", at("found_at"), "updated_at")
-    list_filter = ("table", "target")
+    list_filter = (fixed("table", "table", lambda: same([states.TABLE])), fixed("target", "target", targets))
     search_fields = ("row_id", "problem")
     search_help_text = "The row's id in Appwrite, or words of the problem"
     actions = ("look_again",)

@@ -1,12 +1,13 @@
-"""`manage.py finalize RACE --reason TEXT`: ends a race by hand."""
+"""`manage.py finalize RACE --reason TEXT [--outcome OUTCOME]`: ends a race by hand."""
 
 from typing import Any
 
-from django.core.management import BaseCommand, CommandError, CommandParser
+from django.core.management import BaseCommand, CommandParser
 
 from polling import clock, staff
-from polling.management.doors import BAD_INPUT, races_named
+from polling.management.doors import races_named, reason_given
 from races.decisions import COMMAND
+from races.status import Outcome
 
 
 class Command(BaseCommand):
@@ -15,10 +16,18 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("race", metavar="RACE", help="our id or the provider's")
         parser.add_argument("--reason", required=True, help="why, for the audit")
+        parser.add_argument(
+            "--outcome",
+            choices=[outcome.value for outcome in Outcome],
+            help="how it ended; without it a race that has placings is resulted. Sets that of an ended race, too",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not (reason := options["reason"].strip()):
-            raise CommandError("--reason must say something", returncode=BAD_INPUT)
+        reason, now = reason_given(options["reason"]), clock.now()
+        outcome = Outcome(options["outcome"]) if options["outcome"] else None
         [race] = races_named([options["race"]])
-        changed = staff.finalize([race.pk], by=COMMAND, reason=reason, now=clock.now())
-        self.stdout.write(f"{race}: {'finalized' if changed else 'was finalized already'}")
+        if race.is_waiting and race.advertised_start > now:
+            start = f"{race.advertised_start:%Y-%m-%d %H:%M} UTC"
+            self.stderr.write(f"{race.name_at(now)} has not started, its start is {start}: it is ended before it")
+        changed = staff.finalize([race.pk], by=COMMAND, reason=reason, outcome=outcome, now=now)
+        self.stdout.write(f"{race.name_at(now)}: {'finalized' if changed else 'was finalized already'}")

@@ -7,9 +7,7 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
 from polling import clock, pulse
-from polling.management.doors import BAD_INPUT
-
-LONGEST_AGE = 365 * 24 * 3600.0
+from polling.management.doors import seconds_up_to_a_year
 
 
 class Command(BaseCommand):
@@ -22,16 +20,14 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--max-age",
-            type=float,
             metavar="SECONDS",
             help="how old the last tick may be; by default two slots and a half",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        seconds = options["max_age"] if options["max_age"] is not None else pulse.overdue_after().total_seconds()
-        if not 0 < seconds <= LONGEST_AGE:  # as no NaN is
-            raise CommandError("--max-age must be above 0 and at most a year, in seconds", returncode=BAD_INPUT)
-        most = timedelta(seconds=seconds)
+        most = pulse.overdue_after()
+        if options["max_age"] is not None:
+            most = seconds_up_to_a_year("--max-age", str(options["max_age"]))
         now = clock.now()
         try:
             pulse.alert_if_overdue(now=now)

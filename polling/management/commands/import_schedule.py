@@ -7,7 +7,7 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 
 from polling import clock, importing
 from polling.errors import PollingError
-from polling.management.doors import BAD_INPUT
+from polling.management.doors import refusal, shown
 from polling.providers import configured
 
 
@@ -18,10 +18,10 @@ class Command(BaseCommand):
         parser.add_argument("--provider", help="only this one")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        names = [options["provider"]] if options["provider"] else list(settings.RACE_PROVIDERS)
+        names = [options["provider"]] if options["provider"] is not None else list(settings.RACE_PROVIDERS)
         if not names or not set(names) <= set(settings.RACE_PROVIDERS):
-            what = f"the provider {options['provider']!r} is not configured" if names else "no provider is configured"
-            raise CommandError(f"{what}; RACE_PROVIDERS names: {configured()}", returncode=BAD_INPUT)
+            what = f"the provider {shown(options['provider'])}" if names else "no provider"
+            raise refusal(f"{what} is not configured; RACE_PROVIDERS names: {configured()}")
         for name in names:
             self._import(name)
 

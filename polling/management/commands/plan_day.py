@@ -1,7 +1,6 @@
 """`manage.py plan_day`: what the imported card will ask of its providers, minute by minute, and what if."""
 
 import json
-import re
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,12 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 from polling import clock, dispatch, planning
 from polling.cadence import Cadence, RaceFacts, read_windows
 from polling.forecast import Assumptions, Entry, Load, Span, loads
-from polling.management.doors import BAD_INPUT
+from polling.management.doors import duration, refusal, shown, shown_path, text_of, whole_number
 from polling.quota import bucket
 from races.models import Race, RaceQuerySet
 
 DAY = timedelta(days=1)
-UNITS = {"s": 1, "m": 60, "h": 3600}
+MOST_A_MINUTE = 60_000  # as POLL_REQUESTS_A_MINUTE
 
 
 class Command(BaseCommand):
@@ -34,17 +33,17 @@ class Command(BaseCommand):
         parser.add_argument(
             "--late", default="0s", help="what if races jump so long after their advertised start: 90s, 3m"
         )
-        parser.add_argument("--quota", type=int, help="what if the quota were so many requests a minute")
+        parser.add_argument("--quota", help="what if the quota were so many requests a minute")
         parser.add_argument(
             "--cadence", type=Path, metavar="FILE", help="what if the windows were those of a file: 60:300,…"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         cadence = _cadence(options["cadence"])
-        quota = options["quota"] if options["quota"] is not None else bucket().per_minute
-        if quota < 1:
-            raise CommandError("--quota must be at least 1", returncode=BAD_INPUT)
-        assume = Assumptions(late=_length(options["late"]), detail=settings.RACE_DETAIL)
+        quota = bucket().per_minute
+        if options["quota"] is not None:
+            quota = whole_number("--quota", str(options["quota"]), least=1, most=MOST_A_MINUTE)
+        assume = Assumptions(late=duration("--late", options["late"], most=DAY), detail=settings.RACE_DETAIL)
         if options["date"] is None:
             entries, span = _next_day(cadence, now=clock.now())
         else:
@@ -77,7 +76,7 @@ def _day(text: str, cadence: Cadence, assume: Assumptions) -> tuple[list[Entry],
     try:
         races = list(_polled().filter(meeting__racing_day=date.fromisoformat(text)))
     except ValueError:
-        raise CommandError(f"--date is {text!r}, not YYYY-MM-DD", returncode=BAD_INPUT) from None
+        raise refusal(f"--date is {shown(text)}, not YYYY-MM-DD") from None
     if not races:
         raise CommandError(f"no race of {text} has been imported")
     starts = [race.advertised_start for race in races]
@@ -94,18 +93,9 @@ def _cadence(file: Path | None) -> Cadence:
     if file is None:
         return planning.cadence()
     try:
-        return Cadence(read_windows(file.read_text().strip()), settings.POLL_TICK, settings.POLL_HOLD)
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"--cadence: {file} cannot be read: {type(error).__name__}", returncode=BAD_INPUT) from error
+        return Cadence(read_windows(text_of("--cadence", file)), settings.POLL_TICK, settings.POLL_HOLD)
     except ValueError as error:
-        raise CommandError(f"--cadence: {file} makes no grid: {error}", returncode=BAD_INPUT) from error
-
-
-def _length(text: str) -> timedelta:
-    match = re.fullmatch(r"(\d{1,4})([smh])", text)
-    if not match:
-        raise CommandError(f"--late is {text!r}, not like 90s, 3m or 1h", returncode=BAD_INPUT)
-    return timedelta(seconds=int(match[1]) * UNITS[match[2]])
+        raise refusal(f"--cadence: {shown_path(file)} makes no grid: {error}") from error
 
 
 def _share(load: Load, span: Span) -> float:

@@ -24,12 +24,12 @@ class Command(BaseCommand):
         races, now = races_named(options["races"]), clock.now()
         won, joined = dispatch.claim_now(races, trigger=Trigger.FORCED, requested_by="manage.py", now=now)
         pollers.run([log.pk for log in won], now=now)
-        logs = PollLog.objects.filter(pk__in=[log.pk for log in won + joined]).select_related("race")
+        logs = PollLog.objects.filter(pk__in=[log.pk for log in won + joined]).select_related("race__meeting")
         if options["json"]:
             self._print_json(races)
         else:
             for log in logs:
-                self.stdout.write(f"{log.race}: {_outcome(log)}")
+                self.stdout.write(f"{log.race.name_at(now)}: {_outcome(log)}")
         unanswered = len(races) - sum(log.state == PollState.OK.value for log in logs)
         if unanswered:
             raise CommandError("; ".join(f"race {log.race_id}: {_outcome(log)}" for log in logs) or "polling is paused")

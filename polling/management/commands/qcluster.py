@@ -9,6 +9,7 @@ from django.core.management import BaseCommand, CommandParser
 
 from polling.dispatch import FAST
 from polling.management import supervisor
+from polling.management.doors import refusal, whole_number
 
 
 class Command(BaseCommand):
@@ -19,15 +20,26 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         inner = parser.add_argument_group("for the supervisor itself")
-        inner.add_argument("--lane", metavar="NAME", help="be this lane")
-        inner.add_argument("--pulse", type=int, metavar="FD", help="the pipe that tells it the lane is alive")
+        inner.add_argument("--lane", metavar="NAME", choices=[supervisor.DEFAULT, FAST], help="be this lane")
+        inner.add_argument("--pulse", metavar="FD", help="the pipe that tells it the lane is alive")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["lane"]:
+        if options["lane"] is not None:
             from polling.management import lane
 
-            sys.exit(lane.run(pulse=options["pulse"]))
+            sys.exit(lane.run(pulse=_open_file("--pulse", options["pulse"])))
         lanes = [supervisor.DEFAULT, *([FAST] if settings.POLL_FAST_WORKERS else [])]
         self.stdout.flush()
         # The supervisor has no use for what Django has loaded: 40 MB.
         os.execv(sys.executable, [sys.executable, supervisor.__file__, *lanes])  # noqa: S606 - our own script
+
+
+def _open_file(argument: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    number = whole_number(argument, text, least=0, most=2**20)
+    try:
+        os.fstat(number)
+    except OSError as error:
+        raise refusal(f"{argument} is {number}, which is no open file") from error
+    return number

@@ -14,6 +14,7 @@ from polling.appwrite import checkpoints, pull, push, states, status, sweep
 from polling.appwrite.doors import FAILED, failure, not_configured
 from polling.appwrite.status import SyncStatus, TableStatus
 from polling.errors import PollingError
+from polling.management.doors import refusal
 
 PATIENCE = timedelta(minutes=10)
 PREVIEWS = {"push": push.preview, "pull": pull.preview, "sweep": sweep.preview}
@@ -37,6 +38,9 @@ class Command(BaseCommand):
         if not settings.APPWRITE_ENDPOINT:
             raise not_configured()
         way, now = options["way"], clock.now()
+        for option, its_way in (("retry_dead", "push"), ("release", "sweep")):
+            if options[option] and way != its_way:
+                raise refusal(f"--{option.replace('_', '-')} is for {its_way} alone")
         if way == "status":
             self._status(status.numbers(now=now), as_json=options["json"])
         elif options["dry_run"]:

@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -16,8 +16,10 @@ from django.core.management import BaseCommand, CommandError, call_command
 from django.utils.crypto import salted_hmac
 
 from polling import clock, importing
-from polling.management.doors import BAD_INPUT
+from polling.files import Unusable, read_text, write_private
+from polling.management.doors import refusal
 from polling.management.processes import Family
+from polling.management.single import only_one_in
 
 STARTING_SECONDS = 30
 NOTHING = "nothing"
@@ -31,50 +33,61 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        self._began = time.monotonic()
+        if not settings.SIMULATED:
+            self._say("racepoll starts")
+        lock = only_one_in(settings.VAR)
         if not settings.SIMULATED:
             _start_anew_with_what_is_simulated()
+        self._say("preparing the database")
         call_command("migrate", verbosity=0)
         self._collect_static_files()
-        family = Family()
+        family = Family(kept_open=[lock])
         with family.stopped_by_signals():
             self._start_simulations(family)
-            family.start(
-                "web", "-m", "gunicorn", "--config", "gunicorn.conf.py", "--bind", f"127.0.0.1:{settings.PORT}"
-            )
+            self._say("starting the web")
+            family.start("web", "web", "--listen", f"127.0.0.1:{settings.PORT}", "-v0")
             # First, since Appwrite switches a webhook off that nobody answers.
             _wait_for(f"http://127.0.0.1:{settings.PORT}/admin/login/", family)
+            self._say("looking at the tables in Appwrite")
             self._prepare_appwrite()
+            self._say("importing the card of races")
             importing.import_all(now=clock.now())
-            family.start("worker", "manage.py", "qcluster")
+            self._say("starting the worker")
+            family.start("worker", "qcluster")
             self._welcome(*_staff_login())
             dead = family.wait()
         if dead:
             raise CommandError(f"{dead.name} ended with exit code {dead.process.returncode}; all is stopped")
         self.stdout.write("all is stopped")
 
+    def _say(self, step: str) -> None:
+        """Tells what is being done now, and how long all of it took so far."""
+        self.stdout.write(f"{time.monotonic() - self._began:5.1f} s  {step}")
+        self.stdout.flush()
+
     def _collect_static_files(self) -> None:
         """Where they cannot be written, as on a full disk, races are polled all the same."""
+        self._say("collecting static files")
         try:
             call_command("collectstatic", interactive=False, verbosity=0)
         except OSError as error:
-            self.stderr.write(f"the pages' static files cannot be written, so pages may fail: {error}")
+            self.stderr.write(f"the static files of the pages cannot be written, so pages may fail: {error}")
 
     def _start_simulations(self, family: Family) -> None:
         logs = settings.VAR / "sandbox"
         if NOTHING not in settings.SIMULATED:
             logs.mkdir(exist_ok=True)
         if "provider" in settings.SIMULATED:
-            port = str(_port_of(settings.SANDBOX_PROVIDER_URL))
-            family.start(
-                "provider", "manage.py", "sandbox", "provider", "--port", port, "--log", str(logs / "provider.log")
-            )
-            _wait_for(f"{settings.SANDBOX_PROVIDER_URL}/racing/meetings?limit=1", family)
+            self._say("starting a simulated provider")
+            url, log = settings.SANDBOX_PROVIDER_URL, str(logs / "provider.log")
+            family.start("provider", "sandbox", "provider", "--port", _port_of(url), "--log", log)
+            _wait_for(f"{url}/racing/meetings?limit=1", family)
         if "appwrite" in settings.SIMULATED:
-            port = str(_port_of(settings.APPWRITE_ENDPOINT))
-            family.start(
-                "appwrite", "manage.py", "sandbox", "appwrite", "--port", port, "--state", str(logs / "appwrite")
-            )
-            _wait_for(f"{settings.APPWRITE_ENDPOINT}/health/version", family)
+            self._say("starting a simulated Appwrite")
+            url, state = settings.APPWRITE_ENDPOINT, str(logs / "appwrite")
+            family.start("appwrite", "sandbox", "appwrite", "--port", _port_of(url), "--state", state)
+            _wait_for(f"{url}/health/version", family)
 
     def _prepare_appwrite(self) -> None:
         """Makes the tables in the stand-in; of a real Appwrite it only says what is wanting."""
@@ -101,12 +114,12 @@ def _start_anew_with_what_is_simulated() -> None:
     appwrite = {} if settings.APPWRITE_IS_NAMED else _simulated_appwrite()
     if provider and not appwrite and not _is_local(settings.APPWRITE_ENDPOINT):
         message = "RACE_PROVIDERS is not set; simulated races must not go to the Appwrite that is named"
-        raise CommandError(message, returncode=BAD_INPUT)
+        raise refusal(message)
     _need_free_ports(
         [settings.PORT, *([settings.PORT + 1] if provider else []), *([settings.PORT + 2] if appwrite else [])]
     )
-    settings.DEMO_PROVIDER_FILE.write_text(_as_file(provider))
-    settings.DEMO_APPWRITE_FILE.write_text(_as_file(appwrite))
+    write_private(settings.DEMO_PROVIDER_FILE, _as_file(provider))
+    write_private(settings.DEMO_APPWRITE_FILE, _as_file(appwrite))
     simulated = [name for name, values in (("provider", provider), ("appwrite", appwrite)) if values] or [NOTHING]
     own = {name: value for name, value in os.environ.items() if name not in settings.DEMO_NAMES}
     environment = {**own, **provider, **appwrite, "RACEPOLL_SIMULATED": ",".join(simulated)}
@@ -121,7 +134,7 @@ def _simulated_provider() -> dict[str, str]:
     }
     named = {"DATABASE_URL", "DATABASE_URL_FILE"} & {name for name, value in os.environ.items() if value}
     if not named - set(settings.DEMO_NAMES):
-        values["DATABASE_URL"] = f"sqlite:///{settings.VAR / 'demo.sqlite3'}"
+        values["DATABASE_URL"] = f"sqlite:///{quote(str(settings.VAR / 'demo.sqlite3'))}"
     return values
 
 
@@ -144,8 +157,8 @@ def _is_local(url: str) -> bool:
     return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
 
 
-def _port_of(url: str) -> int:
-    return urlsplit(url).port or 0
+def _port_of(url: str) -> str:
+    return str(urlsplit(url).port or 0)
 
 
 def _need_free_ports(ports: list[int]) -> None:
@@ -154,9 +167,10 @@ def _need_free_ports(ports: list[int]) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
+            except PermissionError:
+                raise refusal(f"port {port} is for root alone; set PORT to 1024 or more") from None
             except OSError:
-                message = f"port {port} is taken; set PORT (the simulations take the two ports after it)"
-                raise CommandError(message, returncode=BAD_INPUT) from None
+                raise refusal(f"port {port} is taken; set PORT (the simulations take the two ports after it)") from None
 
 
 def _wait_for(url: str, family: Family) -> None:
@@ -181,17 +195,24 @@ def _staff_login() -> tuple[str, str]:
     """A superuser for this machine, made once; its password lies in the ignored `var/`, for its owner's eyes."""
     username = "staff"
     user = User.objects.filter(username=username).first()
-    known = LOGIN_FILE.read_text().partition(" / ")[2].strip() if LOGIN_FILE.is_file() else ""
+    known = _kept_password()
     if user and known and user.check_password(known):
         return username, known
     password = secrets.token_urlsafe(12)
     try:
-        LOGIN_FILE.touch(mode=0o600)
-        LOGIN_FILE.write_text(f"{username} / {password}\n")
+        write_private(LOGIN_FILE, f"{username} / {password}\n")
     except OSError as error:  # then it is shown once, and made again at the next start
-        sys.stderr.write(f"the staff's login cannot be kept: {error}\n")
+        sys.stderr.write(f"the login of the staff cannot be kept: {error}\n")
     user = user or User(username=username)
     user.is_staff = user.is_superuser = user.is_active = True
     user.set_password(password)
     user.save()
     return username, password
+
+
+def _kept_password() -> str:
+    """The password of an earlier start; empty where there is none to be read."""
+    try:
+        return read_text(LOGIN_FILE).partition(" / ")[2].strip()
+    except Unusable:
+        return ""

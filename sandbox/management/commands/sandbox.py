@@ -1,11 +1,14 @@
 """`manage.py sandbox provider|appwrite`: the simulated outside world, each a process of its own."""
 
 import contextlib
+import re
 import signal
+import sqlite3
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from django.core.management import BaseCommand, CommandParser
+from django.core.management import BaseCommand, CommandError, CommandParser
 
 from sandbox.appwrite.server import make_server as make_appwrite
 from sandbox.provider.cards import CARDS
@@ -19,7 +22,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         kinds = parser.add_subparsers(dest="kind", required=True)
         provider = kinds.add_parser("provider", help="the TAB affiliates API")
-        provider.add_argument("--seed", type=int, default=1, help="another seed is another card")
+        provider.add_argument("--seed", default="1", help="another seed is another card")
         provider.add_argument(
             "--card",
             choices=CARDS,
@@ -27,24 +30,24 @@ class Command(BaseCommand):
             help="rolling: a race every two minutes; busy: days of 750 races, 8 at most near their start at once; "
             "huge: days of 5,000",
         )
-        provider.add_argument("--delay-ms", type=int, default=0, help="how long every answer takes")
+        provider.add_argument("--delay-ms", default="0", help="how long every answer takes, a minute at most")
         appwrite = kinds.add_parser("appwrite", help="the row API of Appwrite; project and key are `sandbox`")
         appwrite.add_argument("--server-version", choices=["1.8.1", "1.9.6"], default="1.9.6")
         appwrite.add_argument("--state", type=Path, required=True, metavar="DIR", help="where it keeps its rows")
         for kind in (provider, appwrite):
-            kind.add_argument("--port", type=int, required=True, help="0 is any free port")
+            kind.add_argument("--port", required=True, help="0 is any free port")
             kind.add_argument("--log", type=Path, metavar="FILE", help="a JSON line for every request")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        port, log = options["port"], options["log"]
-        if options["kind"] == "provider":
-            card, delay = options["card"], options["delay_ms"]
-            server = make_provider(port, seed=options["seed"], card=card, delay_ms=delay, request_log=log)
-            path = "/affiliates/v1"
-        else:
-            version = options["server_version"]
-            server = make_appwrite(port, server_version=version, state_dir=options["state"], request_log=log)
-            path = "/v1"
+        make, path = (_provider, "/affiliates/v1") if options["kind"] == "provider" else (_appwrite, "/v1")
+        port = _whole_number("--port", options["port"], most=65_535)
+        try:
+            server = make(port, options)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else f"cannot listen on port {port}: "
+            raise _refusal(f"{where}{error.strerror or error}") from error
+        except sqlite3.Error as error:
+            raise _refusal(f"--state {options['state']}: {error}") from error
         for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job would ignore the first
             signal.signal(number, signal.default_int_handler)
         with contextlib.suppress(KeyboardInterrupt):
@@ -52,3 +55,24 @@ class Command(BaseCommand):
             self.stdout.flush()
             server.serve_forever()
         server.server_close()
+
+
+def _provider(port: int, options: dict[str, Any]) -> ThreadingHTTPServer:
+    seed = _whole_number("--seed", options["seed"], most=2**31 - 1)
+    delay = _whole_number("--delay-ms", options["delay_ms"], most=60_000)
+    return make_provider(port, seed=seed, card=options["card"], delay_ms=delay, request_log=options["log"])
+
+
+def _appwrite(port: int, options: dict[str, Any]) -> ThreadingHTTPServer:
+    state, version = options["state"], options["server_version"]
+    return make_appwrite(port, server_version=version, state_dir=state, request_log=options["log"])
+
+
+def _whole_number(argument: str, text: str, *, most: int) -> int:
+    if not re.fullmatch(r"\d{1,18}", str(text), re.ASCII) or int(text) > most:
+        raise _refusal(f"{argument} is {str(text)[:40]!r}, not a whole number from 0 to {most}")
+    return int(text)
+
+
+def _refusal(words: str) -> CommandError:
+    return CommandError(words, returncode=2)

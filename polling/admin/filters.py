@@ -1,0 +1,147 @@
+"""Filters with fixed choices: none reads a table for the values that are in it."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from polling.admin.base import instant
+from polling.admin.bounded import scanned
+from polling.models import ProviderState, SyncServer
+from races.models import Meeting
+
+Choice = tuple[str, str]
+Choices = Callable[[], Iterable[Choice]]
+DAY = timedelta(days=1)
+SPANS = {"hour": timedelta(hours=1), "week": 7 * DAY}
+SLACK = timedelta(minutes=1)  # an instant may lie a little ahead of the look at it
+BACK = {"today": 0, "yesterday": 1}
+NEWEST_MEETINGS = 500
+
+
+class FixedFilter(admin.SimpleListFilter):
+    """A filter by one column. A value of a link counts, whether it is among the choices or not."""
+
+    column: str
+    choices_of: Choices
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[Choice]:
+        return list(type(self).choices_of())
+
+    def has_output(self) -> bool:
+        """Always: without output Django would drop the filter, and a link with a value would show all."""
+        return True
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        return queryset.filter(**{self.column: value}) if value else queryset
+
+
+class ScannedFilter(FixedFilter):
+    """A filter by a column of the index that has the list's order."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        return scanned(queryset, self.column, [value]) if value else queryset
+
+
+def fixed(
+    column: str, title: str, choices: Choices, *, parameter: str = "", kind: type[FixedFilter] = FixedFilter
+) -> type[FixedFilter]:
+    """A filter by a column, under the name in the URL that Django's own would have."""
+    values = {"column": column, "title": title, "parameter_name": parameter or column}
+    return type(f"{column.title()}Filter", (kind,), {**values, "choices_of": staticmethod(choices)})
+
+
+def same(names: Iterable[str]) -> list[Choice]:
+    """Choices that are shown as they are."""
+    return [(name, name) for name in names]
+
+
+def providers() -> list[Choice]:
+    """The providers that are configured, and those that were."""
+    return same(sorted({*settings.RACE_PROVIDERS, *ProviderState.objects.values_list("name", flat=True)}))
+
+
+def targets() -> list[Choice]:
+    """The Appwrite projects that are or were synced with."""
+    return same(sorted({settings.APPWRITE_TARGET, *SyncServer.objects.values_list("target", flat=True)}))
+
+
+def of_meetings(column: str) -> Choices:
+    """What the newest meetings have in a column."""
+
+    def found() -> list[Choice]:
+        newest = Meeting.objects.order_by("-racing_day", "name").values_list(column, flat=True)[:NEWEST_MEETINGS]
+        return same(sorted(set(newest) - {""}))
+
+    return found
+
+
+class YesNoFilter(ScannedFilter):
+    """A filter by a flag of the index that has the list's order."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[Choice]:
+        return [("1", "Yes"), ("0", "No")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        return scanned(queryset, self.column, [value == "1"]) if value in ("0", "1") else queryset
+
+
+class WhenFilter(admin.SimpleListFilter):
+    """Rows of the last hour, of a day in UTC or of the last seven days, by the column that orders the list."""
+
+    title = "when"
+    parameter_name = "when"
+    column: str
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[Choice]:
+        return [("hour", "in the last hour"), *_days(instant(request).date()), ("week", "in the last 7 days")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        within = bounds(self.value() or "", now=instant(request))
+        if within is None:
+            return queryset
+        return queryset.filter(**{f"{self.column}__gte": within[0], f"{self.column}__lt": within[1]})
+
+
+class DayFilter(WhenFilter):
+    """Rows of a day, by a column of days."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[Choice]:
+        today = instant(request).date()
+        return [((today + DAY).isoformat(), "tomorrow"), *_days(today), ("week", "in the last 7 days")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        within = bounds(self.value() or "", now=instant(request).replace(hour=0, minute=0, second=0, microsecond=0))
+        if within is None:
+            return queryset
+        since, until = within[0].date(), within[1].date()
+        return queryset.filter(**{f"{self.column}__gte": since, f"{self.column}__lt": max(until, since + DAY)})
+
+
+def bounds(value: str, *, now: datetime) -> tuple[datetime, datetime] | None:
+    """The instants from and before which rows are meant by `hour`, `week`, `today`, `yesterday` or an ISO day."""
+    if value in SPANS:
+        return now - SPANS[value], now + SLACK
+    try:
+        day = now.date() - BACK[value] * DAY if value in BACK else date.fromisoformat(value)
+        midnight = datetime.combine(day, time(), UTC)
+        return midnight, midnight + DAY
+    except (ValueError, OverflowError):
+        return None
+
+
+def _days(today: date) -> list[Choice]:
+    older = [today - back * DAY for back in range(2, 7)]
+    return [("today", "today, UTC"), ("yesterday", "yesterday"), *((f"{day}", f"{day:%a %d %b}") for day in older)]
+
+
+def when(column: str, kind: type[WhenFilter] = WhenFilter) -> type[WhenFilter]:
+    """The filter by an instant, or of kind DayFilter by a day."""
+    return type("When", (kind,), {"column": column})

@@ -1,0 +1,47 @@
+"""Reports what a provider took back or has not borne out: a message for each kind of it, however many races."""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+
+from django.db import transaction
+
+from polling import disputes
+from races.models import Race
+from races.reversals import Reversal, Turn
+
+logger = logging.getLogger(__name__)
+
+MOST_NAMED = 5
+
+
+def report(reversals: Sequence[Reversal], *, now: datetime) -> None:
+    """Opens and closes the disputes; the messages follow the commit. Call it with the races locked."""
+    if not reversals:
+        return
+    words = {reversal.race: reversal.words for reversal in reversals}
+
+    def of(turn: Turn) -> list[Race]:
+        return [reversal.race for reversal in reversals if reversal.turn is turn]
+
+    begun = disputes.begin({race: words[race] for race in of(Turn.DISPUTED)}, now=now)
+    ended = set(disputes.end(of(Turn.AGREED), now=now))
+    agreed = [race for race in of(Turn.AGREED) if race.pk in ended]
+    messages: list[tuple[Callable[..., None], str, list[Race]]] = [
+        (logger.error, "%d races that had ended were reopened by the provider: %s", of(Turn.REOPENED)),
+        (logger.error, "%d races ended otherwise than the provider reported before: %s", of(Turn.CORRECTED)),
+        (logger.error, "%d races were ended here and the provider reports otherwise: %s", begun),
+        (logger.warning, "%d races are Final with nothing to show for it: %s", of(Turn.UNCONFIRMED)),
+        (logger.warning, "%d races count as Final without a placing: %s", of(Turn.CONFIRMED)),
+        (logger.warning, "%d races are disputed no more: %s", agreed),
+    ]
+    for say, text, races in messages:
+        if races:
+            transaction.on_commit(partial(say, text, len(races), _names(races, words)))
+
+
+def _names(races: Sequence[Race], words: dict[Race, str]) -> str:
+    named = [f"{race} of {race.advertised_start:%d %b %H:%M} UTC ({words[race]})" for race in races[:MOST_NAMED]]
+    more = len(races) - MOST_NAMED
+    return "; ".join(named) + (f"; and {more} more" if more > 0 else "")

@@ -1,0 +1,57 @@
+"""The one writer of the global pause: who paused all polling, since when and why, with an audit entry."""
+
+from datetime import datetime
+
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+
+from polling.models import PollingSwitch
+from races.decisions import Actor
+
+
+def pause(*, by: Actor, reason: str, now: datetime) -> bool:
+    """Pauses all polling. Returns whether it was on; a pause that stands keeps its reason."""
+    return _switch(paused=True, reason=reason, by=by, message=f"All polling paused: {reason}", now=now)
+
+
+def resume(*, by: Actor, reason: str = "", now: datetime) -> bool:
+    """Resumes polling. Returns whether it was paused."""
+    message = f"All polling resumed: {reason}" if reason else "All polling resumed"
+    return _switch(paused=False, reason="", by=by, message=message, now=now)
+
+
+def correct_reason(*, by: Actor, reason: str, now: datetime) -> bool:
+    """Gives a pause that stands another reason; since when it stands stays. Returns whether that changed anything."""
+    with transaction.atomic():
+        paused = PollingSwitch.objects.filter(pk=1, paused=True).exclude(reason=reason)
+        changed = bool(paused.update(reason=reason))
+        if changed:
+            _audit(by, f"Reason of the pause: {reason}", now=now)
+    return changed
+
+
+def _switch(*, paused: bool, reason: str, by: Actor, message: str, now: datetime) -> bool:
+    with transaction.atomic():
+        PollingSwitch.objects.get_or_create(pk=1)
+        values = {"paused": paused, "reason": reason, "changed_at": now, "changed_by": by.username}
+        changed = bool(PollingSwitch.objects.filter(pk=1, paused=not paused).update(**values))
+        if changed:
+            _audit(by, message, now=now)
+    return changed
+
+
+def _audit(by: Actor, message: str, *, now: datetime) -> None:
+    nobody = {"is_active": False, "password": make_password(None)}  # a command's name is no login
+    user, _ = User.objects.get_or_create(username=by.username, defaults=nobody)
+    LogEntry.objects.create(
+        user=user,
+        content_type=ContentType.objects.get_for_model(PollingSwitch),
+        object_id="1",
+        object_repr="polling switch",
+        action_flag=CHANGE,
+        action_time=now,
+        change_message=message,
+    )
