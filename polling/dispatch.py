@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -71,8 +71,10 @@ def write_off_lost(lost: QuerySet[PollLog], *, now: datetime) -> dict[int, PollL
     return late
 
 
-def claim(wants: Sequence[Want], *, now: datetime) -> list[PollLog]:
+def claim(wants: Sequence[Want], *, waiting: Collection[int] = (), now: datetime) -> list[PollLog]:
     """Claims by inserting logs; returns those won. Who else holds the slot, or a poll of the race, keeps it.
+
+    The polls of the races in `waiting` are noted to wait for the next tick.
 
     Call it with the races locked, so that nobody waits for another's claim. While all polling is paused the slots
     are logged as skipped and nothing is won.
@@ -85,7 +87,14 @@ def claim(wants: Sequence[Want], *, now: datetime) -> list[PollLog]:
     _drop_unstarted([want.race.pk for want in wants], now=now)
     token = uuid.uuid4().hex
     logs = [
-        _log(want, PollState.CLAIMED, claim=token, claimed_at=now, lease_until=now + claim_lease()) for want in wants
+        _log(
+            want,
+            PollState.WAITING if want.race.pk in waiting else PollState.CLAIMED,
+            claim=token,
+            claimed_at=now,
+            lease_until=now + claim_lease(),
+        )
+        for want in wants
     ]
     PollLog.objects.bulk_create(logs, ignore_conflicts=True)
     won = list(PollLog.objects.filter(claim=token).select_related("race"))
@@ -203,6 +212,8 @@ def claim_waiting(race_ids: Iterable[int], *, now: datetime, triggers: Iterable[
         found.update(state=PollState.SKIPPED.value, reason=SkipReason.PAUSED.value, message=PAUSED, finished_at=now)
         return []
     found.update(state=PollState.CLAIMED.value, claimed_at=now, lease_until=now + claim_lease())
+    for log in ready:
+        log.state = PollState.CLAIMED.value
     return ready
 
 

@@ -122,13 +122,18 @@ def _slot_from(race: Race, instant: datetime) -> datetime:
     return grid(race).next_slot(race.advertised_start, after=after, thin_to=thin_to)
 
 
+def far_share() -> int:
+    """How many far races find a token at every tick, tick after tick."""
+    limits = quota.bucket()
+    return max(1, min(limits.inflow(cadence().tick), limits.most(Need.FAR)))
+
+
 def spread_first_polls(race_ids: Iterable[int], *, now: datetime) -> None:
     """Has races that are new, and far from their start, polled over the next ticks, the nearest first: no more at each
     than its share of the tokens, beside what is planned for it already. A whole card at one tick would find too few.
     """
-    step, limits = cadence().tick, quota.bucket()
+    step, share = cadence().tick, max(1, far_share() * 3 // 4)
     coming = next_tick(now, step)
-    share = max(1, min(limits.inflow(step), limits.most(Need.FAR)) * 3 // 4)
     with transaction.atomic():
         new = Race.objects.filter(pk__in=list(race_ids), next_poll_at=coming, last_attempt_at__isnull=True)
         far = [race for race in new.locked() if not is_urgent(race, now=coming)]

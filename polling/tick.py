@@ -18,7 +18,7 @@ from polling.cadence import Wanted, floor, wanted
 from polling.dispatch import Want
 from polling.edge import Edge
 from polling.models import REQUESTS, PollLog, PollState, ProviderState, Tick, Trigger
-from polling.planning import cadence, grid, is_throttled, min_interval, replan
+from polling.planning import cadence, far_share, grid, is_throttled, is_urgent, min_interval, replan
 from races.models import Race
 
 logger = logging.getLogger(__name__)
@@ -108,7 +108,8 @@ def _dispatch_due(tick: Tick, *, now: datetime) -> None:
     won = _claim_waiting(locked, plans, now=now)
     begun = {log.race_id for log in won}
     left = [(race, plan) for race, plan in plans if plan.on_grid or race.pk not in begun]
-    won += dispatch.claim([_want(race, plan, failed.get(race.pk)) for race, plan in left], now=now)
+    wants = [_want(race, plan, failed.get(race.pk)) for race, plan in left]
+    won += dispatch.claim(wants, waiting=_first_polls_in_the_way(left, now=now), now=now)
     replan(locked, now=now)  # also those that were lost and are due for no poll, as after the last look at a result
     tick.due, tick.claimed = len(races), len(won)
     if won:
@@ -120,6 +121,21 @@ def _claim_waiting(race_ids: Iterable[int], plans: list[Plan], *, now: datetime)
     slots = {race.pk for race, plan in plans if plan.on_grid}
     waited = dispatch.claim_waiting(set(race_ids) - slots, now=now)
     return waited + dispatch.claim_waiting(slots, now=now, triggers=REQUESTS)
+
+
+def _first_polls_in_the_way(plans: list[Plan], *, now: datetime) -> set[int]:
+    """The races whose first poll waits for the next tick, because the tokens of this one are wanted for far slots.
+
+    All at once they come where a card is new and the first tick late. The nearest first are not among them.
+    """
+    far = [(race, plan) for race, plan in plans if not is_urgent(race, now=now)]
+    waiting: set[int] = set()
+    for provider in {race.provider for race, plan in far if plan.on_grid}:
+        mine = [(race, plan) for race, plan in far if race.provider == provider]
+        first = [race.pk for race, plan in mine if not plan.on_grid and race.last_attempt_at is None]
+        room = far_share() - (len(mine) - len(first))
+        waiting |= set(first[max(room, 0) :])
+    return waiting
 
 
 def _wanted(race: Race, *, now: datetime) -> Wanted:
@@ -173,6 +189,7 @@ def _log_throttled(plans: list[Plan], stretches: Mapping[str, int], *, now: date
 
 
 def _send(tick: Tick, won: list[PollLog], *, now: datetime) -> None:
+    won = [log for log in won if log.state == PollState.CLAIMED.value]
     found = [log for log in won if log.trigger == Trigger.FOUND.value]  # which may wait where tokens do not suffice
     sent = dispatch.send([log for log in won if log not in found], now=now) + dispatch.send(found, now=now)
     Tick.objects.filter(pk=tick.pk).update(dispatched=sent)

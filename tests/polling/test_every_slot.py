@@ -139,6 +139,16 @@ def test_first_polls_that_find_no_token_wait_for_the_next_tick(provider: Provide
     assert set(outcomes()) == {"ok"}
 
 
+def test_first_polls_wait_where_their_tokens_are_wanted_for_slots(provider: ProviderBox) -> None:
+    """The first tick comes late, and lies on a minute, at which many races have a slot."""
+    importing.import_schedule("sandbox", now=START - timedelta(seconds=20))
+    driver = Driver(provider)
+    for slot in ticks(START, START + 4 * STEP):
+        driver.tick(slot)
+    found = outcomes()
+    assert set(found) == {"ok"}, found
+
+
 def test_a_first_poll_that_waits_gives_way_to_the_first_slot(provider: ProviderBox) -> None:
     [race, *_] = provider.import_card()
     waiting = make_log(race, slot_at=START - STEP, state=PollState.WAITING, trigger="found", finished_at=None)
