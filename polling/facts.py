@@ -10,7 +10,7 @@ from django.db.models import Case, Count, DateTimeField, F, IntegerField, Max, M
 from django.db.models.functions import Cast
 
 from polling import pulse, schedules
-from polling.appwrite import states, status
+from polling.appwrite import push_logs, states, status
 from polling.appwrite.status import TableStatus
 from polling.models import (
     Heartbeat,
@@ -87,12 +87,13 @@ class _Row:
 def read(*, now: datetime) -> Facts:
     """The facts as they stand: three queries, five where an Appwrite is configured."""
     rows = _rows(now=now)
-    beat, tick, switch, polls = rows.get("beat"), rows.get("tick"), rows.get("switch"), rows.get("polls", _Row())
+    beat, tick, switch = rows.get("beat"), rows.get("tick"), rows.get("switch")
+    polls, late = rows.get("polls", _Row()), rows.get("late", _Row())
     return Facts(
         overdue_after=pulse.overdue_after(),
         providers=tuple(settings.RACE_PROVIDERS),
-        heartbeat=Heartbeat(at=beat.at, sleeping_until=beat.until) if beat else None,
-        tick=Tick(started_at=tick.at, error=tick.words) if tick else None,
+        heartbeat=_heartbeat(beat, late_since=late.at),
+        tick=Tick(started_at=tick.at, error=tick.words) if tick and tick.at else None,
         scheduled_at=None if beat or tick else schedules.first_tick_at(),
         too_late=polls.counted,
         begun_at=polls.until,
@@ -101,6 +102,10 @@ def read(*, now: datetime) -> Facts:
         switch=_switch(switch) if switch else None,
         sync=_sync(rows),
     )
+
+
+def _heartbeat(row: _Row | None, *, late_since: datetime | None) -> Heartbeat | None:
+    return Heartbeat(at=row.at, sleeping_until=row.until, late_since=late_since) if row and row.at else None
 
 
 def _switch(row: _Row) -> PollingSwitch:
@@ -121,6 +126,7 @@ def _rows(*, now: datetime) -> dict[str, _Row]:
     beats = Heartbeat.objects.filter(pk=1).exclude(at=pulse.NEVER)
     found = [
         _one("beat", beats, at=F("at"), until=F("sleeping_until")),
+        _one("late", beats.exclude(late_since=None), at=F("late_since")),
         _one("tick", Tick.objects.filter(slot_at__in=newest), at=F("started_at"), words=F("error")),
         _one("switch", switch, at=F("changed_at"), number=paused, words=F("reason"), by=F("changed_by")),
         _all("polls", lately, Min("slot_at", filter=too_late), Count("pk", filter=too_late), begun_at),
@@ -133,7 +139,7 @@ def _rows(*, now: datetime) -> dict[str, _Row]:
         found += [
             _all("unmatched", unmatched, Min("found_at")),
             _all("dead", rows, Min("dead_since"), Count("pk", filter=dead)),
-            _all("waiting", rows, Max("synced_at", filter=waiting), Count("pk", filter=waiting)),
+            _all("waiting", rows, NEVER, Count("pk", filter=waiting)),
         ]
     first, *others = found
     return {kind: _Row(*values) for kind, *values in first.union(*others, all=True)}
@@ -150,14 +156,16 @@ def _one(
     by: Any = NO_WORDS,
 ) -> QuerySet[Any, Any]:
     """A fact that a row of its own has."""
-    return rows.order_by().values_list(Value(kind, TextField()), at, until, number, words, by)
+    found: QuerySet[Any, Any] = rows.order_by().values_list(Value(kind, TextField()), at, until, number, words, by)
+    return found
 
 
 def _all(kind: str, rows: QuerySet[Any], since: Any, number: Any = COUNT, until: Any = NEVER) -> QuerySet[Any, Any]:
     """A fact that is counted."""
     tagged = rows.order_by().values(kind=Value(kind, TextField()))
     counted = tagged.annotate(since=since, until=until, number=number, words=NO_WORDS, by=NO_WORDS)
-    return counted.values_list("kind", "since", "until", "number", "words", "by")
+    found: QuerySet[Any, Any] = counted.values_list("kind", "since", "until", "number", "words", "by")
+    return found
 
 
 # --- Appwrite ---------------------------------------------------------------------------------------------------------
@@ -169,26 +177,30 @@ def _sync(rows: Mapping[str, _Row]) -> SyncFacts:
         return SyncFacts(conflicts=conflicts)
     checkpoints = {point.table: point for point in SyncCheckpoint.objects.filter(target=settings.APPWRITE_TARGET)}
     server = SyncServer.objects.filter(target=settings.APPWRITE_TARGET).values(*status.SERVER).first() or {}
-    races, dead = checkpoints.get(states.TABLE), rows.get("dead", _Row())
-    pulled_at = races.pulled_at if races else None
-    begins = (dead.at, pulled_at if races and races.error else None)
+    dead, waiting = rows.get("dead", _Row()), rows.get("waiting", _Row())
+    begins = (dead.at, *(point.failing_since or point.pulled_at for point in checkpoints.values() if point.error))
+    races = checkpoints.get(states.TABLE)
     return SyncFacts(
         configured=True,
-        pulled_at=pulled_at,
-        trouble=[*_of_table(checkpoints, dead.number, rows.get("waiting", _Row()).number), *status.of_server(server)],
+        pulled_at=races.pulled_at if races else None,
+        trouble=[
+            *_of_table(states.TABLE, checkpoints, dead=dead.number, waiting=waiting.number),
+            *_of_table(push_logs.TABLE, checkpoints),
+            *status.of_server(server),
+        ],
         trouble_since=min((at for at in begins if at), default=None),
         unmatched=rows.get("unmatched", _Row()).counted,
         conflicts=conflicts,
     )
 
 
-def _of_table(checkpoints: Mapping[str, SyncCheckpoint], dead: int, waiting: int) -> list[str]:
+def _of_table(name: str, checkpoints: Mapping[str, SyncCheckpoint], *, dead: int = 0, waiting: int = 0) -> list[str]:
     """What is dead, stopped or failing, as the sync page says it."""
-    point, sweep = checkpoints.get(states.TABLE), checkpoints.get(states.sweep_of(states.TABLE))
+    point, sweep = checkpoints.get(name), checkpoints.get(states.sweep_of(name))
     # Only where rows wait, so that all is one query fewer while all is well.
     error = states.failing().exclude(error="").values_list("error", flat=True).first() if waiting else ""
     table = TableStatus(
-        table=states.TABLE,
+        table=name,
         rows=0,
         in_sync=0,
         dirty=0,

@@ -90,7 +90,7 @@ def make_private_folder(path: Path) -> None:
 
 
 def _close_to_others(path: Path, is_kind: Callable[[int], bool], mode: int) -> None:
-    with contextlib.suppress(PermissionError, FileNotFoundError):  # another's; or -wal and -shm, which come and go
+    with contextlib.suppress(OSError):  # read-only, or somebody else's; or -wal and -shm, which come and go
         found = path.lstat().st_mode
         if is_kind(found) and found & OTHERS and not found & stat.S_ISVTX:
             path.chmod(mode)

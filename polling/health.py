@@ -1,5 +1,6 @@
-"""How polling and the sync stand, judged from facts alone: the rules that the strip, the pages and `doctor` share."""
+"""How polling and the sync stand, judged from facts alone: the rules that the strip and the pages share."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ from polling.models import Incident, IncidentKind, PollingSwitch, ProviderState
 
 STARTING = timedelta(minutes=2)  # a worker that has just been started need not have ticked yet
 STILL_READS = timedelta(minutes=2)  # Appwrite is read every 15 s; many rows take their time
+ACUTE = (IncidentKind.FAILING, IncidentKind.BLOCKED, IncidentKind.DISPUTED)  # logged as errors when they begin
 ASK = "is manage.py qcluster running?"
 
 
@@ -76,6 +78,8 @@ def last_tick(facts: Facts, *, now: datetime) -> Item:
     """When a tick last ended well."""
     beat, tick = facts.heartbeat, facts.tick
     if beat and now - beat.at <= facts.overdue_after:
+        if beat.late_since:
+            return Item(Subject.TICK, Level.WARNING, "late, slot after slot", since=beat.late_since)
         asleep = beat.sleeping_until and beat.sleeping_until > now
         return Item(Subject.TICK, Level.WELL, "nothing due yet" if asleep else "on time", seen=beat.at)
     error = tick.error if tick and not (beat and tick.started_at <= beat.at) else ""
@@ -156,13 +160,14 @@ def incidents(facts: Facts) -> Item:
     """The open ones; red where a person may have to act."""
     if not facts.incidents:
         return Item(Subject.INCIDENTS, Level.WELL, "none open")
-    acute = {IncidentKind.FAILING.value, IncidentKind.BLOCKED.value} & {one.kind for one in facts.incidents}
+    kinds = Counter(incident.kind for incident in facts.incidents)
+    acute = {kind.value for kind in ACUTE} & set(kinds)
     return Item(
         Subject.INCIDENTS,
         Level.BAD if acute else Level.WARNING,
         f"{len(facts.incidents)} open",
         since=facts.incidents[0].began_at,
-        detail=", ".join(str(incident) for incident in facts.incidents),
+        detail=", ".join(f"{number} {kind}" for kind, number in kinds.items()),
     )
 
 
@@ -211,7 +216,7 @@ def why_paused(row: PollingSwitch) -> str:
 
 
 def pause_notice(facts: Facts) -> str:
-    """That all polling is paused, since when, by whom and why, in a sentence; empty where it is not."""
+    """That all polling is paused, since when, who paused it and why, in a sentence; empty where it is not."""
     item = switch(facts)
     return _sentence(item) if item.level is Level.BAD else ""
 

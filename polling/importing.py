@@ -59,15 +59,15 @@ def _fetch(provider: str, *, now: datetime, deadline_seconds: float) -> Schedule
             now - BEHIND, now + AHEAD, now=now, deadline=time.monotonic() + deadline_seconds
         )
     except PollingError as error:
-        _note(provider, error=words_of(error))
+        _note_failure(provider, error)
         quota.learn(provider, [error], now=now)
         raise
     quota.learn(provider, [None], now=now)
     quota.charge(provider, schedule.requests - 1, now=now)
     if not schedule.races and (known := _known_open(provider, now=now)):
-        error = Malformed(f"the card has no race of its window, where {known} are known that have not ended", 200)
-        _note(provider, error=words_of(error))
-        raise error
+        empty = Malformed(f"the card has no race of its window, where {known} are known that have not ended", 200)
+        _note_failure(provider, empty)
+        raise empty
     return schedule
 
 
@@ -81,21 +81,30 @@ def _note_card(provider: str, schedule: Schedule, *, now: datetime) -> None:
     """Keeps on the provider's row what the card had, and says once which races are not on it any more."""
     state, _ = ProviderState.objects.get_or_create(name=provider)
     before, state.card_races = state.card_races, len(schedule.races)
+    if state.last_import_error:
+        logger.warning("imports from %s work again, after: %s", provider, state.last_import_error)
     state.left_out = dict(schedule.left_out)
     state.last_import_at, state.last_import_error = now, ""
     state.save(update_fields=["card_races", "left_out", "last_import_at", "last_import_error"])
-    gone: list[Race] = []
-    if schedule.listed is not None:
-        gone, back = ingest.note_card(
-            provider, schedule.listed, schedule.unsure, since=now - BEHIND, until=now + AHEAD, now=now
-        )
-        if back:
-            logger.info("%s: %d races are on the card again: %s", provider, len(back), names_of(back, now=now))
-    if gone:
-        words = "%s: %d races are not on the card any more: %s; it has %d races now, and had %s before"
-        logger.warning(words, provider, len(gone), names_of(gone, now=now), state.card_races, before)
+    gone, back = _marked(provider, schedule, now=now)
+    if back:
+        logger.info("%s: %d races are on the card again: %s", provider, len(back), names_of(back, now=now))
+    if started := [race for race in gone if race.advertised_start <= now]:  # a card may be of what is to come alone
+        words = "%s: %d races that have started are not on the card any more: %s"
+        logger.info(words, provider, len(started), names_of(started, now=now))
+    if to_come := [race for race in gone if race.advertised_start > now]:
+        words = "%s: %d races to come are not on the card any more: %s; it has %d races now, and had %s before"
+        logger.warning(words, provider, len(to_come), names_of(to_come, now=now), state.card_races, before)
     elif before and state.card_races < before * MUCH_LESS:
         logger.warning("%s: its card shrank from %d races to %d", provider, before, state.card_races)
+
+
+def _marked(provider: str, schedule: Schedule, *, now: datetime) -> tuple[list[Race], list[Race]]:
+    """The races that left the card since the last import, and those that came back; none of a card in part."""
+    if schedule.listed is None:
+        return [], []
+    listed, unsure = schedule.listed, schedule.unsure
+    return ingest.note_card(provider, listed, unsure, since=now - BEHIND, until=now + AHEAD, now=now)
 
 
 def _store(races: Sequence[RaceSnapshot], *, now: datetime) -> ingest.Changes:
@@ -122,12 +131,14 @@ def import_all(*, now: datetime) -> None:
         except LeftAlone as why:
             logger.info("no import: %s", why)
         except PollingError as error:
-            logger.warning("import from %s failed: %s", provider, error)
+            logger.debug("no import from %s: %s", provider, error)  # its begin and its end are logged where it is noted
 
 
-def _note(provider: str, *, error: str, at: datetime | None = None) -> None:
-    """Edges only: the log says what happens each time, the row how it stands."""
+def _note_failure(provider: str, error: PollingError) -> None:
+    """Keeps the failure on the provider's row, and logs it where imports did not fail so before."""
     state, _ = ProviderState.objects.get_or_create(name=provider)
-    state.last_import_error = error
-    state.last_import_at = at or state.last_import_at
-    state.save(update_fields=["last_import_error", "last_import_at"])
+    kind, before = type(error).__name__, state.last_import_error.partition(":")[0]
+    state.last_import_error = words_of(error)
+    state.save(update_fields=["last_import_error"])
+    if kind != before:
+        logger.warning("import from %s failed: %s", provider, state.last_import_error)

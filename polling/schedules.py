@@ -82,7 +82,8 @@ def names() -> set[str]:
 
 def first_tick_at() -> datetime | None:
     """When the master tick is to run next: while there has been none, its first. None where its row is missing."""
-    return Schedule.objects.filter(name=MASTER_TICK).values_list("next_run", flat=True).first()
+    next_run: datetime | None = Schedule.objects.filter(name=MASTER_TICK).values_list("next_run", flat=True).first()
+    return next_run
 
 
 def is_tick_due(*, now: datetime) -> bool:

@@ -46,7 +46,7 @@ class Environment:
 
         A file that is absent has none. Raises ImproperlyConfigured for one that cannot be read to the end.
         """
-        if not (file.exists() or file.is_symlink()):
+        if not os.path.lexists(file):
             return []
         lines = read_env_file(file)
         self._in_file |= {name: f"{file}, line {number}" for name, (number, _) in lines.items()}
@@ -241,8 +241,10 @@ def _has_open_quote(value: str) -> bool:
 
 
 def shown(value: object) -> str:
-    """A value for a message, shortened: what was typed into the wrong variable may be long."""
+    """A value for a message, shortened, and not at all where it may be a URL with a password."""
     text = str(value)
+    if "@" in text:
+        return "a text with an @"
     return repr(text if len(text) <= 40 else f"{text[:20]}…") if isinstance(value, str) else text[:40]
 
 

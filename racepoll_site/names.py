@@ -4,9 +4,11 @@ import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
-# In a process's environment others have their say too, so only what is surely meant for us is refused there.
+# In a process's environment others have their say too: there only these are surely meant for us, and of the other
+# prefixes of known names what is like one of these.
 OWN_PREFIXES = ("RACEPOLL_", "RACE_", "POLL_", "TAB_AFFILIATES_", "APPWRITE_")
-FILE_PREFIXES = (*OWN_PREFIXES, "DJANGO_", "PROVIDER_", "SANDBOX_", "MONITOR_")
+# Prefixes of known names that many programs use.
+COMMON_PREFIXES = ("DATABASE_", "REDIS_", "LOG_")
 # Django's own; all of them but the first may stand in the file, too.
 DJANGO = re.compile(r"DJANGO_(SETTINGS_MODULE|SUPERUSER_\w+|COLORS|ALLOW_ASYNC_UNSAFE|TEST_PROCESSES|AUTORELOAD_ENV)")
 # What Kubernetes and Docker say of a service that is called like one of our prefixes, and Appwrite to its functions.
@@ -21,7 +23,7 @@ def unknown_in_file(found: Iterable[str], known: set[str]) -> Problems:
     for name in found:
         if not _is_known(name, known) and not (DJANGO.fullmatch(name) and name != "DJANGO_SETTINGS_MODULE"):
             nearest = _nearest(name, known)
-            if nearest or name.upper().startswith(FILE_PREFIXES):
+            if nearest or name.upper().startswith(_prefixes(known)):
                 yield name, _words(name, nearest)
 
 
@@ -31,8 +33,14 @@ def unknown_in_process(found: Iterable[str], known: set[str]) -> Problems:
         if _is_known(name, known) or DJANGO.fullmatch(name) or INJECTED.fullmatch(name):
             continue
         nearest = _nearest(name, known)
-        if name.startswith(OWN_PREFIXES) or (nearest and name.startswith("DJANGO_")):
+        if name.startswith(OWN_PREFIXES) or (nearest and name.startswith(_prefixes(known))):
             yield name, _words(name, nearest)
+
+
+def _prefixes(known: set[str]) -> tuple[str, ...]:
+    """What known names begin with, up to the first underscore, without what others use too."""
+    found = {f"{name.split('_')[0]}_" for name in known if "_" in name}
+    return tuple(found - set(COMMON_PREFIXES))
 
 
 def _is_known(name: str, known: set[str]) -> bool:

@@ -40,14 +40,20 @@ def _own_secret_key() -> str:
 
 def _env_file() -> Path:
     named = os.environ.get("RACEPOLL_ENV_FILE", "").strip()
-    if named and not Path(named).exists():
-        raise ImproperlyConfigured(f"RACEPOLL_ENV_FILE: there is no {named}")
+    try:
+        if named:
+            Path(named).stat()
+    except FileNotFoundError:
+        raise ImproperlyConfigured(f"RACEPOLL_ENV_FILE: there is no {named}") from None
+    except OSError as error:
+        raise ImproperlyConfigured(f"RACEPOLL_ENV_FILE: {named}: {error.strerror}") from error
     return Path(named or BASE_DIR / ".env")
 
 
 VAR = _folder(Path(os.environ.get("RACEPOLL_VAR", "").strip() or BASE_DIR / "var").absolute())
 env = Environment(_env_file())
 _appwrite_names = ("APPWRITE_ENDPOINT", "APPWRITE_PROJECT_ID", "APPWRITE_API_KEY")
+DATABASE_IS_NAMED = bool(env.text("DATABASE_URL"))
 PROVIDER_IS_NAMED = bool(env.text("RACE_PROVIDERS"))
 APPWRITE_IS_NAMED = any(map(env.text, _appwrite_names))
 # What `manage.py up` simulates it tells its children by the environment, and other commands by these files,
@@ -63,7 +69,6 @@ DEMO_NAMES = (
 
 PORT = env.integer("PORT", default=8000, least=1, most=65_000)
 REDIS_URL = env.redis("REDIS_URL")
-DATABASE_IS_NAMED = bool(env.text("DATABASE_URL"))
 DATABASES = {"default": env.database("DATABASE_URL", VAR / "racepoll.sqlite3")}
 _sqlite = DATABASES["default"]["ENGINE"].endswith("sqlite3")
 SECRET_KEY = env.text("DJANGO_SECRET_KEY")

@@ -262,9 +262,9 @@ def _write_runners(answers_by_race: dict[int, RaceSnapshot]) -> None:
     for race_id, answer in answers_by_race.items():
         absent = dict(known[race_id])
         for snapshot in answer.runners or ():
-            runner = absent.pop((snapshot.number, snapshot.letter), None)
-            if runner is None:
-                runner = Runner(race_id=race_id, number=snapshot.number, letter=snapshot.letter)
+            stored = absent.pop((snapshot.number, snapshot.letter), None)
+            runner = stored or Runner(race_id=race_id, number=snapshot.number, letter=snapshot.letter)
+            if stored is None:
                 new.append(runner)
             if set_runner(runner, snapshot, now=answer.observed_at) and runner.pk:
                 facts_changed.append(runner)

@@ -152,7 +152,7 @@ def joined(earlier: RaceSnapshot, later: RaceSnapshot) -> RaceSnapshot:
     if best.scope is not other.scope:
         return best
     unsaid = {name: getattr(other, name) for name in best.__slots__ if getattr(best, name) is None}
-    return replace(best, **unsaid, left_out=left_out(dict(best.left_out), {"races reported twice": 1}))
+    return replace(best, **unsaid)
 
 
 def _weight(report: RaceSnapshot) -> tuple[float, bool, int]:

@@ -22,6 +22,9 @@ OURS = (
     "POLL_",
     "DATABASE_",
     "REDIS_",
+    "PROVIDER_",
+    "MONITOR_",
+    "LOG_",
     "PORT",
 )
 T = TypeVar("T")

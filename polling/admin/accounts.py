@@ -1,6 +1,6 @@
 """Users and groups: Django's own pages, whose forms do not overwrite what somebody else has saved meanwhile."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
@@ -10,12 +10,19 @@ from django.http import HttpRequest
 
 from polling.admin.stale import CheckedAdmin, CheckedForm
 
+if TYPE_CHECKING:
+    UserForm = UserChangeForm[User]
+    UserPages = UserAdmin[User]
+else:
+    UserForm = UserChangeForm
+    UserPages = UserAdmin
 
-class AccountForm(CheckedForm, UserChangeForm):
+
+class AccountForm(CheckedForm, UserForm):
     """Django's own form of a user, checked."""
 
 
-class AccountAdmin(CheckedAdmin[User], UserAdmin):
+class AccountAdmin(CheckedAdmin[User], UserPages):
     """When somebody logged in and joined is what the machine notes."""
 
     form = AccountForm
@@ -28,6 +35,6 @@ class StaffGroupAdmin(CheckedAdmin[Group], GroupAdmin):
     form = CheckedForm
 
 
-for model, page in ((User, AccountAdmin), (Group, StaffGroupAdmin)):
-    admin.site.unregister(model)
-    admin.site.register(model, page)
+admin.site.unregister([User, Group])
+admin.site.register(User, AccountAdmin)
+admin.site.register(Group, StaffGroupAdmin)

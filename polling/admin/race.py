@@ -110,8 +110,11 @@ class RaceAdmin(RaceActions, CheckedAdmin[Race]):
         return nearest_first(now=instant(request))
 
     def get_paginator(self, request: HttpRequest, queryset: Any, *args: Any, **options: Any) -> KeyPaginator:
-        """In the list's own order the keys are put in order without asking the database for every distance."""
-        if ORDER_VAR in request.GET:
+        """In the list's own order the keys are put in order without asking the database for every distance.
+
+        Django also asks for one for the entries of a race's history.
+        """
+        if ORDER_VAR in request.GET or queryset.model is not Race:
             return super().get_paginator(request, queryset, *args, **options)
         return NearestFirst(queryset, *args, now=instant(request), **options)
 

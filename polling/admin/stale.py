@@ -1,11 +1,11 @@
 """Forms that do not overwrite what somebody else has saved since they were shown."""
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from django import forms
 from django.contrib.admin.widgets import AdminSplitDateTime
 from django.db import models, transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 
 from polling.admin import wording
 from polling.admin.base import ListAdmin
@@ -61,7 +61,7 @@ class CheckedForm(AnyForm):
 
     def _show_stored(self, key: str, bound: forms.BoundField) -> None:
         """The next answer is compared with what the error says."""
-        data = self.data.copy()
+        data = cast(QueryDict, self.data).copy()
         value = bound.field.prepare_value(bound.initial)
         data.setlist(key, value if isinstance(value, list) else [value])
         self.data = data
@@ -97,7 +97,7 @@ class CheckedAdmin(ListAdmin[M]):
 
     form = CheckedForm
 
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest | None, **options: Any) -> Any:
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **options)
         if field is not None and not isinstance(field.widget, AdminSplitDateTime):
             field.show_hidden_initial = True

@@ -49,11 +49,6 @@ def facts_of(request: HttpRequest) -> Facts:
     return known
 
 
-def forget(request: HttpRequest) -> None:
-    """After a request has changed something that the facts cover."""
-    request.META.pop("racepoll.facts", None)
-
-
 def nothing_polled(request: HttpRequest) -> str:
     """Why nothing at all is polled, in a few words; empty where polling goes on."""
     return health.nothing_polled(facts_of(request), now=instant(request))
@@ -65,7 +60,7 @@ def obstacles(request: HttpRequest, providers: Iterable[str]) -> list[str]:
 
 
 def pause_notice(request: HttpRequest) -> str:
-    """That all polling is paused, since when, by whom and why; empty where it is not."""
+    """That all polling is paused, since when, who paused it and why; empty where it is not."""
     return health.pause_notice(facts_of(request))
 
 

@@ -10,11 +10,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from polling import switch
-from polling.admin import strip
 from polling.admin.base import at, instant
 from polling.admin.race_actions import actor
 from polling.admin.stale import CheckedAdmin, CheckedForm
 from polling.models import PollingSwitch
+
+SHOWN: Any = ("paused", "reason", at("changed_at"), "changed_by")
 
 
 class SwitchForm(CheckedForm):
@@ -34,8 +35,8 @@ class PollingSwitchAdmin(CheckedAdmin[PollingSwitch]):
     """One row, made on the first visit; its list is its page."""
 
     form = SwitchForm
-    fields = ("paused", "reason", at("changed_at"), "changed_by")
-    readonly_fields = (at("changed_at"), "changed_by")
+    fields = SHOWN
+    readonly_fields = SHOWN[2:]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -61,7 +62,6 @@ class PollingSwitchAdmin(CheckedAdmin[PollingSwitch]):
             # The reason of the pause that was left in the field is none of the resumption.
             reason = obj.reason if obj.reason != form.initial["reason"] else ""
             switch.resume(by=by, reason=reason, now=now)
-        strip.forget(request)
 
     def log_change(self, request: HttpRequest, obj: PollingSwitch, message: object) -> LogEntry:
         """Unsaved: polling.switch has written the entry, with the reason."""

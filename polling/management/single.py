@@ -3,6 +3,7 @@
 import fcntl
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from django.core.management import CommandError
@@ -13,18 +14,22 @@ ENDING_SECONDS = 25.0  # a worker whose parent was killed ends its polls first, 
 OTHER = "Another PORT does not help, another RACEPOLL_VAR does"
 
 
-def only_one_in(folder: Path) -> int:
+def only_one_in(folder: Path, *, say: Callable[[str], None]) -> int:
     """Takes the folder's lock and returns the file that holds it, for children to keep open.
 
-    Waits while what a killed racepoll left there is ending. Raises CommandError (exit 2) where another one runs.
+    Waits, and says so, while what a killed racepoll left there is ending. Raises CommandError (exit 2) where another
+    one runs.
     """
     file = os.open(folder / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    deadline = time.monotonic() + ENDING_SECONDS
+    deadline = None
     while not _is_locked_by_us(file):
         holder = _holder(file)
         if holder and _lives(holder):
             raise _runs_already(folder, f", process {holder}")
-        if time.monotonic() > deadline:
+        if deadline is None:
+            deadline = time.monotonic() + ENDING_SECONDS
+            say("waiting for the processes of an earlier start to end")
+        elif time.monotonic() > deadline:
             raise _runs_already(folder, "")
         time.sleep(0.1)
     os.ftruncate(file, 0)

@@ -93,7 +93,7 @@ def _note_rest(channel: Any, *, now: float) -> None:
 
 
 def _takes_too_long(channel: Any, *, now: float) -> bool:
-    return now - channel.last_activity > IDLE_SECONDS or now - channel.rested_at > EXCHANGE_SECONDS
+    return bool(now - channel.last_activity > IDLE_SECONDS or now - channel.rested_at > EXCHANGE_SECONDS)
 
 
 def _unread(channel: Any) -> bool:

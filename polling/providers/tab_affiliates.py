@@ -114,7 +114,8 @@ class TabAffiliates:
         first, last = _utc_day(since - OFF_UTC), _utc_day(until + OFF_UTC)
         days = {"date_from": first.isoformat(), "date_to": last.isoformat()}
         for payload, page, is_news in self._pages(days, deadline=deadline):
-            yield parse_meetings(payload, provider=self.name, observed_at=now) if is_news else Schedule(()), page
+            card = parse_meetings(payload, provider=self.name, observed_at=now)  # a page of nothing may be an error
+            yield card if is_news else Schedule(()), page
             self._warn_of_other_days(payload, asked=first)
 
     def _pages(self, params: Mapping[str, str], *, deadline: float) -> Iterator[tuple[Any, Listing, bool]]:

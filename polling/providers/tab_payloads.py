@@ -204,7 +204,7 @@ Read = Callable[[Reply, Row, MeetingSnapshot | None], RaceSnapshot]
 def _read_all(reply: Reply, rows: Rows, read: Read) -> Schedule:
     """Every race that can be read, two rows with one id as one; specials and unreadable rows are counted."""
     races: dict[str, RaceSnapshot] = {}
-    specials, failures = 0, []
+    specials, doubles, failures = 0, 0, []
     for row, meeting in rows:
         try:
             if _is_special(_required_object(row)):
@@ -213,11 +213,17 @@ def _read_all(reply: Reply, rows: Rows, read: Read) -> Schedule:
                 told = read(reply, row, meeting)
                 known = races.get(told.provider_race_id)
                 races[told.provider_race_id] = joined(known, told) if known else told
+                doubles += known is not None
         except ValueError as exc:
             failures.append(str(exc))
     if failures:
         logger.warning("%s: %d rows could not be read, the first: %s", reply.provider, len(failures), failures[0])
-    counts = {"rows": len(failures), "rows that are no races": specials, "errors": int(bool(reply.error))}
+    counts = {
+        "rows": len(failures),
+        "rows that are no races": specials,
+        "races reported twice": doubles,
+        "errors": int(bool(reply.error)),
+    }
     return Schedule(tuple(races.values()), skipped=specials + len(failures), left_out=left_out(counts))
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import template
+from django.http import HttpRequest
 
 from polling.admin import strip
 
@@ -12,6 +13,5 @@ register = template.Library()
 @register.inclusion_tag("admin/strip.html", takes_context=True)
 def health_strip(context: template.Context) -> dict[str, Any]:
     """Nothing where nobody of staff is logged in."""
-    request = context.get("request")
-    shown = request is not None and context.get("has_permission")
-    return {"cells": strip.cells(request) if shown else []}
+    request: HttpRequest | None = context.get("request")
+    return {"cells": strip.cells(request) if request and context.get("has_permission") else []}

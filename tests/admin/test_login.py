@@ -35,7 +35,6 @@ def log_in(next_url: str, *, by: str) -> Any:
         "/admin/logout/",
         "/admin/login/",
         "/hooks/appwrite/",
-        "\x00",
         "",
     ],
 )

@@ -2,6 +2,7 @@
 
 import logging
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -9,7 +10,6 @@ from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
@@ -26,7 +26,7 @@ def _officer() -> None:
     User.objects.create_user("officer", password=RIGHT, is_staff=True)
 
 
-def log_in(password: str, *, name: str = "officer", address: str = HERE, browser: str = "a") -> HttpResponse:
+def log_in(password: str, *, name: str = "officer", address: str = HERE, browser: str = "a") -> Any:
     """One try at the login page, from a browser that has no session yet."""
     client = Client(REMOTE_ADDR=address, headers={"User-Agent": browser})
     form = {"username": name, "password": password, "next": "/admin/"}

@@ -55,6 +55,17 @@ def test_a_race_is_told_with_its_window_its_start_and_its_next_poll(admin_client
     assert "moved from" not in html
 
 
+def test_a_name_carries_the_day_where_it_is_not_today_at_the_track(admin_client: Client) -> None:
+    for days in (0, 1):
+        day = START.date() + timedelta(days=days)
+        make_race(
+            meeting=make_meeting(name="Karewa Downs", racing_day=day), number=2, start=START + timedelta(days=days)
+        )
+    html = page(admin_client)
+    assert html.count("Karewa Downs R2 <") == 1
+    assert html.count("Karewa Downs R2, 24 Nov <") == 1
+
+
 def test_a_moved_start_says_from_when(admin_client: Client) -> None:
     race = make_race(original_advertised_start=START - timedelta(minutes=7))
     assert race.advertised_start != race.original_advertised_start

@@ -43,6 +43,12 @@ def test_the_strip_is_on_every_list_and_every_page(model: type[models.Model], ad
         assert list(cells(admin_client, path)) == TITLES
 
 
+@EACH_MODEL
+def test_the_strip_is_on_every_history_which_opens(model: type[models.Model], admin_client: Client) -> None:
+    MAKE[model](2)
+    assert list(cells(admin_client, url(model, "history", first(model).pk))) == TITLES
+
+
 @pytest.mark.parametrize("name", ["admin:index", "admin:password_change", "sync", "admin:auth_user_changelist"])
 def test_the_strip_is_on_the_other_pages_too(name: str, admin_client: Client) -> None:
     assert list(cells(admin_client, reverse(name))) == TITLES
@@ -105,7 +111,11 @@ def test_every_item_has_its_permission_here() -> None:
 def test_no_next_poll_is_promised_while_nothing_is_polled(page: str, admin_client: Client) -> None:
     now = clock.now()
     race = make_race(start=now + 3 * MINUTE, next_poll_at=now + timedelta(hours=2, seconds=30))
-    args = {"races_race_changelist": [], "races_race_change": [race.pk], "races_meeting_change": [race.meeting_id]}
+    args: dict[str, list[object]] = {
+        "races_race_changelist": [],
+        "races_race_change": [race.pk],
+        "races_meeting_change": [race.meeting_id],
+    }
     path = reverse(f"admin:{page}", args=args[page])
     Heartbeat.objects.create(pk=1, at=now)
 

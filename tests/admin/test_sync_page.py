@@ -171,6 +171,17 @@ def test_the_brake_is_released_by_a_button_and_it_is_audited(staff_client: Staff
     assert "Release the brake" not in client.get(PAGE).content.decode()
 
 
+def test_a_brake_that_says_something_else_by_now_is_not_released_unseen(admin_client: Client) -> None:
+    make_trouble(1)
+    assert 'name="brake" value="21 of 30 rows are gone"' in admin_client.get(PAGE).content.decode()
+    SyncCheckpoint.objects.update(brake="29 of 30 rows are gone")
+    shown = {"do": "release", "table": "races", "brake": "21 of 30 rows are gone"}
+    [message] = said(admin_client.post(PAGE, shown))
+    assert message.startswith("Changed since the page was shown") and "29 of 30 rows are gone" in message
+    assert SyncCheckpoint.objects.get().brake == "29 of 30 rows are gone"
+    assert not LogEntry.objects.exists()
+
+
 @pytest.mark.parametrize("data", [{}, {"do": "sweep"}, {"do": "release"}, {"do": "release", "table": "x" * 300}])
 def test_a_deed_that_is_none_does_nothing(data: dict[str, str], admin_client: Client) -> None:
     make_trouble(1)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from io import StringIO
 from typing import Any
 
@@ -15,8 +15,10 @@ from pytest_httpserver import HTTPServer
 
 from polling import clock, pulse
 from polling.appwrite import subscription
-from polling.models import SyncServer
+from polling.models import ProviderState, SyncServer
+from races.models import Race
 from tests.appwrite.conftest import NOW, TARGET, Appwrite
+from tests.factories import make_race
 
 pytestmark = pytest.mark.django_db(transaction=True)
 RUN = "rows.read,rows.write"
@@ -74,6 +76,22 @@ def test_the_findings_in_json(appwrite: Appwrite, settings: Any) -> None:
 
 
 # --- here -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_not_taken_of_the_answers_is_a_note_while_it_is_fresh() -> None:
+    now = clock.now()
+    state = ProviderState.objects.create(
+        name="sandbox", older_answers=3, older_answer_at=now - timedelta(minutes=59), left_out={"rows": 2}
+    )
+    make_race(start=now + timedelta(hours=1), off_card_since=now)
+    assert line("answers") == (
+        "note sandbox: 3 answers so far were older than what is stored and were refused, the last at "
+        f"{state.older_answer_at:%Y-%m-%d %H:%M:%S} UTC; sandbox: 2 rows of its card could not be read; "
+        "1 races still to come are not on their provider's card any more"
+    )
+    Race.objects.update(advertised_start=now - timedelta(minutes=1))
+    ProviderState.objects.update(older_answer_at=now - timedelta(minutes=61), left_out={"rows that are no races": 1})
+    assert line("answers") == "ok all that came was taken"
 
 
 def test_without_appwrite_that_is_a_note() -> None:

@@ -53,7 +53,7 @@ def test_an_empty_database_has_no_facts_but_when_the_first_tick_is_due() -> None
 
 
 def test_the_facts_are_those_of_the_database() -> None:
-    Heartbeat.objects.create(pk=1, at=NOW - SECOND, sleeping_until=NOW + MINUTE)
+    Heartbeat.objects.create(pk=1, at=NOW - SECOND, sleeping_until=NOW + MINUTE, late_since=NOW - MINUTE)
     for minutes, error in ((2, "old"), (1, "OperationalError")):
         at = NOW - minutes * MINUTE
         Tick.objects.create(slot_at=at, started_at=at + SECOND, error=error)
@@ -64,6 +64,7 @@ def test_the_facts_are_those_of_the_database() -> None:
     Incident.objects.create(provider="sandbox", kind="failing", began_at=NOW - 2 * MINUTE, ended_at=NOW)
     found, _ = read()
     assert found.heartbeat and (found.heartbeat.at, found.heartbeat.sleeping_until) == (NOW - SECOND, NOW + MINUTE)
+    assert found.heartbeat.late_since == NOW - MINUTE
     assert found.tick and (found.tick.started_at, found.tick.error) == (NOW - 59 * SECOND, "OperationalError")
     switch = found.switch
     assert switch and (switch.paused, switch.reason, switch.changed_by) == (True, "fog", "ann")
@@ -133,15 +134,10 @@ def test_the_sync_is_judged_by_its_rows_of_the_configured_appwrite() -> None:
 
 
 @pytest.mark.usefixtures("appwrite")
-@pytest.mark.parametrize(
-    "trouble",
-    [
-        {"brake": "60 of 80 rows are gone"},
-        {"error": "Blocked: 401"},
-    ],
-)
-def test_the_strip_and_the_sync_page_say_the_same_of_the_same(trouble: dict[str, str]) -> None:
-    SyncCheckpoint.objects.create(target=TARGET, table="races", pulled_at=NOW, **trouble)
+@pytest.mark.parametrize("table", ["races", "poll_logs"])
+@pytest.mark.parametrize("trouble", [{"brake": "60 of 80 rows are gone"}, {"error": "Blocked: 401"}], ids=str)
+def test_the_strip_and_the_sync_page_say_the_same_of_the_same(table: str, trouble: dict[str, str]) -> None:
+    SyncCheckpoint.objects.create(target=TARGET, table=table, pulled_at=NOW, **trouble)
     assert list(read()[0].sync.trouble) == status.numbers(now=NOW).trouble != []
 
 

@@ -62,6 +62,10 @@ CASES: dict[str, tuple[Facts, Subject, Level, str]] = {
     "a tick past it": (
         facts(heartbeat=Heartbeat(at=NOW - LIMIT - SECOND), tick=None), Subject.TICK, Level.BAD, "overdue",
     ),
+    "ticks that come late": (
+        facts(heartbeat=Heartbeat(at=NOW, late_since=NOW - MINUTE)),
+        Subject.TICK, Level.WARNING, "late, slot after slot",
+    ),
     "asleep": (
         facts(heartbeat=Heartbeat(at=NOW, sleeping_until=NOW + MINUTE)), Subject.TICK, Level.WELL, "nothing due yet",
     ),
@@ -113,6 +117,7 @@ CASES: dict[str, tuple[Facts, Subject, Level, str]] = {
     "unmatched rows": (sync(unmatched=Counted(1, NOW)), Subject.APPWRITE, Level.BAD, "1 unmatched row"),
     "conflicts": (sync(conflicts=Counted(2, NOW)), Subject.CONFLICTS, Level.BAD, "2 open"),
     "an incident": (facts(incidents=[incident("blocked")]), Subject.INCIDENTS, Level.BAD, "1 open"),
+    "a dispute": (facts(incidents=[incident("disputed")] * 2), Subject.INCIDENTS, Level.BAD, "2 open"),
     "a shortage": (facts(incidents=[incident("stretched")]), Subject.INCIDENTS, Level.WARNING, "1 open"),
     "a pause": (facts(switch=PollingSwitch(paused=True)), Subject.SWITCH, Level.BAD, "paused"),
     "no switch yet": (facts(switch=None), Subject.SWITCH, Level.WELL, "on"),

@@ -93,6 +93,23 @@ def test_a_card_without_the_races_that_are_known_is_a_failure_and_changes_nothin
     assert state().last_import_error.startswith(error.__name__)
 
 
+def test_imports_that_fail_are_logged_when_they_begin_to_and_when_they_work_again(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.card = meetings(race(1))
+    run()
+    server.card = []
+    for minutes in (5, 10, 15):
+        with pytest.raises(PollingError):
+            run(minutes)
+    server.card = meetings(race(1))
+    run(20)
+    warnings = [line.getMessage() for line in caplog.records if line.levelname == "WARNING"]
+    assert [words.split(",")[0].split(":")[0] for words in warnings] == [
+        "import from sandbox failed", "imports from sandbox work again",
+    ]  # fmt: skip
+
+
 def test_an_empty_card_is_no_failure_where_no_race_is_known(server: Server) -> None:
     server.card = {"data": {"meetings": None}}
     run()
@@ -120,10 +137,22 @@ def test_races_that_left_the_card_are_said_once_with_their_names(
     facts = [r.getMessage() for r in caplog.records if "card" in r.getMessage()]
     names = ", ".join(f"Invented Park R{number}" for number in range(2, 7))
     assert facts == [
-        f"sandbox: 7 races are not on the card any more: {names} and 2 others; it has 1 races now, and had 8 before",
+        f"sandbox: 7 races to come are not on the card any more: {names} and 2 others; "
+        "it has 1 races now, and had 8 before",
         f"sandbox: 7 races are on the card again: {names} and 2 others",
     ]
     assert not Race.objects.exclude(off_card_since=None).exists()
+
+
+def test_a_race_that_leaves_the_card_after_its_start_is_marked_and_no_warning(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.card = meetings(*map(race, range(1, 5)), race(9, start=START + 300 * MINUTE))
+    run()
+    server.card = meetings(*map(race, range(2, 5)), race(9, start=START + 300 * MINUTE))
+    run(61)
+    assert [race.number for race in Race.objects.exclude(off_card_since=None)] == [1]
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 @pytest.mark.parametrize(

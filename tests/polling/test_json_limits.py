@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from polling import json_limits
+from polling.appwrite import client
 from polling.json_limits import JsonRefused, Limits, parse
 
 SMALL = Limits(size=200, depth=4, values=10)
@@ -58,7 +59,7 @@ def test_a_bomb_of_sixteen_megabytes_is_refused_before_any_of_it_is_a_value(monk
     def read(*_: Any, **__: Any) -> None:
         raise AssertionError("it was read")
 
-    monkeypatch.setattr(json_limits.json, "loads", read)
+    monkeypatch.setattr(json, "loads", read)
     body = b'{"data":[' + b"{}," * 5_000_000 + b"{}]}"
     assert refusal(body, json_limits.LIMITS) == "more than 500,000 values"
 
@@ -119,3 +120,9 @@ def test_text_is_read_in_its_own_charset(body: bytes, charset: str) -> None:
 )
 def test_a_byte_that_is_of_no_character_costs_that_character_alone(charset: str, expected: str) -> None:
     assert parse(b'{"name": "Caf\x80", "number": 1}', charset=charset) == {"name": expected, "number": 1}
+
+
+def test_an_answer_of_appwrite_is_bounded_as_well() -> None:
+    assert client.parsed('{"rows": [' + "{}," * 600_000 + "{}]}") is None
+    assert client.parsed('{"rows": ' + "[" * 70 + "]" * 70 + "}") is None
+    assert client.parsed('{"rows": [{}]}') == {"rows": [{}]}

@@ -202,7 +202,7 @@ def test_a_result_that_stands_raises_nothing_and_is_looked_at_twice_and_no_more(
     assert [log.changed for log in looks] == [False, False]
     after: dict[str, Any] = dict(Race.objects.values().get(pk=race.pk))
     moved = {name for name, value in after.items() if value != before[name]}
-    assert moved == {"last_poll_time", "last_attempt_at", "next_poll_at"}
+    assert moved == {"last_poll_time", "last_attempt_at", "next_poll_at", "source_time"}
     assert after["next_poll_at"] is None
 
 

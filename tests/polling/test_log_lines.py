@@ -5,6 +5,7 @@ import logging
 import logging.config
 from collections.abc import Iterator
 from copy import deepcopy
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -17,7 +18,7 @@ FORGED = "Park\n2026-11-28 00:00:00,000 ERROR   polling: forged\r\x1b[2K\u2028ne
 @pytest.fixture
 def log() -> Iterator[tuple[logging.Logger, io.StringIO]]:
     """A logger as the settings set it up, and what it writes."""
-    config = deepcopy(settings.LOGGING)
+    config: Any = deepcopy(settings.LOGGING)
     formatter = logging.config.DictConfigurator(config).configure_formatter(config["formatters"]["line"])
     written, logger = io.StringIO(), logging.Logger("polling.test")
     handler = logging.StreamHandler(written)
@@ -48,5 +49,6 @@ def test_the_lines_of_a_traceback_begin_no_record(log: tuple[logging.Logger, io.
 
 
 def test_the_formatter_is_that_of_every_handler() -> None:
-    assert settings.LOGGING["formatters"]["line"]["()"] == f"{OneLineFormatter.__module__}.OneLineFormatter"
-    assert {handler["formatter"] for handler in settings.LOGGING["handlers"].values()} == {"line"}
+    config: Any = settings.LOGGING
+    assert config["formatters"]["line"]["()"] == f"{OneLineFormatter.__module__}.OneLineFormatter"
+    assert {handler["formatter"] for handler in config["handlers"].values()} == {"line"}

@@ -19,7 +19,7 @@ django.setup()
 from pathlib import Path
 from polling.management.processes import Family
 from polling.management.single import only_one_in
-lock = only_one_in(Path(sys.argv[1]))
+lock = only_one_in(Path(sys.argv[1]), say=lambda _: None)
 family = Family(kept_open=[lock])
 with family.stopped_by_signals():
     family.start("provider", "sandbox", "provider", "--port", "0")

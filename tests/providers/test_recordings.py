@@ -9,7 +9,9 @@ import pytest
 
 from polling.providers.base import Schedule
 from polling.providers.tab_payloads import parse_event, parse_list, parse_meetings, parse_meetings_events
-from races.snapshots import RaceSnapshot, RunnerSnapshot, Scope
+from races import ingest
+from races.models import Race
+from races.snapshots import Label, RaceSnapshot, RunnerSnapshot, Scope
 from races.status import Outcome, RaceStatus, ResultState
 from tests.providers.payloads import WHO, recording
 
@@ -26,7 +28,7 @@ def runner(race: RaceSnapshot, number: int) -> RunnerSnapshot:
     return next(runner for runner in race.runners or () if runner.number == number)
 
 
-def winnings(race: RaceSnapshot, product: str) -> dict[tuple[int, ...], Decimal]:
+def winnings(race: RaceSnapshot, product: str) -> dict[tuple[Label, ...], Decimal]:
     return {told.selection: told.amount for told in race.dividends or () if told.product == product}
 
 
@@ -79,6 +81,15 @@ def test_one_racing_day_spans_two_utc_dates(today: Schedule) -> None:
     starts = [race.advertised_start for race in today.races if race.advertised_start]
     assert (min(starts), max(starts)) == (utc(2025, 7, 16, 14, 15), utc(2025, 7, 17, 15, 0))
     assert {race.source_time for race in today.races} == {utc(2025, 7, 17, 10, 48, 11, 805562)}
+
+
+@pytest.mark.django_db
+def test_every_meeting_of_todays_card_races_on_its_own_day(today: Schedule) -> None:
+    ingest.apply(today.races, now=utc(2025, 7, 17, 10, 48))
+    races = list(Race.objects.select_related("meeting"))
+    racing = {(race.meeting_id, race.advertised_start.astimezone(race.zone).date()) for race in races}
+    assert {(race.meeting_id, race.racing_day) for race in races} <= racing
+    assert {str(race.racing_day) for race in races} == {"2025-07-16", "2025-07-17"}
 
 
 def test_a_meeting_abandoned_whole_and_one_in_part_are_told_apart(today: Schedule) -> None:

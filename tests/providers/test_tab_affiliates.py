@@ -156,6 +156,22 @@ def test_a_schedule_that_fails_on_its_second_page_fails_whole(httpserver: HTTPSe
         tab.fetch_schedule(NOW, NOW + HOUR, now=NOW, deadline=soon())
 
 
+def test_a_second_page_that_reports_an_error_is_no_end_of_the_card(httpserver: HTTPServer, tab: TabAffiliates) -> None:
+    httpserver.expect_ordered_request(MEETINGS).respond_with_handler(paged(450))
+    httpserver.expect_ordered_request(MEETINGS).respond_with_json({"header": {"error": "timeout"}, "data": {}})
+    with pytest.raises(Unavailable, match="timeout"):
+        tab.fetch_schedule(NOW, NOW + HOUR, now=NOW, deadline=soon())
+
+
+def test_a_card_lists_the_races_of_all_its_pages_whatever_their_starts(
+    httpserver: HTTPServer, tab: TabAffiliates
+) -> None:
+    httpserver.expect_request(MEETINGS).respond_with_handler(paged(250, cap=100))
+    card = tab.fetch_schedule(NOW + 12 * HOUR, NOW + 13 * HOUR, now=NOW, deadline=soon())
+    assert card.races == []
+    assert set(card.listed or ()) == {f"race-{number}" for number in range(250)}
+
+
 # --- statuses ---
 
 

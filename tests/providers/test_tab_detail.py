@@ -111,7 +111,7 @@ def test_a_coupled_entry_is_a_runner_of_its_own_in_the_field_the_result_and_the_
 @pytest.mark.parametrize("turned", [False, True])
 def test_one_runner_reported_twice_is_one_with_what_either_says(turned: bool) -> None:
     rich = {"runner_number": 4, "name": "Tui", "barrier": 3, "odds": {"fixed_win": 2.5}, "is_scratched": False}
-    poor = {"runner_number": "4", "name": "tui ", "jockey": "J. Rider", "odds": {}, "barrier": None}
+    poor: dict[str, Any] = {"runner_number": "4", "name": "tui ", "jockey": "J. Rider", "odds": {}, "barrier": None}
     rows: list[Any] = [poor, rich] if turned else [rich, poor]
     (runner,) = runners(rows)
     assert (runner.name, runner.barrier, runner.jockey, runner.fixed_win) == ("Tui", 3, "J. Rider", Decimal("2.50"))

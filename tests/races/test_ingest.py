@@ -287,7 +287,7 @@ def test_answers_of_a_cache_that_lags_behind_never_count_however_often_they_alte
     heard(0, distance_m=1200, status=RaceStatus.IN_PROGRESS, provider_status="Closed")
     version = race().version
     for turn in range(6):
-        closed = {"status": RaceStatus.IN_PROGRESS, "provider_status": "Closed"}
+        closed: dict[str, Any] = {"status": RaceStatus.IN_PROGRESS, "provider_status": "Closed"}
         assert not heard(30 * turn + 15, behind=TWO_MINUTES, scope=scope, distance_m=1000).changed
         assert not heard(30 * turn + 30, distance_m=1200, **closed).changed
     assert (race().distance_m, race().status, race().version) == (1200, "in_progress", version)

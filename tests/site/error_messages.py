@@ -60,12 +60,30 @@ class _Module:
         if _is_error_method(func) or (isinstance(func, ast.Name) and func.id in self.sayers):
             self._take(call.args[:1], call)
         elif _is_log_method(func):
-            if _may_be_error(call.args[0]):
+            if self._may_be_error(call.args[0], call):
                 self._take(call.args[1:2], call)
         elif any(_is_error_level(value) for value in [*call.args, *(word.value for word in call.keywords)]):
-            # A level that is handed on, with the words that are then logged.
-            for text in filter(has_words, map(plain, filter(None, map(_text, call.args)))):
+            # A level that is handed on: with a logger the words that it will log must be there, too.
+            texts = [text for text in map(plain, filter(None, map(_text, call.args))) if has_words(text)]
+            for text in texts:
                 self.found.add(text, self._place(call))
+            if not texts and any(map(_is_logger, call.args)):
+                self.found.unreadable.append(self._place(call))
+
+    def _may_be_error(self, level: ast.expr, call: ast.Call) -> bool:
+        """Anything but a lower level, or a name that the same function gives nothing but lower levels."""
+        if not isinstance(level, ast.Name):
+            return not _is_below(level)
+        functions = [
+            node for node in ast.walk(self.tree) if isinstance(node, ast.FunctionDef) and _contains(node, call)
+        ]
+        given = [
+            node.value
+            for function in functions[-1:]
+            for node in ast.walk(function)
+            if isinstance(node, ast.Assign) and level.id in _names_bound_by(node)
+        ]
+        return not given or not all(map(_is_below, given))
 
     def _take(self, arguments: list[ast.expr], call: ast.Call) -> None:
         template = _text(arguments[0]) if arguments else None
@@ -125,9 +143,11 @@ def _is_error_level(node: ast.AST) -> bool:
     return isinstance(node, ast.Attribute) and node.attr in ("ERROR", "CRITICAL", "FATAL") and _is_logger(node.value)
 
 
-def _may_be_error(level: ast.expr) -> bool:
-    """Anything but a lower level by its name."""
-    return not (isinstance(level, ast.Attribute) and level.attr in LEVELS_BELOW)
+def _is_below(level: ast.expr) -> bool:
+    """A lower level by its name, or a choice of such."""
+    if isinstance(level, ast.IfExp):
+        return _is_below(level.body) and _is_below(level.orelse)
+    return isinstance(level, ast.Attribute) and level.attr in LEVELS_BELOW
 
 
 def _text(node: ast.AST) -> str | None:

@@ -74,6 +74,7 @@ def test_names_that_nobody_reads_are_refused_in_the_file(tmp_path: Path) -> None
         "DJANGO_SECRETKEY=s3cret": "DJANGO_SECRETKEY is no variable of racepoll; do you mean DJANGO_SECRET_KEY?",
         "DATABSE_URL=s3cret": "DATABSE_URL is no variable of racepoll; do you mean DATABASE_URL?",
         "race_providers=tab_affiliates": "race_providers is no variable of racepoll; do you mean RACE_PROVIDERS?",
+        "SANDBOX_URL=s3cret": "SANDBOX_URL is no variable of racepoll; see .env.example",
         "PROT=8123": "PROT is no variable of racepoll; do you mean PORT?",
         "DJANGO_SETTINGS_MODULE=s3cret": "DJANGO_SETTINGS_MODULE is no variable of racepoll; see .env.example",
     }
@@ -93,12 +94,15 @@ def test_names_of_others_may_stand_in_the_file(tmp_path: Path) -> None:
 
 
 def test_a_name_meant_for_us_is_refused_in_the_process_too(tmp_path: Path) -> None:
-    env = environment(tmp_path, RACE_PROVIDER="tab_affiliates", DJANGO_DEBU="true", POLL_X_FILE="/x")
+    env = environment(
+        tmp_path, RACE_PROVIDER="tab_affiliates", DJANGO_DEBU="true", POLL_X_FILE="/x", MONITOR_PING_URI="x"
+    )
     refused(
         manage(env, "check"),
         "RACE_PROVIDER is no variable of racepoll; do you mean RACE_PROVIDERS?",
         "DJANGO_DEBU is no variable of racepoll; do you mean DJANGO_DEBUG?",
         "POLL_X_FILE is no variable of racepoll; see .env.example",
+        "MONITOR_PING_URI is no variable of racepoll; do you mean MONITOR_PING_URL?",
     )
 
 

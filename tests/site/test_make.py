@@ -1,5 +1,7 @@
 """The README's first command on a machine that lacks something."""
 
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,3 +31,44 @@ def test_what_is_missing_is_named_in_one_line(fails_on: str, said: str, tmp_path
     assert done.returncode == 2
     assert done.stderr.splitlines()[0] == said
     assert not (tmp_path / ".venv").exists()
+
+
+# Stands for the Python of a virtual environment that has pip and nothing else.
+PYTHON_WITH_PIP = """#!/bin/sh
+case "$*" in
+*"pip install"*) echo "Collecting Django==5.2 (from -r requirements.txt (line 2))"; echo noise
+    echo "Installing collected packages: a, b"; exit "$PIP_EXIT_CODE";;
+*) echo "ran $*";;
+esac
+"""
+
+
+def make_run(folder: Path, *, pip_exit_code: int) -> subprocess.CompletedProcess[str]:
+    shutil.copy(ROOT / "Makefile", folder)
+    (folder / "requirements.txt").write_text("")
+    programs = folder / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    for name in ("python", "pip"):
+        (programs / name).write_text(PYTHON_WITH_PIP)
+        (programs / name).chmod(0o755)
+    environ = {**os.environ, "PIP_EXIT_CODE": str(pip_exit_code)}
+    return subprocess.run(["make", "run"], cwd=folder, env=environ, capture_output=True, text=True, check=False)
+
+
+def test_it_says_what_it_is_doing_before_it_is_done(tmp_path: Path) -> None:
+    done = make_run(tmp_path, pip_exit_code=0)
+    lines = done.stdout.splitlines()
+    assert lines[:3] == [
+        "installing the packages of requirements.txt (once; a minute or two)",
+        "  fetching Django==5.2",
+        "  unpacking",
+    ]
+    assert re.fullmatch(r"  done after \d+ s", lines[3])
+    assert lines[4:] == ["starting racepoll", "ran manage.py up"]
+
+
+def test_packages_that_cannot_be_installed_end_it(tmp_path: Path) -> None:
+    done = make_run(tmp_path, pip_exit_code=1)
+    assert done.returncode == 2
+    assert "starting racepoll" not in done.stdout
+    assert not (tmp_path / ".venv" / "run.stamp").exists()

@@ -87,6 +87,8 @@ def test_every_entry_says_what_the_message_means_and_what_to_do() -> None:
         ('T = [(logger.error, "%d were lost"), (logger.info, "all is well")]', ["… were lost"]),
         ('logger.log(level, "it may be bad: %s", e)', ["it may be bad: …"]),
         ('logger.log(logging.WARNING, "it is a warning")', []),
+        ('def f():\n    level = logging.INFO if a else logging.WARNING\n    logger.log(level, "it is a warning")', []),
+        ('def f(level):\n    logger.log(level, "it may be bad")', ["it may be bad"]),
         ('logger.warning("it is a warning")', []),
         ('Edge(logger, "it cannot be stored", logging.ERROR)', ["it cannot be stored"]),
         ('parser.error("no message of the log")', []),
@@ -98,7 +100,10 @@ def test_a_message_is_found_however_it_is_logged(code: str, messages: list[str],
     assert (list(found.messages), found.unreadable) == (messages, [])
 
 
-@pytest.mark.parametrize("code", ['logger.error("%s", why)', "logger.error(why)", "call_later(logger.error)"])
+@pytest.mark.parametrize(
+    "code",
+    ['logger.error("%s", why)', "logger.error(why)", "call_later(logger.error)", "Edge(logger, why, logging.ERROR)"],
+)
 def test_a_message_that_cannot_be_read_is_named_by_its_place(code: str, tmp_path: Path) -> None:
     (tmp_path / "module.py").write_text(code)
     found = messages_at_error([tmp_path / "module.py"], tmp_path)

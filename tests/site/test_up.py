@@ -10,6 +10,18 @@ import requests
 
 from tests.processes import environment, eventually, free_ports, living, manage, start
 
+STEPS = [
+    "racepoll starts",
+    "preparing the database",
+    "collecting static files",
+    "starting a simulated provider",
+    "starting a simulated Appwrite",
+    "starting the web",
+    "looking at the tables in Appwrite",
+    "importing the card of races",
+    "starting the worker",
+]
+
 
 @pytest.mark.timeout(180)
 def test_it_starts_from_nothing_lets_staff_in_and_ends_on_ctrl_c(tmp_path: Path) -> None:
@@ -20,6 +32,8 @@ def test_it_starts_from_nothing_lets_staff_in_and_ends_on_ctrl_c(tmp_path: Path)
     try:
         said = eventually("it says where it is", lambda: _login(output.read_text()), seconds=90)
         url, username, password = said
+        steps = re.findall(r"^ *\d+\.\d s  (.+)$", output.read_text(), re.MULTILINE)
+        assert steps == STEPS
         assert url == f"http://127.0.0.1:{port}/admin/"
         assert _can_log_in(url, username, password)
         assert (tmp_path / "staff-login").stat().st_mode & 0o077 == 0

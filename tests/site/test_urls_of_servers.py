@@ -118,6 +118,7 @@ def test_an_endpoint_is_a_url_without_spaces(value: str, taken: str | None, monk
         ("hosts", "https://racepoll.example", "names 'https://racepoll.example', which is not a host name alone"),
         ("hosts", "a.example, b.example:8000", "names 'b.example:8000', which is not a host name alone"),
         ("origins", "racepoll.example", "names 'racepoll.example', not an origin like https://racepoll.example.com"),
+        ("origins", "https://a:s3cret@a.example", "names a text with an @, not an origin like"),
         ("origins", "https://a.example/admin", "names 'https://a.example/admin', not an origin like"),
     ],
 )

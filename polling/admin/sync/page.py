@@ -72,6 +72,9 @@ def _pull(request: HttpRequest) -> str:
 
 def _release(request: HttpRequest) -> str:
     braked = checkpoints.existing(request.POST.get("table", ""))
+    if braked and braked.brake and request.POST.get("brake", braked.brake) != braked.brake:
+        messages.error(request, f"Changed since the page was shown, so the brake stays on. Look again: {braked.brake}")
+        return ""
     if braked is None or not checkpoints.release(braked.table):  # released meanwhile
         return ""
     said = f"The brake on {braked.table} is released: {braked.brake}"

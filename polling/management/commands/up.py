@@ -36,7 +36,7 @@ class Command(BaseCommand):
         self._began = time.monotonic()
         if not settings.SIMULATED:
             self._say("racepoll starts")
-        lock = only_one_in(settings.VAR)
+        lock = only_one_in(settings.VAR, say=self._say)
         if not settings.SIMULATED:
             _start_anew_with_what_is_simulated()
         self._say("preparing the database")
@@ -62,7 +62,7 @@ class Command(BaseCommand):
         self.stdout.write("all is stopped")
 
     def _say(self, step: str) -> None:
-        """Tells what is being done now, and how long all of it took so far."""
+        """Prints what is being done now, and how long all of it took so far."""
         self.stdout.write(f"{time.monotonic() - self._began:5.1f} s  {step}")
         self.stdout.flush()
 
@@ -132,8 +132,7 @@ def _simulated_provider() -> dict[str, str]:
         "RACE_PROVIDERS": "sandbox",
         "SANDBOX_PROVIDER_URL": f"http://127.0.0.1:{settings.PORT + 1}/affiliates/v1",
     }
-    named = {"DATABASE_URL", "DATABASE_URL_FILE"} & {name for name, value in os.environ.items() if value}
-    if not named - set(settings.DEMO_NAMES):
+    if not settings.DATABASE_IS_NAMED:
         values["DATABASE_URL"] = f"sqlite:///{quote(str(settings.VAR / 'demo.sqlite3'))}"
     return values
 

@@ -1,0 +1,34 @@
+"""`manage.py pause RACE… --reason TEXT` and `pause --all --reason TEXT`: stops polling of races, or all of it."""
+
+from typing import Any
+
+from django.core.management import BaseCommand, CommandError, CommandParser
+
+from polling import clock, staff, switch
+from polling.management.doors import BAD_INPUT
+from polling.management.pausing import add_races, races_or_all
+from races.decisions import COMMAND
+
+MOST = 200  # characters, as the admin takes
+
+
+class Command(BaseCommand):
+    help = "Stops the polling of races until they are resumed, or all polling (--all). The reason goes into the audit."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add_races(parser)
+        parser.add_argument("--reason", required=True, help="why; every page of the admin shows that of a global pause")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        reason = options["reason"].strip()
+        if not reason or len(reason) > MOST or not reason.isprintable():
+            raise CommandError(
+                f"--reason must say something, in one line of at most {MOST} characters", returncode=BAD_INPUT
+            )
+        now, races = clock.now(), races_or_all(options)
+        if not races:
+            paused = switch.pause(by=COMMAND, reason=reason, now=now)
+            self.stdout.write("all polling is paused" if paused else "all polling was paused already")
+        changed = staff.pause([race.pk for race in races], by=COMMAND, reason=reason, now=now)
+        for race in races:
+            self.stdout.write(f"{race}: {'paused' if race.pk in changed else 'was paused already'}")
