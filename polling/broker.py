@@ -37,6 +37,7 @@ class TickScheduler:
 
     statistics_problem: ClassVar = "the cluster's statistics cannot be stored; ticks and polls go on"
     statistics_prove_the_queue: ClassVar = False
+    cache: Any
 
     def __init__(self, list_key: str | None = None) -> None:
         super().__init__(list_key)  # type: ignore[call-arg] # the broker's
@@ -44,8 +45,7 @@ class TickScheduler:
         self._rows_lie_ahead = False
         self._store_after = 0.0
         self._statistics = Edge(logger, self.statistics_problem)
-        undone = "the queue's schedules cannot be run, so the tick is run without them; is one of their rows broken?"
-        self._undone = Edge(logger, undone, logging.ERROR)
+        self._undone = Edge(logger, "the queue's schedules cannot be run")
 
     def set_stat(self, key: str, value: str, timeout: int) -> None:
         """Fires the schedules if a tick falls into this cycle, and stores the cluster's statistics."""
@@ -79,7 +79,8 @@ class TickScheduler:
         """As django-q2 does. After an error, or where it is slow, it is tried again only after a while."""
         began = time.monotonic()
         with self._statistics.guard():
-            self.cache = self.cache or Broker.get_cache()
+            if self.cache is None:
+                self.cache = Broker.get_cache()
             super().set_stat(key, value, timeout)  # type: ignore[misc] # the broker's
         ended = time.monotonic()
         if self._statistics.lasts or ended - began > SLOW_SECONDS:
@@ -111,7 +112,10 @@ class TickScheduler:
         scheduler(broker=self)
         with contextlib.suppress(DatabaseTrouble):  # of which the scheduler has just complained
             if schedules.is_tick_due(now=fired_at):
-                self._undone.begin("the row of the tick is due as before")
+                if self._undone.begins():
+                    logger.error(
+                        "the queue's schedules cannot be run, so the tick is run without them; is a row broken?"
+                    )
                 tasks.master_tick()
             else:
                 self._undone.end()

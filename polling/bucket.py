@@ -32,6 +32,10 @@ class Bucket:
         """The time in which one token flows in."""
         return timedelta(minutes=1) / self.per_minute
 
+    def inflow(self, time: timedelta) -> int:
+        """The whole tokens that flow in meanwhile."""
+        return time // self.spacing
+
     def kept_from(self, need: Need) -> int:
         """The tokens that this need must leave for those above it."""
         return {Need.FORCED: 0, Need.URGENT: self.reserve, Need.FAR: self.reserve + self.burst // 4}[need]

@@ -7,8 +7,8 @@
     start ≤ t         every 5 min, the first at the start itself, until finalized
 
 The grid is anchored to the start floored to the tick step, so that every slot falls on a tick. Three things bend it:
-a race that is late keeps its last step past the start (*hold*), a provider whose tokens run short is asked less often
-far from the start (*stretch*), and what a provider called final is looked at again (`RECHECKS`).
+a race that is late keeps its last step past the start (*hold*), of a provider whose tokens run short slots far from the
+start are left out (*throttle*, `keeps`), and what a provider called final is looked at again (`RECHECKS`).
 """
 
 from bisect import bisect_right
@@ -75,9 +75,20 @@ class Cadence:
         if any(opens % self.tick for opens in opens):
             raise ValueError(f"every window must open on a tick ({self.tick.total_seconds():g} s)")
 
-    def suited(self, *, waiting: bool = False, stretch: int = 1, thin_to: timedelta = ZERO) -> "Cadence":
-        """The cadence of one race: held past the start while it is `waiting`, and stretched far from it."""
-        return _suited(self, waiting and self.hold > thin_to, stretch)
+    def suited(self, *, waiting: bool = False, thin_to: timedelta = ZERO) -> "Cadence":
+        """The cadence of one race: held past the start while it is `waiting`."""
+        return _held(self) if waiting and self.hold > thin_to else self
+
+    def keeps(self, start: datetime, slot: datetime, *, stretch: int, thin_to: timedelta = ZERO) -> bool:
+        """Whether a slot is polled while far windows are throttled: every `stretch`-th of a window, its first included.
+
+        The last minutes before the start, and all that follows, are never throttled.
+        """
+        window, ahead = self.window(start, now=slot), self.anchor(start) - slot
+        if stretch == 1 or window is None or ahead <= URGENT:
+            return True
+        opens_at = self.anchor(start) - window.opens
+        return len(self.between(start, since=opens_at, until=slot, thin_to=thin_to)) % stretch == 0
 
     def is_urgent(self, start: datetime, *, waiting: bool, now: datetime) -> bool:
         """Whether a race is in its last minutes: before the start, at its slot there, and while it is held past it."""
@@ -144,23 +155,9 @@ class Cadence:
 
 
 @lru_cache(maxsize=64)
-def _suited(cadence: Cadence, waiting: bool, stretch: int) -> Cadence:
-    windows = [
-        replace(window, step=window.step * stretch) if window.opens > URGENT else window
-        for window in (_split_at_urgent(cadence.windows) if stretch > 1 else cadence.windows)
-    ]
-    if waiting:
-        windows[-1] = replace(windows[-1], opens=-cadence.hold)
-    return replace(cadence, windows=tuple(windows))
-
-
-def _split_at_urgent(windows: tuple[Window, ...]) -> Iterator[Window]:
-    """The same windows, none of which is open on both sides of the last minutes before the start."""
-    for window, following in pairwise(windows):
-        yield window
-        if window.opens > URGENT > following.opens:
-            yield replace(window, opens=URGENT)
-    yield windows[-1]
+def _held(cadence: Cadence) -> Cadence:
+    """The last window opens where the hold ends."""
+    return replace(cadence, windows=(*cadence.windows[:-1], replace(cadence.windows[-1], opens=-cadence.hold)))
 
 
 @lru_cache(maxsize=256)
@@ -246,7 +243,6 @@ class RaceFacts:
     unknown: bool = False
     not_before: datetime | None = None
     thin_to: timedelta = ZERO
-    stretch: int = 1
 
 
 def next_poll(facts: RaceFacts, *, cadence: Cadence, now: datetime) -> datetime | None:
@@ -262,7 +258,7 @@ def next_poll(facts: RaceFacts, *, cadence: Cadence, now: datetime) -> datetime 
     if facts.unknown:
         slow = floor((facts.covered or now) + cadence.windows[-1].step, cadence.tick)
         return max(slow, _retry(facts, cadence=cadence, now=now))
-    suited = cadence.suited(waiting=facts.waiting, stretch=facts.stretch, thin_to=facts.thin_to)
+    suited = cadence.suited(waiting=facts.waiting, thin_to=facts.thin_to)
     after = max(now, facts.covered or now, facts.snoozed_until or now)
     planned = suited.next_slot(facts.advertised_start, after=after, thin_to=facts.thin_to)
     sooner = _sooner(facts, cadence=suited, now=now)

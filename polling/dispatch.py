@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -71,8 +71,10 @@ def write_off_lost(lost: QuerySet[PollLog], *, now: datetime) -> dict[int, PollL
     return late
 
 
-def claim(wants: Sequence[Want], *, now: datetime) -> list[PollLog]:
+def claim(wants: Sequence[Want], *, waiting: Collection[int] = (), now: datetime) -> list[PollLog]:
     """Claims by inserting logs; returns those won. Who else holds the slot, or a poll of the race, keeps it.
+
+    The polls of the races in `waiting` are noted to wait for the next tick.
 
     Call it with the races locked, so that nobody waits for another's claim. While all polling is paused the slots
     are logged as skipped and nothing is won.
@@ -85,7 +87,14 @@ def claim(wants: Sequence[Want], *, now: datetime) -> list[PollLog]:
     _drop_unstarted([want.race.pk for want in wants], now=now)
     token = uuid.uuid4().hex
     logs = [
-        _log(want, PollState.CLAIMED, claim=token, claimed_at=now, lease_until=now + claim_lease()) for want in wants
+        _log(
+            want,
+            PollState.WAITING if want.race.pk in waiting else PollState.CLAIMED,
+            claim=token,
+            claimed_at=now,
+            lease_until=now + claim_lease(),
+        )
+        for want in wants
     ]
     PollLog.objects.bulk_create(logs, ignore_conflicts=True)
     won = list(PollLog.objects.filter(claim=token).select_related("race"))
@@ -97,13 +106,19 @@ def claim(wants: Sequence[Want], *, now: datetime) -> list[PollLog]:
 def _drop_unstarted(race_ids: list[int], *, now: datetime) -> None:
     """A claim of an earlier tick that no worker has begun gives way to the slot that has begun since."""
     planned = (Trigger.SLOT.value, Trigger.RETRY.value, Trigger.FOUND.value, Trigger.RECHECK.value)
-    older = PollLog.objects.filter(race__in=race_ids, state=PollState.CLAIMED.value, trigger__in=planned)
+    begun_by_none = (PollState.CLAIMED.value, PollState.WAITING.value)
+    older = PollLog.objects.filter(race__in=race_ids, state__in=begun_by_none, trigger__in=planned)
     older = older.filter(claimed_at__lte=now - settings.POLL_TICK / 2)
     # In the order in which pollers take them; one that was taken meanwhile has begun.
     found = list(older.select_for_update().order_by("pk").values_list("pk", flat=True))
     PollLog.objects.filter(pk__in=found).update(
         state=PollState.SKIPPED.value, reason=SkipReason.STALE.value, finished_at=now
     )
+
+
+def log_throttled(wants: Sequence[Want], *, now: datetime) -> None:
+    """Logs slots that are not polled because their provider's tokens run short."""
+    _log_skipped(wants, SkipReason.THROTTLED, now=now, message="tokens run short: far slots are left out")
 
 
 def _log_skipped(wants: Sequence[Want], reason: SkipReason, *, now: datetime, message: str = "") -> None:
@@ -183,12 +198,12 @@ def _wait(wants: Sequence[Want]) -> list[PollLog]:
     return logs
 
 
-def claim_waiting(race_ids: Iterable[int], *, now: datetime) -> list[PollLog]:
-    """Claims what waits for the end of another poll of its race, where that has ended; send it after the commit.
+def claim_waiting(race_ids: Iterable[int], *, now: datetime, triggers: Iterable[str] = tuple(Trigger)) -> list[PollLog]:
+    """Claims what waits for tokens, or for the end of another poll of its race, where that has ended.
 
-    Call it with the races locked. One query while nothing waits.
+    Call it with the races locked, and send what it returns after the commit. One query while nothing waits.
     """
-    waiting = PollLog.objects.waiting().filter(race__in=list(race_ids)).order_by("slot_at")
+    waiting = PollLog.objects.waiting().filter(race__in=list(race_ids), trigger__in=list(triggers)).order_by("slot_at")
     ready = list(waiting.exclude(race__in=PollLog.objects.open().values("race")).select_related("race"))
     if not ready:
         return []
@@ -197,6 +212,8 @@ def claim_waiting(race_ids: Iterable[int], *, now: datetime) -> list[PollLog]:
         found.update(state=PollState.SKIPPED.value, reason=SkipReason.PAUSED.value, message=PAUSED, finished_at=now)
         return []
     found.update(state=PollState.CLAIMED.value, claimed_at=now, lease_until=now + claim_lease())
+    for log in ready:
+        log.state = PollState.CLAIMED.value
     return ready
 
 

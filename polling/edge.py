@@ -15,12 +15,11 @@ class Edge:
     """One kind of problem as this process sees it.
 
     `problem` names it and what follows from it ("the statistics cannot be stored; ticks go on"); both messages go to
-    `logger`, the first at `level`, the last at WARNING.
+    `logger` at WARNING.
     """
 
     logger: logging.Logger
     problem: str
-    level: int = logging.WARNING
     _began_at: float | None = field(default=None, init=False)
 
     @property
@@ -28,11 +27,16 @@ class Edge:
         """Whether the problem was there at the last look."""
         return self._began_at is not None
 
+    def begins(self) -> bool:
+        """The problem is there; whether it was not before, for who reports it in words of its own."""
+        was_there = self.lasts
+        self._began_at = self._began_at if was_there else time.monotonic()
+        return not was_there
+
     def begin(self, why: str) -> None:
         """The problem is there; reported unless it was there already."""
-        if self._began_at is None:
-            self._began_at = time.monotonic()
-            self.logger.log(self.level, "%s: %s", self.problem, why)
+        if self.begins():
+            self.logger.warning("%s: %s", self.problem, why)
 
     def end(self) -> None:
         """The problem is not there; reported if it was."""

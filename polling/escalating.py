@@ -36,7 +36,14 @@ def escalate(*, now: datetime) -> None:
 
 
 def _stage(race: Race, *, now: datetime) -> Escalation:
+    if _awaits_its_first_poll(race, now=now):
+        return Escalation.NONE
     return escalation(RaceStatus(race.status), race.advertised_start, bare_final_at=race.bare_final_at, now=now)
+
+
+def _awaits_its_first_poll(race: Race, *, now: datetime) -> bool:
+    """Whether nobody has asked how the race stands, as of the old ones of a card that has just been imported."""
+    return race.last_attempt_at is None and race.next_poll_at is not None and now - race.next_poll_at < LATE_AFTER
 
 
 def _names(races: list[Race], *, now: datetime, most: int = 5) -> str:

@@ -22,13 +22,15 @@ from races.status import ResultState
 class Answer:
     """What came back for a race: what was told, or the error, or the status told and its detail's error.
 
-    `skipped` and, in words, `why` say why it was not asked, or not asked for its detail.
+    `skipped` and, in words, `why` say why it was not asked, or not asked for its detail; `lacks_tokens` that our own
+    quota is the cause.
     """
 
     told: RaceSnapshot | None = None
     error: PollingError | None = None
     skipped: SkipReason | None = None
     why: str = ""
+    lacks_tokens: bool = False
 
     @property
     def owes_detail(self) -> bool:
@@ -113,7 +115,7 @@ def _ask(
     for race in races:
         status = listing.statuses.get(race.provider_race_id)
         if race.pk in let_go:
-            answers[race.pk] = Answer(told=status, skipped=purse.refusal, why=purse.why)
+            answers[race.pk] = Answer(told=status, skipped=purse.refusal, why=purse.why, lacks_tokens=purse.is_short)
         else:
             answers[race.pk] = _answer(status, details.get(race.provider_race_id), missing)
     return answers

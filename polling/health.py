@@ -152,7 +152,7 @@ def _provider(name: str, state: ProviderState | None, found: dict[str, Incident]
     if state.last_import_error:
         return item(Level.WARNING, "card not read", detail=state.last_import_error)
     if state.stretch > 1:
-        return item(Level.WARNING, f"every {state.stretch} steps", IncidentKind.STRETCHED)
+        return item(Level.WARNING, f"one far slot in {state.stretch}", IncidentKind.STRETCHED)
     return Item(Subject.PROVIDER, Level.WELL, "answers", seen=state.last_import_at, name=name)
 
 

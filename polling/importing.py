@@ -12,7 +12,7 @@ from polling import errands, providers, quota, reversal_alerts
 from polling.bucket import Need
 from polling.errors import LeftAlone, Malformed, PollingError, words_of
 from polling.models import ProviderState
-from polling.planning import replan
+from polling.planning import replan, spread_first_polls
 from polling.pollers import note_older_answers, note_unknown_statuses
 from polling.providers.base import Schedule
 from races import ingest
@@ -37,6 +37,7 @@ def import_schedule(provider: str, *, now: datetime, deadline_seconds: float = 1
     changes = ingest.Changes()
     for first in range(0, len(schedule.races), AT_ONCE):
         changes.add(_store(schedule.races[first : first + AT_ONCE], now=now))
+    spread_first_polls(changes.created, now=now)
     note_older_answers(provider, len(changes.refused), now=now)
     _note_card(provider, schedule, now=now)
     if changes.changed:

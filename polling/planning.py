@@ -1,7 +1,8 @@
 """The one writer of `next_poll_at`; and which grid a race is on."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -11,9 +12,10 @@ from django.db import transaction
 from django.db.models import OuterRef, Subquery
 
 from polling import providers, quota
-from polling.cadence import Cadence, RaceFacts, next_poll
+from polling.bucket import Need
+from polling.cadence import Cadence, RaceFacts, next_poll, next_tick
 from polling.errors import Blocked, NotFound
-from polling.models import PollLog, PollState, ProviderState
+from polling.models import PollLog, PollState
 from races.bulk import write_fields
 from races.models import Race
 from races.status import FinalizedBy, Outcome
@@ -42,26 +44,26 @@ def min_interval(provider: str) -> timedelta:
         return timedelta()
 
 
-@dataclass(frozen=True, slots=True)
-class Grids:
-    """The grid of every race, with the stretch of each provider as it was read, in one query."""
+def grid(race: Race) -> Cadence:
+    """The cadence that this race is on."""
+    return cadence().suited(waiting=race.is_waiting, thin_to=min_interval(race.provider))
 
-    stretches: dict[str, int]
 
-    @classmethod
-    def read(cls) -> "Grids":
-        """As they stand now."""
-        return cls(dict(ProviderState.objects.filter(stretch__gt=1).values_list("name", "stretch")))
+def newest_slot(race: Race, *, now: datetime) -> datetime | None:
+    """The slot of the race begun last, at or before `now`."""
+    thin_to = min_interval(race.provider)
+    return grid(race).newest_slot(race.advertised_start, now=now, thin_to=thin_to)
 
-    def of(self, race: Race) -> Cadence:
-        """The cadence that this race is on."""
-        stretch = self.stretches.get(race.provider, 1)
-        return cadence().suited(waiting=race.is_waiting, stretch=stretch, thin_to=min_interval(race.provider))
 
-    def newest_slot(self, race: Race, *, now: datetime) -> datetime | None:
-        """The slot of the race begun last, at or before `now`."""
-        thin_to = min_interval(race.provider)
-        return self.of(race).newest_slot(race.advertised_start, now=now, thin_to=thin_to)
+def is_throttled(race: Race, slot: datetime, *, stretch: int) -> bool:
+    """Whether the race is not polled at this slot, because tokens run short and it is far from its start.
+
+    What is more than the plan is polled all the same: the retry of a failure, a detail that is owed.
+    """
+    if race.failures or race.detail_wanted or race.is_finalized:
+        return False
+    thin_to = min_interval(race.provider)
+    return not grid(race).keeps(race.advertised_start, slot, stretch=stretch, thin_to=thin_to)
 
 
 def replan(race_ids: Iterable[int], *, now: datetime) -> None:
@@ -72,10 +74,10 @@ def replan(race_ids: Iterable[int], *, now: datetime) -> None:
     with transaction.atomic():
         races = list(Race.objects.filter(pk__in=wanted).locked())
         slots = _newest_slots(wanted)
-        not_before, stretches = quota.not_before(), Grids.read().stretches
+        not_before = quota.not_before()
         moved = []
         for race in races:
-            facts = _facts(race, slots[race.pk], not_before.get(race.provider), stretches.get(race.provider, 1))
+            facts = _facts(race, slots[race.pk], not_before.get(race.provider))
             planned = next_poll(facts, cadence=cadence(), now=now)
             if planned != race.next_poll_at:
                 race.next_poll_at = planned
@@ -96,10 +98,10 @@ def _newest_slots(race_ids: Sequence[int]) -> dict[int, Slots]:
 
 
 def standing(races: Sequence[Race]) -> dict[int, RaceFacts]:
-    """What the plan of each race depends on now, by primary key; without failures and stretches, which pass."""
+    """What the plan of each race depends on now, by primary key; without failures, which pass."""
     slots = _newest_slots([race.pk for race in races])
     passing: dict[str, Any] = {"planned": None, "failures": 0, "refused": False, "unknown": False}
-    return {race.pk: replace(_facts(race, slots[race.pk], None, 1), **passing) for race in races}
+    return {race.pk: replace(_facts(race, slots[race.pk], None), **passing) for race in races}
 
 
 def replan_all(race_ids: Iterable[int], *, now: datetime) -> None:
@@ -114,7 +116,41 @@ def is_unknown(last_error: str, failures: int) -> bool:
     return last_error == NotFound.__name__ and failures >= NOT_FOUND_TIMES
 
 
-def _facts(race: Race, slots: Slots, not_before: datetime | None, stretch: int) -> RaceFacts:
+def _slot_from(race: Race, instant: datetime) -> datetime:
+    """The first slot of the race at or after an instant."""
+    after, thin_to = instant - timedelta.resolution, min_interval(race.provider)
+    return grid(race).next_slot(race.advertised_start, after=after, thin_to=thin_to)
+
+
+def far_share() -> int:
+    """How many far races find a token at every tick, tick after tick."""
+    limits = quota.bucket()
+    return max(1, min(limits.inflow(cadence().tick), limits.most(Need.FAR)))
+
+
+def spread_first_polls(race_ids: Iterable[int], *, now: datetime) -> None:
+    """Has races that are new, and far from their start, polled over the next ticks, the nearest first: no more at each
+    than its share of the tokens, beside what is planned for it already. A whole card at one tick would find too few.
+    """
+    step, share = cadence().tick, max(1, far_share() * 3 // 4)
+    coming = next_tick(now, step)
+    with transaction.atomic():
+        new = Race.objects.filter(pk__in=list(race_ids), next_poll_at=coming, last_attempt_at__isnull=True)
+        far = [race for race in new.locked() if not is_urgent(race, now=coming)]
+        last = coming + step * (len(far) // share + 20)
+        others = Race.objects.exclude(pk__in=[race.pk for race in far]).filter(next_poll_at__range=(coming, last))
+        slots = [_slot_from(race, coming) for race in far]
+        planned = Counter([*others.order_by().values_list("next_poll_at", flat=True), *slots])
+        at = coming
+        for race, slot in sorted(zip(far, slots, strict=True), key=lambda pair: abs(pair[0].advertised_start - now)):
+            while planned[at] >= share and at < last:
+                at += step
+            race.next_poll_at = min(at, slot)
+            planned[at] += at < slot
+        write_fields(far, ["next_poll_at"])
+
+
+def _facts(race: Race, slots: Slots, not_before: datetime | None) -> RaceFacts:
     covered, asked = slots
     # Only what a provider called final is looked at again: what staff or Appwrite ended stays as they said.
     was_decided = race.is_finalized and race.finalized_by != FinalizedBy.PROVIDER
@@ -138,5 +174,4 @@ def _facts(race: Race, slots: Slots, not_before: datetime | None, stretch: int) 
         unknown=is_unknown(race.last_error, race.failures),
         not_before=not_before,
         thin_to=min_interval(race.provider),
-        stretch=stretch,
     )

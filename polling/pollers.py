@@ -21,7 +21,7 @@ from polling.edge import Edge
 from polling.errors import PollingError
 from polling.fetching import Answer, Fetched
 from polling.models import REQUESTS, PollLog, PollState, ProviderState, SkipReason, Trigger
-from polling.planning import Grids, is_urgent, replan
+from polling.planning import is_urgent, newest_slot, replan
 from polling.quota import Purse
 from races import ingest
 from races.bulk import write_fields
@@ -40,8 +40,7 @@ def run(log_ids: Sequence[int], *, now: datetime, finished: Callable[[], datetim
     deadline = time.monotonic() + settings.POLL_REQUEST_DEADLINE.total_seconds()
     token = uuid.uuid4().hex
     logs = _take(log_ids, token=token, now=now)
-    grids = Grids.read()
-    logs = _skip(logs, [log for log in logs if _is_stale(log, grids, now=now)], SkipReason.STALE, now=now)
+    logs = _skip(logs, [log for log in logs if _is_stale(log, now=now)], SkipReason.STALE, now=now)
     # What was asked for first, and with staff's reserve: a claim of a batch may have become a request meanwhile.
     kinds = [(name, list(group)) for (name, _), group in groupby(sorted(logs, key=_kind_of), key=_kind_of)]
     fetched: list[tuple[str, Fetched]] = []
@@ -85,11 +84,11 @@ def _need(logs: Sequence[PollLog], *, now: datetime) -> Need:
     return Need.URGENT if any(is_urgent(log.race, now=now) for log in logs) else Need.FAR
 
 
-def _is_stale(log: PollLog, grids: Grids, *, now: datetime) -> bool:
+def _is_stale(log: PollLog, *, now: datetime) -> bool:
     """Whether a newer slot has begun, which has or will have a poll of its own. A request is never stale."""
     if log.trigger in WHOLE:
         return False
-    newest = grids.newest_slot(log.race, now=now)
+    newest = newest_slot(log.race, now=now)
     return newest is not None and newest > log.slot_at
 
 
@@ -140,7 +139,7 @@ def _settle(token: str, answers: dict[int, Answer], *, now: datetime) -> list[in
 
 def _begin_waiting(ended: Sequence[PollLog], *, now: datetime) -> None:
     """Sends the polls that were asked for while these were running. Call it with their races locked."""
-    if waited := dispatch.claim_waiting([log.race_id for log in ended], now=now):
+    if waited := dispatch.claim_waiting([log.race_id for log in ended], now=now, triggers=REQUESTS):
         transaction.on_commit(lambda: dispatch.send(waited, now=now), robust=True)
 
 
@@ -156,13 +155,18 @@ def _count_failures(races: Sequence[Race], errors: dict[int, PollingError], *, n
 
 
 FINISHED_FIELDS = [
-    "state", "reason", "finished_at", "changed", "http_status", "error_class", "message", "sample", "starts_incident",
+    "state", "reason", "run", "started_at", "finished_at", "changed", "http_status", "error_class", "message", "sample",
+    "starts_incident",
 ]  # fmt: skip
 
 
 def _finish(log: PollLog, answer: Answer, *, changed: bool, now: datetime) -> None:
     log.finished_at, log.changed = now, changed
     error = answer.error
+    if answer.lacks_tokens and not answer.told and log.trigger == Trigger.FOUND.value:
+        # No slot, and nothing is known of the race yet: its time is when there are tokens, at the next tick.
+        log.state, log.run, log.started_at, log.finished_at = PollState.WAITING.value, "", None, None
+        return
     if answer.skipped:
         log.state, log.reason, log.message = PollState.SKIPPED.value, answer.skipped.value, answer.why
         return

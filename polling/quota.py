@@ -20,7 +20,7 @@ from polling.bucket import Bucket, Need
 from polling.errors import Blocked, Malformed, PollingError, RateLimited, Unavailable, words_of
 from polling.models import IncidentKind, ProviderState, SkipReason
 from polling.refusals import Refusals
-from polling.stretch import SHORT_LATELY
+from polling.stretch import TICKS_APART
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +38,10 @@ def bucket() -> Bucket:
 
 @dataclass
 class Purse:
-    """What one poll may still ask of a provider; `refusal` says why it got less than it wanted.
+    """What one poll may still ask of a provider; `refusal` and, in words, `why` say why it got less than it wanted.
 
-    Once the breaker lets a single request through (`is_probe`), there is no second one.
+    `is_short` where our own tokens did not suffice. Once the breaker lets a single request through (`is_probe`), there
+    is no second one.
     """
 
     provider: str
@@ -49,6 +50,7 @@ class Purse:
     refusal: SkipReason | None = None
     why: str = field(default="", init=False)
     is_probe: bool = field(default=False, init=False)
+    is_short: bool = field(default=False, init=False)
 
     def take(self, wanted: int) -> int:
         """Tokens for up to so many requests, which must then be sent; 0 where none may be."""
@@ -83,10 +85,10 @@ class Purse:
         return 0
 
     def _note_shortage(self, state: ProviderState) -> None:
-        self.refusal = SkipReason.QUOTA
+        self.refusal, self.is_short = SkipReason.QUOTA, True
         self.why = "no request was left of our own quota (POLL_REQUESTS_A_MINUTE, POLL_REQUESTS_AT_ONCE)"
         if self.need is not Need.FORCED:
-            goes_on = When(short_at__gte=self.now - SHORT_LATELY, then=F("short_since"))
+            goes_on = When(short_at__gte=self.now - settings.POLL_TICK * TICKS_APART, then=F("short_since"))
             since = Case(goes_on, default=self.now)
             ProviderState.objects.filter(pk=state.pk).update(short_since=since, short_at=self.now)
 

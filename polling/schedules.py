@@ -88,7 +88,7 @@ def first_tick_at() -> datetime | None:
 
 def is_tick_due(*, now: datetime) -> bool:
     """Whether the master tick's row was due before `now`; False where there is no such row."""
-    return Schedule.objects.filter(name=MASTER_TICK, next_run__lt=now).exists()
+    return bool(Schedule.objects.filter(name=MASTER_TICK, next_run__lt=now).exists())
 
 
 def move_back(*, now: datetime) -> int:

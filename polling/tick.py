@@ -6,6 +6,7 @@ runs in the cluster's sentinel.
 
 import logging
 import time
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -16,15 +17,19 @@ from polling import degrade, dispatch, pulse
 from polling.cadence import Wanted, floor, wanted
 from polling.dispatch import Want
 from polling.edge import Edge
-from polling.models import PollLog, PollState, Tick, Trigger
-from polling.planning import Grids, cadence, min_interval, replan
+from polling.models import REQUESTS, PollLog, PollState, ProviderState, Tick, Trigger
+from polling.planning import cadence, far_share, grid, is_throttled, is_urgent, min_interval, replan
 from races.models import Race
 
 logger = logging.getLogger(__name__)
 
 MOST_MISSED = 40  # rows a race after an outage: enough to see it, not enough to drown in it
 SLEEPS_BEFORE = timedelta(hours=1)
+THROTTLE = Edge(logger, "the throttle cannot be adjusted; slots are polled as planned")
 HEARTBEAT = Edge(logger, "the heartbeat cannot be written; ticks go on")
+
+
+Plan = tuple[Race, Wanted]
 
 
 class NoTick(StrEnum):
@@ -82,7 +87,9 @@ def _sleeps_until(*, now: datetime) -> datetime | None:
 
 
 def _dispatch_due(tick: Tick, *, now: datetime) -> None:
-    degrade.adjust(now=now)
+    stretches: dict[str, int] = {}
+    with THROTTLE.guard(), transaction.atomic():
+        stretches = degrade.adjust(now=now)
     lost = PollLog.objects.lost(now=now)
     # A union: for an OR with a subquery PostgreSQL reads every race there is.
     waiting = PollLog.objects.waiting().order_by().values("race")
@@ -94,25 +101,50 @@ def _dispatch_due(tick: Tick, *, now: datetime) -> None:
     # At once, but for those that have been finalized or paused since, or planned on by others.
     due = [race for race in locked.values() if race.next_poll_at and (race.pk in late or race.next_poll_at <= now)]
     races = sorted(due, key=lambda race: abs(race.advertised_start - now))
-    grids = Grids.read()
-    plans = [(race, _wanted(race, grids, now=now)) for race in races]
-    failed = _newest_failures([race for race in races if race.failures])
-    won = dispatch.claim_waiting(locked, now=now)  # whose own poller has not seen to it
-    won += dispatch.claim([_want(race, plan, failed.get(race.pk)) for race, plan in plans], now=now)
+    plans = [(race, _wanted(race, now=now)) for race in races]
     _log_missed(plans, now=now)
+    plans = _log_throttled(plans, stretches, now=now)
+    failed = _newest_failures([race for race in races if race.failures])
+    won = _claim_waiting(locked, plans, now=now)
+    begun = {log.race_id for log in won}
+    left = [(race, plan) for race, plan in plans if plan.on_grid or race.pk not in begun]
+    wants = [_want(race, plan, failed.get(race.pk)) for race, plan in left]
+    won += dispatch.claim(wants, waiting=_first_polls_in_the_way(left, now=now), now=now)
     replan(locked, now=now)  # also those that were lost and are due for no poll, as after the last look at a result
     tick.due, tick.claimed = len(races), len(won)
     if won:
         transaction.on_commit(lambda: _send(tick, won, now=now), robust=True)
 
 
-def _wanted(race: Race, grids: Grids, *, now: datetime) -> Wanted:
+def _claim_waiting(race_ids: Iterable[int], plans: list[Plan], *, now: datetime) -> list[PollLog]:
+    """Claims what waits, before the plan has its turn; only a first poll gives way to a slot of its race."""
+    slots = {race.pk for race, plan in plans if plan.on_grid}
+    waited = dispatch.claim_waiting(set(race_ids) - slots, now=now)
+    return waited + dispatch.claim_waiting(slots, now=now, triggers=REQUESTS)
+
+
+def _first_polls_in_the_way(plans: list[Plan], *, now: datetime) -> set[int]:
+    """The races whose first poll waits for the next tick, because the tokens of this one are wanted for far slots.
+
+    All at once they come where a card is new and the first tick late. The nearest first are not among them.
+    """
+    far = [(race, plan) for race, plan in plans if not is_urgent(race, now=now)]
+    waiting: set[int] = set()
+    for provider in {race.provider for race, plan in far if plan.on_grid}:
+        mine = [(race, plan) for race, plan in far if race.provider == provider]
+        first = [race.pk for race, plan in mine if not plan.on_grid and race.last_attempt_at is None]
+        room = far_share() - (len(mine) - len(first))
+        waiting |= set(first[max(room, 0) :])
+    return waiting
+
+
+def _wanted(race: Race, *, now: datetime) -> Wanted:
     tick = floor(now, cadence().tick)
     if race.is_finalized:
         return Wanted(tick, on_grid=False)
     planned = min(race.next_poll_at or tick, tick)
     thin_to = min_interval(race.provider)
-    return wanted(race.advertised_start, planned=planned, cadence=grids.of(race), now=now, thin_to=thin_to)
+    return wanted(race.advertised_start, planned=planned, cadence=grid(race), now=now, thin_to=thin_to)
 
 
 def _newest_failures(races: list[Race]) -> dict[int, int]:
@@ -129,18 +161,36 @@ def _want(race: Race, plan: Wanted, failed: int | None) -> Want:
     return Want(race, plan.slot_at, Trigger.RETRY if race.failures else off_grid, retry_of=failed)
 
 
-def _log_missed(plans: list[tuple[Race, Wanted]], *, now: datetime) -> None:
+def _log_missed(plans: list[Plan], *, now: datetime) -> None:
     """The slots of the present grid that passed between the plan and the slot claimed now."""
     missed = [
         PollLog(race=race, slot_at=slot, trigger=Trigger.SLOT.value, state=PollState.MISSED.value, finished_at=now)
         for race, plan in plans
         for slot in plan.missed[-MOST_MISSED:]
     ]
-    if missed:
+    if missed and not _is_first_after_import():
         PollLog.objects.bulk_create(missed, ignore_conflicts=True)
 
 
+def _is_first_after_import() -> bool:
+    """Whether the card was imported before any worker ran, as when all is set up: no one was there to miss a slot."""
+    return pulse.last() is None and ProviderState.objects.filter(last_import_at__isnull=False).exists()
+
+
+def _log_throttled(plans: list[Plan], stretches: Mapping[str, int], *, now: datetime) -> list[Plan]:
+    """Logs the slots that the throttle leaves out; returns the polls that are left."""
+    left_out = {
+        race.pk
+        for race, plan in plans
+        if plan.on_grid and is_throttled(race, plan.slot_at, stretch=stretches.get(race.provider, 1))
+    }
+    dispatch.log_throttled([_want(race, plan, None) for race, plan in plans if race.pk in left_out], now=now)
+    return [(race, plan) for race, plan in plans if race.pk not in left_out]
+
+
 def _send(tick: Tick, won: list[PollLog], *, now: datetime) -> None:
-    sent = dispatch.send(won, now=now)
+    won = [log for log in won if log.state == PollState.CLAIMED.value]
+    found = [log for log in won if log.trigger == Trigger.FOUND.value]  # which may wait where tokens do not suffice
+    sent = dispatch.send([log for log in won if log not in found], now=now) + dispatch.send(found, now=now)
     Tick.objects.filter(pk=tick.pk).update(dispatched=sent)
     logger.info("tick %s: %d due, %d sent", tick.slot_at.strftime("%H:%M:%S"), tick.due, sent)

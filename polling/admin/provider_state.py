@@ -42,7 +42,7 @@ def breaker(state: ProviderState) -> SafeString:
 @admin.display(description="far windows", ordering="stretch")
 def far_windows(state: ProviderState) -> str:
     """Whether windows before T-5 are polled less often than planned."""
-    return "as planned" if state.stretch == 1 else f"every {state.stretch} steps"
+    return "as planned" if state.stretch == 1 else f"one slot in {state.stretch}"
 
 
 @admin.display(description="left out")

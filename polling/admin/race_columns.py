@@ -26,8 +26,9 @@ from django.utils.safestring import SafeString
 
 from polling.admin import wording
 from polling.admin.base import Column, label
+from polling.cadence import URGENT
 from polling.models import Incident, IncidentKind, PollLog, ProviderState
-from polling.planning import Grids, is_unknown
+from polling.planning import grid, is_unknown
 from races.models import Race, RaceQuerySet
 from races.status import Escalation, RaceStatus
 from races.twins import twins_of
@@ -145,9 +146,12 @@ def window(race: Race) -> str:
         return wording.NOTHING
     if race.is_finalized:
         return "result, looked at again"
-    grid = Grids({race.provider: vars(race)["stretch"] or 1}).of(race)
-    inside = grid.window(race.advertised_start, now=now_of(race))
-    return f"{inside.name}, every {wording.span(inside.step)}" if inside else f"before {grid.windows[0].name}"
+    cadence, start, now = grid(race), race.advertised_start, now_of(race)
+    inside = cadence.window(start, now=now)
+    if inside is None:
+        return f"before {cadence.windows[0].name}"
+    stretch = (vars(race)["stretch"] or 1) if start - now > URGENT else 1
+    return f"{inside.name}, every {wording.span(inside.step * stretch)}"
 
 
 @admin.display(description="next poll", ordering="next_poll_at")

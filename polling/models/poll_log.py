@@ -25,7 +25,11 @@ class Trigger(StrEnum):
 
 
 class PollState(StrEnum):
-    """How far a poll has got; one that was asked for while another of its race runs is `waiting` for that to end."""
+    """How far a poll has got.
+
+    One that was asked for while another of its race runs is `waiting` for that to end; the first poll of a race that
+    found no token is `waiting` for the next tick.
+    """
 
     WAITING = "waiting"
     CLAIMED = "claimed"
@@ -61,7 +65,7 @@ class PollLogQuerySet(models.QuerySet["PollLog"]):
         return self.filter(state__in=OPEN_STATES)
 
     def waiting(self) -> PollLogQuerySet:
-        """Polls that were asked for while another of their race was running."""
+        """Polls that wait for another of their race to end, or for tokens."""
         return self.filter(state=PollState.WAITING.value)
 
     def unfinished(self) -> PollLogQuerySet:

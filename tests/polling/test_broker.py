@@ -177,7 +177,7 @@ def test_a_schedule_row_that_breaks_does_not_hold_the_tick(broker: OrmBroker, ca
     assert Heartbeat.objects.get().at == NOON.replace(second=46)
     said = [record for record in caplog.records if record.name == "polling.broker"]
     assert [record.levelname for record in said] == ["ERROR", "WARNING"]
-    assert "is one of their rows broken?" in said[0].getMessage()
+    assert "is a row broken?" in said[0].getMessage()
 
 
 def test_a_mistyped_cron_of_another_row_keeps_none_from_coming_back(broker: OrmBroker) -> None:

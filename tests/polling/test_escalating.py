@@ -66,3 +66,14 @@ def test_a_race_that_does_not_end_is_polled_on_every_five_minutes_for_days() -> 
         assert Race.objects.get(pk=race.pk).next_poll_at == slot + timedelta(minutes=5)
     race.refresh_from_db()
     assert race.status == "in_progress"
+
+
+def test_old_races_of_a_card_just_imported_are_not_late_before_they_were_asked_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now = START + 7 * HOUR
+    waiting, asked, forgotten = make_race(), make_race(last_attempt_at=now), make_race()
+    Race.objects.update(next_poll_at=now + timedelta(minutes=4))
+    Race.objects.filter(pk=forgotten.pk).update(next_poll_at=now - HOUR)
+    assert stages(waiting, asked, forgotten, now=now) == ["", "overdue", "overdue"]
+    assert str(waiting) not in caplog.text

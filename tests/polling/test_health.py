@@ -107,7 +107,7 @@ CASES: dict[str, tuple[Facts, Subject, Level, str]] = {
     "a card not read": (
         facts(states=[provider(last_import_error="Malformed")]), Subject.PROVIDER, Level.WARNING, "card not read",
     ),
-    "few tokens": (facts(states=[provider(stretch=2)]), Subject.PROVIDER, Level.WARNING, "every 2 steps"),
+    "few tokens": (facts(states=[provider(stretch=2)]), Subject.PROVIDER, Level.WARNING, "one far slot in 2"),
     "no Appwrite": (sync(configured=False), Subject.APPWRITE, Level.IDLE, "not configured"),
     "not read yet": (sync(pulled_at=None), Subject.APPWRITE, Level.IDLE, "not read yet"),
     "read long ago": (

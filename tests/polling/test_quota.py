@@ -10,10 +10,10 @@ from django.db import connection
 from django.db.models import Value
 from django.db.models.functions import Concat
 
-from polling import degrade, dispatch, importing, pollers, quota
+from polling import degrade, dispatch, importing, pollers, quota, tick
 from polling.bucket import Need
 from polling.errors import Blocked, LeftAlone, NotFound, RateLimited, Unavailable
-from polling.models import Incident, PollLog, ProviderState, SkipReason, Trigger
+from polling.models import Incident, PollLog, PollState, ProviderState, SkipReason, Trigger
 from polling.planning import replan
 from polling.quota import Purse
 from races.models import Race
@@ -105,7 +105,7 @@ def test_when_tokens_run_short_the_races_nearest_to_their_start_are_asked(provid
 @pytest.mark.usefixtures("limits")
 def test_a_shortage_that_goes_on_keeps_its_beginning_and_one_after_a_rest_has_its_own() -> None:
     seen = []
-    for second in (0, 30, 60, 200):
+    for second in (0, 15, 30, 200):
         take(99, Need.URGENT, now=after(second))
         seen.append(ProviderState.objects.get().short_since)
     assert seen == [START, START, START, after(200)]
@@ -272,25 +272,69 @@ def test_while_all_is_well_an_answer_writes_nothing_about_its_provider(
 # --- far windows --------------------------------------------------------------------------------------------
 
 
-def test_far_windows_are_stretched_while_tokens_run_short_and_it_is_recorded(caplog: pytest.LogCaptureFixture) -> None:
-    far, near = make_race(start=after(3600)), make_race(start=after(180))
-    for race in (far, near):
-        make_log(race, slot_at=START)
-    ProviderState.objects.create(name="sandbox", short_since=after(-40), short_at=after(-5))
-    degrade.adjust(now=START)
+def short(*, since: float, at: float) -> None:
+    ProviderState.objects.update_or_create(
+        name="sandbox", defaults={"short_since": after(since), "short_at": after(at)}
+    )
+
+
+def logs(race: Race) -> list[str]:
+    """What came of the race's slots, the oldest first."""
+    return [f"{log.state} {log.reason}".strip() for log in race.poll_logs.order_by("slot_at")]
+
+
+def test_far_slots_are_left_out_while_tokens_run_short_and_each_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    far, near = make_race(start=after(55 * 60)), make_race(start=after(180))
+    replan([far.pk, near.pk], now=after(-1))
+    short(since=-200, at=-5)
+    tick.run(now=START)  # T-55, the second slot of its window
     state, incident = ProviderState.objects.get(), Incident.objects.get()
     assert (state.stretch, state.stretched_at) == (2, START)
-    assert (incident.kind, incident.ended_at, "every 2 steps" in incident.reason) == ("stretched", None, True)
-    replan([far.pk, near.pk], now=START)
-    assert Race.objects.get(pk=far.pk).next_poll_at == after(600), "ten minutes instead of five"
-    assert Race.objects.get(pk=near.pk).next_poll_at == after(15), "the last five minutes are as ever"
+    assert (incident.kind, incident.ended_at, "one in 2" in incident.reason) == ("stretched", None, True)
+    assert (logs(far), logs(near)) == (["skipped throttled"], ["claimed"])
+    assert far.poll_logs.get().message == "tokens run short: far slots are left out"
+    assert Race.objects.get(pk=far.pk).next_poll_at == after(300), "the slot after it is the next to be decided on"
 
-    degrade.adjust(now=after(301))
+    tick.run(now=after(300))
+    assert logs(far) == ["skipped throttled", "claimed"]
     assert ProviderState.objects.get().stretch == 1
-    replan([far.pk], now=after(301))
-    assert Race.objects.get(pk=far.pk).next_poll_at == after(315), "the slot that was left out is made up for"
-    assert Incident.objects.get().ended_at == after(301)
+    assert Incident.objects.get().ended_at == after(300)
     assert "no longer stretched" in caplog.text
+
+
+def test_a_failure_that_is_tried_again_and_a_detail_that_is_owed_are_not_left_out() -> None:
+    failed, owed = make_race(start=after(55 * 60), failures=1), make_race(start=after(55 * 60), detail_wanted=True)
+    Race.objects.update(next_poll_at=START)
+    short(since=-200, at=-5)
+    tick.run(now=START)
+    assert (logs(failed), logs(owed)) == (["claimed"], ["claimed"])
+
+
+def test_the_throttle_stays_while_all_polls_would_not_fit(settings: Any) -> None:
+    settings.POLL_REQUESTS = (10, 10, 2)
+    race = make_race()
+    ProviderState.objects.create(name="sandbox", stretch=2, stretched_at=after(-300), short_at=after(-120))
+    for count in range(19):
+        reason = SkipReason.THROTTLED.value if count % 2 else ""
+        state = PollState.SKIPPED if count % 2 else PollState.OK
+        make_log(race, slot_at=after(-count - 1), state=state, reason=reason)
+    assert degrade.adjust(now=START) == {"sandbox": 2}, "19 polls in two minutes, where 18 fit"
+    PollLog.objects.filter(pk__in=race.poll_logs.values("pk")[:1]).delete()
+    assert degrade.adjust(now=START) == {"sandbox": 1}
+
+
+def test_what_is_bookkept_of_the_throttle_does_not_hold_the_tick(caplog: pytest.LogCaptureFixture) -> None:
+    race = make_race(start=after(55 * 60))
+    replan([race.pk], now=after(-1))
+    short(since=-200, at=-5)
+    rename = "ALTER TABLE {} RENAME TO {}".format
+    connection.cursor().execute(rename("polling_incident", "elsewhere"))
+    try:
+        tick.run(now=START)
+    finally:
+        connection.cursor().execute(rename("elsewhere", "polling_incident"))
+    assert logs(race) == ["claimed"]
+    assert "the throttle cannot be adjusted; slots are polled as planned" in caplog.text
 
 
 def test_a_provider_with_tokens_to_spare_costs_one_query(django_assert_num_queries: Any) -> None:

@@ -13,8 +13,6 @@ HEADING = "## Alerts (logged at ERROR)"
 # Where a format string is all placeholders, the words that fill it: they must stand in the same file.
 WORDS_OF = {
     "polling/appwrite/watch.py": ("Appwrite has disabled its webhook after failed calls: …",),
-    "polling/edge.py": (),  # what it says is found where one is made
-    "polling/broker.py": ("the queue's schedules cannot be run, so the tick is run without them; …",),
 }
 
 
