@@ -96,6 +96,13 @@ class Postgres(Server):
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return self.url(name)
 
+    def configure(self, name: str, value: str) -> None:
+        """Changes a setting that needs no restart, for the whole server."""
+        change = sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), sql.Literal(value))
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(change)
+            connection.execute("SELECT pg_reload_conf()")
+
     def crash(self) -> None:
         """What `pg_ctl stop -m immediate` does: nobody says goodbye, the next start recovers."""
         self.stop(signal.SIGQUIT)
