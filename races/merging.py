@@ -175,7 +175,7 @@ def _set_result(race: Race, told: RaceSnapshot, decision: Decision, *, was_final
         results, dividends = race.results, race.dividends
     elif is_withdrawn:
         results, dividends = _plain(told.results or ()), _plain(told.dividends or ())
-    elif was_final:
+    elif was_final and race.outcome not in CALLED_OFF:
         results, dividends = results or race.results, dividends or race.dividends
     if race.is_finalized and race.outcome in CALLED_OFF:
         # Nothing is paid; what staff called off has no result either, whatever the provider has.

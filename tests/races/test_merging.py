@@ -76,6 +76,14 @@ def test_an_interim_result_of_a_race_that_is_called_off_is_withdrawn_at_once_who
     assert hear(full(**ABANDONED), 5).result_version == 2
 
 
+def test_placings_that_a_provider_takes_off_a_race_that_it_called_off_are_gone() -> None:
+    hear(full(), -10)
+    assert len(hear(full(**ABANDONED | {"results": PLACED}), 4).results) == 2
+    assert len(hear(full(**ABANDONED | {"results": None}), 5).results) == 2
+    now = hear(full(**ABANDONED), 6)
+    assert (now.results, now.result_version) == ([], 2)
+
+
 def test_a_race_that_is_final_then_abandoned_and_final_again_has_three_versions_of_its_result() -> None:
     hear(full(), -10)
     versions = [
