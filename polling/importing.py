@@ -75,10 +75,11 @@ def _fetch(provider: str, *, now: datetime, deadline_seconds: float) -> Schedule
 
 def _moved_out(provider: str, schedule: Schedule, *, now: datetime) -> list[RaceSnapshot]:
     """Those that start outside the import's window by the card and inside it as they are stored: they were moved."""
-    ids = [race.provider_race_id for race in schedule.elsewhen]
+    if not schedule.elsewhen:
+        return []
     stored = Race.objects.filter(provider=provider, advertised_start__range=(now - BEHIND, now + AHEAD))
-    moved = set(stored.filter(provider_race_id__in=ids).values_list("provider_race_id", flat=True)) if ids else set()
-    return [race for race in schedule.elsewhen if race.provider_race_id in moved]
+    in_the_window = set(stored.values_list("provider_race_id", flat=True))
+    return [race for race in schedule.elsewhen if race.provider_race_id in in_the_window]
 
 
 def _known_open(provider: str, *, now: datetime) -> int:
