@@ -105,7 +105,7 @@ def test_a_correction_names_what_was_stored_where_a_status_brought_the_word_befo
 
 def test_a_race_that_opens_again_has_not_jumped_but_one_that_staff_ended_keeps_its_jump() -> None:
     jump = START + MINUTE
-    closed = {"status": RaceStatus.IN_PROGRESS, "provider_status": "Closed", "actual_start": jump}
+    closed: dict[str, Any] = {"status": RaceStatus.IN_PROGRESS, "provider_status": "Closed", "actual_start": jump}
     hear(full(), -10)
     assert hear(full(**closed), 1).actual_start == jump
     assert hear(status(advertised_start=START + 20 * MINUTE), 2).actual_start is None
