@@ -25,7 +25,6 @@ logger = logging.getLogger(__name__)
 QUEUE_MARGIN = timedelta(seconds=10)
 # A worker that has not ended by the task's timeout is killed; its poll is free for the next tick, not the one after.
 RUN_MARGIN = timedelta(seconds=2)
-# Leases that nobody holds: what was asked for waits in the queue.
 PAUSED = "all polling is paused"
 FAST = "fast"  # the lane of races about to start
 

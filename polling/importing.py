@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -64,11 +65,21 @@ def _fetch(provider: str, *, now: datetime, deadline_seconds: float) -> Schedule
         raise
     quota.learn(provider, [None], now=now)
     quota.charge(provider, schedule.requests - 1, now=now)
+    schedule = replace(schedule, races=[*schedule.races, *_moved_out(provider, schedule, now=now)])
     if not schedule.races and (known := _known_open(provider, now=now)):
         empty = Malformed(f"the card has no race of its window, where {known} are known that have not ended", 200)
         _note_failure(provider, empty)
         raise empty
     return schedule
+
+
+def _moved_out(provider: str, schedule: Schedule, *, now: datetime) -> list[RaceSnapshot]:
+    """Those that start outside the import's window by the card and inside it as they are stored: they were moved."""
+    if not schedule.elsewhen:
+        return []
+    stored = Race.objects.filter(provider=provider, advertised_start__range=(now - BEHIND, now + AHEAD))
+    in_the_window = set(stored.values_list("provider_race_id", flat=True))
+    return [race for race in schedule.elsewhen if race.provider_race_id in in_the_window]
 
 
 def _known_open(provider: str, *, now: datetime) -> int:

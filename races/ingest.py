@@ -74,6 +74,7 @@ def apply(snapshots: Iterable[RaceSnapshot], *, now: datetime) -> Changes:
         return Changes()
     with transaction.atomic():
         races = _known_races(latest)
+        meeting_before = {race.pk: race.meeting_id for race in races.values()}
         news = _accepted(latest, races, now=now)
         meetings, renamed = _write_meetings(news)
         changes, detailed = _update_races(news, races, meetings, now=now)
@@ -86,6 +87,9 @@ def apply(snapshots: Iterable[RaceSnapshot], *, now: datetime) -> Changes:
         detailed += [told for told in news if told.key in created and told.scope is Scope.FULL]
         _write_runners({changes.races[told.key]: told for told in detailed if told.runners is not None})
         moved = {race.meeting_id for race in races.values() if race.pk in changes.moved}
+        for race in races.values():
+            if race.meeting_id != meeting_before[race.pk]:  # both meetings may have another first race now
+                moved |= {race.meeting_id, meeting_before[race.pk]}
         renamed |= _set_racing_days(meetings, {race.meeting_id for race in created.values()} | moved | renamed)
         if renamed:
             # In a transaction of its own: here it would lock races behind others, against the order of all locks.
@@ -231,7 +235,8 @@ def _update_races(
                 (changes.changed if merged.has_content else changes.noted).add(race.pk)
             if "advertised_start" in changed:
                 changes.moved.add(race.pk)
-            if "content_hash" in changed:
+            # A row that could not be read says nothing of who is absent; without it the same field does.
+            if changed & {"content_hash", "left_out"}:
                 detailed.append(told)
     write_fields(dirty, fields)
     reversals.record(changes.reversals)

@@ -41,11 +41,12 @@ def new_race(told: RaceSnapshot, *, meeting: Meeting | None, now: datetime) -> R
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """The fields that changed, empty where none did; what became of the race, and the provider's word before."""
+    """The fields that changed, empty where none did; what became of the race, and its words before."""
 
     changed: set[str]
     decision: Decision
     status_before: str
+    outcome_before: str
 
     @property
     def has_content(self) -> bool:
@@ -65,6 +66,8 @@ def merge(race: Race, told: RaceSnapshot, *, meeting: Meeting | None, now: datet
     if told.advertised_start:
         _move_start(race, told.advertised_start)
     decision = _take_word(race, told, now=now)
+    if race.is_waiting and before["status"] != RaceStatus.SCHEDULED:
+        race.actual_start = told.actual_start  # what is open again has not jumped
     # What staff or Appwrite ended is polled no more, so that no detail of it can come.
     if is_news and race.finalized_by in ("", FinalizedBy.PROVIDER):
         race.detail_wanted = True
@@ -73,7 +76,7 @@ def merge(race: Race, told: RaceSnapshot, *, meeting: Meeting | None, now: datet
         race.version += 1
         race.last_changed_at = now
         changed |= {"version", "last_changed_at"}
-    return Merged(changed, decision, before["provider_status"])
+    return Merged(changed, decision, before["provider_status"], before["outcome"])
 
 
 def _stored(race: Race) -> dict[str, Any]:
@@ -90,7 +93,8 @@ def _move_start(race: Race, start: datetime) -> None:
 
 def _take_word(race: Race, told: RaceSnapshot, *, now: datetime) -> Decision:
     """Sets status, outcome and result as the table of endings has it; returns what became of the race."""
-    is_detail, has_placing = told.scope is Scope.FULL, _has_placing(told.results or race.results)
+    is_detail = told.scope is Scope.FULL
+    has_placing = _has_placing(race.results if told.results is None else told.results)
     stored = endings.stored_as(RaceStatus(race.status), race.finalized_by, race.outcome)
     is_proven = endings.is_proven(
         has_placing=has_placing, advertised_start=race.advertised_start, bare_since=race.bare_final_at, now=now
@@ -101,7 +105,9 @@ def _take_word(race: Race, told: RaceSnapshot, *, now: datetime) -> Decision:
     same = endings.is_same_outcome(race.outcome, told.outcome)
     decision = endings.decide(stored, reported, same_outcome=same)
     was_final = race.is_finalized
-    is_withdrawn = decision in (Decision.REOPEN, Decision.CORRECT) and bool(race.results or race.dividends)
+    is_called_off = decision is Decision.END and told.outcome in CALLED_OFF
+    takes_back = decision in (Decision.REOPEN, Decision.CORRECT) or is_called_off
+    is_withdrawn = takes_back and bool(race.results or race.dividends)
     _set_status(race, told, decision, now=now)
     if is_detail:
         _set_result(race, told, decision, was_final=was_final, is_withdrawn=is_withdrawn)
@@ -169,7 +175,7 @@ def _set_result(race: Race, told: RaceSnapshot, decision: Decision, *, was_final
         results, dividends = race.results, race.dividends
     elif is_withdrawn:
         results, dividends = _plain(told.results or ()), _plain(told.dividends or ())
-    elif was_final:
+    elif was_final and race.outcome not in CALLED_OFF:
         results, dividends = results or race.results, dividends or race.dividends
     if race.is_finalized and race.outcome in CALLED_OFF:
         # Nothing is paid; what staff called off has no result either, whatever the provider has.
@@ -178,7 +184,10 @@ def _set_result(race: Race, told: RaceSnapshot, decision: Decision, *, was_final
     moved = results != race.results or (was_final and dividends != race.dividends)
     # The first placings after a withdrawal complete the version that it began.
     completes = not race.results and race.result_version > 0
-    _replace_result(race, results, dividends, counts=is_withdrawn or (moved and not completes))
+    # A race that was called off had its own version, which says that there is no result.
+    is_run_after_all = decision is Decision.CORRECT and race.outcome == Outcome.RESULTED and race.result_version > 0
+    counts = is_withdrawn or is_run_after_all or (moved and not completes)
+    _replace_result(race, results, dividends, counts=counts)
 
 
 def _replace_result(race: Race, results: list[Any], dividends: list[Any], *, counts: bool) -> None:
@@ -214,7 +223,7 @@ def set_meeting(meeting: Meeting, told: MeetingSnapshot) -> bool:
 def set_runner(runner: Runner, told: RunnerSnapshot, *, now: datetime) -> bool:
     """Whether anything but the odds changed. A scratching may be undone, and a runner come back into the field."""
     scratched_at = (told.scratched_at or runner.scratched_at or now) if told.scratched else None
-    facts = {name: getattr(told, name) for name in RUNNER_FACTS}
+    facts = {name: getattr(told, name) for name in RUNNER_FACTS} | {"name": told.name or runner.name}
     return _set(runner, {**facts, "scratched_at": scratched_at, "absent_since": None})
 
 

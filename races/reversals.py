@@ -46,7 +46,9 @@ def of(race: Race, answer: RaceSnapshot, merged: Merged) -> Reversal | None:
             words = f"Reopened: the provider reports {word} after {before}"
             return Reversal(race, Turn.REOPENED, words)
         case Decision.CORRECT:
-            return Reversal(race, Turn.CORRECTED, f"Now {race.outcome}: the provider reports {word} after {before}")
+            # A status alone may have brought the word before its detail did.
+            ended = merged.outcome_before if before == word else before
+            return Reversal(race, Turn.CORRECTED, f"Now {race.outcome}: the provider reports {word} after {ended}")
         case Decision.WAIT if race.bare_final_at and "bare_final_at" in merged.changed:
             words = f"{word} without a placing or before the start: not accepted until a second answer confirms it"
             return Reversal(race, Turn.UNCONFIRMED, words)

@@ -143,6 +143,9 @@ class RaceSnapshot:
         return self.provider_status if self.provider_status and self.status is None else None
 
 
+STATUS_WORDS = frozenset({"status", "outcome", "result_state"})
+
+
 def joined(earlier: RaceSnapshot, later: RaceSnapshot) -> RaceSnapshot:
     """Two reports of one race as one: the newer by the provider's clock, then the fuller one, then the later.
 
@@ -151,7 +154,9 @@ def joined(earlier: RaceSnapshot, later: RaceSnapshot) -> RaceSnapshot:
     other, best = sorted((earlier, later), key=_weight)
     if best.scope is not other.scope:
         return best
-    unsaid = {name: getattr(other, name) for name in best.__slots__ if getattr(best, name) is None}
+    # What a status means stands with its word: another report's end is not the end of this one.
+    own = STATUS_WORDS if best.provider_status else ()
+    unsaid = {name: getattr(other, name) for name in best.__slots__ if getattr(best, name) is None and name not in own}
     return replace(best, **unsaid)
 
 

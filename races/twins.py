@@ -9,7 +9,7 @@ Place = tuple[str, int, str, str, date]  # provider, number, track, code and day
 
 
 def twins_of(races: Iterable[Race]) -> dict[int, Race]:
-    """Of each race, by primary key, the newest other one of its provider at the same track, day and number.
+    """Of each race, by primary key, the newest other one that its provider lists at the same track, day and number.
 
     Races without one are left out, as are those whose track, day or number are not known. One query; reads `meeting`.
     """
@@ -19,6 +19,7 @@ def twins_of(races: Iterable[Race]) -> dict[int, Race]:
         number__in={number for _, number, *_ in places.values()},
         meeting__name__in={track for _, _, track, *_ in places.values()},
         meeting__racing_day__in={day for *_, day in places.values()},
+        off_card_since=None,
     ).select_related("meeting")
     by_place: dict[Place | None, list[Race]] = {}
     for race in found.order_by("pk") if places else ():

@@ -45,7 +45,8 @@ class Schedule:
 
     `left_out` counts those rows by what they were. `listed` has the ids of all races on the card, also of those that
     were not read or start at another time; None where the card does not say which there are. `unsure` has the ids of
-    meetings on it whose races it does not list.
+    meetings on it whose races it does not list. `elsewhen` are the races on it that start a few
+    days before or after what was asked for.
     """
 
     races: Sequence[RaceSnapshot]
@@ -54,6 +55,7 @@ class Schedule:
     left_out: LeftOut = ()
     listed: frozenset[str] | None = None
     unsure: frozenset[str] = frozenset()
+    elsewhen: Sequence[RaceSnapshot] = ()
 
 
 class Provider(Protocol):

@@ -30,6 +30,7 @@ IDS = 100  # meeting ids a request: more would make a URL that servers refuse
 # past midnight keeps its day.
 OFF_UTC = timedelta(hours=14)
 NEARBY = timedelta(hours=12)
+POSTPONED_BY = timedelta(days=7)  # at most; a card further off is another one than was asked for
 
 
 class TabAffiliates:
@@ -51,9 +52,10 @@ class TabAffiliates:
         for card, page in self._cards(since, until, now=now, deadline=deadline):
             cards.append(card)
             listings.append(page)
-        races = [race for race in _by_id(cards).values() if _starts_within(race, since, until)]
+        found = [race for race in _by_id(cards).values() if race.advertised_start]
         return Schedule(
-            races,
+            [race for race in found if _starts_within(race, since, until)],
+            elsewhen=[race for race in found if _is_near(race, since, until)],
             skipped=sum(card.skipped for card in cards),
             requests=len(cards),
             left_out=left_out(*(dict(card.left_out) for card in cards)),
@@ -162,6 +164,12 @@ def _by_id(cards: Iterable[Schedule]) -> dict[str, RaceSnapshot]:
         known = races.get(race.provider_race_id)
         races[race.provider_race_id] = joined(known, race) if known else race
     return races
+
+
+def _is_near(race: RaceSnapshot, since: datetime, until: datetime) -> bool:
+    """Whether the race starts outside these instants, by a few days."""
+    is_near = _starts_within(race, since - POSTPONED_BY, until + POSTPONED_BY)
+    return is_near and not _starts_within(race, since, until)
 
 
 def _starts_within(race: RaceSnapshot, since: datetime, until: datetime) -> bool:

@@ -39,8 +39,14 @@ def runners(rows: list[Any], left_out: Counter[str]) -> tuple[RunnerSnapshot, ..
 
 
 def _one_runner(rows: list[Row], left_out: Counter[str]) -> Row:
-    """The row that says most, completed by the others of the same name."""
-    first, *others = rows = _richest_first(rows)
+    """The row that says most, completed by the others of the same name; of two names that which is not scratched.
+
+    An emergency may take the number of the runner that it replaces.
+    """
+    rows = _richest_first(rows)
+    scratched = {_name(row) for row in rows if any(flag(row.get(sign)) for sign in SIGNS)}
+    first = next((row for row in rows if _name(row) not in scratched), rows[0])
+    others = [row for row in rows if row is not first]
     same = [row for row in others if _name(row) in ("", _name(first)) or not _name(first)]
     left_out["runners of one number"] += len(others) - len(same)
     left_out["runners reported twice"] += len(same)

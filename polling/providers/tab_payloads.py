@@ -18,7 +18,7 @@ from polling.errors import SAMPLE_BYTES, Malformed, Unavailable
 from polling.providers import tab_detail
 from polling.providers.base import Schedule
 from polling.providers.reading import Row, day, first_told, flag, instant, instant_or_none, positive, text, to_object
-from polling.providers.zones import zone
+from polling.providers.zones import UNKNOWN_ZONE, zone
 from races.snapshots import MeetingSnapshot, RaceSnapshot, Scope, joined, left_out
 from races.status import Outcome, RaceStatus, ResultState
 
@@ -306,6 +306,7 @@ def _meeting(reply: Reply, row: Row, meeting_id: Any, name: Any) -> MeetingSnaps
     if not (told_id := _meeting_id(meeting_id)):
         return None
     country, state = text(row.get("country"), LONGEST_PLACE), text(row.get("state"), LONGEST_PLACE)
+    track_zone = zone(country, state)
     return MeetingSnapshot(
         provider=reply.provider,
         provider_meeting_id=told_id,
@@ -314,7 +315,7 @@ def _meeting(reply: Reply, row: Row, meeting_id: Any, name: Any) -> MeetingSnaps
         state=state,
         code=CODES.get(text(first_told(row, "category", "type")).upper(), ""),
         provider_day=day(row.get("date")),
-        timezone=zone(country, state) if country else "",
+        timezone="" if track_zone == UNKNOWN_ZONE else track_zone,  # a row without its state says nothing of the zone
     )
 
 

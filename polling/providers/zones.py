@@ -70,8 +70,10 @@ STATE_ZONES = {
     for state in states.split()
 }
 
+UNKNOWN_ZONE = "UTC"
+
 
 def zone(country: str, state: str) -> str:
     """The zone's name; UTC for a country not listed, and for a state that might lie in any of several."""
     country, state = country.upper(), state.upper()
-    return STATE_ZONES.get((country, state)) or COUNTRY_ZONES.get(country, "UTC")
+    return STATE_ZONES.get((country, state)) or COUNTRY_ZONES.get(country, UNKNOWN_ZONE)

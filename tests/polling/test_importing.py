@@ -93,6 +93,17 @@ def test_a_card_without_the_races_that_are_known_is_a_failure_and_changes_nothin
     assert state().last_import_error.startswith(error.__name__)
 
 
+@pytest.mark.parametrize("days", [2, -1])
+def test_a_race_that_the_card_moves_out_of_the_imports_window_takes_its_new_start(server: Server, days: int) -> None:
+    server.card = meetings(race(1))
+    run()
+    moved = START + timedelta(days=days)
+    server.card = meetings(race(1, start=moved), race(2, start=moved))
+    run(5)
+    assert Race.objects.get().advertised_start == moved, "the other one was not known, and is none of the window"
+    assert state().last_import_error == ""
+
+
 def test_imports_that_fail_are_logged_when_they_begin_to_and_when_they_work_again(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:

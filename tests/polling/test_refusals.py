@@ -207,3 +207,5 @@ def test_only_the_same_number_at_the_same_track_on_the_same_day_is_a_twin() -> N
     assert twins_of([race, nowhere]) == {}
     twin = make_race(meeting=again, number=5)
     assert twins_of([race, nowhere]) == {race.pk: twin}
+    Race.objects.filter(pk=race.pk).update(off_card_since=START)
+    assert twins_of([twin]) == {}, "the race that left the card has not taken the place of its own twin"

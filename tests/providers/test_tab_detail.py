@@ -135,6 +135,16 @@ def test_of_two_runners_with_one_number_the_one_left_out_is_counted(turned: bool
     assert left_out(tab_detail.runners, rows) == {"runners of one number": 1}
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_emergency_that_takes_the_number_of_a_scratched_runner_is_the_one_that_runs(turned: bool) -> None:
+    scratched = {"runner_number": 3, "name": "Tui", "barrier": 2, "jockey": "J", "is_scratched": True}
+    rows: list[Any] = [scratched, {"runner_number": 3, "name": "Kaka", "is_scratched": False}]
+    [runner] = runners(rows[::-1] if turned else rows)
+    assert (runner.name, runner.scratched, runner.jockey) == ("Kaka", False, "")
+    [both] = runners([scratched, {**scratched, "is_scratched": False}])
+    assert both.scratched, "of one name a scratching counts"
+
+
 def test_a_place_without_a_readable_runner_is_counted() -> None:
     rows = [{"position": 1, "runner_number": "?"}, {"position": 2, "runner_number": 2}]
     assert left_out(tab_detail.results, rows) == {"results": 1}

@@ -64,3 +64,12 @@ def test_specials_and_rows_that_cannot_be_read_are_counted_apart() -> None:
     payload = fixture("meetings")
     payload["data"]["meetings"][0]["races"][0]["start_time"] = "noon"
     assert parse_meetings(payload, **WHO).left_out == (("rows", 1), ("rows that are no races", 1))
+
+
+@pytest.mark.parametrize(("state", "zone"), [("WA", "Australia/Perth"), (None, ""), ("??", "")])
+def test_a_track_whose_zone_a_row_does_not_say_keeps_the_one_that_is_known(state: str | None, zone: str) -> None:
+    payload = fixture("event_open")
+    payload["data"]["race"] |= {"country": "AUS", "state": state}
+    meeting = parse_event(payload, **WHO).meeting
+    assert meeting
+    assert meeting.timezone == zone
