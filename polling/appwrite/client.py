@@ -101,6 +101,8 @@ class SyncClient(Client):  # type: ignore[misc]  # the SDK is untyped
         self._idle: deque[requests.Session] = deque()
         self._pid = os.getpid()
         self._version: tuple[int, ...] | None = None
+        # Of a probe whose time was over before a slow server had answered all of it; the next one goes on from there.
+        self.has_unfinished_probe = False
 
     @property
     def known_version(self) -> tuple[int, ...] | None:

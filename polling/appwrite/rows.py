@@ -51,12 +51,14 @@ class Rows:
     Raises OutOfTime where that deadline ended a call that a slow server might yet have answered.
     """
 
-    def __init__(self, client: SyncClient, table: str, *, deadline: float) -> None:
+    def __init__(self, client: SyncClient, table: str, *, deadline: float, is_answered: bool = False) -> None:
         self.table = table
         self.deadline = deadline
         self._client = client
         self._has_columns = False
         self._answered = Event()  # by anything that this run asked
+        if is_answered:
+            self._answered.set()
         self._path = f"/tablesdb/{settings.APPWRITE_DATABASE_ID}/tables/{table}/rows"
 
     @classmethod
@@ -83,6 +85,9 @@ class Rows:
         return rows
 
     def _ask(self, method: str, path: str, **request: Any) -> Reply:
+        if self._client.known_version is None:
+            self._client.server_version(deadline=self.deadline)
+            self._answered.set()
         try:
             reply = self._client.exchange(method, path, deadline=self.deadline, **request)
         except OutOfTime as error:
