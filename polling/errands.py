@@ -11,7 +11,6 @@ from polling import clock
 from polling.dispatch import claim_lease
 from polling.models import SyncLease
 
-
 SYNC_SECONDS = 25  # a pull and a push, with an Appwrite that takes seconds to answer
 
 

@@ -56,10 +56,11 @@ def run(client: SyncClient, *, now: datetime, deadline: float = inf) -> SyncServ
     Raises the PollingError that stands in the way, after keeping it.
     """
     server = _server()
+    rows = Rows(client, TABLE, deadline=deadline)
     resumes, client.has_unfinished_probe = client.has_unfinished_probe, False
     try:
         version = client.server_version(anew=not resumes, deadline=deadline)
-        server.compares_and_sets = _compares_and_sets(client, deadline, resumes=resumes)
+        server.compares_and_sets = _compares_and_sets(client, rows, resumes=resumes)
     except OutOfTime:
         client.has_unfinished_probe = client.known_version is not None
         raise
@@ -74,28 +75,27 @@ def run(client: SyncClient, *, now: datetime, deadline: float = inf) -> SyncServ
     return server
 
 
-def _compares_and_sets(client: SyncClient, deadline: float, *, resumes: bool) -> bool:
+def _compares_and_sets(client: SyncClient, rows: Rows, *, resumes: bool) -> bool:
     """Another process that probes too may remove the canary in between."""
-    rows = Rows(client, TABLE, deadline=deadline, is_answered=not resumes)
     for attempt in range(TRIES):
         with suppress(NotFound):
             # After a probe that ran out of time the row is there already: one call of a slow server tells then.
-            return _refuses_a_stale_write(client, rows, deadline, has_canary=resumes and not attempt)
+            return _refuses_a_stale_write(client, rows, has_canary=resumes and not attempt)
     raise Unavailable("the row to probe Appwrite with was removed by somebody else")
 
 
-def _refuses_a_stale_write(client: SyncClient, rows: Rows, deadline: float, *, has_canary: bool) -> bool:
+def _refuses_a_stale_write(client: SyncClient, rows: Rows, *, has_canary: bool) -> bool:
     """Writes to a row of its own as if it were of long ago, and removes it."""
     if not has_canary:
         _create_canary(rows)
+    is_refused = False
     try:
         rows.update(CANARY, {"message": "it is not"}, base_updated_at=LONG_AGO)
     except Conflict:
-        return True
-    finally:
-        with suppress(NotFound, OutOfTime):  # one that is left is used by the next probe
-            client.exchange("delete", canary_path(), deadline=deadline)
-    return False
+        is_refused = True
+    with suppress(NotFound, OutOfTime):  # one that is left is used by the next probe
+        client.exchange("delete", canary_path(), deadline=rows.deadline)
+    return is_refused
 
 
 def _create_canary(rows: Rows) -> None:

@@ -174,7 +174,7 @@ class RacePush:
             self._create(jobs[:middle])
             self._create(jobs[middle:])
         elif isinstance(error, Refused):
-            self._refused(jobs[0], error)
+            self._refused([(jobs[0], error)])
         else:
             self._postpone(jobs, error, own=True)
 
@@ -201,9 +201,7 @@ class RacePush:
         self._store(self._read_back([(job, reply) for job, reply in outcomes if isinstance(reply, dict)]))
         self._resolve([job for job, error in outcomes if isinstance(error, Conflict)])
         self._recreate([job for job, error in outcomes if isinstance(error, NotFound)])
-        for job, error in outcomes:
-            if isinstance(error, Refused):
-                self._refused(job, error)
+        self._refused([(job, error) for job, error in outcomes if isinstance(error, Refused)])
         self._leave([(job, error) for job, error in outcomes if job.race_id in self._open], outcomes)
 
     def _read_back(self, replied: list[tuple[Job, Row]]) -> list[tuple[Job, Row]]:
@@ -332,11 +330,14 @@ class RacePush:
         for job in jobs:
             self._close(job)
 
-    def _refused(self, job: Job, error: Refused) -> None:
-        """A row that is refused is given up; one that its table refuses waits until that is mended."""
-        if fault := self._refusals.behind(error):
-            self._wait_for_table([job], fault)
-        else:
+    def _refused(self, refused: Sequence[tuple[Job, Refused]]) -> None:
+        """Rows that are refused are given up; those that their table refuses wait together until that is mended."""
+        if not refused:
+            return
+        if fault := self._refusals.behind(refused[0][1]):
+            self._wait_for_table([job for job, _ in refused], fault)
+            return
+        for job, error in refused:
             self._bury(job, error)
 
     def _wait_for_table(self, jobs: Sequence[Job], fault: TableRefuses) -> None:
