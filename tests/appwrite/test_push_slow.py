@@ -140,7 +140,7 @@ def test_so_is_one_that_answers_no_write_in_time_however_early_they_are_cut_off(
         change(races[number % 8], name=f"Plate {number}")
         troubles.append(push.run(now=NOW + timedelta(minutes=number), budget=BUDGET).trouble)
     assert troubles[0] is None
-    assert isinstance(troubles[-1], Ambiguous)
+    assert any(isinstance(trouble, Ambiguous) for trouble in troubles)
 
 
 def test_deletions_that_found_no_time_are_no_failure(appwrite: Appwrite, brake: Brake) -> None:
