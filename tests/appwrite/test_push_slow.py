@@ -51,6 +51,15 @@ def changed_races(number: int) -> list[Race]:
     return races
 
 
+def edit_listed_in_time(appwrite: Appwrite, gate: Gate, brake: Brake) -> None:
+    """A row that somebody edited; it is listed in time, and read whole too late."""
+    race = make_race()
+    pushed()
+    appwrite.edit(state_of(race).remote_id, staff_note="theirs")
+    brake.free = 1
+    slow(gate, brake, "GET")
+
+
 def blameless(races: list[Race]) -> bool:
     """Whether no attempt was counted and none waits."""
     known = [state_of(race) for race in races]
@@ -174,11 +183,7 @@ def test_poll_logs_that_found_no_time_are_no_failure(appwrite: Appwrite, gate: G
 def test_a_pull_that_read_something_and_ran_out_of_time_has_not_failed(
     appwrite: Appwrite, gate: Gate, brake: Brake
 ) -> None:
-    race = make_race()
-    pushed()
-    appwrite.edit(state_of(race).remote_id, staff_note="theirs")
-    brake.free = 1
-    slow(gate, brake, "GET")
+    edit_listed_in_time(appwrite, gate, brake)
     done = pull.run(now=NOW, budget=BUDGET)
     assert (done.trouble, done.taken) == (None, 0)
     assert SyncCheckpoint.objects.get(table="races").error == ""
@@ -192,11 +197,7 @@ def test_a_pull_that_read_nothing_at_all_has(gate: Gate, brake: Brake) -> None:
 
 
 def test_a_sweep_that_ran_out_of_time_has_not_failed(appwrite: Appwrite, gate: Gate, brake: Brake) -> None:
-    race = make_race()
-    pushed()
-    appwrite.edit(state_of(race).remote_id, staff_note="theirs")
-    brake.free = 1
-    slow(gate, brake, "GET")
+    edit_listed_in_time(appwrite, gate, brake)
     done = sweep.run(now=NOW, budget=BUDGET)
     assert (done.trouble, done.finished) == (None, False)
     brake.release()
@@ -250,11 +251,7 @@ def test_what_a_pull_has_listed_is_fetched_though_the_time_is_over(
 ) -> None:
     """Else a server that takes most of the time for each call would never be pulled from."""
     monkeypatch.setattr(pull, "FETCH_SECONDS", 9 * BUDGET_SECONDS)
-    race = make_race()
-    pushed()
-    appwrite.edit(state_of(race).remote_id, staff_note="theirs")
-    brake.free = 1
-    slow(gate, brake, "GET")
+    edit_listed_in_time(appwrite, gate, brake)
     done = pull.run(now=NOW, budget=BUDGET)
     assert (done.trouble, done.taken) == (None, 1)
 
