@@ -316,7 +316,8 @@ def _is_timeout(exc: BaseException) -> bool:
 
 
 def _out_of_time(host: str, waited: float) -> OutOfTime:
-    return OutOfTime(f"{host}: no answer in the {waited:.1f} s that were left", waited_seconds=waited)
+    # Without the seconds: the same words from pull and push are one message.
+    return OutOfTime(f"{host}: no answer in the time that was left", waited_seconds=waited)
 
 
 @contextmanager

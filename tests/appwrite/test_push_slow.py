@@ -1,12 +1,15 @@
 """A slow server is no outage: what was answered is kept, what found no time is no failure, and all of it gets there."""
 
 import logging
+from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from polling import tasks
 from polling.appwrite import parallel, pull, push, rows, states, sweep
+from polling.appwrite.client import _client
 from polling.appwrite.expiry import expire_races
 from polling.errors import Ambiguous, Unavailable
 from polling.models import PollLog, PollState, SyncCheckpoint, SyncLease, SyncServer
@@ -21,8 +24,9 @@ BUDGET = timedelta(seconds=BUDGET_SECONDS)
 
 
 @pytest.fixture
-def time(monkeypatch: pytest.MonkeyPatch) -> StoppedTime:
-    return stop_time(monkeypatch)
+def time(monkeypatch: pytest.MonkeyPatch) -> Iterator[StoppedTime]:
+    yield stop_time(monkeypatch)
+    _client.cache_clear()  # its clients remember instants of this time
 
 
 @pytest.fixture
@@ -125,6 +129,17 @@ def test_a_server_that_answers_nothing_at_all_is_an_outage(appwrite: Appwrite, g
     slow(gate, brake, ANY)
     done = push.run(now=NOW, budget=BUDGET)
     assert isinstance(done.trouble, Unavailable)
+
+
+def test_a_server_that_is_silent_for_pull_and_push_is_one_message(
+    appwrite: Appwrite, gate: Gate, time: StoppedTime, brake: Brake, caplog: pytest.LogCaptureFixture
+) -> None:
+    changed_races(2)
+    gate.before[ANY] = time.jump
+    assert isinstance(pull.run(now=NOW, budget=BUDGET).trouble, Unavailable)
+    gate.before[ANY] = partial(time.jump, 3 * BUDGET_SECONDS)
+    assert isinstance(push.run(now=NOW, budget=BUDGET).trouble, Unavailable)
+    assert [record.levelname for record in caplog.records if record.levelno >= logging.WARNING] == ["WARNING"]
 
 
 def test_so_is_one_that_answers_no_write_for_longer_than_a_slow_one_takes(
