@@ -11,6 +11,8 @@ from polling import clock
 from polling.dispatch import claim_lease
 from polling.models import SyncLease
 
+SYNC_SECONDS = 25  # a pull and a push, with an Appwrite that takes seconds to answer
+
 
 class Errand(StrEnum):
     """A task of polling.tasks, and the mark that says it is waited for."""
@@ -32,7 +34,7 @@ def request_push() -> None:
 def request_sync() -> None:
     """Asks for a whole pass, a pull and then a push, where there is an Appwrite."""
     if settings.APPWRITE_ENDPOINT and _asks_first(Errand.SYNC, now=clock.now()):
-        _enqueue("polling.tasks.sync")
+        _enqueue("polling.tasks.sync", timeout=SYNC_SECONDS)
 
 
 def request_hinted_pull() -> None:
@@ -56,6 +58,6 @@ def _asks_first(errand: Errand, *, now: datetime) -> bool:
     return bool(SyncLease.objects.filter(free, table=errand.value).update(held_until=until))
 
 
-def _enqueue(task: str) -> None:
+def _enqueue(task: str, **options: int) -> None:
     # Never in the lane of the races about to start, which a poller would otherwise send it to: its own.
-    async_task(task, q_options={"cluster": settings.Q_CLUSTER["name"], "save": False})
+    async_task(task, q_options={"cluster": settings.Q_CLUSTER["name"], "save": False, **options})

@@ -12,6 +12,7 @@ from django.conf import settings
 from django_q.models import Schedule
 
 from polling import clock
+from polling.errands import SYNC_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +38,10 @@ def rows() -> list[Row]:
     in_sentinel = "{'q_options': {'sync': True, 'save': False, 'timeout': 10}}"
     # The card of a great day takes longer than a poll may.
     patient = "{'q_options': {'save': False, 'timeout': 40}}"
+    two_way = f"{{'q_options': {{'save': False, 'timeout': {SYNC_SECONDS}}}}}"
     return [
         Row(MASTER_TICK, "polling.tasks.master_tick", every_tick, in_sentinel),
-        Row("sync with Appwrite", "polling.tasks.sync", "* * * * * */15"),
+        Row("sync with Appwrite", "polling.tasks.sync", "* * * * * */15", two_way),
         Row("sweep Appwrite", "polling.tasks.sweep", _every(settings.APPWRITE_SWEEP_MINUTES), patient),
         Row("look for changes past the sync", "polling.tasks.scan_for_changes", "* * * * * 40"),
         Row("watch Appwrite's webhook", "polling.tasks.watch_webhook", "*/5 * * * * 35"),

@@ -1,6 +1,7 @@
 """The transport under the official Appwrite SDK: kept sessions, deadlines, and every failure one of our errors."""
 
 import json
+import math
 import os
 import re
 import time
@@ -101,6 +102,10 @@ class SyncClient(Client):  # type: ignore[misc]  # the SDK is untyped
         self._idle: deque[requests.Session] = deque()
         self._pid = os.getpid()
         self._version: tuple[int, ...] | None = None
+        self.answered_at = -math.inf  # the last time that anything was, an instant of time.monotonic()
+        self.unanswered_writes = 0  # that our deadlines cut off since the last one that was answered
+        # Of a probe whose time was over before a slow server had answered all of it; the next one goes on from there.
+        self.has_unfinished_probe = False
 
     @property
     def known_version(self) -> tuple[int, ...] | None:
@@ -170,8 +175,12 @@ class SyncClient(Client):  # type: ignore[misc]  # the SDK is untyped
         except (*FOREIGN_ERRORS, OSError) as exc:
             # Not `from exc`: requests quotes what it cannot send, and that may be the key.
             if cut_off is not None and time.monotonic() > cut_off - CLOCK_GRAIN and _is_timeout(exc):
+                self.unanswered_writes += write
                 raise _out_of_time(self._host, time.monotonic() - began) from None
             raise translation(exc, write=write, host=self._host, route=self._route) from None
+        self.answered_at = time.monotonic()
+        if write:
+            self.unanswered_writes = 0
         return Reply(self._read(answer, content), answer.headers)
 
     def _headers(self, path: str, deadline: float) -> dict[str, str]:
@@ -307,7 +316,8 @@ def _is_timeout(exc: BaseException) -> bool:
 
 
 def _out_of_time(host: str, waited: float) -> OutOfTime:
-    return OutOfTime(f"{host}: no answer in the {waited:.1f} s that were left", waited_seconds=waited)
+    # Without the seconds: the same words from pull and push are one message.
+    return OutOfTime(f"{host}: no answer in the time that was left", waited_seconds=waited)
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from polling.appwrite.lease import Lease
 from polling.appwrite.merge import OWNERS, Clash, Owner, Side
 from polling.appwrite.push_races import Counts
 from polling.appwrite.rows import MOST_ROWS, Row, Rows, is_addressable
-from polling.errors import PollingError
+from polling.errors import OutOfTime, PollingError
 from polling.models import SyncState
 from races.models import Race
 
@@ -74,6 +74,8 @@ class ExpiredPush:
             leaving = [row["$id"] for row in there.values() if is_addressable(row["$id"])]
             if leaving:
                 self._rows.delete_all(leaving)
+        except OutOfTime:  # the rows stay marked, for the next run
+            raise
         except PollingError as error:
             put_off(batch, error, now=self._lease.now())
             self._counts.waiting += len(batch)

@@ -13,7 +13,7 @@ from polling.appwrite.checkpoints import level_of
 from polling.appwrite.client import SyncClient
 from polling.appwrite.refusals import Refused
 from polling.appwrite.rows import SAFE_COMPARE_AND_SET, Rows
-from polling.appwrite.table_refusals import TableRefusals
+from polling.appwrite.table_refusals import DIAGNOSIS_SECONDS, TableRefusals
 from polling.errors import Blocked, Conflict, NotFound, OutOfTime, PollingError, Unavailable, words_of
 from polling.models import SyncServer
 
@@ -56,10 +56,13 @@ def run(client: SyncClient, *, now: datetime, deadline: float = inf) -> SyncServ
     Raises the PollingError that stands in the way, after keeping it.
     """
     server = _server()
+    rows = Rows(client, TABLE, deadline=deadline)
+    resumes, client.has_unfinished_probe = client.has_unfinished_probe, False
     try:
-        version = client.server_version(anew=True, deadline=deadline)
-        server.compares_and_sets = _compares_and_sets(client, deadline)
+        version = client.server_version(anew=not resumes, deadline=deadline)
+        server.compares_and_sets = _compares_and_sets(client, rows, resumes=resumes)
     except OutOfTime:
+        client.has_unfinished_probe = client.known_version is not None
         raise
     except PollingError as error:
         server.probed_at = None
@@ -72,30 +75,36 @@ def run(client: SyncClient, *, now: datetime, deadline: float = inf) -> SyncServ
     return server
 
 
-def _compares_and_sets(client: SyncClient, deadline: float) -> bool:
+def _compares_and_sets(client: SyncClient, rows: Rows, *, resumes: bool) -> bool:
     """Another process that probes too may remove the canary in between."""
-    for _ in range(TRIES):
+    for attempt in range(TRIES):
         with suppress(NotFound):
-            return _refuses_a_stale_write(client, deadline)
+            # After a probe that ran out of time the row is there already: one call of a slow server tells then.
+            return _refuses_a_stale_write(client, rows, has_canary=resumes and not attempt)
     raise Unavailable("the row to probe Appwrite with was removed by somebody else")
 
 
-def _refuses_a_stale_write(client: SyncClient, deadline: float) -> bool:
+def _refuses_a_stale_write(client: SyncClient, rows: Rows, *, has_canary: bool) -> bool:
     """Writes to a row of its own as if it were of long ago, and removes it."""
-    rows = Rows(client, TABLE, deadline=deadline)
+    if not has_canary:
+        _create_canary(rows)
+    is_refused = False
+    try:
+        rows.update(CANARY, {"message": "it is not"}, base_updated_at=LONG_AGO)
+    except Conflict:
+        is_refused = True
+    with suppress(NotFound, OutOfTime):  # one that is left is used by the next probe
+        client.exchange("delete", canary_path(), deadline=rows.deadline)
+    return is_refused
+
+
+def _create_canary(rows: Rows) -> None:
     try:
         with suppress(Conflict):  # one is left of a probe that was killed
             rows.create([CANARY_ROW])
     except Refused as error:
-        raise TableRefusals(rows, partial(try_canary, rows)).behind(error) or error from None
-    try:
-        rows.update(CANARY, {"message": "it is not"}, base_updated_at=LONG_AGO)
-    except Conflict:
-        return True
-    finally:
-        with suppress(NotFound, OutOfTime):  # one that is left is used by the next probe
-            client.exchange("delete", canary_path(), deadline=deadline)
-    return False
+        patient = rows.past_deadline(DIAGNOSIS_SECONDS)
+        raise TableRefusals(patient, partial(try_canary, patient)).behind(error) or error from None
 
 
 def try_canary(rows: Rows) -> None:

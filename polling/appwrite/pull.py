@@ -13,13 +13,14 @@ from polling.errors import Blocked, OutOfTime, PollingError
 from polling.models import SyncCheckpoint
 
 # With the push's, within the timeout of a task.
-BUDGET = timedelta(seconds=4)
+BUDGET = timedelta(seconds=8)
 PATIENCE = timedelta(minutes=2)
 # `$updatedAt` is taken before the row's lock and its commit, so a row can appear behind what was read already.
 OVERLAP = timedelta(seconds=20)
 # A key may stamp a row with any instant: one from the future must not carry the checkpoint along.
 MOST_AHEAD = timedelta(minutes=1)
 SECONDS_A_PAGE = 1.0
+FETCH_SECONDS = 3.0  # that fetching what a page lists may last beyond the deadline
 LAST_ID = "~"  # sorts behind all ids
 
 
@@ -119,7 +120,8 @@ class _Pull:
         """
         unmet = {row["$id"]: row for row in _unmet(listed)}
         overlap_hits = 0
-        for row_id, row in self._rows.by_id(filter(is_addressable, unmet)).items():
+        patient = self._rows.past_deadline(FETCH_SECONDS)
+        for row_id, row in patient.by_id(filter(is_addressable, unmet)).items():
             merged = self._arrivals.meet(row)
             overlap_hits += merged and not self._is_news(unmet[row_id])
         for row_id, row in unmet.items():

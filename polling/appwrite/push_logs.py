@@ -15,7 +15,7 @@ from polling.appwrite.lease import Lease
 from polling.appwrite.probe import try_canary
 from polling.appwrite.refusals import Refused
 from polling.appwrite.rows import MOST_ROWS, Row, Rows
-from polling.appwrite.table_refusals import TableRefusals
+from polling.appwrite.table_refusals import DIAGNOSIS_SECONDS, TableRefusals
 from polling.errors import Conflict, PollingError
 from polling.models import PollLog, SyncCheckpoint
 
@@ -49,7 +49,8 @@ class LogPush:
 
     def __init__(self, rows: Rows, lease: Lease) -> None:
         self._rows, self._lease = rows, lease
-        self._refusals = TableRefusals(rows, partial(try_canary, rows))
+        patient = rows.past_deadline(DIAGNOSIS_SECONDS)
+        self._refusals = TableRefusals(patient, partial(try_canary, patient))
         self._said: set[str] = set()
         self.checkpoint = checkpoint_of(TABLE)
         self.sent = 0

@@ -15,7 +15,7 @@ from polling.appwrite.parallel import MOST, in_parallel
 from polling.appwrite.refusals import Refused
 from polling.appwrite.rows import MOST_ROWS, Row, Rows
 from polling.appwrite.settling import Met, settle
-from polling.appwrite.table_refusals import TableRefusals, TableRefuses, rewrite_a_row
+from polling.appwrite.table_refusals import DIAGNOSIS_SECONDS, TableRefusals, TableRefuses, rewrite_a_row
 from polling.errors import Ambiguous, Conflict, NotFound, OutOfTime, PollingError, Unavailable
 from races.models import Race
 
@@ -51,7 +51,8 @@ class RacePush:
 
     def __init__(self, rows: Rows, lease: Lease, counts: Counts) -> None:
         self._rows, self._lease, self._counts = rows, lease, counts
-        self._refusals = TableRefusals(rows, partial(rewrite_a_row, rows))
+        patient = rows.past_deadline(DIAGNOSIS_SECONDS)
+        self._refusals = TableRefusals(patient, partial(rewrite_a_row, patient))
         self._fault: TableRefuses | None = None  # of this step
         self._conflicts: Counter[int] = Counter()
         self._open: dict[int, Job] = {}
@@ -73,7 +74,7 @@ class RacePush:
             self._resolve([job for job in jobs if not job.changes and job.may_have_landed])
             jobs = [job for job in jobs if job.changes]
             self._create(self._announce([job for job in jobs if job.is_new]))
-            self._update(self._announce(self._agreed([job for job in jobs if not job.is_new])))
+            self._change([job for job in jobs if not job.is_new])
             if self._fault and self._fault.every_row and stored == self._counts.created + self._counts.changed:
                 raise self._fault
         except OutOfTime:  # what is open stays dirty, for the next run
@@ -173,22 +174,24 @@ class RacePush:
             self._create(jobs[:middle])
             self._create(jobs[middle:])
         elif isinstance(error, Refused):
-            self._refused(jobs[0], error)
+            self._refused([(jobs[0], error)])
         else:
             self._postpone(jobs, error, own=True)
 
     # --- changed rows -----------------------------------------------------------------------------------------------
 
-    def _agreed(self, jobs: Sequence[Job]) -> list[Job]:
-        """Those whose rows hold what was agreed on, by a read of this moment; the others are merged first."""
-        there = self._rows.by_id([job.row_id for job in jobs]) if jobs else {}
-        agreed = [job for job in jobs if job.row_id in there and job.is_agreed(there[job.row_id])]
-        self._meet_rows([job for job in jobs if job not in agreed], there)
-        return agreed
+    def _change(self, jobs: Sequence[Job]) -> None:
+        """Writes to the rows that hold what was agreed on, by a read of this moment; the others are merged.
 
-    def _update(self, jobs: Sequence[Job]) -> None:
-        """Each with its own call; whoever changed the row since our base makes it a conflict, which is merged."""
-        self._each(jobs, self._patch)
+        Each with its own call; whoever changed the row since our base makes it a conflict, which is merged too. Rows
+        that are gone come last: to find out how many are may take all the time there is.
+        """
+        there = self._rows.by_id([job.row_id for job in jobs]) if jobs else {}
+        found = [job for job in jobs if job.row_id in there]
+        agreed = [job for job in found if job.is_agreed(there[job.row_id])]
+        self._meet_rows([job for job in found if job not in agreed], there)
+        self._each(self._announce(agreed), self._patch)
+        self._recreate([job for job in jobs if job.row_id not in there])
 
     def _patch(self, job: Job) -> Row:
         return self._rows.update(job.row_id, job.changes, base_updated_at=job.base_updated_at)
@@ -198,9 +201,7 @@ class RacePush:
         self._store(self._read_back([(job, reply) for job, reply in outcomes if isinstance(reply, dict)]))
         self._resolve([job for job, error in outcomes if isinstance(error, Conflict)])
         self._recreate([job for job, error in outcomes if isinstance(error, NotFound)])
-        for job, error in outcomes:
-            if isinstance(error, Refused):
-                self._refused(job, error)
+        self._refused([(job, error) for job, error in outcomes if isinstance(error, Refused)])
         self._leave([(job, error) for job, error in outcomes if job.race_id in self._open], outcomes)
 
     def _read_back(self, replied: list[tuple[Job, Row]]) -> list[tuple[Job, Row]]:
@@ -329,11 +330,14 @@ class RacePush:
         for job in jobs:
             self._close(job)
 
-    def _refused(self, job: Job, error: Refused) -> None:
-        """A row that is refused is given up; one that its table refuses waits until that is mended."""
-        if fault := self._refusals.behind(error):
-            self._wait_for_table([job], fault)
-        else:
+    def _refused(self, refused: Sequence[tuple[Job, Refused]]) -> None:
+        """Rows that are refused are given up; those that their table refuses wait together until that is mended."""
+        if not refused:
+            return
+        if fault := self._refusals.behind(refused[0][1]):
+            self._wait_for_table([job for job, _ in refused], fault)
+            return
+        for job, error in refused:
             self._bury(job, error)
 
     def _wait_for_table(self, jobs: Sequence[Job], fault: TableRefuses) -> None:

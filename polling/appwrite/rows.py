@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
-from threading import Event
 from typing import Any
 
 from django.conf import settings
@@ -23,6 +22,7 @@ SAFE_COMPARE_AND_SET = (1, 9)
 # A write that our deadline cut off after more than even slow ones take counts as failed: one row must not hold up the
 # others for ever. So does any call where nothing at all was answered in the run.
 SLOWEST_WRITE_SECONDS = 5.5
+MOST_UNANSWERED = 32  # writes in a row that were cut off, however early: no server is so slow
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -56,7 +56,7 @@ class Rows:
         self.deadline = deadline
         self._client = client
         self._has_columns = False
-        self._answered = Event()  # by anything that this run asked
+        self._began = time.monotonic()
         self._path = f"/tablesdb/{settings.APPWRITE_DATABASE_ID}/tables/{table}/rows"
 
     @classmethod
@@ -74,29 +74,24 @@ class Rows:
         return self._in_the_same_run(self.table, self.deadline + seconds)
 
     def of_table(self, table: str) -> "Rows":
-        """Another table in the same run: what one was answered is known to the other."""
+        """Another table in the same run."""
         return self._in_the_same_run(table, self.deadline)
 
     def _in_the_same_run(self, table: str, deadline: float) -> "Rows":
         rows = Rows(self._client, table, deadline=deadline)
-        rows._answered = self._answered
+        rows._began = self._began
         return rows
 
     def _ask(self, method: str, path: str, **request: Any) -> Reply:
         try:
-            reply = self._client.exchange(method, path, deadline=self.deadline, **request)
+            return self._client.exchange(method, path, deadline=self.deadline, **request)
         except OutOfTime as error:
             raise self._judged(error, write=method != "get") from None
-        except PollingError as error:
-            if error.http_status:
-                self._answered.set()
-            raise
-        self._answered.set()
-        return reply
 
     def _judged(self, error: OutOfTime, *, write: bool) -> PollingError:
-        silent = not self._answered.is_set() and error.waited_seconds >= SILENCE_SECONDS
-        if silent or (write and error.waited_seconds >= SLOWEST_WRITE_SECONDS):
+        silent = self._client.answered_at < self._began and error.waited_seconds >= SILENCE_SECONDS
+        too_slow = error.waited_seconds >= SLOWEST_WRITE_SECONDS or self._client.unanswered_writes > MOST_UNANSWERED
+        if silent or (write and too_slow):
             return (Ambiguous if write else Unavailable)(str(error))
         return error
 

@@ -56,11 +56,12 @@ class TableStatus:
     repairs: int = 0
 
     def trouble(self) -> list[str]:
-        """What is dead, braked or failing."""
+        """What is dead, braked or failing; rows that failed and whose next try is due have not recovered yet."""
+        failed = self.waiting or (self.dirty + self.in_flight if self.push_error else 0)
         said = {
             f"{self.table}: {self.dead} given up until a person acts": self.dead,
             f"{self.table}: deletions wait for a person: {self.brake}": self.brake,
-            f"{self.table}: {self.waiting} wait after: {self.push_error}": self.waiting,
+            f"{self.table}: {failed} wait after: {self.push_error}": failed,
             f"{self.table}: {self.error}": self.error,
             f"{self.table}, the sweep: {self.sweep_error}": self.sweep_error,
         }

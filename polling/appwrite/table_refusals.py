@@ -9,6 +9,7 @@ from polling.appwrite.rows import Rows
 from polling.appwrite.tables import TABLES
 from polling.errors import Blocked, OutOfTime, PollingError
 
+DIAGNOSIS_SECONDS = 4.0  # that it may take beyond the deadline: a slow server would never be heard out otherwise
 MEND = "mend the table in Appwrite; what waits goes by itself then"
 
 

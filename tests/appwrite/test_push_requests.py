@@ -1,12 +1,14 @@
 """Many changes at once ask for one push, and none of them is forgotten."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
 from django_q.models import OrmQ
 
 from polling import dispatch, errands, tasks
+from polling.appwrite import pull, push, push_races, table_refusals
 from tests.appwrite.conftest import NOW, Appwrite, change, pushed
 from tests.factories import make_race
 
@@ -50,3 +52,16 @@ def test_a_push_that_the_queue_lost_is_asked_for_again(appwrite: Appwrite) -> No
 def test_without_appwrite_none_is_queued() -> None:
     errands.request_push()
     assert not OrmQ.objects.exists()
+
+
+def test_what_may_last_beyond_a_deadline_still_ends_before_the_task_is_killed(settings: Any) -> None:
+    longest_push = push.BUDGET.total_seconds() + max(table_refusals.DIAGNOSIS_SECONDS, push_races.READ_BACK_SECONDS)
+    longest_pull = pull.BUDGET.total_seconds() + pull.FETCH_SECONDS
+    assert max(longest_push, longest_pull) < settings.POLL_TASK_TIMEOUT.total_seconds()
+    assert longest_push + longest_pull < errands.SYNC_SECONDS
+
+
+def test_a_pass_that_a_person_asks_for_has_the_time_of_the_scheduled_one(appwrite: Appwrite) -> None:
+    errands.request_sync()
+    [entry] = OrmQ.objects.all()
+    assert entry.task["timeout"] == errands.SYNC_SECONDS

@@ -148,6 +148,12 @@ def test_what_is_dead_braked_or_failing_is_said_in_words() -> None:
     ]
 
 
+def test_rows_whose_next_try_is_due_are_still_behind() -> None:
+    known(make_race(), pushed_version=0, attempts=2, next_try_at=NOW - timedelta(seconds=1), error="Unavailable: down")
+    assert split() == (0, 1, 0, 0, 0, 0)
+    assert status.numbers(now=NOW).trouble == ["races: 1 wait after: Unavailable: down"]
+
+
 @pytest.mark.parametrize(
     ("enabled", "said"), [(False, ["it was switched off"]), (True, []), (None, [])], ids=["off", "on again", "not ours"]
 )

@@ -72,6 +72,7 @@ def test_a_column_that_appears_and_is_required_is_one_message_and_gives_up_no_ro
         assert done.races.dead == 0
     [alert] = alerts(caplog)
     assert "published" in alert
+    assert alert.startswith("63 rows wait")
     assert [record.levelname for record in caplog.records if record.levelno >= logging.WARNING] == ["ERROR"]
     assert not states.states().filter(dead_since__isnull=False).exists()
     drop(appwrite.api)
