@@ -16,14 +16,19 @@ def main() -> None:
     _refuse_arguments_that_are_not_text()
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
-    from django.db.utils import OperationalError
+    from django.db.utils import DatabaseError
+
+    from racepoll_site.database_errors import in_one_line
 
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         _refuse(str(error))
-    except OperationalError as error:
-        _refuse(f"{_setting_of_the_database()}: the database cannot be used: {' '.join(str(error).split())}")
+    except DatabaseError as error:
+        words = in_one_line(error)
+        if words is None:
+            raise
+        _refuse(f"{_setting_of_the_database()}: {words}")
     except OSError as error:
         if not _is_of_the_folder(error):
             raise

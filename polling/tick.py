@@ -128,14 +128,22 @@ def _first_polls_in_the_way(plans: list[Plan], *, now: datetime) -> set[int]:
 
     All at once they come where a card is new and the first tick late. The nearest first are not among them.
     """
-    far = [(race, plan) for race, plan in plans if not is_urgent(race, now=now)]
+    far = {race.pk for race, plan in plans if not is_urgent(race, now=now)}
     waiting: set[int] = set()
-    for provider in {race.provider for race, plan in far if plan.on_grid}:
-        mine = [(race, plan) for race, plan in far if race.provider == provider]
-        first = [race.pk for race, plan in mine if not plan.on_grid and race.last_attempt_at is None]
-        room = far_share() - (len(mine) - len(first))
+    for provider in {race.provider for race, plan in plans if plan.on_grid and race.pk in far}:
+        mine = [(race, plan) for race, plan in plans if race.provider == provider]
+        first = [race.pk for race, plan in mine if not plan.on_grid and race.last_attempt_at is None and race.pk in far]
+        room = _polls_that_fit(far_share(), dispatch.max_batch(provider)) - (len(mine) - len(first))
         waiting |= set(first[max(room, 0) :])
     return waiting
+
+
+def _polls_that_fit(requests: int, most: int) -> int:
+    """How many polls these requests are enough for: one per race for its detail, one per `most` races for their status.
+
+    The workers take tokens in any order, so that what is sent beside a slot must not cost the slot its own.
+    """
+    return requests * most // (most + 1)
 
 
 def _wanted(race: Race, *, now: datetime) -> Wanted:

@@ -70,6 +70,19 @@ def block(name: str) -> Column:
     return column
 
 
+@cache
+def yes_no(name: str) -> Column:
+    """A column of a flag in words; Django's own icon of a `no` is a red cross, also where nothing is wrong."""
+
+    @admin.display(description=label(name), ordering=name)
+    def column(row: models.Model) -> str:
+        value: bool | None = getattr(row, name)
+        return wording.NOTHING if value is None else "yes" if value else "no"
+
+    column.__name__ = name
+    return column
+
+
 def label(name: str) -> str:
     """A field's name as the heading of a column: `finished_at` is `finished`."""
     return name.removesuffix("_at").replace("_", " ")
@@ -117,4 +130,6 @@ class ReadOnlyAdmin(ListAdmin[M]):
     def _shown(self, field: "models.Field[Any, Any]") -> str | Column:
         if isinstance(field, models.JSONField) or field.name in self.blocks:
             return block(field.name)
+        if isinstance(field, models.BooleanField):
+            return yes_no(field.name)
         return at(field.name) if isinstance(field, models.DateTimeField) else field.name

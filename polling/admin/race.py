@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from polling import staff
 from polling.admin import race_columns as columns
 from polling.admin import strip
-from polling.admin.base import instant
+from polling.admin.base import instant, yes_no
 from polling.admin.filters import fixed, of_meetings
 from polling.admin.race_actions import RaceActions, actor
 from polling.admin.race_columns import nearest_first, seen, track_time
@@ -36,7 +36,7 @@ FIELDSETS: Any = (
         {
             "fields": (
                 (columns.next_poll, columns.last_poll, columns.failures),
-                (track_time("last_poll_time"), track_time("last_attempt_at"), "detail_wanted"),
+                (track_time("last_poll_time"), track_time("last_attempt_at"), yes_no("detail_wanted")),
                 (track_time("bare_final_at"), columns.twin),
                 (track_time("snoozed_until"), track_time("poll_requested_at")),
             )
@@ -56,7 +56,7 @@ FIELDSETS: Any = (
         {
             "fields": (
                 ("meeting", "number", "distance_m"),
-                ("name", "protest"),
+                ("name", yes_no("protest")),
                 ("provider", "provider_race_id", "provider_status"),
                 ("outcome", "finalized_by", track_time("finalized_at")),
                 (track_time("source_time"), "older_answers", track_time("last_changed_at")),

@@ -106,7 +106,7 @@ def _dividend_table(race: Race) -> Table:
         for dividend in race.dividends
     ]
     headers = ("Pool", "Product", "Selection", "Per 1.00", "State")
-    return Table("dividends", "Dividends", headers, rows, "No dividends have been told.")
+    return Table("dividends", "Dividends", headers, rows, "No dividends have been reported.")
 
 
 def _poll_table(race: Race) -> Table:

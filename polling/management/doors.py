@@ -1,5 +1,6 @@
 """What the commands are given: read, bounded, and refused in one line with exit code 2."""
 
+import ipaddress
 import math
 import re
 from collections.abc import Sequence
@@ -74,6 +75,14 @@ def address(argument: str, text: str) -> tuple[str, int]:
     if not colon or not re.fullmatch(r"[\w.-]+|\[[0-9A-Fa-f:.]+\]", host):
         raise refusal(f"{argument} is {shown(text)}, not HOST:PORT")
     return host.strip("[]"), whole_number(argument, port, least=1, most=65_535)
+
+
+def ip_address(argument: str, text: str) -> str:
+    """An IP address as connections have it: no name, no network and no `*`. Raises CommandError (exit 2)."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError as error:
+        raise refusal(f"{argument} is {shown(text)}, not an IP address") from error
 
 
 def text_of(argument: str, file: Path) -> str:

@@ -230,6 +230,16 @@ def test_a_page_takes_as_many_queries_for_many_rows_as_for_few(model: type[model
     assert queries(admin_client, url(model, "change", first(model).pk)) == few <= 20
 
 
+# The one of a failed task says that it failed.
+@pytest.mark.parametrize(
+    "model", [model for model in MAKE if model is not Failure], ids=lambda model: model._meta.model_name
+)
+def test_a_flag_that_is_off_is_no_red_cross(model: type[models.Model], admin_client: Client) -> None:
+    MAKE[model](2)
+    for path in (url(model, "changelist"), url(model, "change", first(model).pk)):
+        assert "icon-no.svg" not in admin_client.get(path, follow=True).content.decode()
+
+
 def first(model: type[models.Model]) -> models.Model:
     found = model._default_manager.order_by("pk").first()
     assert found

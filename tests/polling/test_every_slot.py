@@ -2,11 +2,12 @@
 
 from collections import Counter
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 import pytest
 
-from polling import importing, planning, pulse, tick
+from polling import dispatch, importing, planning, pulse, tick
 from polling.models import Incident, PollLog, PollState, ProviderState
 from races.models import Race
 from tests.factories import START, make_log
@@ -147,6 +148,14 @@ def test_first_polls_wait_where_their_tokens_are_wanted_for_slots(provider: Prov
         driver.tick(slot)
     found = outcomes()
     assert set(found) == {"ok"}, found
+
+
+def test_first_polls_leave_every_slot_its_token_whichever_worker_is_first(provider: ProviderBox) -> None:
+    importing.import_schedule("sandbox", now=START - timedelta(seconds=20))
+    tick.run(now=START)
+    sent = PollLog.objects.filter(state=PollState.CLAIMED.value).count()
+    assert PollLog.objects.waiting().exists()
+    assert sent + ceil(sent / dispatch.max_batch("sandbox")) <= planning.far_share()
 
 
 def test_a_first_poll_that_waits_gives_way_to_the_first_slot(provider: ProviderBox) -> None:

@@ -134,6 +134,15 @@ def test_a_lane_refuses_a_pipe_that_is_none(descriptor: str) -> None:
     assert refusal("qcluster", "--lane=default", f"--pulse={descriptor}").startswith("--pulse ")
 
 
+@pytest.mark.parametrize("proxy", ["", "*", "proxy.example", "10.0.0.0/8", "127.0.0.1:80", "a b", "127.1"])
+def test_a_proxy_that_is_believed_is_one_ip_address(proxy: str) -> None:
+    assert refusal("web", f"--proxy={proxy}") == f"--proxy is {proxy!r}, not an IP address"
+
+
+def test_an_ip_address_is_written_as_connections_have_it() -> None:
+    assert [doors.ip_address("--proxy", text) for text in ("10.0.0.1", "2001:DB8:0::1")] == ["10.0.0.1", "2001:db8::1"]
+
+
 @pytest.mark.parametrize(
     "listen", ["", "127.0.0.1", ":8000", "127.0.0.1:0", "127.0.0.1:99999", "h:x", "a b:80", "[::1:80"]
 )

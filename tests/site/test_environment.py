@@ -95,6 +95,27 @@ def test_a_database_that_cannot_be_reached_is_one_line(tmp_path: Path) -> None:
     assert done.stderr.startswith("DATABASE_URL: the database cannot be used: ")
 
 
+@pytest.mark.parametrize("command", [["migrate"], ["qcluster"], ["pause", "--all", "--reason", "flood"]])
+def test_a_file_that_is_no_database_is_one_line(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("not a database\n" * 1000)
+    done = manage(environment(tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}/notes"), *command)
+    assert done.returncode == 2
+    assert done.stderr == "DATABASE_URL: the database cannot be used: file is not a database\n"
+
+
+def test_a_worker_whose_database_cannot_be_opened_ends_at_once(tmp_path: Path) -> None:
+    done = manage(environment(tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}/nowhere/db.sqlite3"), "qcluster")
+    assert done.returncode == 2
+    assert done.stderr == "DATABASE_URL: the database cannot be used: unable to open database file\n"
+
+
+@pytest.mark.parametrize("command", [["qcluster"], ["poll", "1"]])
+def test_a_database_without_tables_names_the_command_that_makes_them(command: list[str], tmp_path: Path) -> None:
+    done = manage(environment(tmp_path), *command)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert done.stderr.startswith("RACEPOLL_VAR: the database lacks tables or columns: run `manage.py migrate`")
+
+
 def test_a_blank_value_counts_as_none(tmp_path: Path) -> None:
     (tmp_path / "blank.env").write_text("APPWRITE_ENDPOINT=\nRACE_PROVIDERS=\nPORT=\n")
     (tmp_path / "demo-provider.env").write_text("RACE_PROVIDERS=sandbox\nSANDBOX_PROVIDER_URL=http://127.0.0.1:9/x\n")

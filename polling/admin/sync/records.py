@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from polling.admin.base import ReadOnlyAdmin, at
+from polling.admin.base import ReadOnlyAdmin, at, yes_no
 from polling.models import SyncCheckpoint, SyncLease, SyncServer
 
 
@@ -14,7 +14,9 @@ class SyncCheckpointAdmin(ReadOnlyAdmin[SyncCheckpoint]):
 
 @admin.register(SyncServer)
 class SyncServerAdmin(ReadOnlyAdmin[SyncServer]):
-    list_display = ("target", "version", "compares_and_sets", "webhook_enabled", at("probed_at"), "problem")
+    list_display = (
+        "target", "version", yes_no("compares_and_sets"), yes_no("webhook_enabled"), at("probed_at"), "problem",
+    )  # fmt: skip
     ordering = ("target",)
 
 

@@ -19,8 +19,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         names = [options["provider"]] if options["provider"] is not None else list(settings.RACE_PROVIDERS)
-        if not names or not set(names) <= set(settings.RACE_PROVIDERS):
-            what = f"the provider {shown(options['provider'])}" if names else "no provider"
+        if not names:
+            raise refusal("no provider is configured: name one in RACE_PROVIDERS")
+        if not set(names) <= set(settings.RACE_PROVIDERS):
+            what = f"the provider {shown(options['provider'])}"
             raise refusal(f"{what} is not configured; RACE_PROVIDERS names: {configured()}")
         for name in names:
             self._import(name)

@@ -6,10 +6,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import BaseCommand, CommandParser
+from django.db import OperationalError, connection
 
 from polling.dispatch import FAST
 from polling.management import supervisor
 from polling.management.doors import refusal, whole_number
+from polling.models import PollLog
 
 
 class Command(BaseCommand):
@@ -28,10 +30,22 @@ class Command(BaseCommand):
             from polling.management import lane
 
             sys.exit(lane.run(pulse=_open_file("--pulse", options["pulse"])))
+        _refuse_database_that_stays_unusable()
         lanes = [supervisor.DEFAULT, *([FAST] if settings.POLL_FAST_WORKERS else [])]
         self.stdout.flush()
         # The supervisor has no use for what Django has loaded: 40 MB.
         os.execv(sys.executable, [sys.executable, supervisor.__file__, *lanes])  # noqa: S606 - our own script
+
+
+def _refuse_database_that_stays_unusable() -> None:
+    """Raises DatabaseError for a file that cannot be opened and for tables that are missing; a server may come back."""
+    try:
+        PollLog.objects.exists()
+    except OperationalError:
+        if connection.vendor == "sqlite":
+            raise
+    finally:
+        connection.close()
 
 
 def _open_file(argument: str, text: str | None) -> int | None:

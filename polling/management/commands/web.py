@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.management import BaseCommand, CommandError, CommandParser
 from django.core.servers.basehttp import get_internal_wsgi_application
 
-from polling.management.doors import BAD_INPUT, address
+from polling.management.doors import BAD_INPUT, address, ip_address
 from polling.management.web_server import make_server
 
 
@@ -29,12 +29,13 @@ class Command(BaseCommand):
         host, port = "127.0.0.1", settings.PORT
         if options["listen"] is not None:
             host, port = address("--listen", options["listen"])
+        proxy = ip_address("--proxy", options["proxy"])
+        believed = proxy if settings.BEHIND_PROXY else ""
         if not (settings.STATIC_ROOT / "staticfiles.json").exists():
             raise CommandError("the static files are missing: run manage.py collectstatic first")
-        proxy = options["proxy"] if settings.BEHIND_PROXY else ""
         most_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         try:
-            server = make_server(get_internal_wsgi_application(), host, port, proxy=proxy, most_bytes=most_bytes)
+            server = make_server(get_internal_wsgi_application(), host, port, proxy=believed, most_bytes=most_bytes)
         except (OSError, ValueError) as error:  # the latter for a host that is none
             words = getattr(error, "strerror", None) or "no such address on this machine"
             raise CommandError(f"cannot listen on {host}:{port}: {words}", returncode=BAD_INPUT) from error

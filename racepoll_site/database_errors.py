@@ -1,0 +1,24 @@
+"""Errors of the database that no command can mend, in the words of one line."""
+
+from django.db.utils import DatabaseError, OperationalError, ProgrammingError
+
+# PostgreSQL's codes of a table and of a column that does not exist; SQLite says it in words.
+NO_TABLE_OR_COLUMN = ("42P01", "42703")
+SQLITE_HAS_NONE = ("no such table", "no such column", "has no column named")
+
+
+def in_one_line(error: DatabaseError) -> str | None:
+    """What is wrong with the database as a whole; None for an error that is a fault of the program."""
+    words = " ".join(str(error).split())
+    if _lacks_migrations(error, words):
+        return f"the database lacks tables or columns: run `manage.py migrate` ({words.partition(' LINE ')[0]})"
+    # A file that is no database, or a damaged one, has no narrower class.
+    if isinstance(error, OperationalError) or type(error) is DatabaseError:
+        return f"the database cannot be used: {words}"
+    return None
+
+
+def _lacks_migrations(error: DatabaseError, words: str) -> bool:
+    if isinstance(error, ProgrammingError):
+        return getattr(error.__cause__, "sqlstate", None) in NO_TABLE_OR_COLUMN
+    return isinstance(error, OperationalError) and any(part in words for part in SQLITE_HAS_NONE)
