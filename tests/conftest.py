@@ -1,6 +1,7 @@
 """What holds for all tests: none passes or fails by the speed of the machine, and none waits for its database."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.contrib.contenttypes.models import ContentType
@@ -36,9 +37,9 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
         yield
 
 
-def _rows_of_all_tables() -> dict[str, list[tuple[object, ...]]]:
+def _rows_of_all_tables() -> dict[str, list[tuple[Any, ...]]]:
     """The statement that inserts into a table, and the rows that lie in it."""
-    found = {}
+    found: dict[str, list[tuple[Any, ...]]] = {}
     with connection.cursor() as cursor:
         for table in connection.introspection.django_table_names(only_existing=True, include_views=False):
             cursor.execute(f'SELECT * FROM "{table}"')  # noqa: S608 - tables of our own
