@@ -77,6 +77,7 @@ def _paths(user: User) -> Iterator[str]:
             yield from _of_list(
                 reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"), page, user
             )
+    yield from (reverse("admin:index"), reverse("sync"))
     for model in (Race, PollLog):
         newest = model._default_manager.order_by("-pk")[0]
         yield reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[newest.pk])

@@ -133,13 +133,12 @@ def _rows(*, now: datetime) -> dict[str, _Row]:
         _all("conflicts", status.open_conflicts(), Min("found_at")),
     ]
     if settings.APPWRITE_ENDPOINT:
-        waiting = Q(dead_since=None, attempts__gt=0, next_try_at__gt=now)
         rows, dead = states.states(), Q(dead_since__isnull=False)
         unmatched = SyncStray.objects.filter(target=settings.APPWRITE_TARGET)
         found += [
             _all("unmatched", unmatched, Min("found_at")),
             _all("dead", rows, Min("dead_since"), Count("pk", filter=dead)),
-            _all("waiting", rows, NEVER, Count("pk", filter=waiting)),
+            _all("waiting", rows.filter(states.is_waiting(now=now)), NEVER),
         ]
     first, *others = found
     return {kind: _Row(*values) for kind, *values in first.union(*others, all=True)}

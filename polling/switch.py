@@ -2,14 +2,11 @@
 
 from datetime import datetime
 
-from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.auth.hashers import make_password
-from django.contrib.auth.models import User
-from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 
 from polling.models import PollingSwitch
-from races.decisions import Actor
+from races import audit
+from races.audit import Actor
 
 
 def pause(*, by: Actor, reason: str, now: datetime) -> bool:
@@ -44,14 +41,5 @@ def _switch(*, paused: bool, reason: str, by: Actor, message: str, now: datetime
 
 
 def _audit(by: Actor, message: str, *, now: datetime) -> None:
-    nobody = {"is_active": False, "password": make_password(None)}  # a command's name is no login
-    user, _ = User.objects.get_or_create(username=by.username, defaults=nobody)
-    LogEntry.objects.create(
-        user=user,
-        content_type=ContentType.objects.get_for_model(PollingSwitch),
-        object_id="1",
-        object_repr="polling switch",
-        action_flag=CHANGE,
-        action_time=now,
-        change_message=message,
-    )
+    row = PollingSwitch.objects.get(pk=1)
+    audit.record([row], by=by, said=lambda _: message, named=lambda _: "polling switch", at=now)

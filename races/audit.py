@@ -1,14 +1,18 @@
-"""The audit of races: who decided or reported what, and why, in Django's own log of changes."""
+"""The audit: who decided or reported what, and why, in Django's own log of changes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
 
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
+from django.db.models import Model
 
-from races.models import Race
 from races.status import FinalizedBy
+
+TRow = TypeVar("TRow", bound=Model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,21 +23,37 @@ class Actor:
     source: FinalizedBy = FinalizedBy.STAFF
 
 
-def record(races: Sequence[Race], *, by: Actor, said: Callable[[Race], str], flag: int = CHANGE) -> None:
-    """Writes an entry for each race; `flag` is Django's: an addition or a change."""
+def record(
+    rows: Sequence[TRow],
+    *,
+    by: Actor,
+    said: Callable[[TRow], str],
+    named: Callable[[TRow], str] = str,
+    flag: int = CHANGE,
+    at: datetime | None = None,
+) -> None:
+    """Writes an entry for each row, all of one model.
+
+    `said` and `named` give a row's words and name. `flag` is Django's: an addition or a change. `at` is the instant of
+    the entries, the present one where none is given.
+    """
+    if not rows:
+        return
     user, made = User.objects.get_or_create(username=by.username, defaults={"is_active": False})
     if made:
         user.set_unusable_password()
         user.save(update_fields=["password"])
-    content_type = ContentType.objects.get_for_model(Race)
+    content_type = ContentType.objects.get_for_model(rows[0])
+    instant: dict[str, Any] = {"action_time": at} if at else {}
     LogEntry.objects.bulk_create(
         LogEntry(
             user=user,
             content_type=content_type,
-            object_id=str(race.pk),
-            object_repr=str(race)[:200],
+            object_id=str(row.pk),
+            object_repr=named(row)[:200],
             action_flag=flag,
-            change_message=said(race),
+            change_message=said(row),
+            **instant,
         )
-        for race in races
+        for row in rows
     )

@@ -164,6 +164,27 @@ def forget_orphans(row_ids: Iterable[str]) -> None:
     states().filter(remote_id__in=list(row_ids)).exclude(local_pk__in=Race.objects.values("pk")).delete()
 
 
+def has_race() -> Q:
+    """The row's race is in Django."""
+    return Q(Exists(Race.objects.filter(pk=OuterRef("local_pk"))))
+
+
+def is_settled() -> Q:
+    """The row's race is in Django, and has not changed since the last push of it."""
+    return Q(Exists(Race.objects.filter(pk=OuterRef("local_pk"), version__lte=OuterRef("pushed_version"))))
+
+
+def is_missing() -> Q:
+    """A sweep has found the row deleted in Appwrite, and will make it again."""
+    return Q(dead_since=None) & DELETION_PENDING & has_race()
+
+
+def is_waiting(*, now: datetime) -> Q:
+    """The row's last push failed, and its next try is still to come."""
+    tried = Q(dead_since=None, next_try_at__gt=now)
+    return tried & ~is_missing() & ~is_settled()
+
+
 def failing() -> QuerySet[SyncState]:
     """Rows whose last push failed and that are tried again."""
     return states().filter(attempts__gt=0, dead_since=None)

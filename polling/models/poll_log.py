@@ -127,7 +127,12 @@ class PollLog(models.Model):
             models.Index(
                 fields=["-slot_at", "-id", "state", "trigger", "error_class", "changed", "race"], name="poll_log_list"
             ),
-            models.Index(fields=["finished_at"], condition=models.Q(pushed_at__isnull=True), name="poll_log_unpushed"),
+            # With whether it starts an incident: those that do not are never sent where errors alone are.
+            models.Index(
+                fields=["finished_at", "starts_incident"],
+                condition=models.Q(pushed_at__isnull=True),
+                name="poll_log_unpushed",
+            ),
             models.Index(fields=["public_id"], condition=models.Q(pushed_at__isnull=False), name="poll_log_sent"),
         ]
 

@@ -17,6 +17,7 @@ from polling.admin.table import Table
 from polling.appwrite import states
 from polling.appwrite.checkpoints import checkpoint_of
 from polling.models import SyncCheckpoint, SyncConflict, SyncLease, SyncServer, SyncState, SyncStray
+from races.models import Race
 from tests.admin.test_pages import Inline, queries
 from tests.factories import START, make_race
 
@@ -238,3 +239,70 @@ def test_a_button_without_its_token_does_nothing(admin_user: Any) -> None:
     client.force_login(admin_user)
     assert client.post(PAGE, {"do": "push"}).status_code == 403
     assert queued() == []
+
+
+# --- the page and the strip above it ----------------------------------------------------------------------------------
+
+
+def make_row(**values: Any) -> SyncState:
+    race = make_race()
+    state = states.new_state(race.pk, f"row-{race.pk}", **{"pushed_version": race.version, "error": "503"} | values)
+    state.save()
+    return state
+
+
+def make_checkpoint(table: str, **values: Any) -> None:
+    SyncCheckpoint.objects.filter(pk=checkpoint_of(table).pk).update(**values)
+
+
+def make_server(**values: Any) -> None:
+    SyncServer.objects.create(target=TARGET, **values)
+
+
+def of_another_appwrite() -> None:
+    SyncState.objects.filter(pk=make_row(dead_since=NOW).pk).update(target="another")
+    SyncCheckpoint.objects.create(target="another", table="races", error="503", brake="too many")
+    SyncStray.objects.create(target="another", table="races", row_id="s", problem="no start", found_at=NOW)
+
+
+AHEAD = NOW + timedelta(minutes=1)
+CONFLICT: dict[str, Any] = {"field": "staff_note", "chosen": "local", "policy": "both moved", "found_at": NOW}
+WELL: dict[str, Callable[[], object]] = {
+    "nothing": lambda: None,
+    "a row that failed and has nothing to push any more": lambda: make_row(attempts=1, next_try_at=AHEAD),
+    "a row that failed and that a sweep makes again": lambda: make_row(
+        pushed_version=0, attempts=1, next_try_at=AHEAD, base_updated_at="2026", remote_deleted_at=NOW
+    ),
+    "a row whose next try is due": lambda: make_row(pushed_version=0, attempts=1, next_try_at=NOW),
+    "a row to push": lambda: make_row(pushed_version=0),
+    "a conflict that is settled": lambda: SyncConflict.objects.create(**CONFLICT, resolved_at=NOW),
+    "all of another Appwrite": of_another_appwrite,
+    "a webhook that nobody asked for": lambda: make_server(webhook_enabled=False, webhook_problem=""),
+}
+NOT_WELL: dict[str, Callable[[], object]] = {
+    "a row given up": lambda: make_row(dead_since=NOW),
+    "a row that waits": lambda: make_row(pushed_version=0, attempts=1, next_try_at=AHEAD),
+    "a row that waits and whose race is gone": lambda: Race.objects.filter(
+        pk=make_row(attempts=1, next_try_at=AHEAD).local_pk
+    ).delete(),
+    "a row of no race": lambda: SyncStray.objects.create(
+        target=TARGET, table="races", row_id="s", problem="no start", found_at=NOW
+    ),
+    "a conflict": lambda: SyncConflict.objects.create(**CONFLICT),
+    "a pull that fails": lambda: make_checkpoint("races", error="503"),
+    "a sweep that fails": lambda: make_checkpoint("races sweep", error="503"),
+    "deletions that wait": lambda: make_checkpoint("races", brake="21 of 30 rows are gone"),
+    "poll logs that fail": lambda: make_checkpoint("poll_logs", error="503"),
+    "a sweep of the poll logs that fails": lambda: make_checkpoint("poll_logs sweep", error="503"),
+    "a server that takes stale writes": lambda: make_server(problem="it takes stale writes"),
+    "a webhook that is off": lambda: make_server(webhook_enabled=False, webhook_problem="it is off"),
+}
+
+
+@pytest.mark.parametrize("case", WELL | NOT_WELL)
+def test_the_strip_is_red_exactly_when_the_page_is_not_well(case: str, admin_client: Client) -> None:
+    (WELL | NOT_WELL)[case]()
+    response = admin_client.get(PAGE)
+    red = {cell.title for cell in response.context["cells"] if cell.level == "bad"} & {"Appwrite", "Conflicts"}
+    assert bool(red) is (case in NOT_WELL)
+    assert ("Somebody should look" in response.content.decode()) is (case in NOT_WELL)

@@ -51,12 +51,13 @@ class Box:
         return dict(reply.json())
 
 
-@pytest.fixture
-def box(tmp_path: Path) -> Iterator[Box]:
-    port = free_ports(2)
-    box = Box(tmp_path, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}")
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Box, dict[str, str]]]:
+    """The two servers and a database with the card, for all tests; and the environment of a cluster on them."""
+    var, port = tmp_path_factory.mktemp("cluster"), free_ports(2)
+    box = Box(var, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}")
     env = environment(
-        tmp_path,
+        var,
         RACE_PROVIDERS="sandbox",
         SANDBOX_PROVIDER_URL=f"{box.provider}/affiliates/v1",
         APPWRITE_ENDPOINT=f"{box.appwrite}/v1",
@@ -66,22 +67,28 @@ def box(tmp_path: Path) -> Iterator[Box]:
         POLL_TICK_SECONDS="1",
         POLL_WORKERS="2",
     )
-    started: list[subprocess.Popen[str]] = []
     try:
-        started.append(start(env, tmp_path / "provider.txt", "sandbox", "provider", "--port", str(port)))
-        state = ["--state", str(tmp_path / "appwrite")]
-        started.append(start(env, tmp_path / "appwrite.txt", "sandbox", "appwrite", "--port", str(port + 1), *state))
+        box.processes.append(start(env, var / "provider.txt", "sandbox", "provider", "--port", str(port)))
+        state = ["--state", str(var / "appwrite")]
+        box.processes.append(start(env, var / "appwrite.txt", "sandbox", "appwrite", "--port", str(port + 1), *state))
         for name in ("provider", "appwrite"):
-            eventually(f"{name} serves", partial((tmp_path / f"{name}.txt").read_text))
+            eventually(f"{name} serves", partial((var / f"{name}.txt").read_text))
         for command in (["migrate", "-v0"], ["appwrite_schema", "apply"], ["import_schedule"]):
             done = manage(env, *command)
             assert done.returncode == 0, done.stderr
-        started.append(start(env, tmp_path / "cluster.txt", "qcluster"))
-        box.processes = started
-        yield box
+        yield box, env
     finally:
-        for process in reversed(started):
+        for process in reversed(box.processes):
             end(process)
+
+
+@pytest.fixture
+def box(home: tuple[Box, dict[str, str]], tmp_path: Path) -> Iterator[Box]:
+    """With a cluster of the test's own."""
+    box, env = home
+    box.processes.append(start(env, tmp_path / "cluster.txt", "qcluster"))
+    yield box
+    end(box.processes.pop())
 
 
 SLOT_POLLED = """
@@ -130,10 +137,10 @@ def test_a_race_goes_from_slot_to_appwrite_and_a_decision_comes_back(box: Box) -
 
 @pytest.mark.timeout(120)
 def test_the_cluster_ends_on_sigterm_and_leaves_no_process(box: Box) -> None:
-    eventually("it ticks", lambda: box.first("SELECT * FROM polling_tick"))
-    cluster = box.cluster()
-    before = descendants(cluster.pid)
-    assert len(before) >= 7, "a supervisor, a lane, its sentinel, pusher and monitor, two workers"
+    cluster, before = box.cluster(), box.query("SELECT slot_at FROM polling_tick")
+    eventually("it ticks", lambda: len(box.query("SELECT slot_at FROM polling_tick")) > len(before))
+    running = descendants(cluster.pid)
+    assert len(running) >= 7, "a supervisor, a lane, its sentinel, pusher and monitor, two workers"
     cluster.send_signal(signal.SIGTERM)
     assert cluster.wait(25) == 0
-    assert [pid for pid in before if is_alive(pid)] == []
+    assert [pid for pid in running if is_alive(pid)] == []

@@ -72,7 +72,7 @@ def test_every_slot_before_the_start_has_a_poll_or_a_row_that_says_why_not(
     provider: ProviderBox, settings: Any, tokens: tuple[int, int, int]
 ) -> None:
     settings.POLL_REQUESTS = tokens
-    assert_every_slot_has_a_row(Driver(provider), 20, is_throttled=tokens[0] < 240)
+    assert_every_slot_has_a_row(Driver(provider), 12, is_throttled=tokens[0] < 240)
 
 
 @pytest.mark.slow

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import environment, manage
+from tests.processes import environment, manage, settings_say
 
-SHOW = "from django.conf import settings as s; print(s.RACE_PROVIDERS, s.PORT, s.RACE_DETAIL)"
 TAB = (
     b"RACE_PROVIDERS=tab_affiliates\nTAB_AFFILIATES_CONTACT_EMAIL=ops@example.com\n"
     b"TAB_AFFILIATES_PARTNER=Example\nTAB_AFFILIATES_PARTNER_ID=example\n"
@@ -38,8 +37,9 @@ def refused(done: object, *starts: str) -> None:
 def test_no_variable_of_the_file_is_lost(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "desk.env"
     file.write_bytes(content)
-    done = manage(environment(tmp_path / "var", RACEPOLL_ENV_FILE=str(file)), "shell", "-v0", "-c", SHOW)
-    assert done.stdout == "('tab_affiliates',) 8123 until_start\n", done.stderr
+    env = environment(tmp_path / "var", RACEPOLL_ENV_FILE=str(file))
+    values = "settings.RACE_PROVIDERS, settings.PORT, settings.RACE_DETAIL"
+    assert settings_say(env, values) == "('tab_affiliates',) 8123 until_start"
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,8 @@ def test_names_that_nobody_reads_are_refused_in_the_file(tmp_path: Path) -> None
 def test_names_of_others_may_stand_in_the_file(tmp_path: Path) -> None:
     file = tmp_path / "desk.env"
     file.write_text("https_proxy=http://127.0.0.1:9\nTZ=UTC\nDJANGO_SUPERUSER_PASSWORD=x\nAPPWRITE_API_KEY_FILE=\n")
-    assert manage(environment(tmp_path / "var", RACEPOLL_ENV_FILE=str(file)), "check").returncode == 0
+    env = environment(tmp_path / "var", RACEPOLL_ENV_FILE=str(file))
+    assert settings_say(env, "repr(settings.APPWRITE_API_KEY)") == "''"
 
 
 def test_a_name_meant_for_us_is_refused_in_the_process_too(tmp_path: Path) -> None:
@@ -150,13 +151,11 @@ def test_a_secret_that_stands_where_its_file_should_be_named_is_not_shown(tmp_pa
 def test_the_line_end_of_a_secret_s_file_is_no_part_of_it(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("$of-a-file-" * 5 + "\n")
     env = environment(tmp_path, DJANGO_SECRET_KEY_FILE=str(tmp_path / "key"))
-    show = "from django.conf import settings; print(repr(settings.SECRET_KEY))"
-    assert manage(env, "shell", "-v0", "-c", show).stdout == repr("$of-a-file-" * 5) + "\n"
+    assert settings_say(env, "settings.SECRET_KEY") == "$of-a-file-" * 5
 
 
 def test_a_dollar_sign_names_another_variable_or_is_written_with_a_backslash(tmp_path: Path) -> None:
-    show = "from django.conf import settings as s; print(s.PORT, s.SECRET_KEY)"
     env = environment(tmp_path, PORT="$WEB_PORT", WEB_PORT="8123", DJANGO_SECRET_KEY=r"\$of-ours")
-    assert manage(env, "shell", "-v0", "-c", show).stdout == "8123 $of-ours\n"
+    assert settings_say(env, "settings.PORT, settings.SECRET_KEY") == "8123 $of-ours"
     done = manage(environment(tmp_path, DJANGO_SECRET_KEY="$s3cret"), "check")
     refused(done, "DJANGO_SECRET_KEY begins with $ and names no variable that is set; write \\$ for a dollar sign")

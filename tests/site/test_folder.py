@@ -1,14 +1,10 @@
 """`RACEPOLL_VAR`: that very folder, for its owner alone, or one line that says why it cannot be used."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.processes import ROOT, environment, manage
-
-WHERE = "from django.conf import settings as s; print(s.DATABASES['default']['NAME'])"
+from tests.processes import environment, manage, settings_say
 
 
 @pytest.mark.parametrize("name", ["a#b?c=1&d%41+e f;g", "übung"])
@@ -21,10 +17,8 @@ def test_the_database_lies_in_that_very_folder(name: str, tmp_path: Path) -> Non
 
 
 def test_a_relative_folder_is_the_one_beside_whoever_names_it(tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "manage.py"), "shell", "-v0", "-c", WHERE]
-    env = environment(Path("here"))
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=90, check=False)
-    assert done.stdout.strip() == str(tmp_path / "here" / "racepoll.sqlite3"), done.stderr
+    found = settings_say(environment(Path("here")), "settings.DATABASES['default']['NAME']", cwd=tmp_path)
+    assert found == str(tmp_path / "here" / "racepoll.sqlite3")
 
 
 def test_open_modes_are_closed_at_the_next_start(tmp_path: Path) -> None:
@@ -33,7 +27,7 @@ def test_open_modes_are_closed_at_the_next_start(tmp_path: Path) -> None:
         path.touch()
         path.chmod(0o644)
     tmp_path.chmod(0o755)
-    assert manage(environment(tmp_path), "check").returncode == 0
+    assert settings_say(environment(tmp_path), "settings.VAR") == str(tmp_path)
     assert {path.stat().st_mode & 0o077 for path in [tmp_path, *kept]} == {0}
 
 
