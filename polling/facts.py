@@ -138,7 +138,7 @@ def _rows(*, now: datetime) -> dict[str, _Row]:
         found += [
             _all("unmatched", unmatched, Min("found_at")),
             _all("dead", rows, Min("dead_since"), Count("pk", filter=dead)),
-            _all("waiting", rows.filter(states.is_waiting(now=now)), NEVER),
+            _all("failed", rows.filter(states.has_failed(now=now)), NEVER),
         ]
     first, *others = found
     return {kind: _Row(*values) for kind, *values in first.union(*others, all=True)}
@@ -176,14 +176,14 @@ def _sync(rows: Mapping[str, _Row]) -> SyncFacts:
         return SyncFacts(conflicts=conflicts)
     checkpoints = {point.table: point for point in SyncCheckpoint.objects.filter(target=settings.APPWRITE_TARGET)}
     server = SyncServer.objects.filter(target=settings.APPWRITE_TARGET).values(*status.SERVER).first() or {}
-    dead, waiting = rows.get("dead", _Row()), rows.get("waiting", _Row())
+    dead, failed = rows.get("dead", _Row()), rows.get("failed", _Row())
     begins = (dead.at, *(point.failing_since or point.pulled_at for point in checkpoints.values() if point.error))
     races = checkpoints.get(states.TABLE)
     return SyncFacts(
         configured=True,
         pulled_at=races.pulled_at if races else None,
         trouble=[
-            *_of_table(states.TABLE, checkpoints, dead=dead.number, waiting=waiting.number),
+            *_of_table(states.TABLE, checkpoints, dead=dead.number, failed=failed.number),
             *_of_table(push_logs.TABLE, checkpoints),
             *status.of_server(server),
         ],
@@ -193,18 +193,19 @@ def _sync(rows: Mapping[str, _Row]) -> SyncFacts:
     )
 
 
-def _of_table(name: str, checkpoints: Mapping[str, SyncCheckpoint], *, dead: int = 0, waiting: int = 0) -> list[str]:
+def _of_table(name: str, checkpoints: Mapping[str, SyncCheckpoint], *, dead: int = 0, failed: int = 0) -> list[str]:
     """What is dead, stopped or failing, as the sync page says it."""
     point, sweep = checkpoints.get(name), checkpoints.get(states.sweep_of(name))
-    # Only where rows wait, so that all is one query fewer while all is well.
-    error = states.failing().exclude(error="").values_list("error", flat=True).first() if waiting else ""
+    # Only where rows have failed, so that all is one query fewer while all is well.
+    error = states.failing().exclude(error="").values_list("error", flat=True).first() if failed else ""
     table = TableStatus(
         table=name,
         rows=0,
         in_sync=0,
         dirty=0,
         in_flight=0,
-        waiting=waiting,
+        waiting=0,
+        failed=failed,
         missing=0,
         dead=dead,
         strays=0,

@@ -185,6 +185,12 @@ def is_waiting(*, now: datetime) -> Q:
     return tried & ~is_missing() & ~is_settled()
 
 
+def has_failed(*, now: datetime) -> Q:
+    """The row's last push failed and it is still to be pushed, whether its next try is due or still to come."""
+    tried = Q(dead_since=None) & (Q(attempts__gt=0) | Q(next_try_at__gt=now))
+    return tried & ~is_missing() & ~is_settled()
+
+
 def failing() -> QuerySet[SyncState]:
     """Rows whose last push failed and that are tried again."""
     return states().filter(attempts__gt=0, dead_since=None)

@@ -27,9 +27,10 @@ class TableStatus:
     """One table: its rows, those of races that are gone included, each in one of six states; and how far it got.
 
     `in_sync`: nothing to push. `dirty`: goes with the next push. `in_flight`: dirty, and a push has the table now.
-    `waiting`: failed, and its next try is set. `missing`: deleted in Appwrite, the sweep makes it again. `dead`: waits
-    for a person. Of poll logs only those count that are for Appwrite; they are one way, so `pulled_at` is how far they
-    have been looked through. Those that a sweep found gone there are `dirty` until they have been sent again.
+    `waiting`: failed, and its next try is set; `failed` are those and the ones whose next try is due. `missing`:
+    deleted in Appwrite, the sweep makes it again. `dead`: waits for a person. Of poll logs only those count that are for Appwrite;
+    they are one way, so `pulled_at` is how far they have been looked through. Those that a sweep found gone there are
+    `dirty` until they have been sent again.
     """
 
     table: str
@@ -43,6 +44,7 @@ class TableStatus:
     strays: int
     left_alone_until: datetime | None
     push_error: str
+    failed: int = 0
     pulled_at: datetime | None = None
     checkpoint_age_seconds: float | None = None
     read_to: str = ""
@@ -56,12 +58,11 @@ class TableStatus:
     repairs: int = 0
 
     def trouble(self) -> list[str]:
-        """What is dead, braked or failing; rows that failed and whose next try is due have not recovered yet."""
-        failed = self.waiting or (self.dirty + self.in_flight if self.push_error else 0)
+        """What is dead, braked or failing."""
         said = {
             f"{self.table}: {self.dead} given up until a person acts": self.dead,
             f"{self.table}: deletions wait for a person: {self.brake}": self.brake,
-            f"{self.table}: {failed} wait after: {self.push_error}": failed,
+            f"{self.table}: {self.failed} wait after: {self.push_error}": self.failed,
             f"{self.table}: {self.error}": self.error,
             f"{self.table}, the sweep: {self.sweep_error}": self.sweep_error,
         }
@@ -133,13 +134,14 @@ def _races(*, now: datetime) -> dict[str, Any]:
     told = states.states().aggregate(
         in_sync=Count("pk", filter=Q(dead_since=None) & ~states.DELETION_PENDING & states.is_settled()),
         waiting=Count("pk", filter=states.is_waiting(now=now)),
+        failed=Count("pk", filter=states.has_failed(now=now)),
         missing=Count("pk", filter=states.is_missing()),
         dead=Count("pk", filter=Q(dead_since__isnull=False)),
         orphans=Count("pk", filter=~states.has_race()),
     )
-    rows = Race.objects.count() + told.pop("orphans")
+    rows, failed = Race.objects.count() + told.pop("orphans"), told.pop("failed")
     error = states.failing().exclude(error="").order_by("-attempts").values_list("error", flat=True).first()
-    return {**told, "rows": rows, "dirty": rows - sum(told.values()), "push_error": error or ""}
+    return {**told, "rows": rows, "dirty": rows - sum(told.values()), "failed": failed, "push_error": error or ""}
 
 
 def _logs(looked_to: datetime | None) -> dict[str, Any]:

@@ -273,7 +273,6 @@ WELL: dict[str, Callable[[], object]] = {
     "a row that failed and that a sweep makes again": lambda: make_row(
         pushed_version=0, attempts=1, next_try_at=AHEAD, base_updated_at="2026", remote_deleted_at=NOW
     ),
-    "a row whose next try is due": lambda: make_row(pushed_version=0, attempts=1, next_try_at=NOW),
     "a row to push": lambda: make_row(pushed_version=0),
     "a conflict that is settled": lambda: SyncConflict.objects.create(**CONFLICT, resolved_at=NOW),
     "all of another Appwrite": of_another_appwrite,
@@ -282,6 +281,7 @@ WELL: dict[str, Callable[[], object]] = {
 NOT_WELL: dict[str, Callable[[], object]] = {
     "a row given up": lambda: make_row(dead_since=NOW),
     "a row that waits": lambda: make_row(pushed_version=0, attempts=1, next_try_at=AHEAD),
+    "a row whose next try is due": lambda: make_row(pushed_version=0, attempts=1, next_try_at=NOW),
     "a row that waits and whose race is gone": lambda: Race.objects.filter(
         pk=make_row(attempts=1, next_try_at=AHEAD).local_pk
     ).delete(),
