@@ -28,9 +28,9 @@ class TableStatus:
 
     `in_sync`: nothing to push. `dirty`: goes with the next push. `in_flight`: dirty, and a push has the table now.
     `waiting`: failed, and its next try is set; `failed` are those and the ones whose next try is due. `missing`:
-    deleted in Appwrite, the sweep makes it again. `dead`: waits for a person. Of poll logs only those count that are for Appwrite;
-    they are one way, so `pulled_at` is how far they have been looked through. Those that a sweep found gone there are
-    `dirty` until they have been sent again.
+    deleted in Appwrite, the sweep makes it again. `dead`: waits for a person. Of poll logs only those
+    count that are for Appwrite; they are one way, so `pulled_at` is how far they have been looked through. Those that a
+    sweep found gone there are `dirty` until they have been sent again.
     """
 
     table: str
