@@ -1,7 +1,7 @@
 """The Appwrite stand-in over real HTTP, with our tables, empty for every test."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from tests.factories import START
 from tests.sandbox.appwrite_api import Client, query, running
 
 NOW = START - timedelta(minutes=30)
+TOO_EARLY = datetime(900, 1, 1, tzinfo=UTC)  # our databases take the year, Appwrite does not
 PATIENCE = timedelta(minutes=10)  # a machine under load is slow, and what is tested here is not its speed
 DATABASE = "racepoll"
 TARGET = "sandbox/racepoll@stand-in"

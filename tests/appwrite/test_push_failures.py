@@ -8,7 +8,7 @@ import pytest
 
 from polling.appwrite import pull, push, states
 from polling.errors import Unavailable
-from tests.appwrite.conftest import NOW, Appwrite, change, pushed, state_of
+from tests.appwrite.conftest import NOW, TOO_EARLY, Appwrite, change, pushed, state_of
 from tests.appwrite.gate import Gate
 from tests.factories import make_race
 
@@ -48,11 +48,11 @@ def test_a_row_that_a_pull_settled_meanwhile_keeps_no_failure(appwrite: Appwrite
 def test_a_refusal_of_an_older_version_does_not_give_up_the_newer_one(appwrite: Appwrite, gate: Gate) -> None:
     race = make_race()
     pushed()
-    change(race, name="x" * 201)
+    change(race, actual_start=TOO_EARLY)
 
     def mended() -> None:
         gate.before.clear()
-        change(race, name="Plate")
+        change(race, actual_start=None, name="Plate")
 
     gate.before["PATCH"] = mended
     assert pushed().races.dead == 0

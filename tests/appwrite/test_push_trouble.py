@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -18,13 +18,12 @@ from polling.appwrite.lease import Lease
 from polling.errors import Ambiguous, Blocked, Malformed, RateLimited, Unavailable
 from polling.models import SyncConflict, SyncLease, SyncState
 from races.models import Race
-from tests.appwrite.conftest import DATABASE, NOW, PATIENCE, Appwrite, change, pushed, state_of, swept
+from tests.appwrite.conftest import DATABASE, NOW, PATIENCE, TOO_EARLY, Appwrite, change, pushed, state_of, swept
 from tests.appwrite.gate import Gate
 from tests.factories import make_race
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LATER = NOW + timedelta(hours=1)
-TOO_EARLY = datetime(900, 1, 1, tzinfo=UTC)  # our databases take the year, Appwrite does not
 
 
 def down(settings: Any) -> None:

@@ -15,7 +15,7 @@ from polling.appwrite.table_refusals import TableRefuses
 from polling.errors import Blocked, Unavailable
 from polling.models import PollLog, PollState, SyncCheckpoint, SyncServer
 from races.models import Race
-from tests.appwrite.conftest import DATABASE, NOW, Appwrite, change, configuration, empty, probed
+from tests.appwrite.conftest import DATABASE, NOW, TOO_EARLY, Appwrite, change, configuration, empty, probed
 from tests.factories import make_race
 from tests.sandbox.appwrite_api import Client, running, wait_until
 
@@ -131,7 +131,7 @@ def test_a_row_that_is_itself_at_fault_is_given_up_as_ever(appwrite: Appwrite) -
     good, bad = make_race(), make_race()
     assert push.run(now=NOW).trouble is None
     change(good, name="Plate")
-    change(bad, name="x" * 201)
+    change(bad, actual_start=TOO_EARLY)
     done = push.run(now=NOW)
     assert (done.trouble, done.races.changed, done.races.dead) == (None, 1, 1)
 
@@ -140,7 +140,7 @@ def test_rows_given_up_for_one_reason_make_one_message(appwrite: Appwrite, caplo
     races = [make_race() for _ in range(8)]
     assert push.run(now=NOW).trouble is None
     for race in races:
-        change(race, name="x" * 201)
+        change(race, actual_start=TOO_EARLY)
     assert push.run(now=NOW).races.dead == 8
     assert len(alerts(caplog)) == 1
 
