@@ -57,6 +57,7 @@ class Machines:
             "RACE_DETAIL": "always",  # a request for every poll, which the provider's log then shows by race
             "POLL_TICK_SECONDS": str(TICK.seconds),
             "POLL_WINDOWS": WINDOWS,
+            "POLL_HOLD_SECONDS": "0",  # `plan` knows no races that wait past their start
             "POLL_WORKERS": "2",
             # The old races of the card, all at once, would use up the quota, and far windows be stretched for minutes.
             "POLL_REQUESTS_A_MINUTE": "6000",
