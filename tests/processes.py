@@ -68,7 +68,8 @@ def start(env: dict[str, str], output: Path, *arguments: str) -> subprocess.Pope
 
 def free_ports(count: int) -> int:
     """The first of `count` neighbouring ports that are free now."""
-    for first in range(20_000 + os.getpid() % 20_000, 60_000, count):
+    # Processes started one after another look in places apart: none takes what another has just found.
+    for first in range(20_000 + os.getpid() * 101 % 39_000, 60_000, count):
         try:
             for port in range(first, first + count):
                 with socket.socket() as probe:
