@@ -33,6 +33,7 @@ from races.reversals import Reversal
 from races.snapshots import MeetingSnapshot, RaceSnapshot, Scope, joined
 
 Key = tuple[str, str]
+IDENTITY = ("provider", "provider_meeting_id")
 
 CLOCK = ("source_time", "older_answers")
 
@@ -161,7 +162,10 @@ def _write_meetings(snapshots: Sequence[RaceSnapshot]) -> tuple[dict[Key, Meetin
     }
     for key, meeting in new.items():
         set_meeting(meeting, told[key])
-    Meeting.objects.bulk_create(new.values())
+    # Another writer may have stored them since they were looked for: a poll beside an import.
+    Meeting.objects.bulk_create(
+        new.values(), update_conflicts=True, unique_fields=IDENTITY, update_fields=MEETING_FACTS
+    )
     _write_in_order(changed, MEETING_FACTS)
     return known | new, {meeting.pk for meeting in changed}
 

@@ -82,6 +82,20 @@ def test_a_new_race_is_stored_with_its_meeting_and_runners() -> None:
     assert list(race().runners.values_list("number", flat=True)) == [1, 2, 3]
 
 
+def test_a_meeting_that_another_writer_stores_meanwhile_is_shared() -> None:
+    others = [Meeting(provider="sandbox", provider_meeting_id="m1", name="Old name")]
+
+    def other_writer(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith('INSERT INTO "races_meeting"') and others:
+            others.pop().save(force_insert=True)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(other_writer):
+        ingest.apply([full()], now=NOW)
+    assert race().meeting == Meeting.objects.get()
+    assert Meeting.objects.get().name != "Old name"
+
+
 def test_the_same_answer_again_writes_nothing() -> None:
     ingest.apply([full()], now=NOW)
     version = race().version
