@@ -64,6 +64,12 @@ def pause_notice(request: HttpRequest) -> str:
     return health.pause_notice(facts_of(request))
 
 
+def not_read(request: HttpRequest) -> Cell | None:
+    """The cell of Appwrite where nothing has been read from it for too long; None where that is not so."""
+    item = health.appwrite(facts_of(request), now=instant(request))
+    return _cell(request, item, now=instant(request)) if item.level is Level.WARNING else None
+
+
 def cells(request: HttpRequest) -> list[Cell]:
     """The strip, for this user: links and quoted words only of pages that he may open."""
     now = instant(request)

@@ -306,3 +306,12 @@ def test_the_strip_is_red_exactly_when_the_page_is_not_well(case: str, admin_cli
     red = {cell.title for cell in response.context["cells"] if cell.level == "bad"} & {"Appwrite", "Conflicts"}
     assert bool(red) is (case in NOT_WELL)
     assert ("Somebody should look" in response.content.decode()) is (case in NOT_WELL)
+
+
+def test_the_page_is_not_well_while_nothing_is_read_from_appwrite(admin_client: Client) -> None:
+    make_checkpoint("races", pulled_at=NOW - timedelta(minutes=10))
+    html = admin_client.get(PAGE).content.decode()
+    assert "Nothing has been read from Appwrite for some time" in html
+    assert "Nothing is dead, held or failing" not in html
+    make_checkpoint("races", pulled_at=NOW)
+    assert "Nothing has been read" not in admin_client.get(PAGE).content.decode()

@@ -12,6 +12,7 @@ from django.urls import path
 from django.views.decorators.http import require_http_methods
 
 from polling import errands
+from polling.admin import strip
 from polling.admin.base import instant
 from polling.admin.sync.figures import tables, waiting
 from polling.admin.sync.of_race import with_race
@@ -44,6 +45,7 @@ def _context(request: HttpRequest, *, now: datetime) -> dict[str, object]:
         "title": "Sync with Appwrite",
         "told": told,
         "waiting": waiting(told),
+        "not_read": strip.not_read(request),
         "tables": shown if may_see else shown[:-1],
         "may_act": told.configured and request.user.has_perm(CHANGE),
         "may_see_conflicts": may_see,
