@@ -12,6 +12,13 @@ import pytest
 from tests.processes import ROOT
 
 
+def make(folder: Path, *arguments: str, **values: str) -> subprocess.CompletedProcess[str]:
+    """Runs make as a shell does, not as the make that may have started the tests, which would tell it to say more."""
+    env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    command = ["make", *arguments]
+    return subprocess.run(command, cwd=folder, env=env | values, capture_output=True, text=True, check=False)
+
+
 @pytest.mark.parametrize(
     ("fails_on", "said"),
     [
@@ -25,9 +32,7 @@ def test_what_is_missing_is_named_in_one_line(fails_on: str, said: str, tmp_path
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\ncase "$*" in *{fails_on}*) exit 1;; esac\nexec {sys.executable} "$@"\n')
     python.chmod(0o755)
-    done = subprocess.run(
-        ["make", "run", f"PYTHON={python}"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = make(tmp_path, "run", f"PYTHON={python}")
     assert done.returncode == 2
     assert done.stderr.splitlines()[0] == said
     assert not (tmp_path / ".venv").exists()
@@ -51,8 +56,7 @@ def make_run(folder: Path, *, pip_exit_code: int) -> subprocess.CompletedProcess
     for name in ("python", "pip"):
         (programs / name).write_text(PYTHON_WITH_PIP)
         (programs / name).chmod(0o755)
-    environ = {**os.environ, "PIP_EXIT_CODE": str(pip_exit_code)}
-    return subprocess.run(["make", "run"], cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    return make(folder, "run", PIP_EXIT_CODE=str(pip_exit_code))
 
 
 def test_it_says_what_it_is_doing_before_it_is_done(tmp_path: Path) -> None:
