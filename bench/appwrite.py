@@ -12,9 +12,10 @@ from django.conf import settings
 
 from bench.stage import Stage
 from bench.stand_in import serve
-from polling.appwrite import mapping, schema, states
-from polling.appwrite.client import connect
-from polling.appwrite.rows import MOST_ROWS, Rows, batches
+from polling.appwrite import mapping, sync_state
+from polling.appwrite.api.client import connect
+from polling.appwrite.api.rows import MOST_ROWS, Rows, batches
+from polling.appwrite.schema import provision as schema
 from races.models import Race
 from tests.processes import eventually
 
@@ -51,7 +52,7 @@ class Server:
 
     def empty(self) -> None:
         """Removes all races, in hundreds: the database is the bench's own, and an earlier run may have left some."""
-        rows = Rows(self._client, states.TABLE, deadline=time.monotonic() + 120)
+        rows = Rows(self._client, sync_state.TABLE, deadline=time.monotonic() + 120)
         while found := rows.listed("", ["name"]):
             for some in batches([row["$id"] for row in found], MOST_ROWS):
                 rows.delete_all(some)
@@ -59,7 +60,7 @@ class Server:
     def versions(self, races: Sequence[Race]) -> dict[int, int]:
         """By race, the version that its row shows to a reader."""
         row_ids = {mapping.race_row_id(race): race.pk for race in races}
-        rows = Rows(self._client, states.TABLE, deadline=time.monotonic() + 20).by_id(row_ids)
+        rows = Rows(self._client, sync_state.TABLE, deadline=time.monotonic() + 20).by_id(row_ids)
         return {row_ids[row_id]: row["sync_version"] for row_id, row in rows.items()}
 
 

@@ -9,7 +9,7 @@ from bench.ingest_batch import moved
 from bench.ingest_batch import told as told_of
 from bench.stage import Stage
 from polling import clock, tasks
-from polling.appwrite import push
+from polling.appwrite.push import run as push
 from races import ingest
 
 SIZES = (1, 5, 20, 100)

@@ -10,8 +10,8 @@ from bench.ingest_batch import moved
 from bench.ingest_batch import told as told_of
 from bench.stage import Stage
 from polling import clock
-from polling.appwrite import push
-from polling.appwrite.parallel import concurrency
+from polling.appwrite.api.parallel import concurrency
+from polling.appwrite.push import run as push
 from races import ingest
 from races.snapshots import RaceSnapshot
 

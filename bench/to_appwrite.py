@@ -13,7 +13,7 @@ from bench.near import bring_near
 from bench.provider import Provider, given, provider
 from bench.stage import Stage
 from polling import clock, dispatch, importing
-from polling.appwrite import states
+from polling.appwrite import sync_state
 from polling.models import PollLog, PollState, Trigger
 from races.models import Race, Runner
 from tests.processes import eventually
@@ -98,8 +98,8 @@ def _unlearn(races: Sequence[Race]) -> None:
     """Where nobody can steer the provider: what it told, and what Appwrite has of it, is forgotten, so all is news."""
     Race.objects.filter(pk__in=[race.pk for race in races]).update(content_hash="")
     Runner.objects.filter(race__in=races).update(name="?")
-    for state in states.states():
-        states.states().filter(pk=state.pk).update(base={**state.base, "runners": None})
+    for state in sync_state.states():
+        sync_state.states().filter(pk=state.pk).update(base={**state.base, "runners": None})
 
 
 def _finished(logs: Sequence[PollLog]) -> dict[int, datetime] | None:

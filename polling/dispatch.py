@@ -14,10 +14,10 @@ from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
 from polling import providers
-from polling.asking import Asked, chunks
 from polling.errors import Blocked
 from polling.models import REQUESTS, PollingSwitch, PollLog, PollState, SkipReason, Trigger
 from polling.planning import is_urgent
+from polling.request_policy import Asked, chunks
 from races.models import Race
 
 logger = logging.getLogger(__name__)

@@ -7,11 +7,11 @@ from datetime import datetime
 from django.conf import settings
 
 from polling import providers
-from polling.asking import wants_detail
 from polling.errors import Blocked, NotFound, PollingError, RateLimited
 from polling.models import SkipReason
 from polling.providers.base import BatchScope, Provider, RaceRef
-from polling.quota import Purse
+from polling.quota.request_budget import Purse
+from polling.request_policy import wants_detail
 from races.models import Race
 from races.news import has_news
 from races.snapshots import RaceSnapshot

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from polling.asking import Asked, chunks, wants_detail
-from polling.cadence import Cadence, RaceFacts, floor, next_poll
+from polling.cadence import Cadence, floor
+from polling.next_poll import RaceFacts, next_poll
+from polling.request_policy import Asked, chunks, wants_detail
 
 MINUTE = timedelta(minutes=1)
 ANSWERED_IN = timedelta(milliseconds=300)

@@ -9,13 +9,15 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from polling import errands, providers, quota, reversal_alerts
-from polling.bucket import Need
+from polling import providers, sync_queue
 from polling.errors import LeftAlone, Malformed, PollingError, words_of
 from polling.models import ProviderState
+from polling.monitoring import reversal_alerts
 from polling.planning import replan, spread_first_polls
 from polling.pollers import note_older_answers, note_unknown_statuses
 from polling.providers.base import Schedule
+from polling.quota import request_budget
+from polling.quota.token_bucket import Need
 from races import ingest
 from races.models import Race, names_of
 from races.snapshots import RaceSnapshot
@@ -42,7 +44,7 @@ def import_schedule(provider: str, *, now: datetime, deadline_seconds: float = 1
     note_older_answers(provider, len(changes.refused), now=now)
     _note_card(provider, schedule, now=now)
     if changes.changed:
-        transaction.on_commit(errands.request_push, robust=True)
+        transaction.on_commit(sync_queue.request_push, robust=True)
     logger.info(
         "imported %d races from %s: %d new, %d changed, %d moved, %d rows skipped",
         len(schedule.races), provider, len(changes.created), len(changes.changed - changes.created),
@@ -52,7 +54,7 @@ def import_schedule(provider: str, *, now: datetime, deadline_seconds: float = 1
 
 
 def _fetch(provider: str, *, now: datetime, deadline_seconds: float) -> Schedule:
-    purse = quota.Purse(provider, Need.URGENT, now)
+    purse = request_budget.Purse(provider, Need.URGENT, now)
     if not purse.take(1):
         raise LeftAlone(f"{provider} was not asked: {purse.refusal}")
     try:
@@ -61,10 +63,10 @@ def _fetch(provider: str, *, now: datetime, deadline_seconds: float) -> Schedule
         )
     except PollingError as error:
         _note_failure(provider, error)
-        quota.learn(provider, [error], now=now)
+        request_budget.learn(provider, [error], now=now)
         raise
-    quota.learn(provider, [None], now=now)
-    quota.charge(provider, schedule.requests - 1, now=now)
+    request_budget.learn(provider, [None], now=now)
+    request_budget.charge(provider, schedule.requests - 1, now=now)
     schedule = replace(schedule, races=[*schedule.races, *_moved_out(provider, schedule, now=now)])
     if not schedule.races and (known := _known_open(provider, now=now)):
         empty = Malformed(f"the card has no race of its window, where {known} are known that have not ended", 200)

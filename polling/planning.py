@@ -11,11 +11,13 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import OuterRef, Subquery
 
-from polling import providers, quota
-from polling.bucket import Need
-from polling.cadence import Cadence, RaceFacts, next_poll, next_tick
+from polling import providers
+from polling.cadence import Cadence, next_tick
 from polling.errors import Blocked, NotFound
 from polling.models import PollLog, PollState
+from polling.next_poll import RaceFacts, next_poll
+from polling.quota import request_budget
+from polling.quota.token_bucket import Need
 from races.bulk import write_fields
 from races.models import Race
 from races.status import FinalizedBy, Outcome
@@ -74,7 +76,7 @@ def replan(race_ids: Iterable[int], *, now: datetime) -> None:
     with transaction.atomic():
         races = list(Race.objects.filter(pk__in=wanted).locked())
         slots = _newest_slots(wanted)
-        not_before = quota.not_before()
+        not_before = request_budget.not_before()
         moved = []
         for race in races:
             facts = _facts(race, slots[race.pk], not_before.get(race.provider))
@@ -124,7 +126,7 @@ def _slot_from(race: Race, instant: datetime) -> datetime:
 
 def far_share() -> int:
     """How many far races find a token at every tick, tick after tick."""
-    limits = quota.bucket()
+    limits = request_budget.bucket()
     return max(1, min(limits.inflow(cadence().tick), limits.most(Need.FAR)))
 
 

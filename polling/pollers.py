@@ -15,14 +15,16 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from polling import clock, dispatch, errands, fetching, quota, reversal_alerts, unknown_races
-from polling.bucket import Need
-from polling.edge import Edge
+from polling import clock, dispatch, fetching, sync_queue, unknown_races
 from polling.errors import PollingError
 from polling.fetching import Answer, Fetched
 from polling.models import REQUESTS, PollLog, PollState, ProviderState, SkipReason, Trigger
+from polling.monitoring import reversal_alerts
+from polling.monitoring.lasting_problem import Edge
 from polling.planning import is_urgent, newest_slot, replan
-from polling.quota import Purse
+from polling.quota import request_budget
+from polling.quota.request_budget import Purse
+from polling.quota.token_bucket import Need
 from races import ingest
 from races.bulk import write_fields
 from races.models import Race
@@ -56,7 +58,7 @@ def run(log_ids: Sequence[int], *, now: datetime, finished: Callable[[], datetim
     # Before the races are locked: whoever locks both takes the provider's row first.
     for name, what in fetched:
         with PROVIDER_NOTES.guard():  # what a provider's row cannot take must not cost the answers
-            quota.learn(name, what.met, refused=what.refused, now=ended)
+            request_budget.learn(name, what.met, refused=what.refused, now=ended)
             note_unknown_statuses([answer.told for answer in what.answers.values() if answer.told], now=ended)
     answers = {race_id: answer for _, what in fetched for race_id, answer in what.answers.items()}
     return _settle(token, answers, now=ended)
@@ -129,7 +131,7 @@ def _settle(token: str, answers: dict[int, Answer], *, now: datetime) -> list[in
         replan([log.race_id for log in logs], now=now)
         _begin_waiting(logs, now=now)
         if logs:
-            transaction.on_commit(errands.request_push, robust=True)
+            transaction.on_commit(sync_queue.request_push, robust=True)
     for provider, refused in Counter(log.race.provider for log in logs if log.race_id in changes.refused).items():
         with PROVIDER_NOTES.guard():
             note_older_answers(provider, refused, now=now)

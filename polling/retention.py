@@ -19,7 +19,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django_q.models import Task
 
-from polling.appwrite.expiry import expire_races
+from polling.appwrite.push.expired_races import expire_races
 from polling.errors import words_of
 from polling.models import Incident, PollLog, RetentionState, SyncConflict, SyncState, Tick
 from polling.models.poll_log import OPEN_STATES

@@ -12,7 +12,7 @@ from django.conf import settings
 from django_q.models import Schedule
 
 from polling import clock
-from polling.errands import SYNC_SECONDS
+from polling.sync_queue import SYNC_SECONDS
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
-from polling import dispatch, disputes, errands
+from polling import dispatch, disputes, sync_queue
 from polling.models import Trigger
 from polling.planning import replan
 from races import decisions
@@ -21,7 +21,7 @@ def _then_replan(decide: Callable[[], list[int]], *, now: datetime) -> list[int]
         changed = decide()
         replan(changed, now=now)
         if changed:
-            transaction.on_commit(errands.request_push, robust=True)
+            transaction.on_commit(sync_queue.request_push, robust=True)
     return changed
 
 

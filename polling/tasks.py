@@ -5,12 +5,14 @@ from collections.abc import Sequence
 
 from django_q.exceptions import TimeoutException
 
-from polling import clock, errands, escalating, importing, monitor, pollers, retention, tick
-from polling.appwrite import hints, scanning, watch
-from polling.appwrite import pull as appwrite_pull
-from polling.appwrite import push as appwrite_push
-from polling.appwrite import sweep as appwrite_sweep
-from polling.errands import Errand
+from polling import clock, importing, pollers, retention, sync_queue, tick
+from polling.appwrite.pull import run as appwrite_pull
+from polling.appwrite.push import full_scan
+from polling.appwrite.push import run as appwrite_push
+from polling.appwrite.sweep import run as appwrite_sweep
+from polling.appwrite.webhook import change_notifications, watch
+from polling.monitoring import overdue_races, ping
+from polling.sync_queue import Errand
 
 logger = logging.getLogger(__name__)
 
@@ -40,20 +42,20 @@ def import_schedule() -> None:
 
 def push() -> None:
     """Sends what changed to Appwrite."""
-    errands.begins(Errand.PUSH)
+    sync_queue.begins(Errand.PUSH)
     if appwrite_push.run(now=clock.now()).unfinished:
-        errands.request_push()
+        sync_queue.request_push()
 
 
 def scan_for_changes() -> None:
     """Looks for races that changed without a word, so that they are pushed too."""
-    if scanning.run(now=clock.now()):
-        errands.request_push()
+    if full_scan.run(now=clock.now()):
+        sync_queue.request_push()
 
 
 def sync() -> None:
     """Fetches what changed in Appwrite, and sends what is left to send; after trouble the next one sends."""
-    errands.begins(Errand.SYNC)
+    sync_queue.begins(Errand.SYNC)
     if not appwrite_pull.run(now=clock.now()).trouble:
         push()
 
@@ -62,14 +64,14 @@ def sweep() -> None:
     """Compares every row in Appwrite with what is known of it, and has mended what it found."""
     swept = appwrite_sweep.run(now=clock.now())
     if swept.changed or swept.deleted or swept.logs:
-        errands.request_push()
+        sync_queue.request_push()
 
 
 def pull_hinted() -> None:
     """Looks at the rows that Appwrite's webhook told of; what is not theirs to change is undone at once."""
-    errands.begins(Errand.PULL)
-    if appwrite_pull.hinted(hints.take(), now=clock.now()).changed:
-        errands.request_push()
+    sync_queue.begins(Errand.PULL)
+    if appwrite_pull.hinted(change_notifications.take(), now=clock.now()).changed:
+        sync_queue.request_push()
 
 
 def watch_webhook() -> None:
@@ -79,12 +81,12 @@ def watch_webhook() -> None:
 
 def escalate() -> None:
     """Flags races that started long ago and have not ended."""
-    escalating.escalate(now=clock.now())
+    overdue_races.escalate(now=clock.now())
 
 
 def tell_monitor() -> None:
     """Tells an outside monitor, if there is one, that ticks come on time."""
-    monitor.tell(now=clock.now())
+    ping.tell(now=clock.now())
 
 
 def delete_old_rows() -> None:

@@ -13,12 +13,15 @@ from enum import StrEnum
 from django.db import DatabaseError, transaction
 from django.db.models import Exists, Max
 
-from polling import degrade, dispatch, pulse
-from polling.cadence import Wanted, floor, wanted
+from polling import dispatch
+from polling.cadence import floor
 from polling.dispatch import Want
-from polling.edge import Edge
 from polling.models import REQUESTS, PollLog, PollState, ProviderState, Tick, Trigger
+from polling.monitoring import heartbeat
+from polling.monitoring.lasting_problem import Edge
+from polling.next_poll import Wanted, wanted
 from polling.planning import cadence, far_share, grid, is_throttled, is_urgent, min_interval, replan
+from polling.quota import throttle
 from races.models import Race
 
 logger = logging.getLogger(__name__)
@@ -59,7 +62,7 @@ def run(*, now: datetime) -> Tick | NoTick:
     tick.save(update_fields=["finished_at", "due", "claimed", "error"])
     if not tick.error:
         with HEARTBEAT.guard(), transaction.atomic():  # a row that cannot be written must not undo the claims
-            pulse.beat(now=now, ended_at=tick.finished_at)
+            heartbeat.beat(now=now, ended_at=tick.finished_at)
     return tick
 
 
@@ -68,7 +71,7 @@ def _sleeps(*, now: datetime) -> bool:
     try:
         with transaction.atomic():
             if until := _sleeps_until(now=now):
-                pulse.beat(now=now, sleeping_until=until)
+                heartbeat.beat(now=now, sleeping_until=until)
             return until is not None
     except DatabaseError:  # the tick that follows meets it too, and records it
         return False
@@ -89,7 +92,7 @@ def _sleeps_until(*, now: datetime) -> datetime | None:
 def _dispatch_due(tick: Tick, *, now: datetime) -> None:
     stretches: dict[str, int] = {}
     with THROTTLE.guard(), transaction.atomic():
-        stretches = degrade.adjust(now=now)
+        stretches = throttle.adjust(now=now)
     lost = PollLog.objects.lost(now=now)
     # A union: for an OR with a subquery PostgreSQL reads every race there is.
     waiting = PollLog.objects.waiting().order_by().values("race")
@@ -182,7 +185,7 @@ def _log_missed(plans: list[Plan], *, now: datetime) -> None:
 
 def _is_first_after_import() -> bool:
     """Whether the card was imported before any worker ran, as when all is set up: no one was there to miss a slot."""
-    return pulse.last() is None and ProviderState.objects.filter(last_import_at__isnull=False).exists()
+    return heartbeat.last() is None and ProviderState.objects.filter(last_import_at__isnull=False).exists()
 
 
 def _log_throttled(plans: list[Plan], stretches: Mapping[str, int], *, now: datetime) -> list[Plan]:

@@ -232,7 +232,7 @@ POLL_FAST_WORKERS = env.integer("POLL_FAST_WORKERS", default=0, least=0, most=64
 _fast_lane = {"workers": POLL_FAST_WORKERS, "queue_limit": 1, "scheduler": False}
 Q_CLUSTER = {
     "name": "racepoll",
-    "broker_class": "polling.broker.RedisBroker" if REDIS_URL else "polling.broker.OrmBroker",
+    "broker_class": "polling.worker.broker.RedisBroker" if REDIS_URL else "polling.worker.broker.OrmBroker",
     "cache": "cluster",
     "workers": env.integer("POLL_WORKERS", default=4, least=1, most=64),
     "queue_limit": 2,

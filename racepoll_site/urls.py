@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from polling import hooks
+from polling import views
 from polling.admin import login
 from polling.admin.sync import page
 
@@ -13,6 +13,6 @@ urlpatterns = [
     path("admin/login/", login.login),  # before Django's own
     path("admin/", admin.site.urls),
     # With or without the slash: Appwrite takes a redirect for success and does not follow it.
-    re_path("^hooks/appwrite/?$", hooks.appwrite, name="appwrite-webhook"),
+    re_path("^hooks/appwrite/?$", views.appwrite, name="appwrite-webhook"),
     path("", RedirectView.as_view(pattern_name="admin:index")),
 ]

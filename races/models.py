@@ -129,7 +129,7 @@ class Race(models.Model):
     failures = models.PositiveIntegerField(default=0, help_text="polls failed in a row")
     last_error = models.CharField(max_length=40, blank=True, help_text="the class of the last poll's error")
 
-    # polling.escalating
+    # polling.monitoring.overdue_races
     escalation = models.CharField(
         max_length=16,
         choices=choices(Escalation),

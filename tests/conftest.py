@@ -1,5 +1,6 @@
 """What holds for all tests: none passes or fails by the speed of the machine, and none waits for its database."""
 
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,21 @@ from pytest_django.plugin import DjangoDbBlocker
 
 hypothesis_settings.register_profile("racepoll", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("racepoll")
+
+
+@pytest.fixture(scope="session")
+def httpserver_listen_address() -> tuple[str, int]:
+    """The local servers that play a provider or Appwrite listen on loopback."""
+    return "127.0.0.1", 0
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port of loopback that nobody listens on: just bound, and closed again."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 
-from polling.admin.stale import CheckedAdmin, CheckedForm
+from polling.admin.stale_forms import CheckedAdmin, CheckedForm
 
 if TYPE_CHECKING:
     UserForm = UserChangeForm[User]

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 from polling import clock
 from polling.admin import wording
-from polling.admin.bounded import BoundedChangeList, KeyPaginator
+from polling.admin.bounded_lists import BoundedChangeList, KeyPaginator
 
 M = TypeVar("M", bound=models.Model)
 Column = Callable[[Any], str]

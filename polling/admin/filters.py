@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from polling.admin.base import instant
-from polling.admin.bounded import scanned
+from polling.admin.bounded_lists import scanned
 from polling.models import ProviderState, SyncServer
 from races.models import Meeting
 

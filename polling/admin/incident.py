@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from polling.admin import wording
 from polling.admin.base import ReadOnlyAdmin, at, instant
-from polling.admin.bounded import capped, scanned
+from polling.admin.bounded_lists import capped, scanned
 from polling.admin.filters import fixed, providers, when
 from polling.models import Incident, IncidentKind, PollLog, PollState, SkipReason
 

@@ -6,8 +6,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from polling.admin import health_strip
 from polling.admin import race_columns as columns
-from polling.admin import strip
 from polling.admin.base import ReadOnlyAdmin, instant
 from polling.admin.filters import DayFilter, fixed, of_meetings, providers, when
 from polling.admin.race_columns import seen
@@ -40,7 +40,7 @@ class RaceInline(RaceInlineBase):
 
     def get_queryset(self, request: HttpRequest) -> RaceQuerySet:
         races: Any = super().get_queryset(request)
-        return seen(races, now=instant(request), nothing_polled=strip.nothing_polled(request))
+        return seen(races, now=instant(request), nothing_polled=health_strip.nothing_polled(request))
 
 
 @admin.register(Meeting)

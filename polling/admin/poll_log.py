@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from polling.admin import wording
 from polling.admin.base import ReadOnlyAdmin, at, instant
-from polling.admin.bounded import scanned
+from polling.admin.bounded_lists import scanned
 from polling.admin.filters import Choice, FixedFilter, ScannedFilter, YesNoFilter, fixed, providers, same, when
 from polling.errors import PollingError
 from polling.models import PollLog, PollState, Trigger

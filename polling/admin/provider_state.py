@@ -9,14 +9,13 @@ from django.db.models.fields import DateTimeField
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from polling import quota
 from polling.admin import wording
 from polling.admin.base import ReadOnlyAdmin, at, instant
 from polling.admin.wording import counted
-from polling.breaker import BreakerState
-from polling.bucket import Need
-from polling.models import ProviderState
+from polling.models import BreakerState, ProviderState
 from polling.planning import replan_all
+from polling.quota import request_budget
+from polling.quota.token_bucket import Need
 from races.models import Race
 
 BREAKER_TONES = {
@@ -30,7 +29,7 @@ BREAKER_TONES = {
 def tokens(state: ProviderState) -> str:
     """How many requests may be sent now, of how many at most."""
     now: datetime = vars(state)["now"]
-    return f"{quota.bucket().left(state.full_at, Need.FORCED, now=now)} of {quota.bucket().burst}"
+    return f"{request_budget.bucket().left(state.full_at, Need.FORCED, now=now)} of {request_budget.bucket().burst}"
 
 
 @admin.display(description="breaker", ordering="breaker")
@@ -80,7 +79,7 @@ class ProviderStateAdmin(ReadOnlyAdmin[ProviderState]):
         """Ends the wait and closes the breaker; the races that they held back are planned anew."""
         now = instant(request)
         with transaction.atomic():
-            held = quota.clear(providers, now=now)
+            held = request_budget.clear(providers, now=now)
             for state in held:
                 self.log_change(request, state, f"Asked again, although: {state.reason or state.breaker}")
         # After the commit, so that nobody waits for the provider's row meanwhile; results to be looked at again, too.

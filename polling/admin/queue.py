@@ -11,7 +11,7 @@ from django_q.models import Failure, OrmQ, Schedule, Success
 
 from polling import schedules
 from polling.admin.filters import when
-from polling.admin.stale import CheckedAdmin, CheckedForm
+from polling.admin.stale_forms import CheckedAdmin, CheckedForm
 
 
 def _may(request: HttpRequest) -> bool:

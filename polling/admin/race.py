@@ -13,8 +13,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from polling import staff
+from polling.admin import health_strip
 from polling.admin import race_columns as columns
-from polling.admin import strip
 from polling.admin.base import instant, yes_no
 from polling.admin.filters import fixed, of_meetings
 from polling.admin.race_actions import RaceActions, actor
@@ -22,7 +22,7 @@ from polling.admin.race_columns import nearest_first, seen, track_time
 from polling.admin.race_filters import StartFilter
 from polling.admin.race_order import NearestFirst
 from polling.admin.race_page import tables
-from polling.admin.stale import CheckedAdmin
+from polling.admin.stale_forms import CheckedAdmin
 from races.models import Race, RaceQuerySet
 from races.search import races_found_by
 
@@ -101,7 +101,7 @@ class RaceAdmin(RaceActions, CheckedAdmin[Race]):
 
     def get_queryset(self, request: HttpRequest) -> RaceQuerySet:
         races: Any = super().get_queryset(request)
-        return seen(races, now=instant(request), nothing_polled=strip.nothing_polled(request))
+        return seen(races, now=instant(request), nothing_polled=health_strip.nothing_polled(request))
 
     def get_ordering(self, request: HttpRequest) -> list[Any]:
         return nearest_first(now=instant(request))
@@ -119,7 +119,7 @@ class RaceAdmin(RaceActions, CheckedAdmin[Race]):
         return races_found_by(queryset, search_term, today=instant(request).date()), False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        context = {"title": "Races", "now": instant(request), "paused": strip.pause_notice(request)}
+        context = {"title": "Races", "now": instant(request), "paused": health_strip.pause_notice(request)}
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def render_change_form(
@@ -132,7 +132,7 @@ class RaceAdmin(RaceActions, CheckedAdmin[Race]):
         obj: Race | None = None,
     ) -> HttpResponse:
         if obj:
-            context |= {"tables": tables(request, obj), "paused": strip.pause_notice(request)}
+            context |= {"tables": tables(request, obj), "paused": health_strip.pause_notice(request)}
             context |= self.page_context(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
 

@@ -13,10 +13,10 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from polling import staff
+from polling.admin import health_strip
 from polling.admin import race_columns as columns
-from polling.admin import strip
-from polling.admin.asking import AskingAdmin
 from polling.admin.base import instant
+from polling.admin.confirmation import AskingAdmin
 from polling.admin.wording import counted
 from races.decisions import Actor
 from races.models import Race
@@ -210,7 +210,7 @@ class RaceActions(AskingAdmin[Race]):
 def _obstacles(request: HttpRequest, races: Iterable[Race]) -> list[str]:
     """What keeps polls of these races from being made, a sentence each."""
     providers = {race.provider if race.provider_race_id else "" for race in races}
-    return strip.obstacles(request, providers)
+    return health_strip.obstacles(request, providers)
 
 
 def _not_started(races: list[Race], *, now: datetime) -> int:

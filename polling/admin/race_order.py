@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from polling.admin.bounded import MOST, KeyPaginator
+from polling.admin.bounded_lists import MOST, KeyPaginator
 from races.status import TERMINAL, RaceStatus
 
 OPEN = [status.value for status in RaceStatus if status not in TERMINAL]

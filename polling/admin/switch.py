@@ -9,10 +9,10 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from polling import switch
+from polling import global_pause
 from polling.admin.base import at, instant
 from polling.admin.race_actions import actor
-from polling.admin.stale import CheckedAdmin, CheckedForm
+from polling.admin.stale_forms import CheckedAdmin, CheckedForm
 from polling.models import PollingSwitch
 
 SHOWN: Any = ("paused", "reason", at("changed_at"), "changed_by")
@@ -55,14 +55,14 @@ class PollingSwitchAdmin(CheckedAdmin[PollingSwitch]):
     ) -> None:
         by, now, was_paused = actor(request), instant(request), form.initial["paused"]
         if obj.paused and was_paused:
-            switch.correct_reason(by=by, reason=obj.reason, now=now)
+            global_pause.correct_reason(by=by, reason=obj.reason, now=now)
         elif obj.paused:
-            switch.pause(by=by, reason=obj.reason, now=now)
+            global_pause.pause(by=by, reason=obj.reason, now=now)
         elif was_paused:
             # The reason of the pause that was left in the field is none of the resumption.
             reason = obj.reason if obj.reason != form.initial["reason"] else ""
-            switch.resume(by=by, reason=reason, now=now)
+            global_pause.resume(by=by, reason=reason, now=now)
 
     def log_change(self, request: HttpRequest, obj: PollingSwitch, message: object) -> LogEntry:
-        """Unsaved: polling.switch has written the entry, with the reason."""
+        """Unsaved: polling.global_pause has written the entry, with the reason."""
         return LogEntry()

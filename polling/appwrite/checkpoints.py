@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import F, QuerySet
 
-from polling.appwrite.problems import is_known, is_news
-from polling.appwrite.refusals import persisting
-from polling.appwrite.rows import Place
+from polling.appwrite.api.errors import persisting
+from polling.appwrite.api.rows import Place
+from polling.appwrite.known_problems import is_known, is_news
 from polling.errors import Blocked, PollingError, Unavailable, words_of
 from polling.models import SyncCheckpoint
 

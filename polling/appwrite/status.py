@@ -9,7 +9,9 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Count, Q, QuerySet
 
-from polling.appwrite import push_logs, states, sweep_logs
+from polling.appwrite import sync_state
+from polling.appwrite.push import logs as push_logs
+from polling.appwrite.sweep import logs as sweep_logs
 from polling.models import PollLog, SyncCheckpoint, SyncConflict, SyncLease, SyncServer, SyncStray
 from races.models import Race
 
@@ -19,7 +21,7 @@ SERVER = (
 )  # fmt: skip
 
 # The checkpoint that a table's sweep counts on. That of the poll logs' own table is their push's.
-SWEEPS = {states.TABLE: states.TABLE, push_logs.TABLE: sweep_logs.PASS}
+SWEEPS = {sync_state.TABLE: sync_state.TABLE, push_logs.TABLE: sweep_logs.PASS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def numbers(*, now: datetime) -> SyncStatus:
     strays = Counter(SyncStray.objects.filter(target=settings.APPWRITE_TARGET).values_list("table", flat=True))
     logs = checkpoints.get(push_logs.TABLE)
     counts = {
-        states.TABLE: _races(now=now),
+        sync_state.TABLE: _races(now=now),
         push_logs.TABLE: _logs(logs.pulled_at if logs else None),
     }
     tables = [
@@ -101,7 +103,7 @@ def numbers(*, now: datetime) -> SyncStatus:
             strays=strays[table],
             **_in_flight(told, leases.get(table)),
             **_progress(checkpoints.get(table), checkpoints.get(SWEEPS[table]), now=now),
-            sweep_error=sweep.error if (sweep := checkpoints.get(states.sweep_of(table))) else "",
+            sweep_error=sweep.error if (sweep := checkpoints.get(sync_state.sweep_of(table))) else "",
         )
         for table, told in counts.items()
     ]
@@ -131,16 +133,16 @@ def open_conflicts() -> QuerySet[SyncConflict]:
 def _races(*, now: datetime) -> dict[str, Any]:
     """As the push asks it of every race, and of rows whose race is gone; counted from the states."""
     # Each race is looked up twice at most: with tens of thousands of them this is what the page waits for.
-    told = states.states().aggregate(
-        in_sync=Count("pk", filter=Q(dead_since=None) & ~states.DELETION_PENDING & states.is_settled()),
-        waiting=Count("pk", filter=states.is_waiting(now=now)),
-        failed=Count("pk", filter=states.has_failed(now=now)),
-        missing=Count("pk", filter=states.is_missing()),
+    told = sync_state.states().aggregate(
+        in_sync=Count("pk", filter=Q(dead_since=None) & ~sync_state.DELETION_PENDING & sync_state.is_settled()),
+        waiting=Count("pk", filter=sync_state.is_waiting(now=now)),
+        failed=Count("pk", filter=sync_state.has_failed(now=now)),
+        missing=Count("pk", filter=sync_state.is_missing()),
         dead=Count("pk", filter=Q(dead_since__isnull=False)),
-        orphans=Count("pk", filter=~states.has_race()),
+        orphans=Count("pk", filter=~sync_state.has_race()),
     )
     rows, failed = Race.objects.count() + told.pop("orphans"), told.pop("failed")
-    error = states.failing().exclude(error="").order_by("-attempts").values_list("error", flat=True).first()
+    error = sync_state.failing().exclude(error="").order_by("-attempts").values_list("error", flat=True).first()
     return {**told, "rows": rows, "dirty": rows - sum(told.values()), "failed": failed, "push_error": error or ""}
 
 

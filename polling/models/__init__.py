@@ -3,7 +3,7 @@
 from polling.models.heartbeat import Heartbeat
 from polling.models.incident import Incident, IncidentKind
 from polling.models.poll_log import REQUESTS, PollLog, PollState, SkipReason, Trigger
-from polling.models.provider_state import ProviderState
+from polling.models.provider_state import BreakerState, ProviderState
 from polling.models.retention import RetentionState
 from polling.models.switch import PollingSwitch
 from polling.models.sync import SyncCheckpoint, SyncConflict, SyncHint, SyncLease, SyncServer, SyncState, SyncStray
@@ -11,6 +11,7 @@ from polling.models.tick import Tick
 
 __all__ = [
     "REQUESTS",
+    "BreakerState",
     "Heartbeat",
     "Incident",
     "IncidentKind",

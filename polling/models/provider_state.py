@@ -1,13 +1,21 @@
 """What is known of a provider across all processes and hosts."""
 
 from datetime import UTC, datetime
+from enum import StrEnum
 
 from django.db import models
 
-from polling.breaker import BreakerState
 from races.status import choices
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class BreakerState(StrEnum):
+    """Whether a provider's circuit breaker lets requests through: `closed` does, `half_open` one of them."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
 
 
 class ProviderState(models.Model):

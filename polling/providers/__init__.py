@@ -5,10 +5,10 @@ from functools import cache
 from django.conf import settings
 
 from polling.errors import Blocked
+from polling.http import HttpClient
 from polling.providers.base import Provider
-from polling.providers.http import HttpClient
-from polling.providers.route import Route
 from polling.providers.tab_affiliates import TabAffiliates
+from polling.server_route import Route
 
 
 @cache

@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import quote
 
 from polling.errors import Malformed, NotFound, PollingError
+from polling.http import POOL_SIZE, HttpClient
 from polling.providers.base import Answer, BatchScope, Capabilities, RaceRef, Schedule
-from polling.providers.http import POOL_SIZE, HttpClient
 from polling.providers.reading import instant_or_none
 from polling.providers.tab_payloads import Listing, echo, listing, parse_event, parse_meetings
 from races.snapshots import RaceSnapshot, joined, left_out

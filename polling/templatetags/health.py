@@ -5,7 +5,7 @@ from typing import Any
 from django import template
 from django.http import HttpRequest
 
-from polling.admin import strip
+from polling.admin.health_strip import cells
 
 register = template.Library()
 
@@ -14,4 +14,4 @@ register = template.Library()
 def health_strip(context: template.Context) -> dict[str, Any]:
     """Nothing where nobody of staff is logged in."""
     request: HttpRequest | None = context.get("request")
-    return {"cells": strip.cells(request) if request and context.get("has_permission") else []}
+    return {"cells": cells(request) if request and context.get("has_permission") else []}

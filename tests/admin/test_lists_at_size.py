@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from polling import clock
-from polling.admin import bounded
+from polling.admin import bounded_lists
 from polling.admin.filters import bounds
 from polling.models import Incident, PollingSwitch, PollLog, PollState
 from races.models import Meeting, Race
@@ -66,7 +66,7 @@ def test_no_list_counts_or_compares_all_rows_whatever_is_chosen(
 
 @pytest.fixture
 def two_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounded, "MOST", 2)
+    monkeypatch.setattr(bounded_lists, "MOST", 2)
 
 
 @pytest.mark.usefixtures("two_at_most")
@@ -84,8 +84,8 @@ def test_more_rows_than_are_counted_are_said_to_be_more(model: type[models.Model
 
 
 def test_the_count_is_said_in_thousands() -> None:
-    assert f"{bounded.CappedCount(10_000)}" == "10,000+"
-    assert bounded.CappedCount(10_000) > 9_999
+    assert f"{bounded_lists.CappedCount(10_000)}" == "10,000+"
+    assert bounded_lists.CappedCount(10_000) > 9_999
 
 
 def test_pages_follow_each_other_in_the_order_of_the_list(admin_client: Client) -> None:
@@ -214,5 +214,5 @@ def test_polls_are_found_by_who_asked_for_them(admin_client: Client) -> None:
 
 def test_every_list_of_the_console_is_bounded() -> None:
     own = {model: page for model, page in admin.site._registry.items() if model not in (User, Group, PollingSwitch)}
-    assert [model for model, page in own.items() if page.paginator is not bounded.KeyPaginator] == []
+    assert [model for model, page in own.items() if page.paginator is not bounded_lists.KeyPaginator] == []
     assert [model for model, page in own.items() if page.date_hierarchy or page.show_full_result_count] == []

@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 from django_q.models import OrmQ
 
-from polling.admin.asking import MOST
+from polling.admin.confirmation import MOST
 from polling.admin.race_actions import FITS
 from polling.models import Heartbeat, Incident, PollingSwitch, PollLog, PollState, ProviderState, Trigger
 from races.models import Race

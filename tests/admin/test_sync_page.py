@@ -14,7 +14,7 @@ from django_q.models import OrmQ
 
 from polling.admin.sync.page import NEWEST
 from polling.admin.table import Table
-from polling.appwrite import states
+from polling.appwrite import sync_state
 from polling.appwrite.checkpoints import checkpoint_of
 from polling.models import SyncCheckpoint, SyncConflict, SyncLease, SyncServer, SyncState, SyncStray
 from races.models import Race
@@ -40,7 +40,7 @@ def make_trouble(count: int) -> None:
     """As many of each: dead rows, strays, open conflicts; a braked sweep and a webhook that is off."""
     for number in range(count):
         race = make_race(name=f"Maiden {number}")
-        state = states.new_state(race.pk, f"row-{race.pk}", dead_since=NOW, error="Refused: too long")
+        state = sync_state.new_state(race.pk, f"row-{race.pk}", dead_since=NOW, error="Refused: too long")
         state.save()
         SyncStray.objects.create(target=TARGET, table="races", row_id=f"s-{race.pk}", problem="no start", found_at=NOW)
         SyncConflict.objects.create(
@@ -51,7 +51,7 @@ def make_trouble(count: int) -> None:
     )
     values = {"brake": "21 of 30 rows are gone", "pulled_at": NOW - timedelta(seconds=4), "swept_at": None}
     values |= {"updated_at": "2026-11-23T02:29:56.120+00:00", "echoes": 12, "overlap_hits": 3, "repairs": 1}
-    SyncCheckpoint.objects.filter(pk=checkpoint_of(states.TABLE).pk).update(**values)
+    SyncCheckpoint.objects.filter(pk=checkpoint_of(sync_state.TABLE).pk).update(**values)
 
 
 def figures(client: Client, name: str) -> dict[str, list[str]]:
@@ -171,14 +171,14 @@ def test_the_front_page_leads_to_the_page_whoever_may_see_it(admin_client: Clien
 
 
 def test_a_push_asked_for_is_queued_and_does_not_wait_for_a_backoff(admin_client: Client) -> None:
-    state = states.new_state(make_race().pk, "r", next_try_at=NOW + timedelta(minutes=5), attempts=3)
+    state = sync_state.new_state(make_race().pk, "r", next_try_at=NOW + timedelta(minutes=5), attempts=3)
     state.save()
-    SyncLease.objects.create(table=states.TABLE, held_until=NOW + timedelta(minutes=1))
+    SyncLease.objects.create(table=sync_state.TABLE, held_until=NOW + timedelta(minutes=1))
     response = admin_client.post(PAGE, {"do": "push"})
     assert (response.headers["Location"], said(response)) == (PAGE, ["A push has been asked for."])
     assert queued() == ["polling.tasks.push"]
     assert SyncState.objects.get().next_try_at is None
-    assert SyncLease.objects.get(table=states.TABLE).held_until is None
+    assert SyncLease.objects.get(table=sync_state.TABLE).held_until is None
 
 
 def test_a_pull_asked_for_is_queued(admin_client: Client) -> None:
@@ -246,7 +246,7 @@ def test_a_button_without_its_token_does_nothing(admin_user: Any) -> None:
 
 def make_row(**values: Any) -> SyncState:
     race = make_race()
-    state = states.new_state(race.pk, f"row-{race.pk}", **{"pushed_version": race.version, "error": "503"} | values)
+    state = sync_state.new_state(race.pk, f"row-{race.pk}", **{"pushed_version": race.version, "error": "503"} | values)
     state.save()
     return state
 

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django_q.models import OrmQ
 
-from polling.appwrite import states
+from polling.appwrite import sync_state
 from polling.models import SyncState, SyncStray
 from races.models import Race
 from tests.appwrite.conftest import NOW, TARGET, Appwrite, pulled
@@ -23,7 +23,7 @@ StaffClient = Callable[..., Client]
 
 
 def known(race: Race, **values: Any) -> SyncState:
-    state = states.new_state(race.pk, f"row-{race.pk}", **values)
+    state = sync_state.new_state(race.pk, f"row-{race.pk}", **values)
     state.save()
     return state
 

@@ -9,11 +9,16 @@ from django.db.models import F
 from django.test.utils import override_settings
 from pytest_httpserver import HTTPServer
 
-from polling.appwrite import parallel, probe, pull, push, schema, states, sweep
-from polling.appwrite.client import connect
-from polling.appwrite.pull import Pulled
-from polling.appwrite.push import Pushed
-from polling.appwrite.sweep import Swept
+from polling.appwrite import sync_state
+from polling.appwrite.api import capabilities, parallel
+from polling.appwrite.api.client import connect
+from polling.appwrite.pull import run as pull
+from polling.appwrite.pull.run import Pulled
+from polling.appwrite.push import run as push
+from polling.appwrite.push.run import Pushed
+from polling.appwrite.schema import provision as schema
+from polling.appwrite.sweep import run as sweep
+from polling.appwrite.sweep.run import Swept
 from polling.models import SyncConflict, SyncServer, SyncState
 from races.models import Race
 from tests.appwrite.gate import Gate, gate_before
@@ -71,7 +76,7 @@ def conflicts() -> list[tuple[str, Any, Any, str]]:
 
 
 def state_of(race: Race) -> SyncState:
-    return states.states().get(local_pk=race.pk)
+    return sync_state.states().get(local_pk=race.pk)
 
 
 class Appwrite:
@@ -208,10 +213,10 @@ def careless(httpserver: HTTPServer, settings: Any) -> HTTPServer:
     """A server that takes any write, however old its base is."""
     for name, value in configuration(httpserver.port).items():
         setattr(settings, name, value)
-    logs = f"/v1/tablesdb/{DATABASE}/tables/{probe.TABLE}/rows"
-    row = {"$id": probe.CANARY}
+    logs = f"/v1/tablesdb/{DATABASE}/tables/{capabilities.CANARY_TABLE}/rows"
+    row = {"$id": capabilities.CANARY}
     httpserver.expect_request("/v1/health/version").respond_with_json({"version": "1.9.6"})
     httpserver.expect_request(logs, method="POST").respond_with_json({"rows": [row]}, 201)
-    httpserver.expect_request(f"{logs}/{probe.CANARY}", method="PATCH").respond_with_json(row)
-    httpserver.expect_request(f"{logs}/{probe.CANARY}", method="DELETE").respond_with_data("", 204)
+    httpserver.expect_request(f"{logs}/{capabilities.CANARY}", method="PATCH").respond_with_json(row)
+    httpserver.expect_request(f"{logs}/{capabilities.CANARY}", method="DELETE").respond_with_data("", 204)
     return httpserver

@@ -7,7 +7,10 @@ from itertools import count
 
 import pytest
 
-from polling.appwrite import client, lease, parallel, push, push_races, rows
+from polling.appwrite import lease
+from polling.appwrite.api import client, parallel, rows
+from polling.appwrite.push import races as push_races
+from polling.appwrite.push import run as push
 
 BUDGET_SECONDS = 600.0  # in our time; in real time it is what a call may take on the slowest machine
 

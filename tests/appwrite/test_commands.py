@@ -10,7 +10,8 @@ import time_machine
 from django.core.management import CommandError, call_command
 from django.core.serializers.json import DjangoJSONEncoder
 
-from polling.appwrite import push, states, status
+from polling.appwrite import status, sync_state
+from polling.appwrite.push import run as push
 from races.models import Race
 from tests.appwrite.conftest import NOW, Appwrite, pushed, state_of
 from tests.factories import make_race
@@ -114,7 +115,7 @@ def test_a_dry_run_prints_the_plan_a_line_per_row_and_does_nothing(appwrite: App
 
 
 def state_count() -> int:
-    return states.states().count()
+    return sync_state.states().count()
 
 
 def test_status_says_the_numbers_of_the_page_and_asks_nothing_of_appwrite(appwrite: Appwrite) -> None:

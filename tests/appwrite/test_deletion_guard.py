@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from polling.appwrite import checkpoints, deletions, push, status
+from polling.appwrite import checkpoints, deletion_guard, status
+from polling.appwrite.push import run as push
 from polling.errors import Unavailable
 from polling.models import SyncConflict, SyncState
 from races.models import Race
@@ -85,7 +86,7 @@ def test_a_few_deleted_rows_are_made_again_at_once_and_logged(appwrite: Appwrite
         "the row, how many are gone, which; made again"
     )
     assert len(appwrite.rows()) == 58
-    assert [policy for *_, policy in SyncConflict.objects.values_list("field", "policy")] == [deletions.MADE_AGAIN]
+    assert [policy for *_, policy in SyncConflict.objects.values_list("field", "policy")] == [deletion_guard.MADE_AGAIN]
 
 
 def test_rows_that_are_deleted_little_by_little_are_counted_together(appwrite: Appwrite) -> None:

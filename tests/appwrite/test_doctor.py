@@ -13,9 +13,10 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from pytest_httpserver import HTTPServer
 
-from polling import clock, pulse
-from polling.appwrite import subscription
+from polling import clock
+from polling.appwrite.schema import webhook_subscription
 from polling.models import ProviderState, SyncServer
+from polling.monitoring import heartbeat
 from races.models import Race
 from tests.appwrite.conftest import NOW, TARGET, Appwrite
 from tests.factories import make_race
@@ -29,7 +30,7 @@ LOOK = "databases.read,tables.read,columns.read,indexes.read"
 def _a_tick_has_just_ended() -> Any:
     now = clock.now()  # the stand-in reads the same clock
     with time_machine.travel(now, tick=False):
-        pulse.beat(now=now)
+        heartbeat.beat(now=now)
         yield
 
 
@@ -101,9 +102,9 @@ def test_without_appwrite_that_is_a_note() -> None:
 
 
 def test_ticks_that_stopped_or_never_came(appwrite: Appwrite) -> None:
-    with time_machine.travel(clock.now() + pulse.overdue_after() * 2, tick=False):
+    with time_machine.travel(clock.now() + heartbeat.overdue_after() * 2, tick=False):
         assert line("ticks") == "failed the last tick ended well 75 s ago; is `manage.py qcluster` running?"
-    pulse.last().delete()  # type: ignore[union-attr]
+    heartbeat.last().delete()  # type: ignore[union-attr]
     assert line("ticks") == "failed no tick has ended well yet; is `manage.py qcluster` running?"
 
 
@@ -226,7 +227,7 @@ def hooked(appwrite: Appwrite, settings: Any) -> Any:
 
 def test_the_state_of_the_webhook(hooked: Appwrite) -> None:
     assert line("webhook").startswith("note there is none")
-    body = {"webhookId": "hook", "name": "x", "url": "http://127.0.0.1:9/", "events": [subscription.event()]}
+    body = {"webhookId": "hook", "name": "x", "url": "http://127.0.0.1:9/", "events": [webhook_subscription.event()]}
     hooked.api.call("POST", "/webhooks", body)
     assert line("webhook") == "ok it is enabled; it has not told of a row yet"
     SyncServer.objects.filter(target=TARGET).update(hinted_at=NOW)

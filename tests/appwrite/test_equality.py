@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 
-from polling.appwrite import pull, resolving, schema, states
-from polling.appwrite.client import connect
-from polling.appwrite.hints import note
+from polling.appwrite import conflict_resolution, sync_state
+from polling.appwrite.api.client import connect
 from polling.appwrite.mapping import instant
 from polling.appwrite.merge import OWNERS, Owner
-from polling.appwrite.settling import FAR_AHEAD, local_values
-from polling.appwrite.webhook import Hint
+from polling.appwrite.pull import run as pull
+from polling.appwrite.reconcile import FAR_AHEAD, local_values
+from polling.appwrite.schema import provision as schema
+from polling.appwrite.webhook.calls import Hint
+from polling.appwrite.webhook.change_notifications import note
 from polling.models import PollLog, SyncConflict
 from races.decisions import COMMAND
 from races.models import Race
@@ -145,8 +147,10 @@ def test_a_field_that_cannot_be_read_is_undone_and_the_other_edits_are_taken(
     assert (race.staff_note, race.polling_paused) == (("", True) if field == "staff_note" else ("x", False))
     [conflict] = SyncConflict.objects.all()
     assert (conflict.field, conflict.policy) == (field, "it cannot be read: undone")
-    assert resolving.objections_to_theirs([conflict], may=lambda _: True) == {conflict.pk: "it cannot be read"}
-    assert states.dirty(now=NOW).exists(), "it is written back"
+    assert conflict_resolution.objections_to_theirs([conflict], may=lambda _: True) == {
+        conflict.pk: "it cannot be read"
+    }
+    assert sync_state.dirty(now=NOW).exists(), "it is written back"
 
 
 def test_a_column_that_was_deleted_in_appwrite_empties_nothing_here(appwrite: Appwrite, settings: Any) -> None:
@@ -217,7 +221,7 @@ def test_a_sweep_finds_an_edit_of_any_field_under_an_unchanged_time(appwrite: Ap
 def test_the_texts_that_a_sweep_leaves_out_of_its_list_are_looked_at_in_turn(
     appwrite: Appwrite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("polling.appwrite.sweep.TEXTS_A_SWEEP", 2)
+    monkeypatch.setattr("polling.appwrite.sweep.run.TEXTS_A_SWEEP", 2)
     races = [make_race(number=number) for number in range(1, 6)]
     pushed()
     for race in races:

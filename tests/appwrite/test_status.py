@@ -7,9 +7,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from polling.appwrite import push_logs, states, status
+from polling.appwrite import status, sync_state
 from polling.appwrite.checkpoints import checkpoint_of
 from polling.appwrite.lease import HOLDS_FOR, Lease
+from polling.appwrite.push import logs as push_logs
 from polling.appwrite.status import TableStatus
 from polling.models import PollState, SyncConflict, SyncServer, SyncState, SyncStray
 from races.models import Race
@@ -38,7 +39,7 @@ def split() -> tuple[int, ...]:
 
 
 def known(race: Race, **values: Any) -> SyncState:
-    state = states.new_state(race.pk, f"row-{race.pk}", **{"pushed_version": race.version} | values)
+    state = sync_state.new_state(race.pk, f"row-{race.pk}", **{"pushed_version": race.version} | values)
     state.save()
     return state
 
@@ -61,7 +62,7 @@ def test_every_race_is_in_one_of_six_states() -> None:
 
 def test_dirty_rows_are_in_flight_while_a_push_has_the_table() -> None:
     one_of_each()
-    lease = Lease(states.TABLE, now=NOW)
+    lease = Lease(sync_state.TABLE, now=NOW)
     assert lease.take()
     assert split() == (1, 0, 2, 1, 1, 2)
     lease.release()
@@ -70,13 +71,13 @@ def test_dirty_rows_are_in_flight_while_a_push_has_the_table() -> None:
 
 def test_the_lease_of_a_pusher_that_died_is_no_flight() -> None:
     make_race()
-    assert Lease(states.TABLE, now=NOW - 2 * HOLDS_FOR).take()
+    assert Lease(sync_state.TABLE, now=NOW - 2 * HOLDS_FOR).take()
     assert split() == (0, 1, 0, 0, 0, 0)
 
 
 def test_a_server_left_alone_is_no_flight_and_says_until_when() -> None:
     make_race()
-    lease = Lease(states.TABLE, now=NOW)
+    lease = Lease(sync_state.TABLE, now=NOW)
     lease.take()
     lease.release(wait=timedelta(seconds=30))
     told = races()
@@ -135,7 +136,7 @@ def test_poll_logs_count_as_far_as_they_are_for_appwrite(wanted: str, counts: tu
 def test_what_is_dead_braked_or_failing_is_said_in_words() -> None:
     assert status.numbers(now=NOW).trouble == []
     one_of_each()
-    checkpoint = checkpoint_of(states.TABLE)
+    checkpoint = checkpoint_of(sync_state.TABLE)
     checkpoint.brake, checkpoint.error = "21 of 30 rows are gone", "Blocked: no such key"
     checkpoint.save()
     SyncServer.objects.create(target=TARGET, problem="Appwrite 1.7 cannot compare and set")

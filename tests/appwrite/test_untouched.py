@@ -7,8 +7,8 @@ import pytest
 from django_q.models import OrmQ
 
 from polling import planning
-from polling.appwrite import push
-from polling.appwrite.settling import local_values
+from polling.appwrite.push import run as push
+from polling.appwrite.reconcile import local_values
 from polling.models import PollLog
 from races.models import Race
 from tests.appwrite.conftest import Appwrite

@@ -12,9 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from polling import staff
-from polling.appwrite import mapping, pull, push, scanning, states, sweep
+from polling.appwrite import mapping, sync_state
 from polling.appwrite.merge import OWNERS, Owner
-from polling.appwrite.settling import local_values
+from polling.appwrite.pull import run as pull
+from polling.appwrite.push import full_scan
+from polling.appwrite.push import run as push
+from polling.appwrite.reconcile import local_values
+from polling.appwrite.sweep import run as sweep
 from polling.models import (
     PollLog,
     ProviderState,
@@ -59,7 +63,7 @@ Key = tuple[str, str]  # the row's id and the field
 
 def pull_hinted(*, now: datetime) -> None:
     """All rows at once: hints that are lost, doubled or out of order come to no more than calls of this at any time."""
-    pull.hinted([*states.states().values_list("remote_id", flat=True), "of-no-row"], now=now)
+    pull.hinted([*sync_state.states().values_list("remote_id", flat=True), "of-no-row"], now=now)
 
 
 RUNS: dict[str, Callable[..., object]] = {"push": push.run, "pull": pull.run, "sweep": sweep.run, "hint": pull_hinted}
@@ -254,7 +258,7 @@ class TwoSides(RuleBasedStateMachine):
             pushed(self.now)  # first, as after a change here: it may know less than what is there
             pulled(self.now)
             swept(self.now)
-            scanning.run(now=self.now)
+            full_scan.run(now=self.now)
         pushed(self.now)
         self._both_sides_are_equal()
         self._no_edit_is_lost()

@@ -7,18 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polling.cadence import (
-    DEFAULT_WINDOWS,
-    Cadence,
-    RaceFacts,
-    Wanted,
-    Window,
-    backoff,
-    floor,
-    next_poll,
-    next_tick,
-    wanted,
-)
+from polling.cadence import DEFAULT_WINDOWS, Cadence, Window, floor, next_tick
+from polling.next_poll import RaceFacts, Wanted, backoff, next_poll, wanted
 
 START = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 TICK = timedelta(seconds=15)

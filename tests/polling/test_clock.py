@@ -11,9 +11,11 @@ import time_machine
 from django.core.management import call_command
 from django_q.models import OrmQ
 
-from polling import planning, pulse, quota, tick
+from polling import planning, tick
 from polling.errors import Unavailable
 from polling.models import Heartbeat, PollLog, PollState, ProviderState
+from polling.monitoring import heartbeat
+from polling.quota import request_budget
 from races.models import Race
 from tests.factories import START, make_meeting, make_race
 from tests.polling.conftest import ProviderBox
@@ -51,7 +53,7 @@ def well(now: datetime) -> bool:
     """Whether the health check is content; it raises where not."""
     with time_machine.travel(now, tick=False):
         call_command("healthcheck", verbosity=0)
-    return not pulse.alert_if_overdue(now=now)
+    return not heartbeat.alert_if_overdue(now=now)
 
 
 def requests_by_instant(driver: Driver, race: Race) -> Counter[str]:
@@ -81,8 +83,8 @@ def test_a_clock_set_back_wedges_neither_a_claim_nor_tokens_nor_the_breaker(driv
     tick.run(now=at(-2) + TICK_LATE)
     OrmQ.objects.all().delete()
     PollLog.objects.open().update(state=PollState.RUNNING.value, started_at=at(-2))
-    quota.charge("sandbox", 60, now=at(-2))
-    quota.learn("sandbox", [Unavailable("503")] * 5, now=at(-2))
+    request_budget.charge("sandbox", 60, now=at(-2))
+    request_budget.learn("sandbox", [Unavailable("503")] * 5, now=at(-2))
     driver.drive(at(-4), at(0))
     states = dict(race.poll_logs.filter(slot_at__gte=at(-2)).values_list("slot_at", "state"))
     assert states[at(-2)] == "lost"

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from polling import dispatch, importing, planning, pulse, tick
+from polling import dispatch, importing, planning, tick
 from polling.models import Incident, PollLog, PollState, ProviderState
+from polling.monitoring import heartbeat
 from races.models import Race
 from tests.factories import START, make_log
 from tests.polling.conftest import ProviderBox
@@ -122,7 +123,7 @@ def test_slots_before_the_first_tick_of_all_are_not_missed(provider: ProviderBox
 
 def test_slots_that_an_outage_swallows_after_it_are_missed(provider: ProviderBox) -> None:
     importing.import_schedule("sandbox", now=START)
-    pulse.beat(now=START)
+    heartbeat.beat(now=START)
     tick.run(now=START + 2 * MINUTE)
     assert PollLog.objects.filter(state=PollState.MISSED.value).exists()
 

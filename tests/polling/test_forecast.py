@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from polling import dispatch, planning, providers, tick
-from polling.cadence import DEFAULT_WINDOWS, Cadence, RaceFacts, floor
+from polling.cadence import DEFAULT_WINDOWS, Cadence, floor
 from polling.forecast import Assumptions, Entry, Poll, Span, loads, polls
 from polling.models import PollLog, ProviderState, Tick
+from polling.next_poll import RaceFacts
 from races.models import Race
 from tests.factories import START, make_meeting, make_race
 from tests.polling.conftest import ProviderBox

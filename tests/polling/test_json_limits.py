@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from polling import json_limits
-from polling.appwrite import client
+from polling.appwrite.api import client
 from polling.json_limits import JsonRefused, Limits, parse
 
 SMALL = Limits(size=200, depth=4, values=10)

@@ -12,8 +12,8 @@ from django.urls import reverse
 from django_q.models import OrmQ
 
 from polling import dispatch, importing, planning, pollers, staff, tick
-from polling.cadence import RECHECKS
 from polling.models import PollLog, PollState, Trigger
+from polling.next_poll import RECHECKS
 from races.decisions import APPWRITE, Actor
 from races.models import Race
 from tests.factories import START

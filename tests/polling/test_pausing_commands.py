@@ -7,7 +7,7 @@ import time_machine
 from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
 
-from polling import switch
+from polling import global_pause
 from polling.models import PollingSwitch
 from races.decisions import COMMAND, Actor
 from tests.factories import START, make_race
@@ -50,8 +50,8 @@ def test_all_polling_is_paused_and_resumed(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_a_pause_that_stands_keeps_its_reason_and_its_beginning() -> None:
-    assert switch.pause(by=Actor("ann"), reason="flood", now=START)
-    assert not switch.pause(by=COMMAND, reason="fog", now=START)
+    assert global_pause.pause(by=Actor("ann"), reason="flood", now=START)
+    assert not global_pause.pause(by=COMMAND, reason="fog", now=START)
     row = PollingSwitch.objects.get()
     assert (row.reason, row.changed_by) == ("flood", "ann")
 

@@ -7,9 +7,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from polling import dispatch, importing, pollers, quota
+from polling import dispatch, importing, pollers
 from polling.errors import Malformed, PollingError, RateLimited
 from polling.models import PollLog, PollState, ProviderState, Trigger
+from polling.quota import request_budget
 from races.models import Race
 from tests.factories import START, make_log, make_race
 from tests.polling.conftest import ProviderBox
@@ -153,7 +154,7 @@ def test_a_fault_of_the_provider_fails_the_poll_by_its_class(
     assert (log.state, log.error_class, log.http_status) == ("failed", error_class, http_status)
     assert log.starts_incident
     provider.mend()
-    quota.clear(ProviderState.objects.all(), now=START)
+    request_budget.clear(ProviderState.objects.all(), now=START)
     assert poll(race, now=START + timedelta(seconds=15))[0].state == "ok"
 
 

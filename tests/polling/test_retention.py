@@ -15,8 +15,9 @@ from django.db import connection, models, transaction
 from django.test.utils import CaptureQueriesContext
 from django_q.models import Task
 
-from polling import doctor, retention
-from polling.doctor import State
+from polling import retention
+from polling.health import doctor
+from polling.health.doctor import State
 from polling.models import Incident, PollLog, PollState, RetentionState, SyncConflict, SyncState, Tick
 from polling.retention import RETENTIONS
 from races.models import Meeting, OddsChange, Race, Runner

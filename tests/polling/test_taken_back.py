@@ -11,8 +11,9 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
-from polling import escalating, importing, planning, staff
+from polling import importing, planning, staff
 from polling.models import Incident, Trigger
+from polling.monitoring import overdue_races
 from races.decisions import APPWRITE, Actor
 from races.models import Race
 from races.status import Outcome
@@ -206,7 +207,7 @@ def test_a_final_without_a_placing_counts_a_slot_later_and_is_asked_for_until_th
     assert asked[0] == at(5, 30)
     assert gaps == sorted(gaps)
     assert 5 * MINUTE - STEP <= gaps[-1] <= 5 * MINUTE
-    escalating.escalate(now=at(36))
+    overdue_races.escalate(now=at(36))
     assert fresh(race).escalation == "no_result"
     assert "Final without a result" in page(36)
     assert len(alerts(caplog, "have been Final for half an hour without a result")) == 1
@@ -216,7 +217,7 @@ def test_a_final_without_a_placing_counts_a_slot_later_and_is_asked_for_until_th
     assert (ended.outcome, ended.result_state, ended.result_version, ended.bare_final_at) == (
         "resulted", "final", 1, None,
     )  # fmt: skip
-    escalating.escalate(now=at(41))
+    overdue_races.escalate(now=at(41))
     assert fresh(race).escalation == ""
     assert ended.next_poll_at is not None, "its result is looked at again"
 

@@ -8,8 +8,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django_q.models import OrmQ
 
-from polling import dispatch, pulse, tick
+from polling import dispatch, tick
 from polling.models import PollingSwitch, PollLog, PollState, Tick, Trigger
+from polling.monitoring import heartbeat
 from polling.planning import replan
 from polling.tick import NoTick
 from races.models import Race
@@ -211,7 +212,7 @@ def test_a_tick_that_raises_leaves_its_error_and_the_next_one_works() -> None:
 
 @pytest.mark.parametrize("minutes", [-60, -3])
 def test_a_tick_costs_the_same_queries_whatever_is_due(minutes: int) -> None:
-    pulse.beat(now=at(-120))
+    heartbeat.beat(now=at(-120))
 
     def queries(count: int, now: datetime) -> int:
         Race.objects.update(next_poll_at=None)

@@ -13,8 +13,8 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from polling.errors import Blocked, Malformed, NotFound, PollingError, RateLimited, Unavailable
+from polling.http import HttpClient
 from polling.providers.base import BatchScope, Provider, RaceRef
-from polling.providers.http import HttpClient
 from polling.providers.tab_affiliates import TabAffiliates
 from races.snapshots import RaceSnapshot, Scope
 from races.status import RaceStatus

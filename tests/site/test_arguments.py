@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from polling.management import doors
+from polling.management import arguments
 from tests.processes import environment, manage
 
 BIG = "9" * 30
@@ -140,7 +140,8 @@ def test_a_proxy_that_is_believed_is_one_ip_address(proxy: str) -> None:
 
 
 def test_an_ip_address_is_written_as_connections_have_it() -> None:
-    assert [doors.ip_address("--proxy", text) for text in ("10.0.0.1", "2001:DB8:0::1")] == ["10.0.0.1", "2001:db8::1"]
+    read = [arguments.ip_address("--proxy", text) for text in ("10.0.0.1", "2001:DB8:0::1")]
+    assert read == ["10.0.0.1", "2001:db8::1"]
 
 
 @pytest.mark.parametrize(
@@ -151,8 +152,8 @@ def test_an_address_is_a_host_and_a_port(listen: str) -> None:
 
 
 def test_an_address_may_be_of_either_kind() -> None:
-    assert doors.address("--listen", "[::1]:8000") == ("::1", 8000)
-    assert doors.address("--listen", "racepoll.example:80") == ("racepoll.example", 80)
+    assert arguments.address("--listen", "[::1]:8000") == ("::1", 8000)
+    assert arguments.address("--listen", "racepoll.example:80") == ("racepoll.example", 80)
 
 
 @pytest.mark.parametrize("command", [("pull", "--retry-dead"), ("push", "--release"), ("status", "--release")])

@@ -12,7 +12,7 @@ PRODUCT = ("racepoll_site", "races", "polling")
 HEADING = "## Alerts (logged at ERROR)"
 # Where a format string is all placeholders, the words that fill it: they must stand in the same file.
 WORDS_OF = {
-    "polling/appwrite/watch.py": ("Appwrite has disabled its webhook after failed calls: …",),
+    "polling/appwrite/webhook/watch.py": ("Appwrite has disabled its webhook after failed calls: …",),
 }
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from polling.management import web_server
+from polling import web_server
 from tests.processes import ROOT, end, environment, eventually, free_ports, manage, start
 
 HALF_SENT = {
@@ -91,7 +91,7 @@ def test_a_static_file_is_served(web: str) -> None:
 
 SERVER = """
 import json, sys
-from polling.management import web_server
+from polling import web_server
 web_server.IDLE_SECONDS, web_server.EXCHANGE_SECONDS = 0.5, 1.5
 def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "application/json")])

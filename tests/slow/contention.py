@@ -62,7 +62,8 @@ def imports(clock: Clock, _dice: random.Random) -> None:
 
 
 def syncs(clock: Clock, _dice: random.Random) -> None:
-    from polling.appwrite import pull, push
+    from polling.appwrite.pull import run as pull
+    from polling.appwrite.push import run as push
 
     pull.run(now=clock.now())
     push.run(now=clock.now())
@@ -87,11 +88,11 @@ def staff(clock: Clock, dice: random.Random) -> None:
 
 def flags(clock: Clock, _dice: random.Random) -> None:
     """Flags races, then takes the flags away, as their hours pass in a trial of a minute."""
-    from polling import escalating
+    from polling.monitoring import overdue_races
 
     clock.wait()
-    escalating.escalate(now=clock.now() + timedelta(hours=7))
-    escalating.escalate(now=clock.now() - timedelta(hours=7))
+    overdue_races.escalate(now=clock.now() + timedelta(hours=7))
+    overdue_races.escalate(now=clock.now() - timedelta(hours=7))
 
 
 PARTS: dict[str, Callable[[Clock, random.Random], None]] = {
@@ -126,7 +127,7 @@ def check(now: datetime) -> dict[str, object]:
 
 
 # What these report to staff is no error of the trial: its clock runs fast, and it decides against the provider.
-REPORTS = ("polling.escalating", "polling.pulse", "polling.reversal_alerts")
+REPORTS = ("polling.monitoring.overdue_races", "polling.monitoring.heartbeat", "polling.monitoring.reversal_alerts")
 
 
 def main(part: str, rounds: str, began: str, now: str) -> None:

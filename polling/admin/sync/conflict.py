@@ -13,18 +13,18 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from polling.admin import wording
-from polling.admin.asking import AskingAdmin
 from polling.admin.base import Column, ReadOnlyAdmin, at, instant
+from polling.admin.confirmation import AskingAdmin
 from polling.admin.filters import Choice, fixed, same, when
 from polling.admin.race_actions import actor
-from polling.admin.sync import values
-from polling.admin.sync.of_race import found_by, linked, race_of, remembered, with_race
+from polling.admin.sync import conflict_values
+from polling.admin.sync.race_of_record import found_by, linked, race_of, remembered, with_race
 from polling.admin.table import Table
 from polling.admin.wording import counted
-from polling.appwrite import resolving
+from polling.appwrite import conflict_resolution
+from polling.appwrite.conflict_resolution import Resolved
 from polling.appwrite.mapping import RACE_FIELDS, canonical
 from polling.appwrite.merge import OWNERS
-from polling.appwrite.resolving import Resolved
 from polling.models import SyncConflict
 from races.models import Race
 
@@ -69,7 +69,7 @@ def race(conflict: SyncConflict) -> SafeString:
 @admin.display(description="field", ordering="field")
 def field(conflict: SyncConflict) -> str:
     """The field that both sides say otherwise."""
-    return values.field_name(conflict.field)
+    return conflict_values.field_name(conflict.field)
 
 
 @admin.display(description="row in Appwrite")
@@ -102,8 +102,8 @@ def _column(name: str, heading: str, shown: Callable[[str, Any], str]) -> Column
     return column
 
 
-SHORT = tuple(_column(name, heading, values.short) for name, heading in SIDES)
-WHOLE = tuple(_column(name, heading, values.whole) for name, heading in SIDES)
+SHORT = tuple(_column(name, heading, conflict_values.short) for name, heading in SIDES)
+WHOLE = tuple(_column(name, heading, conflict_values.whole) for name, heading in SIDES)
 
 
 def fields() -> list[Choice]:
@@ -122,8 +122,10 @@ class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
     actions = ("take_theirs", "keep_ours")
     depends_on = {"take_theirs": SETTLED, "keep_ours": SETTLED}
     fits = {
-        "take_theirs": lambda conflict: conflict.resolution != resolving.THEIRS,
-        "keep_ours": lambda conflict: conflict.resolved_at is None and not resolving.objections_to_ours([conflict]),
+        "take_theirs": lambda conflict: conflict.resolution != conflict_resolution.THEIRS,
+        "keep_ours": lambda conflict: (
+            conflict.resolved_at is None and not conflict_resolution.objections_to_ours([conflict])
+        ),
     }
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SyncConflict]:
@@ -161,7 +163,7 @@ class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
 
     def buttons(self, request: HttpRequest, row: SyncConflict) -> list[tuple[str, str]]:
         """Without the one whose question would only say why not."""
-        refused = resolving.objections_to_theirs([row], may=request.user.has_perm)
+        refused = conflict_resolution.objections_to_theirs([row], may=request.user.has_perm)
         return [button for button in super().buttons(request, row) if not (button[0] == "take_theirs" and refused)]
 
     def has_resolve_permission(self, request: HttpRequest) -> bool:
@@ -171,17 +173,17 @@ class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
     def take_theirs(self, request: HttpRequest, conflicts: QuerySet[SyncConflict]) -> HttpResponse:
         chosen, may = list(conflicts), request.user.has_perm
         if "confirm" not in request.POST:
-            return self._ask(request, chosen, resolving.objections_to_theirs(chosen, may=may))
+            return self._ask(request, chosen, conflict_resolution.objections_to_theirs(chosen, may=may))
         keys = [conflict.pk for conflict in chosen]
         with transaction.atomic():
             moved = self._moved_meanwhile(request, "take_theirs", keys)
             done = (
                 Resolved(0, {})
                 if moved
-                else resolving.take_theirs(keys, by=actor(request), may=may, now=instant(request))
+                else conflict_resolution.take_theirs(keys, by=actor(request), may=may, now=instant(request))
             )
         if moved:
-            return self._ask(request, chosen, resolving.objections_to_theirs(chosen, may=may), moved=moved)
+            return self._ask(request, chosen, conflict_resolution.objections_to_theirs(chosen, may=may), moved=moved)
         return self._report(request, chosen, done, "Appwrite's value taken")
 
     @admin.action(description=KEEP, permissions=["resolve"])
@@ -194,7 +196,7 @@ class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
                 said = f"Changed since the page was shown; nothing has been done. Look again at: {names}."
                 self.message_user(request, said, messages.ERROR)
                 return self.back(request)
-            done = resolving.keep_ours(keys, by=actor(request), now=instant(request))
+            done = conflict_resolution.keep_ours(keys, by=actor(request), now=instant(request))
         return self._report(request, chosen, done, "Django's value kept")
 
     def _moved_meanwhile(self, request: HttpRequest, action: str, keys: list[int]) -> list[SyncConflict]:
@@ -231,7 +233,7 @@ class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
 
 def with_current(conflicts: QuerySet[SyncConflict]) -> QuerySet[SyncConflict]:
     """The conflicts with `current`, what their races say now in the fields whose values can be taken."""
-    said = JSONObject(**{field: RACE_FIELDS[field].source for field in resolving.TAKERS})
+    said = JSONObject(**{field: RACE_FIELDS[field].source for field in conflict_resolution.TAKERS})
     race = Race.objects.filter(pk=OuterRef("state__local_pk")).values(said=said)
     annotated: QuerySet[Any] = conflicts.annotate(current=Subquery(race[:1]))
     return annotated
@@ -245,13 +247,13 @@ def current(conflict: SyncConflict) -> Any:
 
 def _local_and_current(conflict: SyncConflict) -> str:
     """Django's value when the conflict was found, and what it is now where it has moved since."""
-    local, now = values.short(conflict.field, conflict.local), current(conflict)
+    local, now = conflict_values.short(conflict.field, conflict.local), current(conflict)
     moved = conflict.field in (vars(conflict)["current"] or {}) and now != conflict.local
-    return f"{values.short(conflict.field, now)} now, {local} when it was found" if moved else local
+    return f"{conflict_values.short(conflict.field, now)} now, {local} when it was found" if moved else local
 
 
 def _names(conflicts: Iterable[SyncConflict]) -> list[str]:
-    return [f"{race_of(each) or remembered(each.row)} {values.field_name(each.field)}" for each in conflicts]
+    return [f"{race_of(each) or remembered(each.row)} {conflict_values.field_name(each.field)}" for each in conflicts]
 
 
 def _question(conflicts: list[SyncConflict], objections: dict[int, str]) -> Table:
@@ -259,9 +261,9 @@ def _question(conflicts: list[SyncConflict], objections: dict[int, str]) -> Tabl
     rows = [
         (
             linked(each, gone=each.row),
-            values.field_name(each.field),
+            conflict_values.field_name(each.field),
             _local_and_current(each),
-            values.short(each.field, each.remote),
+            conflict_values.short(each.field, each.remote),
             objections.get(each.pk, "Appwrite's is taken"),
         )
         for each in conflicts

@@ -11,12 +11,13 @@ from django.template.response import TemplateResponse
 from django.urls import path
 from django.views.decorators.http import require_http_methods
 
-from polling import errands
-from polling.admin import strip
+from polling import sync_queue
+from polling.admin import health_strip
 from polling.admin.base import instant
-from polling.admin.sync.figures import tables, waiting
-from polling.admin.sync.of_race import with_race
-from polling.appwrite import checkpoints, push, status
+from polling.admin.sync.race_of_record import with_race
+from polling.admin.sync.status_tables import tables, waiting
+from polling.appwrite import checkpoints, status
+from polling.appwrite.push import run as push
 from polling.models import SyncCheckpoint
 
 VIEW, CHANGE, CONFLICTS = (
@@ -45,7 +46,7 @@ def _context(request: HttpRequest, *, now: datetime) -> dict[str, object]:
         "title": "Sync with Appwrite",
         "told": told,
         "waiting": waiting(told),
-        "not_read": strip.not_read(request),
+        "not_read": health_strip.not_read(request),
         "tables": shown if may_see else shown[:-1],
         "may_act": told.configured and request.user.has_perm(CHANGE),
         "may_see_conflicts": may_see,
@@ -64,12 +65,12 @@ def _do(request: HttpRequest) -> HttpResponse:
 
 def _push(request: HttpRequest) -> str:
     push.insist()  # who asks by hand does not wait for a backoff to end
-    errands.request_push()
+    sync_queue.request_push()
     return "A push has been asked for."
 
 
 def _pull(request: HttpRequest) -> str:
-    errands.request_sync()
+    sync_queue.request_sync()
     return "A pull has been asked for; a push follows it."
 
 

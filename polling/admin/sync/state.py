@@ -11,13 +11,13 @@ from django.db.models.fields import DateTimeField
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from polling import errands
+from polling import sync_queue
 from polling.admin import wording
 from polling.admin.base import ReadOnlyAdmin, at, instant
 from polling.admin.filters import fixed, same, targets
-from polling.admin.sync.of_race import found_by, linked, race_of, with_race
+from polling.admin.sync.race_of_record import found_by, linked, race_of, with_race
 from polling.admin.wording import counted
-from polling.appwrite import states
+from polling.appwrite import sync_state
 from polling.models import SyncState
 from races.models import Race
 
@@ -57,7 +57,7 @@ class StandingFilter(admin.SimpleListFilter):
             "dead": Q(dead_since__isnull=False),
             "failing": Q(dead_since=None, attempts__gt=0),
             # Of a race that is gone it is the push's to delete.
-            "missing": states.DELETION_PENDING & Q(local_pk__in=Race.objects.values("pk")),
+            "missing": sync_state.DELETION_PENDING & Q(local_pk__in=Race.objects.values("pk")),
         }
     )
 
@@ -77,7 +77,7 @@ class SyncStateAdmin(ReadOnlyAdmin[SyncState]):
     change_list_template = "admin/wide_list.html"
     list_filter = (
         StandingFilter,
-        fixed("table", "table", lambda: same([states.TABLE])),
+        fixed("table", "table", lambda: same([sync_state.TABLE])),
         fixed("target", "target", targets),
     )
     search_fields = ("remote_id",)  # what is searched for, and how: get_search_results
@@ -102,8 +102,8 @@ class SyncStateAdmin(ReadOnlyAdmin[SyncState]):
     @admin.action(description="Try again", permissions=["retry"])
     def try_again(self, request: HttpRequest, chosen: QuerySet[SyncState]) -> Any:
         """Lets the dead among the chosen be pushed again, at once."""
-        revived = states.revive(SyncState.objects.filter(pk__in=[state.pk for state in chosen]))
+        revived = sync_state.revive(SyncState.objects.filter(pk__in=[state.pk for state in chosen]))
         if revived:
-            errands.request_push()
+            sync_queue.request_push()
         said = f"{counted(revived, 'dead row')} will be tried again."
         self.message_user(request, said, messages.SUCCESS if revived else messages.WARNING)

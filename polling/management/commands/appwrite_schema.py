@@ -4,10 +4,10 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandError, CommandParser
 
-from polling.appwrite import schema
-from polling.appwrite.client import connect
-from polling.appwrite.doors import FAILED, failure, not_configured
+from polling.appwrite.api.client import connect
+from polling.appwrite.schema import provision as schema
 from polling.errors import PollingError
+from polling.management.appwrite_errors import FAILED, failure, not_configured
 
 WORK = {"plan": schema.plan, "apply": schema.apply, "check": schema.check}
 

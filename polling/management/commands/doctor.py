@@ -6,8 +6,9 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandError, CommandParser
 
-from polling import clock, doctor
-from polling.appwrite.doors import FAILED
+from polling import clock
+from polling.health import doctor
+from polling.management.appwrite_errors import FAILED
 
 
 class Command(BaseCommand):

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management import BaseCommand, CommandParser
 
 from polling import clock, staff
-from polling.management.doors import races_named, reason_given
+from polling.management.arguments import races_named, reason_given
 from races.decisions import COMMAND
 from races.status import Outcome
 

@@ -6,8 +6,9 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from polling import clock, pulse
-from polling.management.doors import seconds_up_to_a_year
+from polling import clock
+from polling.management.arguments import seconds_up_to_a_year
+from polling.monitoring import heartbeat
 
 
 class Command(BaseCommand):
@@ -25,13 +26,13 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        most = pulse.overdue_after()
+        most = heartbeat.overdue_after()
         if options["max_age"] is not None:
             most = seconds_up_to_a_year("--max-age", str(options["max_age"]))
         now = clock.now()
         try:
-            pulse.alert_if_overdue(now=now)
-            last = pulse.last()
+            heartbeat.alert_if_overdue(now=now)
+            last = heartbeat.last()
         except DatabaseError as error:
             raise CommandError(f"the database does not answer: {type(error).__name__}") from error
         if last is None:

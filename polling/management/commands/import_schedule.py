@@ -7,7 +7,7 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 
 from polling import clock, importing
 from polling.errors import PollingError
-from polling.management.doors import refusal, shown
+from polling.management.arguments import refusal, shown
 from polling.providers import configured
 
 

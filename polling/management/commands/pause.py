@@ -4,9 +4,9 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandError, CommandParser
 
-from polling import clock, staff, switch
-from polling.management.doors import BAD_INPUT
-from polling.management.pausing import add_races, races_or_all
+from polling import clock, global_pause, staff
+from polling.management.arguments import BAD_INPUT
+from polling.management.pause_arguments import add_races, races_or_all
 from races.decisions import COMMAND
 
 MOST = 200  # characters, as the admin takes
@@ -27,7 +27,7 @@ class Command(BaseCommand):
             )
         now, races = clock.now(), races_or_all(options)
         if not races:
-            paused = switch.pause(by=COMMAND, reason=reason, now=now)
+            paused = global_pause.pause(by=COMMAND, reason=reason, now=now)
             self.stdout.write("all polling is paused" if paused else "all polling was paused already")
         changed = staff.pause([race.pk for race in races], by=COMMAND, reason=reason, now=now)
         for race in races:

@@ -9,10 +9,11 @@ from django.conf import settings
 from django.core.management import BaseCommand, CommandError, CommandParser
 
 from polling import clock, dispatch, planning
-from polling.cadence import Cadence, RaceFacts, read_windows
+from polling.cadence import Cadence, read_windows
 from polling.forecast import Assumptions, Entry, Load, Span, loads
-from polling.management.doors import duration, refusal, shown, shown_path, text_of, whole_number
-from polling.quota import bucket
+from polling.management.arguments import duration, refusal, shown, shown_path, text_of, whole_number
+from polling.next_poll import RaceFacts
+from polling.quota.request_budget import bucket
 from races.models import Race, RaceQuerySet
 
 DAY = timedelta(days=1)

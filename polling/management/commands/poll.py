@@ -7,7 +7,7 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 
 from polling import clock, dispatch, pollers
-from polling.management.doors import races_named
+from polling.management.arguments import races_named
 from polling.models import PollLog, PollState, Trigger
 from races.documents import document
 from races.models import Race

@@ -9,9 +9,9 @@ from django.core.management import BaseCommand, CommandParser
 from django.db import OperationalError, connection
 
 from polling.dispatch import FAST
-from polling.management import supervisor
-from polling.management.doors import refusal, whole_number
+from polling.management.arguments import refusal, whole_number
 from polling.models import PollLog
+from polling.worker import supervisor
 
 
 class Command(BaseCommand):
@@ -27,9 +27,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["lane"] is not None:
-            from polling.management import lane
+            from polling.worker import pool
 
-            sys.exit(lane.run(pulse=_open_file("--pulse", options["pulse"])))
+            sys.exit(pool.run(pulse=_open_file("--pulse", options["pulse"])))
         _refuse_database_that_stays_unusable()
         lanes = [supervisor.DEFAULT, *([FAST] if settings.POLL_FAST_WORKERS else [])]
         self.stdout.flush()

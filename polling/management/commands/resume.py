@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandParser
 
-from polling import clock, staff, switch
-from polling.management.pausing import add_races, races_or_all
+from polling import clock, global_pause, staff
+from polling.management.pause_arguments import add_races, races_or_all
 from races.decisions import COMMAND
 
 
@@ -18,7 +18,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         now, races = clock.now(), races_or_all(options)
         if not races:
-            resumed = switch.resume(by=COMMAND, now=now)
+            resumed = global_pause.resume(by=COMMAND, now=now)
             self.stdout.write("polling is resumed" if resumed else "polling was not paused")
         changed = staff.resume([race.pk for race in races], by=COMMAND, reason="by command", now=now)
         for race in races:

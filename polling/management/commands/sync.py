@@ -10,11 +10,14 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 
 from polling import clock
-from polling.appwrite import checkpoints, pull, push, states, status, sweep
-from polling.appwrite.doors import FAILED, failure, not_configured
+from polling.appwrite import checkpoints, status, sync_state
+from polling.appwrite.pull import run as pull
+from polling.appwrite.push import run as push
 from polling.appwrite.status import SyncStatus, TableStatus
+from polling.appwrite.sweep import run as sweep
 from polling.errors import PollingError
-from polling.management.doors import refusal
+from polling.management.appwrite_errors import FAILED, failure, not_configured
+from polling.management.arguments import refusal
 
 PATIENCE = timedelta(minutes=10)
 PREVIEWS = {"push": push.preview, "pull": pull.preview, "sweep": sweep.preview}
@@ -74,7 +77,7 @@ class Command(BaseCommand):
 def _push(options: dict[str, Any], now: datetime) -> push.Pushed:
     push.insist()  # who asks by hand does not wait for a backoff to end
     if options["retry_dead"]:
-        states.revive()
+        sync_state.revive()
     return push.run(now=now, budget=PATIENCE)
 
 
@@ -84,7 +87,7 @@ def _pull(options: dict[str, Any], now: datetime) -> pull.Pulled:
 
 def _sweep(options: dict[str, Any], now: datetime) -> sweep.Swept:
     if options["release"]:
-        checkpoints.release(states.TABLE)
+        checkpoints.release(sync_state.TABLE)
     return sweep.run(now=now, budget=PATIENCE)
 
 

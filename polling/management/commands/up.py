@@ -17,9 +17,9 @@ from django.utils.crypto import salted_hmac
 
 from polling import clock, importing
 from polling.files import Unusable, read_text, write_private
-from polling.management.doors import refusal
-from polling.management.processes import Family
-from polling.management.single import only_one_in
+from polling.management.arguments import refusal
+from polling.worker.dev_processes import Family
+from polling.worker.instance_lock import only_one_in
 
 STARTING_SECONDS = 30
 NOTHING = "nothing"

@@ -6,8 +6,8 @@ from django.conf import settings
 from django.core.management import BaseCommand, CommandError, CommandParser
 from django.core.servers.basehttp import get_internal_wsgi_application
 
-from polling.management.doors import BAD_INPUT, address, ip_address
-from polling.management.web_server import make_server
+from polling.management.arguments import BAD_INPUT, address, ip_address
+from polling.web_server import make_server
 
 
 class Command(BaseCommand):

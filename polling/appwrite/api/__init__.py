@@ -1,0 +1,1 @@
+"""Calls to Appwrite's REST API, with every failure one of our errors."""

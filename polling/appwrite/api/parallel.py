@@ -1,0 +1,122 @@
+"""Many calls at once, as many as the server takes without slowing down, until one finds what the others would too."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import cache
+from statistics import median, quantiles
+from time import monotonic
+from typing import TypeVar
+
+from django.conf import settings
+
+from polling.appwrite.api.errors import is_of_all
+from polling.errors import Ambiguous, OutOfTime, PollingError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+MOST, LEAST, FIRST = 16, 4, 8
+REMEMBERED = 256  # answers
+# The median answer, in multiples of an unloaded one: below EASY the limit doubles, above HARD it shrinks.
+EASY, HARD = 1.5, 3.0
+SHRINKS_TO = 0.75
+QUICK_SECONDS, SLOW_SECONDS = 0.005, 1.0  # noise below the first; slow above the other, whatever unloaded ones take
+# A call is begun only if an ordinary one would still be answered in time.
+LEAST_SECONDS, MOST_SECONDS = 1.0, 3.0
+
+
+class Concurrency:
+    """How many calls one server gets at once: more while it answers as if it were idle, fewer when it slows down."""
+
+    def __init__(self) -> None:
+        self.limit = FIRST
+        self._recent: deque[float] = deque(maxlen=REMEMBERED)
+        self._since_change = 0
+
+    def answered(self, seconds: float) -> None:
+        """A call took so long, or was cut off after so long."""
+        self._recent.append(max(seconds, QUICK_SECONDS))
+        self._since_change += 1
+        if self._since_change >= self.limit:
+            self._since_change = 0
+            self.limit = self._next_limit()
+
+    def _next_limit(self) -> int:
+        """Doubled, raised by one or shrunk, by the answers since the last change."""
+        typical, unloaded = median(list(self._recent)[-self.limit :]), min(self._recent)
+        if typical > SLOW_SECONDS or typical > HARD * unloaded:
+            return max(LEAST, int(self.limit * SHRINKS_TO))
+        return min(MOST, self.limit * 2 if typical < EASY * unloaded else self.limit + 1)
+
+    @property
+    def seconds_to_begin(self) -> float:
+        """How much time a call needs to be worth beginning: three of four recent ones took no longer."""
+        if len(self._recent) < 4:
+            return LEAST_SECONDS
+        ordinary = quantiles(list(self._recent)[-4 * MOST :], n=4)[2]
+        return min(max(ordinary, LEAST_SECONDS), MOST_SECONDS)
+
+
+@cache
+def of_endpoint(endpoint: str) -> Concurrency:
+    """Of one Appwrite, as this process has learned it."""
+    return Concurrency()
+
+
+def concurrency() -> Concurrency:
+    """Of the configured Appwrite."""
+    return of_endpoint(settings.APPWRITE_ENDPOINT)
+
+
+def in_parallel(
+    call: Callable[[T], R], things: Sequence[T], *, has_time: Callable[[float], bool]
+) -> list[tuple[T, R | PollingError | None]]:
+    """What the call brought for each thing, or its error; None where no time was left to begin it.
+
+    `has_time` says whether so many seconds are left. After an error of the server no further call begins: the things
+    left get that error. Nothing of the database in the call.
+    """
+    if not things:
+        return []
+    limits = concurrency()
+    found: list[R | PollingError | None] = [None] * len(things)
+    waiting: Iterator[int] = iter(range(len(things)))
+    running: dict[Future[tuple[R | PollingError | None, float]], int] = {}
+    stop: PollingError | None = None
+    with ThreadPoolExecutor(min(MOST, len(things))) as threads:
+        while True:
+            while stop is None and len(running) < limits.limit and has_time(limits.seconds_to_begin):
+                number = next(waiting, None)
+                if number is None:
+                    break
+                running[threads.submit(_timed, call, things[number])] = number
+            if not running:
+                break
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                outcome, seconds = done.result()
+                found[running.pop(done)] = outcome
+                if _tells_speed(outcome):
+                    limits.answered(seconds)
+                if isinstance(outcome, PollingError) and is_of_all(outcome):
+                    stop = stop or outcome
+    for number in waiting if stop else ():
+        found[number] = stop
+    return list(zip(things, found, strict=True))
+
+
+def _tells_speed(outcome: object) -> bool:
+    """Whether the server did the work, or was too slow for it: a refusal, or no connection, comes quickly."""
+    return isinstance(outcome, OutOfTime | Ambiguous) or not (outcome is None or isinstance(outcome, PollingError))
+
+
+def _timed(call: Callable[[T], R], thing: T) -> tuple[R | PollingError | None, float]:
+    """The outcome and how long it took. A call that found no time to be sent was not begun: None."""
+    began = monotonic()
+    try:
+        outcome: R | PollingError | None = call(thing)
+    except OutOfTime as error:
+        outcome = error if error.waited_seconds else None
+    except PollingError as error:
+        outcome = error
+    return outcome, monotonic() - began

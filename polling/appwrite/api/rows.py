@@ -1,0 +1,251 @@
+"""The rows of one table, in the calls that the sync needs."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from django.conf import settings
+
+from polling.appwrite.api.capabilities import SAFE_COMPARE_AND_SET
+from polling.appwrite.api.client import ID, SILENCE_SECONDS, Query, Reply, SyncClient
+from polling.appwrite.api.errors import APPLY, Missing, Refused
+from polling.errors import Ambiguous, Malformed, OutOfTime, PollingError, Unavailable
+
+Row = dict[str, Any]
+
+MOST_ROWS = 100  # of a bulk write; also the ids that fit the 4,096 characters of one query
+PAGE_ROWS = 500
+SWEEP_ROWS = 1000
+# A write that our deadline cut off after more than even slow ones take counts as failed: one row must not hold up the
+# others for ever. So does any call where nothing at all was answered in the run.
+SLOWEST_WRITE_SECONDS = 5.5
+MOST_UNANSWERED = 32  # writes in a row that were cut off, however early: no server is so slow
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where a listing by ($updatedAt, $id) has got to. Without an id the instant itself is still to come."""
+
+    updated_at: str = ""
+    row_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`$id` and `$updatedAt` of rows, and the server's clock when it told them."""
+
+    rows: list[Row]
+    told_at: datetime | None
+
+    @property
+    def is_last(self) -> bool:
+        return len(self.rows) < PAGE_ROWS
+
+
+class Rows:
+    """One table's rows. Every call ends before `deadline`, an instant of time.monotonic().
+
+    Raises OutOfTime where that deadline ended a call that a slow server might yet have answered.
+    """
+
+    def __init__(self, client: SyncClient, table: str, *, deadline: float) -> None:
+        self.table = table
+        self.deadline = deadline
+        self._client = client
+        self._has_columns = False
+        self._began = time.monotonic()
+        self._path = f"/tablesdb/{settings.APPWRITE_DATABASE_ID}/tables/{table}/rows"
+
+    @classmethod
+    def within(cls, client: SyncClient, table: str, budget: timedelta) -> "Rows":
+        """For calls that all end within `budget` from now."""
+        return cls(client, table, deadline=time.monotonic() + budget.total_seconds())
+
+    @property
+    def must_read_back(self) -> bool:
+        """Whether two racing writers may both pass compare-and-set, so that a write's reply proves nothing."""
+        return self._client.server_version(deadline=self.deadline) < SAFE_COMPARE_AND_SET
+
+    def past_deadline(self, seconds: float) -> "Rows":
+        """The same table for calls that may end so much later: what settles writes that were answered in time."""
+        return self._in_the_same_run(self.table, self.deadline + seconds)
+
+    def of_table(self, table: str) -> "Rows":
+        """Another table in the same run."""
+        return self._in_the_same_run(table, self.deadline)
+
+    def _in_the_same_run(self, table: str, deadline: float) -> "Rows":
+        rows = Rows(self._client, table, deadline=deadline)
+        rows._began = self._began
+        return rows
+
+    def _ask(self, method: str, path: str, **request: Any) -> Reply:
+        try:
+            return self._client.exchange(method, path, deadline=self.deadline, **request)
+        except OutOfTime as error:
+            raise self._judged(error, write=method != "get") from None
+
+    def _judged(self, error: OutOfTime, *, write: bool) -> PollingError:
+        silent = self._client.answered_at < self._began and error.waited_seconds >= SILENCE_SECONDS
+        too_slow = error.waited_seconds >= SLOWEST_WRITE_SECONDS or self._client.unanswered_writes > MOST_UNANSWERED
+        if silent or (write and too_slow):
+            return (Ambiguous if write else Unavailable)(str(error))
+        return error
+
+    def has_time(self, seconds: float) -> bool:
+        """Whether so much is left before the deadline."""
+        return time.monotonic() + seconds < self.deadline
+
+    def changed(self, after: Place) -> Page:
+        """A page of what changed behind a place, oldest first: $id and $updatedAt alone.
+
+        By values, because a cursor follows a row that changes in between and skips what lies before it.
+        """
+        queries = [
+            *_behind(after),
+            Query.order_asc("$updatedAt"),
+            Query.order_asc("$id"),
+            Query.select(["$id", "$updatedAt"]),
+        ]
+        reply = self._ask("get", self._path, params=_listing(queries, PAGE_ROWS))
+        return Page(_rows(reply.body), reply.told_at)
+
+    def listed(self, after: str, columns: Iterable[str], *, limit: int | None = None) -> list[Row]:
+        """A page of all rows behind an id, by id: their system fields and `columns`."""
+        behind = [Query.greater_than("$id", after)] if after else []
+        select = Query.select(["$id", "$updatedAt", "$sequence", *columns])
+        params = _listing([*behind, Query.order_asc("$id"), select], limit or SWEEP_ROWS)
+        return _rows(self._ask("get", self._path, params=params).body)
+
+    def ids_between(self, after: str, last: str) -> set[str]:
+        """The ids of all rows behind `after`, or from the first on, up to `last`, that one included."""
+        found: set[str] = set()
+        while True:
+            behind = [Query.greater_than("$id", after)] if after else []
+            queries = [*behind, Query.less_than_equal("$id", last), Query.order_asc("$id"), Query.select(["$id"])]
+            params = _listing(queries, SWEEP_ROWS)
+            ids = [row["$id"] for row in _rows(self._ask("get", self._path, params=params).body)]
+            found |= set(ids)
+            if len(ids) < SWEEP_ROWS:
+                return found
+            after = ids[-1]
+
+    def by_id(self, ids: Iterable[str]) -> dict[str, Row]:
+        """The rows of these ids that exist, by the id asked for: Appwrite finds `r1` where `R1` is asked for.
+
+        From a list, because the reply of a single row may be cached.
+        """
+        found: dict[str, Row] = {}
+        for some in batches(ids, MOST_ROWS):
+            params = _listing([Query.equal("$id", some)], len(some))
+            reply = self._ask("get", self._path, params=params)
+            asked = {fold(row_id): row_id for row_id in some} | {row_id: row_id for row_id in some}
+            for row in _rows(reply.body):
+                row_id = asked.get(row["$id"]) or asked.get(fold(row["$id"]))
+                if row_id and found.get(row_id, {}).get("$id") != row_id:
+                    found[row_id] = row
+        return found
+
+    def create(self, documents: Sequence[Row]) -> list[Row]:
+        """Makes up to 100 rows, all or none; each document has its `$id`."""
+        params = {"rows": list(documents)}
+        return _rows(self._ask("post", self._path, params=params).body)
+
+    def update(self, row_id: str, values: Mapping[str, Any], *, base_updated_at: str) -> Row:
+        """Changes fields of a row, if nobody else has since `base_updated_at`. Raises Conflict if somebody has."""
+        row = self._write("patch", row_id, {"data": dict(values)}, base_updated_at)
+        if "$id" not in row:
+            raise Ambiguous("the answer leaves out the row")
+        return row
+
+    def delete(self, row_id: str, *, base_updated_at: str) -> None:
+        """Deletes a row, if nobody has changed it since `base_updated_at`. Raises Conflict if somebody has."""
+        self._write("delete", row_id, {}, base_updated_at)
+
+    def _write(self, method: str, row_id: str, params: dict[str, Any], base_updated_at: str) -> Row:
+        """The one way to a row that is there. Without an id its path is that of all rows."""
+        if not is_addressable(row_id):
+            raise Refused(f"{row_id!r} is the id of no row that can be written alone")
+        if base_updated_at in ("", "0"):
+            raise ValueError("an empty base switches the server's check off")
+        headers = {"x-appwrite-timestamp": base_updated_at}
+        return self._ask(method, f"{self._path}/{row_id}", headers=headers, params=params).body
+
+    def older(self, column: str, than: str) -> list[str]:
+        """The ids of up to 100 rows whose instant in this column is earlier."""
+        params = _listing([Query.less_than(column, than), Query.select(["$id"])], MOST_ROWS)
+        reply = self._ask("get", self._path, params=params)
+        return [row["$id"] for row in _rows(reply.body)]
+
+    def delete_all(self, ids: Sequence[str]) -> None:
+        """Deletes these rows, up to 100, whoever wrote them last: for a table of ours alone.
+
+        Without ids the server would take every row.
+        """
+        if not ids or len(ids) > MOST_ROWS or not all(map(is_addressable, ids)):
+            raise ValueError(f"a deletion takes 1 to {MOST_ROWS} ids of rows")
+        params = {"queries": [Query.equal("$id", list(ids))]}
+        self._ask("delete", self._path, params=params)
+
+    def columns(self) -> dict[str, dict[str, Any]]:
+        """The table's columns by key. Raises Unscoped where the key may not read them."""
+        path = f"{self._path.removesuffix('/rows')}/columns"
+        found = self._ask("get", path, params={"queries": [Query.limit(MOST_ROWS)]}).body.get("columns")
+        parts = found if isinstance(found, list) else []
+        return {part["key"]: part for part in parts if isinstance(part, dict) and "key" in part}
+
+    def need_columns(self, columns: Iterable[str]) -> None:
+        """Raises Missing where the table lacks one of our columns: then no row is at fault that was refused.
+
+        Asked once; needs no more than the right to read rows.
+        """
+        if self._has_columns:
+            return
+        params = _listing([Query.select(list(columns))], 1)
+        try:
+            self._ask("get", self._path, params=params)
+        except Refused as error:
+            raise Missing(f"the table {self.table} lacks columns of ours; {APPLY}", 400) from error
+        self._has_columns = True
+
+
+def is_addressable(row_id: str) -> bool:
+    """Whether a single row may have this id. Bulk writes take any: slashes, spaces, 40 characters."""
+    return bool(ID.fullmatch(row_id)) and row_id != "0"
+
+
+def fold(row_id: str) -> str:
+    """An id as Appwrite compares it."""
+    return row_id.rstrip(" ").casefold()
+
+
+def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """The items in lists of at most `size`."""
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+def _behind(place: Place) -> list[str]:
+    if not place.updated_at:
+        return []
+    if not place.row_id:
+        return [Query.greater_than_equal("$updatedAt", place.updated_at)]
+    same_instant = [Query.equal("$updatedAt", place.updated_at), Query.greater_than("$id", place.row_id)]
+    later = Query.greater_than("$updatedAt", place.updated_at)
+    return [Query.or_queries([later, Query.and_queries(same_instant)])]
+
+
+def _listing(queries: list[str], limit: int) -> dict[str, Any]:
+    """`total=0` spares the server a count; the word "false" would be true to it."""
+    return {"queries": [*queries, Query.limit(limit)], "total": 0}
+
+
+def _rows(body: Row) -> list[Row]:
+    rows = body.get("rows")
+    if not isinstance(rows, list):
+        raise Malformed("Appwrite's answer has no list of rows", 200, str(body))
+    return [row for row in rows if isinstance(row, dict) and isinstance(row.get("$id"), str)]

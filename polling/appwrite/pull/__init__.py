@@ -1,0 +1,1 @@
+"""Appwrite's changes on their way to Django."""

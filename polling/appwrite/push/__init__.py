@@ -1,0 +1,1 @@
+"""Django's changes on their way to Appwrite."""

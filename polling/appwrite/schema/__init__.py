@@ -1,0 +1,1 @@
+"""The two tables in Appwrite: declared, created, compared with what is there."""

@@ -1,0 +1,78 @@
+"""Refusals that are not a row's but its table's: one problem, however many rows it is found with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from polling.appwrite import sync_state
+from polling.appwrite.api.errors import Refused
+from polling.appwrite.api.rows import Rows
+from polling.appwrite.schema import drift
+from polling.appwrite.schema.tables import TABLES
+from polling.errors import Blocked, OutOfTime, PollingError
+
+DIAGNOSIS_SECONDS = 4.0  # that it may take beyond the deadline: a slow server would never be heard out otherwise
+MEND = "mend the table in Appwrite; what waits goes by itself then"
+
+
+@dataclass(eq=False)
+class TableRefuses(Blocked):
+    """The table is not as declared, so that it refuses rows: `every_row`, or those that its change is about."""
+
+    every_row: bool = False
+
+
+class TableRefusals:
+    """Finds out, once a run, whether refusals are the table's.
+
+    Its columns say so where the key may read them. Else `control`, a write that every sound table takes and that
+    changes nothing, is refused too.
+    """
+
+    def __init__(self, rows: Rows, control: Callable[[], object]) -> None:
+        self._rows, self._control = rows, control
+        self._found: TableRefuses | None = None
+        self._has_looked = False
+
+    def behind(self, error: Refused) -> TableRefuses | None:
+        """What is wrong with the table; None where the refused row itself must be at fault.
+
+        Raises Missing where the table lacks a column of ours, and OutOfTime.
+        """
+        self._rows.need_columns(TABLES[self._rows.table].columns)
+        if not self._has_looked:
+            self._found = self._of_columns() or self._of_control()
+            self._has_looked = True
+        return self._found
+
+    def _of_columns(self) -> TableRefuses | None:
+        table = TABLES[self._rows.table]
+        try:
+            columns = self._rows.columns()
+        except OutOfTime:
+            raise
+        except PollingError:  # a key may lack the scope; the control tells then
+            return None
+        wrong = drift.refusals_of(self._rows.table, table, columns)
+        if not wrong:
+            return None
+        return TableRefuses(f"{'; '.join(wrong)}; {MEND}", every_row=drift.must_be_given(table, columns))
+
+    def _of_control(self) -> TableRefuses | None:
+        try:
+            self._control()
+        except Refused as error:
+            return TableRefuses(f"{self._rows.table} refuses every row: {error}; {MEND}", every_row=True)
+        except OutOfTime:
+            raise
+        except PollingError:  # it does not tell
+            return None
+        return None
+
+
+def rewrite_a_row(rows: Rows) -> None:
+    """Writes into a row of races what it has: Appwrite leaves its `$updatedAt` alone. Nothing where no row is known."""
+    known_rows = sync_state.states().filter(dead_since=None, remote_deleted_at=None).exclude(base_updated_at="")
+    state = known_rows.order_by("attempts", "-synced_at").first()
+    known = {name: value for name, value in state.base.items() if value is not None} if state else {}
+    if state and known:
+        rows.update(state.remote_id, dict([*known.items()][:1]), base_updated_at=state.base_updated_at)

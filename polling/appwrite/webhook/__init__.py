@@ -1,0 +1,1 @@
+"""Appwrite's webhook: its registration, its calls, and the changes they announce."""

@@ -1,0 +1,1 @@
+"""How polling and the sync stand, judged for pages and for `doctor`."""

@@ -1,0 +1,200 @@
+"""Whether all is there that racepoll needs to run, in a line each."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import partial
+
+from django.conf import settings
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from polling import dispatch, providers, retention
+from polling.appwrite import server_probe
+from polling.appwrite.api import key_scopes
+from polling.appwrite.api.capabilities import SAFE_COMPARE_AND_SET
+from polling.appwrite.api.client import SyncClient, connect
+from polling.appwrite.api.errors import Unscoped
+from polling.appwrite.schema import provision as schema
+from polling.appwrite.schema import webhook_subscription
+from polling.errors import Blocked, PollingError, words_of
+from polling.models import ProviderState, SyncServer
+from polling.monitoring import heartbeat
+from races.models import Race
+
+
+class State(StrEnum):
+    """A note is no failure: something is less than it could be."""
+
+    OK = "ok"
+    NOTE = "note"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found."""
+
+    check: str
+    state: State
+    words: str
+
+
+Said = tuple[State, str]
+FRESH = timedelta(hours=1)
+
+
+def examine(*, now: datetime) -> list[Finding]:
+    """Every check's finding; of Appwrite's, those after one without which the rest would fail alike are left out."""
+    here: dict[str, Callable[[], Said]] = {
+        "database": _database,
+        "queue": _queue,
+        "ticks": partial(_ticks, now),
+        "providers": _providers,
+        "answers": partial(_answers, now),
+        "old rows": partial(_old_rows, now),
+    }
+    return [*(_found(name, check) for name, check in here.items()), *_of_appwrite(now)]
+
+
+def _found(name: str, check: Callable[[], Said]) -> Finding:
+    try:
+        state, words = check()
+    except PollingError as error:
+        state, words = State.FAILED, str(error)
+    except Exception as error:  # noqa: BLE001 - a check that breaks must not hide the others
+        state, words = State.FAILED, words_of(error)
+    return Finding(name, state, " ".join(words.split()))
+
+
+# --- here -------------------------------------------------------------------------------------------------------------
+
+
+def _database() -> Said:
+    executor = MigrationExecutor(connection)
+    if wanting := executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        return State.FAILED, f"{len(wanting)} migrations are not applied; run `manage.py migrate`"
+    return State.OK, f"{connection.vendor} answers, and has all tables"
+
+
+def _queue() -> Said:
+    kind = "Redis" if settings.REDIS_URL else "the database"
+    return State.OK, f"{dispatch.queued()} tasks wait in {kind}"
+
+
+def _ticks(now: datetime) -> Said:
+    last = heartbeat.last()
+    if last is None:
+        return State.FAILED, "no tick has ended well yet; is `manage.py qcluster` running?"
+    age = f"the last tick ended well {max((now - last.at).total_seconds(), 0):.0f} s ago"
+    if now - last.at > heartbeat.overdue_after():
+        return State.FAILED, f"{age}; is `manage.py qcluster` running?"
+    if last.late_since:
+        return State.FAILED, f"{age}, but ticks come late since {last.late_since:%Y-%m-%d %H:%M:%S} UTC"
+    return State.OK, age
+
+
+def _providers() -> Said:
+    if not settings.RACE_PROVIDERS:
+        return State.FAILED, "RACE_PROVIDERS names none: there is nothing to poll"
+    for name in settings.RACE_PROVIDERS:
+        providers.get(name)
+    return State.OK, providers.configured()
+
+
+def _old_rows(now: datetime) -> Said:
+    if failing := retention.failures():
+        words = "; ".join(f"{what}: {error}" for what, error in failing.items())
+        return State.FAILED, f"some cannot be deleted: {words}"
+    if waiting := retention.backlog(now=now):
+        return State.FAILED, f"they wait to be deleted: {'; '.join(waiting)}"
+    return State.OK, "none is older than it is kept"
+
+
+def _answers(now: datetime) -> Said:
+    """What of the providers' answers was not taken, as far as it is fresh."""
+    notes = [words for state in ProviderState.objects.order_by("name") for words in _not_taken(state, now=now)]
+    if gone := Race.objects.open().filter(off_card_since__isnull=False, advertised_start__gt=now).count():
+        notes.append(f"{gone} races still to come are not on their provider's card any more")
+    return (State.NOTE, "; ".join(notes)) if notes else (State.OK, "all that came was taken")
+
+
+def _not_taken(state: ProviderState, *, now: datetime) -> Iterator[str]:
+    if state.older_answer_at and now - state.older_answer_at < FRESH:
+        yield (
+            f"{state.name}: {state.older_answers} answers so far were older than what is stored and were refused, "
+            f"the last at {state.older_answer_at:%Y-%m-%d %H:%M:%S} UTC"
+        )
+    if unread := state.left_out.get("rows"):
+        yield f"{state.name}: {unread} rows of its card could not be read"
+
+
+# --- Appwrite ---------------------------------------------------------------------------------------------------------
+
+
+def _of_appwrite(now: datetime) -> Iterator[Finding]:
+    try:
+        client = connect()
+    except PollingError as error:
+        yield Finding("appwrite", State.FAILED, str(error))
+        return
+    if client is None:
+        yield Finding("appwrite", State.NOTE, "not configured: nothing is synced")
+        return
+    for name, check in (("appwrite", _version), ("key", _key)):
+        finding = _found(name, partial(check, client))
+        yield finding
+        if finding.state is State.FAILED:
+            return
+    yield _found("compare-and-set", partial(_compare_and_set, client, now))
+    yield _found("tables", partial(_tables, client))
+    yield _found("webhook", partial(_webhook, client))
+
+
+def _version(client: SyncClient) -> Said:
+    version = client.server_version(anew=True)
+    words = f"Appwrite {'.'.join(map(str, version))} answers"
+    return (State.OK, words) if version >= SAFE_COMPARE_AND_SET else (State.NOTE, f"{words}; {server_probe.RACY}")
+
+
+def _key(client: SyncClient) -> Said:
+    lacking = key_scopes.lacking(client)
+    if not lacking:
+        return State.OK, "it has every scope that is needed"
+    needed = set(lacking) & set(key_scopes.NEEDED)
+    return State.FAILED if needed else State.NOTE, f"it lacks {', '.join(lacking)}"
+
+
+def _compare_and_set(client: SyncClient, now: datetime) -> Said:
+    problem = server_probe.run(client, now=now).problem
+    return (State.FAILED, problem) if problem else (State.OK, "a stale write is refused")
+
+
+def _tables(client: SyncClient) -> Said:
+    try:
+        wrong = schema.check(client)
+    except Unscoped as error:
+        return State.NOTE, f"not compared with the declaration: {error}"
+    return (State.FAILED, "; ".join(wrong)) if wrong else (State.OK, "they are as declared")
+
+
+def _webhook(client: SyncClient) -> Said:
+    if not settings.APPWRITE_WEBHOOK_SECRET:
+        return State.NOTE, "APPWRITE_WEBHOOK_SECRET is not set: changes come with the pull, every 15 s"
+    try:
+        entry = webhook_subscription.found(client)
+    except Blocked as error:
+        if not webhook_subscription.is_hidden(error):
+            raise
+        return State.NOTE, f"this key may not look at it; {_last_hint()}"
+    if entry is None:
+        return State.NOTE, "there is none; with APPWRITE_WEBHOOK_URL set, `manage.py appwrite_schema apply` makes it"
+    if wrong := webhook_subscription.faults(entry):
+        return State.FAILED, f"it {' and '.join(wrong)}"
+    return State.OK, f"it is enabled; {_last_hint()}"
+
+
+def _last_hint() -> str:
+    at = SyncServer.objects.filter(target=settings.APPWRITE_TARGET).values_list("hinted_at", flat=True).first()
+    return f"it last told of a row at {at:%Y-%m-%d %H:%M:%S} UTC" if at else "it has not told of a row yet"

@@ -1,0 +1,270 @@
+"""How polling and the sync stand, judged from facts alone: the rules that the strip and the pages share."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from polling.health.facts import Facts
+from polling.models import BreakerState, Incident, IncidentKind, PollingSwitch, ProviderState
+
+STARTING = timedelta(minutes=2)  # a worker that has just been started need not have ticked yet
+STILL_READS = timedelta(minutes=2)  # Appwrite is read every 15 s; many rows take their time
+ACUTE = (IncidentKind.FAILING, IncidentKind.BLOCKED, IncidentKind.DISPUTED)  # logged as errors when they begin
+ASK = "is manage.py qcluster running?"
+
+
+class Level(StrEnum):
+    """How good or bad something is. Idle is neither: there is nothing to judge."""
+
+    WELL = "well"
+    IDLE = "idle"
+    WARNING = "warning"
+    BAD = "bad"
+
+
+class Subject(StrEnum):
+    """What an item is about."""
+
+    TICK = "Last tick"
+    WORKER = "Worker"
+    PROVIDER = "Provider"
+    APPWRITE = "Appwrite"
+    SWITCH = "Polling"
+    INCIDENTS = "Incidents"
+    CONFLICTS = "Conflicts"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One judgement, in words. `since` is when this state began, `seen` the newest evidence of it.
+
+    `detail` may quote what a provider, Appwrite or staff wrote.
+    """
+
+    subject: Subject
+    level: Level
+    words: str
+    since: datetime | None = None
+    seen: datetime | None = None
+    detail: str = ""
+    name: str = ""
+
+    @property
+    def title(self) -> str:
+        """What it is called: a provider by its name."""
+        return self.name or self.subject.value
+
+
+def items(facts: Facts, *, now: datetime) -> list[Item]:
+    """Every judgement, in the order in which staff look for the cause of something."""
+    return [
+        last_tick(facts, now=now),
+        worker(facts, now=now),
+        *providers(facts, now=now),
+        appwrite(facts, now=now),
+        switch(facts),
+        incidents(facts),
+        conflicts(facts),
+    ]
+
+
+# --- the worker and its tick ------------------------------------------------------------------------------------------
+
+
+def last_tick(facts: Facts, *, now: datetime) -> Item:
+    """When a tick last ended well."""
+    beat, tick = facts.heartbeat, facts.tick
+    if beat and now - beat.at <= facts.overdue_after:
+        if beat.late_since:
+            return Item(Subject.TICK, Level.WARNING, "late, slot after slot", since=beat.late_since)
+        asleep = beat.sleeping_until and beat.sleeping_until > now
+        return Item(Subject.TICK, Level.WELL, "nothing due yet" if asleep else "on time", seen=beat.at)
+    error = tick.error if tick and not (beat and tick.started_at <= beat.at) else ""
+    if error:
+        return Item(Subject.TICK, Level.BAD, "failing", since=beat.at if beat else None, detail=error)
+    if beat:
+        return Item(Subject.TICK, Level.BAD, "overdue", since=beat.at)
+    return _without_a_tick(Subject.TICK, "none has ended well", facts, now=now)
+
+
+def worker(facts: Facts, *, now: datetime) -> Item:
+    """Whether a worker lives, which its ticks show, and begins the polls that are claimed."""
+    seen = max((at for at in (_beat_at(facts), facts.tick and facts.tick.started_at) if at), default=None)
+    if seen is None:
+        return _without_a_tick(Subject.WORKER, "none has been seen", facts, now=now)
+    if now - seen > facts.overdue_after:
+        return Item(Subject.WORKER, Level.BAD, "not running", since=seen, detail=ASK)
+    late = facts.too_late
+    if not late.number or late.since is None:
+        return Item(Subject.WORKER, Level.WELL, "running", seen=seen)
+    polls = f"{_counted(late.number, 'poll')} not begun in time"
+    if facts.begun_at is None or facts.begun_at < late.since:
+        return Item(Subject.WORKER, Level.BAD, "begins no polls", since=late.since, detail=polls)
+    return Item(Subject.WORKER, Level.WARNING, "behind", since=late.since, detail=polls)
+
+
+def _beat_at(facts: Facts) -> datetime | None:
+    return facts.heartbeat.at if facts.heartbeat else None
+
+
+def _without_a_tick(subject: Subject, words: str, facts: Facts, *, now: datetime) -> Item:
+    began = facts.tick.started_at if facts.tick else facts.scheduled_at
+    if began is None:
+        return Item(subject, Level.BAD, words, detail="the schedule is missing; run manage.py migrate")
+    if now - began > (facts.overdue_after if facts.tick else STARTING):
+        return Item(subject, Level.BAD, words, since=began, detail=ASK)
+    return Item(subject, Level.IDLE, "starting", since=began)
+
+
+# --- providers --------------------------------------------------------------------------------------------------------
+
+
+def providers(facts: Facts, *, now: datetime) -> list[Item]:
+    """One item per configured provider."""
+    if not facts.providers:
+        return [Item(Subject.PROVIDER, Level.BAD, "none is named", detail="RACE_PROVIDERS is not set")]
+    states = {state.name: state for state in facts.states}
+    return [_provider(name, states.get(name), _incidents_of(facts, name), now=now) for name in facts.providers]
+
+
+def _incidents_of(facts: Facts, provider: str) -> dict[str, Incident]:
+    return {incident.kind: incident for incident in facts.incidents if incident.provider == provider}
+
+
+def _provider(name: str, state: ProviderState | None, found: dict[str, Incident], *, now: datetime) -> Item:
+    def item(level: Level, words: str, kind: IncidentKind | None = None, detail: str = "") -> Item:
+        incident = found.get(kind.value) if kind else None
+        said = detail or (incident.reason if incident else "")
+        since = incident.began_at if incident else None
+        return Item(Subject.PROVIDER, level, words, since=since, detail=said, name=name)
+
+    if state is None:
+        return item(Level.IDLE, "not asked yet")
+    if state.breaker != BreakerState.CLOSED.value:
+        kind = IncidentKind.BLOCKED if IncidentKind.BLOCKED.value in found else IncidentKind.FAILING
+        return item(Level.BAD, f"{kind.value}, left alone", kind)
+    if _must_wait(state, now=now):
+        words = f"asked us to wait until {state.not_before:%H:%M:%S} UTC"
+        return item(Level.WARNING, words, IncidentKind.LIMITED, state.reason)
+    if state.last_import_error:
+        return item(Level.WARNING, "card not read", detail=state.last_import_error)
+    if state.stretch > 1:
+        return item(Level.WARNING, f"one far slot in {state.stretch}", IncidentKind.STRETCHED)
+    return Item(Subject.PROVIDER, Level.WELL, "answers", seen=state.last_import_at, name=name)
+
+
+def incidents(facts: Facts) -> Item:
+    """The open ones; red where a person may have to act."""
+    if not facts.incidents:
+        return Item(Subject.INCIDENTS, Level.WELL, "none open")
+    kinds = Counter(incident.kind for incident in facts.incidents)
+    acute = {kind.value for kind in ACUTE} & set(kinds)
+    return Item(
+        Subject.INCIDENTS,
+        Level.BAD if acute else Level.WARNING,
+        f"{len(facts.incidents)} open",
+        since=facts.incidents[0].began_at,
+        detail=", ".join(f"{number} {kind}" for kind, number in kinds.items()),
+    )
+
+
+# --- Appwrite ---------------------------------------------------------------------------------------------------------
+
+
+def appwrite(facts: Facts, *, now: datetime) -> Item:
+    """How the sync stands; like the sync page it is not well while rows there are of no race."""
+    sync = facts.sync
+    if not sync.configured:
+        return Item(Subject.APPWRITE, Level.IDLE, "not configured")
+    if sync.trouble:
+        return Item(Subject.APPWRITE, Level.BAD, "needs attention", sync.trouble_since, detail="; ".join(sync.trouble))
+    if sync.unmatched.number:
+        words = _counted(sync.unmatched.number, "unmatched row")
+        return Item(Subject.APPWRITE, Level.BAD, words, since=sync.unmatched.since)
+    if sync.pulled_at is None:
+        return Item(Subject.APPWRITE, Level.IDLE, "not read yet")
+    if now - sync.pulled_at > STILL_READS:
+        return Item(Subject.APPWRITE, Level.WARNING, "not read", since=sync.pulled_at)
+    return Item(Subject.APPWRITE, Level.WELL, "well", seen=sync.pulled_at)
+
+
+def conflicts(facts: Facts) -> Item:
+    """Those that nobody has settled."""
+    found = facts.sync.conflicts
+    if not found.number:
+        return Item(Subject.CONFLICTS, Level.WELL, "none open")
+    return Item(Subject.CONFLICTS, Level.BAD, f"{found.number} open", since=found.since)
+
+
+# --- what keeps polls from being made ---------------------------------------------------------------------------------
+
+
+def switch(facts: Facts) -> Item:
+    """Whether staff have paused all polling, since when, who and why."""
+    row = facts.switch
+    if row is None or not row.paused:
+        return Item(Subject.SWITCH, Level.WELL, "on", since=row.changed_at if row else None)
+    return Item(Subject.SWITCH, Level.BAD, "paused", since=row.changed_at, detail=why_paused(row))
+
+
+def why_paused(row: PollingSwitch) -> str:
+    """Who paused all polling, and why."""
+    return ": ".join(words for words in (row.changed_by and f"by {row.changed_by}", row.reason) if words)
+
+
+def pause_notice(facts: Facts) -> str:
+    """That all polling is paused, since when, who paused it and why, in a sentence; empty where it is not."""
+    item = switch(facts)
+    return _sentence(item) if item.level is Level.BAD else ""
+
+
+def nothing_polled(facts: Facts, *, now: datetime) -> str:
+    """Why nothing at all is polled now, in a few words; empty where polling goes on."""
+    if switch(facts).level is Level.BAD:
+        return "all polling is paused"
+    if worker(facts, now=now).level is Level.BAD:
+        return "no worker begins polls"
+    return "ticks are failing" if last_tick(facts, now=now).level is Level.BAD else ""
+
+
+def obstacles(facts: Facts, asked: Iterable[str], *, now: datetime) -> list[str]:
+    """Why polls of races of these providers, asked for now, may not be made or answered; a sentence each.
+
+    A race made by hand is of the provider "".
+    """
+    found = [_sentence(item) for item in (switch(facts), worker(facts, now=now)) if item.level is Level.BAD]
+    states, names = {state.name: state for state in facts.states}, sorted(set(asked))
+    for name in (name for name in names if name in states and name in facts.providers):
+        item = _provider(name, states[name], _incidents_of(facts, name), now=now)
+        if item.level is Level.BAD:
+            found.append(f"{_sentence(item)} One request is let through to find out whether it answers again.")
+        elif _must_wait(states[name], now=now):
+            found.append(_sentence(item))
+    unknown = [f"{name} is not a configured provider." for name in names if name and name not in facts.providers]
+    return [*found, *unknown, *([] if "" not in names else ["A race made by hand has no provider to ask."])]
+
+
+def _must_wait(state: ProviderState, *, now: datetime) -> bool:
+    """Whether the provider has asked us to wait."""
+    return bool(state.not_before and state.not_before > now)
+
+
+SENTENCES = {
+    Subject.SWITCH: "All polling is paused",
+    Subject.WORKER: "No worker begins polls",
+}
+
+
+def _sentence(item: Item) -> str:
+    """`All polling is paused since 2026-11-27 16:00:00 UTC, by ann: maintenance.`"""
+    subject = SENTENCES.get(item.subject, f"{item.title}: {item.words}")
+    since = f" since {item.since:%Y-%m-%d %H:%M:%S} UTC" if item.since else ""
+    detail = f", {item.detail}" if item.detail else ""
+    said = f"{subject}{since}{detail}"
+    return said if said.endswith(("?", ".", "!")) else f"{said}."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

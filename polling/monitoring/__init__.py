@@ -1,0 +1,1 @@
+"""Whether polling lives: the heartbeat, the outside monitor, overdue races, problems that last."""

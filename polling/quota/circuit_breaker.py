@@ -1,0 +1,43 @@
+"""When a failing provider is left alone: a breaker of three states.
+
+    closed     it is asked                     → open after FAILURES requests failed in a row, or one was refused
+    open       it is not asked, until retry_at → half-open: one request is let through
+    half-open  that request is under way       → closed if it is answered, else open again, for twice as long
+
+Any answer closes it: `Breaker()`.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from polling.models import BreakerState
+
+FAILURES = 5
+FIRST_WAIT = timedelta(seconds=10)  # the next tick finds out
+LONGEST_WAIT = timedelta(minutes=1)
+# Who refuses us for who we are does not change his mind in a minute, and counts the tries.
+FIRST_WAIT_BLOCKED = timedelta(minutes=5)
+LONGEST_WAIT_BLOCKED = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """`failures` requests failed in a row; `trips` times in a row it opened; `retry_at` lets the next one through."""
+
+    state: BreakerState = BreakerState.CLOSED
+    failures: int = 0
+    trips: int = 0
+    retry_at: datetime | None = None
+
+
+def failed(breaker: Breaker, requests: int, *, blocked: bool, now: datetime) -> Breaker:
+    """After so many requests none of which was answered; `blocked` where the provider refused us."""
+    counted = replace(breaker, failures=breaker.failures + requests)
+    if breaker.state is BreakerState.CLOSED and counted.failures < FAILURES and not blocked:
+        return counted
+    # What was under way when it opened tells nothing new.
+    if breaker.state is BreakerState.OPEN and breaker.retry_at and now < breaker.retry_at and not blocked:
+        return counted
+    first, longest = (FIRST_WAIT_BLOCKED, LONGEST_WAIT_BLOCKED) if blocked else (FIRST_WAIT, LONGEST_WAIT)
+    wait = min(first * 2 ** min(breaker.trips, 16), longest)
+    return replace(counted, state=BreakerState.OPEN, trips=breaker.trips + 1, retry_at=now + wait)

@@ -1,0 +1,52 @@
+"""What others call over HTTP."""
+
+import logging
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseForbidden, HttpResponseNotAllowed
+from django.http.request import UnreadablePostError
+from django.views.decorators.csrf import csrf_exempt
+
+from polling import clock, sync_queue
+from polling.appwrite.webhook import calls as webhook_calls
+from polling.appwrite.webhook import change_notifications
+
+logger = logging.getLogger(__name__)
+
+
+@csrf_exempt
+def appwrite(request: HttpRequest) -> HttpResponse:
+    """Appwrite's webhook: a genuine call has its row looked at soon. What is wrong with another is not told."""
+    if not (settings.APPWRITE_WEBHOOK_SECRET and settings.APPWRITE_ENDPOINT):
+        raise Http404
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
+    try:
+        body = request.body
+    except RequestDataTooBig:
+        return HttpResponse(status=413)
+    except UnreadablePostError:
+        return HttpResponse(status=400)
+    if not _caller(request).made(request.headers, body):
+        return HttpResponseForbidden()
+    _heed(body, request.headers.get("X-Appwrite-Webhook-Events", ""))
+    return HttpResponse(status=204)
+
+
+def _caller(request: HttpRequest) -> webhook_calls.Caller:
+    return webhook_calls.Caller(
+        url=settings.APPWRITE_WEBHOOK_URL or request.build_absolute_uri(),
+        secret=settings.APPWRITE_WEBHOOK_SECRET,
+        project=settings.APPWRITE_PROJECT_ID,
+        webhook=settings.APPWRITE_WEBHOOK_ID,
+    )
+
+
+def _heed(body: bytes, events: str) -> None:
+    try:
+        hint = webhook_calls.read(body, events=events, database=settings.APPWRITE_DATABASE_ID)
+        if hint and change_notifications.note(hint, now=clock.now()):
+            sync_queue.request_hinted_pull()
+    except Exception:  # noqa: BLE001 - ten failed calls switch the webhook off, and the next pull finds the change
+        logger.exception("a hint of Appwrite's webhook could not be kept")

@@ -1,0 +1,138 @@
+"""Second-exact scheduling on django-q2's public `broker_class` setting.
+
+django-q2 looks at its schedules every 30 s, hard coded. But the cluster's sentinel calls `set_stat` of its
+broker once per guard cycle (0.5 s), between its own checks: there, at every tick of the wall clock, these
+brokers call django-q2's own scheduler(), and let the watchdog look.
+
+The statistics that `set_stat` is for are a by-product: neither an error nor a slow disk under them may hold a tick.
+"""
+
+import contextlib
+import logging
+import time
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import Error as DatabaseTrouble
+from django_q.brokers import Broker
+from django_q.brokers.orm import ORM
+from django_q.brokers.redis_broker import Redis
+from django_q.conf import Conf
+from django_q.scheduler import scheduler
+from django_q.signing import SignedPackage
+
+from polling import clock, schedules, tasks
+from polling.monitoring import heartbeat
+from polling.monitoring.lasting_problem import Edge
+from polling.worker import watchdog
+from polling.worker.ticker import Metronome
+
+logger = logging.getLogger(__name__)
+
+SLOW_SECONDS = 0.5  # a guard cycle: what takes longer delays the next one
+RETRY_SECONDS = 15.0
+
+
+class TickScheduler:
+    """Mixed into a broker; runs in the sentinel, single-threaded. Nothing escapes from `set_stat`: django-q2 would
+    write a line for it at every cycle, twice a second."""
+
+    statistics_problem: ClassVar = "the cluster's statistics cannot be stored; ticks and polls go on"
+    statistics_prove_the_queue: ClassVar = False
+    cache: Any
+
+    def __init__(self, list_key: str | None = None) -> None:
+        super().__init__(list_key)  # type: ignore[call-arg] # the broker's
+        self._metronome: Metronome | None = None
+        self._rows_lie_ahead = False
+        self._store_after = 0.0
+        self._statistics = Edge(logger, self.statistics_problem)
+        self._undone = Edge(logger, "the queue's schedules cannot be run")
+
+    def set_stat(self, key: str, value: str, timeout: int) -> None:
+        """Fires the schedules if a tick falls into this cycle, and stores the cluster's statistics."""
+        stat: Any = SignedPackage.loads(value)
+        running = stat.status in (Conf.IDLE, Conf.WORKING)  # not while the cluster starts or stops
+        watchdog.look(stat, running=running)
+        if self.statistics_prove_the_queue:
+            self._store_statistics(key, value, timeout)
+        if running and Conf.SCHEDULER:
+            self._keep_time(fires=not (self.statistics_prove_the_queue and self._statistics.lasts))
+        if not self.statistics_prove_the_queue and time.monotonic() >= self._store_after:
+            self._store_statistics(key, value, timeout)
+
+    @staticmethod
+    def get_cache() -> Any:
+        """The cache of the statistics; None where it cannot be opened, which only `set_stat` minds."""
+        with contextlib.suppress(OSError):
+            return Broker.get_cache()
+        return None
+
+    def dequeue(self) -> list[tuple[Any, Any]] | None:
+        """Fetches tasks as django-q2 does; in the pusher, and the watchdog hears of it."""
+        watchdog.note_fetching()
+        try:
+            found: list[tuple[Any, Any]] | None = super().dequeue()  # type: ignore[misc] # the broker's
+        finally:
+            watchdog.note_fetching()
+        return found
+
+    def _store_statistics(self, key: str, value: str, timeout: int) -> None:
+        """As django-q2 does. After an error, or where it is slow, it is tried again only after a while."""
+        began = time.monotonic()
+        with self._statistics.guard():
+            if self.cache is None:
+                self.cache = Broker.get_cache()
+            super().set_stat(key, value, timeout)  # type: ignore[misc] # the broker's
+        ended = time.monotonic()
+        if self._statistics.lasts or ended - began > SLOW_SECONDS:
+            self._store_after = ended + RETRY_SECONDS
+
+    def _keep_time(self, *, fires: bool) -> None:
+        """While the queue is away nothing fires, since nothing could be sent; the tick stays due, and that is said."""
+        if self._metronome is None:
+            self._metronome = Metronome(settings.POLL_TICK.total_seconds())
+        if self._metronome.is_set_anew(_wall(), time.monotonic()):
+            self._rows_lie_ahead = True
+        if self._rows_lie_ahead:
+            with contextlib.suppress(DatabaseTrouble):  # of which the scheduler is about to complain
+                schedules.move_back(now=clock.now())
+                self._rows_lie_ahead = False
+        wait = self._metronome.wait(_wall())
+        if wait <= Conf.GUARD_CYCLE:
+            time.sleep(max(0.0, wait))
+            # Before the tick, which may end the pause that is to be said.
+            with contextlib.suppress(DatabaseTrouble):
+                heartbeat.alert_if_overdue(now=clock.now())
+            if fires:
+                self._metronome.move_on(_wall())
+                self._fire()
+
+    def _fire(self) -> None:
+        """One pass of django-q2's scheduler. A single row that breaks undoes all of it, the tick included."""
+        fired_at = clock.now()
+        scheduler(broker=self)
+        with contextlib.suppress(DatabaseTrouble):  # of which the scheduler has just complained
+            if schedules.is_tick_due(now=fired_at):
+                if self._undone.begins():
+                    logger.error(
+                        "the queue's schedules cannot be run, so the tick is run without them; is a row broken?"
+                    )
+                tasks.master_tick()
+            else:
+                self._undone.end()
+
+
+def _wall() -> float:
+    return clock.now().timestamp()
+
+
+class OrmBroker(TickScheduler, ORM):  # type: ignore[misc]
+    """The queue in the database: the embedded default."""
+
+
+class RedisBroker(TickScheduler, Redis):  # type: ignore[misc]
+    """The queue in Redis, which takes the statistics too: where it refuses them it takes no task either."""
+
+    statistics_problem = "the queue in Redis takes nothing; no tick is run until it does"
+    statistics_prove_the_queue = True

@@ -1,0 +1,183 @@
+"""What the sentinel of a lane looks at once a cycle: deaths and queues that django-q2 does not survive.
+
+A process that waits at a queue holds the queue's lock, and one that is killed never gives it back: the others then
+wait for ever, all of them alive. The sentinel ends itself; its children die with it and the supervisor starts the
+lane anew. Without a supervisor (a bare cluster) nothing here acts.
+"""
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import time
+from dataclasses import dataclass, field
+from enum import StrEnum
+from multiprocessing.process import BaseProcess
+from multiprocessing.sharedctypes import RawArray
+from typing import Any
+
+from django_q.conf import Conf
+from django_q.signals import post_execute, pre_execute
+
+logger = logging.getLogger(__name__)
+
+BEGIN_WITHIN = 10.0  # beyond the timeout of a task, which may be in all workers' hands
+SAVE_WITHIN = 15.0
+FETCH_WITHIN = 15.0  # a pusher whose broker is away stands still for 10 s before it ends
+EXIT_CODE = 70
+IDLE = -1.0
+
+
+class Role(StrEnum):
+    """What a child of the sentinel is for."""
+
+    WORKER = "worker"
+    MONITOR = "monitor"
+    PUSHER = "pusher"
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """A child that ended. `timer` is django-q2's: busy above 0, -1 idle, 0 timed out, -2 recycled."""
+
+    role: Role
+    exitcode: int
+    timer: float = IDLE
+
+
+def verdict(death: Death) -> str:
+    """Why the lane cannot go on after this death; empty where django-q2 replaces the process and goes on."""
+    if death.exitcode >= 0:
+        return ""
+    if death.role is Role.MONITOR:
+        return "the monitor was killed"
+    if death.role is Role.WORKER and death.timer == IDLE:
+        return "an idle worker was killed"
+    return ""
+
+
+@dataclass(slots=True)
+class Flow:
+    """Whether what waits at one end of a queue is taken at the other."""
+
+    limit: float
+    _waiting_since: float | None = None
+
+    def is_stuck(self, waiting: int, *, last: float, now: float) -> bool:
+        """Something has waited all the time, and nothing was taken (`last`), for longer than the limit."""
+        if waiting <= 0:
+            self._waiting_since = None
+            return False
+        if self._waiting_since is None:
+            self._waiting_since = now
+        return now - max(self._waiting_since, last) > self.limit
+
+
+@dataclass(slots=True)
+class Watchdog:
+    """The state between two looks. `marks` is shared memory: when a worker last began a task, when the monitor last
+    saved one, when the pusher last went to fetch some or came back."""
+
+    pulse: int
+    marks: Any = field(default_factory=lambda: RawArray("d", [time.monotonic()] * 3))
+    _children: list[BaseProcess] = field(default_factory=list)
+    _monitor: int = 0
+    _pusher: int = 0
+    _begin: Flow = field(default_factory=lambda: Flow(Conf.TIMEOUT + BEGIN_WITHIN))
+    _save: Flow = field(default_factory=lambda: Flow(SAVE_WITHIN))
+    _fetch: Flow = field(default_factory=lambda: Flow(FETCH_WITHIN))
+    _all_busy_at: float = 0.0
+
+    def trouble(self, stat: Any, *, running: bool, now: float) -> str:
+        """Why the lane cannot go on; empty while it can."""
+        reasons = [verdict(death) for death in self._deaths(stat)]
+        if running:
+            reasons += self._stuck(stat, now=now)
+        return next(filter(None, reasons), "")
+
+    def _deaths(self, stat: Any) -> list[Death]:
+        """The children that have ended since the last look."""
+        living = multiprocessing.active_children()
+        dead = [self._death(child) for child in self._children if child not in living]
+        self._children, self._monitor, self._pusher = living, stat.monitor, stat.pusher
+        return dead
+
+    def _death(self, child: BaseProcess) -> Death:
+        exitcode = child.exitcode or 0
+        if child.pid in (self._monitor, self._pusher):
+            return Death(Role.MONITOR if child.pid == self._monitor else Role.PUSHER, exitcode)
+        return Death(Role.WORKER, exitcode, _timer(child))
+
+    def _stuck(self, stat: Any, *, now: float) -> list[str]:
+        began, saved, fetched = self.marks
+        # None is free to take a task; django-q2 ends those that are busy beyond the timeout of their own.
+        timers = [_timer(child) for child in self._children if hasattr(child, "timer")]
+        if timers and all(timer > 0 for timer in timers):
+            self._all_busy_at = now
+        reasons = []
+        if self._begin.is_stuck(stat.task_q_size, last=max(began, self._all_busy_at), now=now):
+            reasons.append("no worker takes a task")
+        if self._save.is_stuck(stat.done_q_size, last=saved, now=now):
+            reasons.append("the monitor saves no result")
+        # While the queue is full the pusher waits for room.
+        if self._fetch.is_stuck(Conf.QUEUE_LIMIT - stat.task_q_size, last=fetched, now=now):
+            reasons.append("the pusher fetches nothing")
+        return reasons
+
+
+def _timer(worker: Any) -> float:
+    """What django-q2 counts down for it, read past its lock, which the dead may hold."""
+    return float(worker.timer.get_obj().value)
+
+
+_armed: Watchdog | None = None
+
+
+def arm(pulse: int) -> None:
+    """Watches over this lane from now on; call it before the cluster forks. `pulse` is the supervisor's pipe."""
+    global _armed
+    os.set_blocking(pulse, False)
+    _armed = Watchdog(pulse)
+    pre_execute.connect(_note_begun, dispatch_uid="polling.worker.watchdog")
+    post_execute.connect(_note_saved, dispatch_uid="polling.worker.watchdog")
+
+
+def beat() -> bool:
+    """Tells the supervisor that the lane lives; False where nobody listens any more."""
+    if _armed is not None:
+        with contextlib.suppress(BlockingIOError):
+            try:
+                os.write(_armed.pulse, b".")
+            except BrokenPipeError:
+                return False
+    return True
+
+
+def look(stat: Any, *, running: bool) -> None:
+    """One look by the sentinel, which does not return where the lane cannot go on."""
+    if _armed is None:
+        return
+    beat()
+    if reason := _armed.trouble(stat, running=running, now=time.monotonic()):
+        logger.error("%s: the lane is started anew", reason)
+        os._exit(EXIT_CODE)
+
+
+def note_fetching() -> None:
+    """The pusher goes to its broker, or comes back from it."""
+    if _armed is not None:
+        _armed.marks[2] = time.monotonic()
+
+
+def _note_begun(task: dict[str, Any], **_: object) -> None:
+    _note(0, task)
+
+
+def _note_saved(task: dict[str, Any], **_: object) -> None:
+    _note(1, task)
+
+
+def _note(mark: int, task: dict[str, Any]) -> None:
+    """Not for what the sentinel runs itself."""
+    if _armed is not None and not task.get("sync"):
+        _armed.marks[mark] = time.monotonic()

@@ -1,0 +1,44 @@
+"""How long to wait after which error, and whom an error is about."""
+
+from datetime import timedelta
+
+import pytest
+
+from polling.appwrite.api.errors import Missing, Refused, is_of_all
+from polling.appwrite.push.race_push import wait_after
+from polling.errors import Ambiguous, Blocked, Conflict, Malformed, NotFound, RateLimited, Unavailable
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts", "least", "most"),
+    [
+        pytest.param(Unavailable(), 1, 1, 2, id="the first failure"),
+        pytest.param(Unavailable(), 5, 1, 32, id="the limit doubles"),
+        pytest.param(Ambiguous(), 8, 1, 256, id="a lost answer too"),
+        pytest.param(Unavailable(), 9, 1, 300, id="up to five minutes"),
+        pytest.param(Unavailable(), 10_000, 1, 300, id="for ever"),
+        pytest.param(ValueError("a bug"), 1, 1, 2, id="an error of our own"),
+        pytest.param(RateLimited(), 3, 1, 8, id="a limit that does not say how long"),
+        pytest.param(RateLimited(retry_after=40 * SECOND), 3, 40, 40, id="a limit that does"),
+        pytest.param(Blocked(), 7, 60, 60, id="a person must act"),
+        pytest.param(Missing(), 7, 60, 60, id="the set-up is wanting"),
+    ],
+)
+def test_the_wait_goes_by_the_error_and_grows_with_the_attempts(
+    error: Exception, attempts: int, least: int, most: int
+) -> None:
+    waits = [wait_after(error, attempts) for _ in range(200)]
+    assert all(least * SECOND <= wait <= most * SECOND for wait in waits)
+    assert least == most or len(set(waits)) > 100, "by chance, so that hosts do not come at once"
+
+
+@pytest.mark.parametrize("error", [Unavailable(), RateLimited(), Blocked(), Missing()])
+def test_an_error_of_the_server_is_about_every_row(error: Exception) -> None:
+    assert is_of_all(error)
+
+
+@pytest.mark.parametrize("error", [Ambiguous(), Conflict(), NotFound(), Malformed(), Refused()])
+def test_an_error_of_a_row_is_about_that_row(error: Exception) -> None:
+    assert not is_of_all(error)

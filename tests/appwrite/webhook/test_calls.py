@@ -1,0 +1,331 @@
+"""Calls of Appwrite's webhook: which are genuine, what they ask for, and that a burst of them asks for little."""
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client as Browser
+from django_q.models import OrmQ
+from pytest_django.live_server_helper import LiveServer
+
+from polling import dispatch, sync_queue, tasks
+from polling.appwrite.api.client import connect
+from polling.appwrite.schema import provision as schema
+from polling.appwrite.webhook import calls as webhook_calls
+from polling.appwrite.webhook import change_notifications
+from polling.appwrite.webhook.calls import Caller, Hint
+from polling.models import SyncHint, SyncServer
+from polling.sync_queue import Errand
+from races.models import Race
+from tests.appwrite.conftest import DATABASE, NOW, TARGET, Appwrite, change, pushed, state_of
+from tests.appwrite.gate import Gate
+from tests.factories import make_race
+from tests.sandbox.appwrite_api import wait_until
+
+SECRET = "a secret of theirs and ours"
+URL = "http://testserver/hooks/appwrite/"
+EVENT = f"databases.{DATABASE}.tables.races.rows.r1"
+CHANGED = "2026-11-23T03:00:00.000+00:00"
+CALLER = Caller(URL, SECRET, "sandbox", "hook")
+
+
+def signed(body: bytes, *, url: str = URL, secret: str = SECRET) -> str:
+    digest = hmac.new(secret.encode(), url.encode() + body, hashlib.sha1).digest()
+    return base64.b64encode(digest).decode()
+
+
+def headers(body: bytes, **changed: str) -> dict[str, str]:
+    said = {"id": "hook", "events": f"databases.*,{EVENT}.update", "project-id": "sandbox", "signature": signed(body)}
+    return {f"X-Appwrite-Webhook-{name}": value for name, value in {**said, **changed}.items()}
+
+
+def payload(row_id: Any = "r1", **changed: Any) -> bytes:
+    row = {"$id": row_id, "$updatedAt": CHANGED, "$databaseId": DATABASE, "$tableId": "races", "name": "Cup", **changed}
+    return json.dumps({name: value for name, value in row.items() if value is not None}).encode()
+
+
+# --- pure -----------------------------------------------------------------------------------------------------------
+
+
+def made(caller: Caller, body: bytes, **changed: str) -> bool:
+    said = {name.title(): value for name, value in headers(body, **changed).items()}
+    return caller.made(said, body)
+
+
+def test_a_call_signed_with_our_secret_is_genuine() -> None:
+    assert made(CALLER, b"{}")
+    assert made(Caller(URL, SECRET, "sandbox"), b"{}", id="any")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"signature": signed(b"{}", secret="another")}, id="another secret"),
+        pytest.param({"signature": signed(b"{ }")}, id="another body"),
+        pytest.param({"signature": signed(b"{}", url="http://testserver/other/")}, id="another url"),
+        pytest.param({"signature": ""}, id="no signature"),
+        pytest.param({"signature": "ünsigned"}, id="no ASCII"),
+        pytest.param({"project-id": "another"}, id="another project"),
+        pytest.param({"project-id": ""}, id="no project"),
+        pytest.param({"id": "another"}, id="another webhook"),
+    ],
+)
+def test_any_other_call_is_not(changed: dict[str, str]) -> None:
+    assert not made(CALLER, b"{}", **changed)
+
+
+def test_a_url_may_be_signed_with_or_without_its_escapes() -> None:
+    caller = Caller("https://races.example/hooks/appwrite/?to=a%20b", SECRET, "sandbox")
+    for url in (caller.url, caller.url.replace("%20", " ")):
+        assert made(caller, b"{}", signature=signed(b"{}", url=url))
+
+
+READINGS: list[Any] = [
+    pytest.param(payload(), "update", Hint("r1", CHANGED), id="a change"),
+    pytest.param(payload(), "delete", Hint("r1", CHANGED, deleted=True), id="a deletion"),
+    pytest.param(payload(**{"$tableId": None, "$collectionId": "races"}), "update", Hint("r1", CHANGED), id="legacy"),
+    pytest.param(payload(**{"$databaseId": None}), "update", Hint("r1", CHANGED), id="a transaction names no database"),
+    pytest.param(payload(**{"$databaseId": "other"}), "update", None, id="another database"),
+    pytest.param(payload(**{"$tableId": "poll_logs"}), "create", None, id="another table"),
+    pytest.param(payload("../x"), "update", None, id="an id that is none"),
+    pytest.param(payload("r" * 37), "update", None, id="an id too long"),
+    pytest.param(payload(7), "update", None, id="an id that is no text"),
+    pytest.param(payload(None), "update", None, id="no id"),
+    pytest.param(b"", "update", None, id="nothing"),
+    pytest.param(b"[1]", "update", None, id="no object"),
+    pytest.param(b"\xff{", "update", None, id="garbage"),
+    pytest.param(b'{"a":' * 100_000, "update", None, id="deeper than can be read"),
+]
+
+
+@pytest.mark.parametrize(("body", "action", "hint"), READINGS)
+def test_a_genuine_call_is_read_as_a_hint_or_as_nothing(body: bytes, action: str, hint: Hint | None) -> None:
+    assert webhook_calls.read(body, events=f"databases.*, {EVENT}.{action}", database=DATABASE) == hint
+
+
+# --- the door -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def door(settings: Any, transactional_db: None) -> Browser:
+    settings.APPWRITE_ENDPOINT, settings.APPWRITE_PROJECT_ID = "http://127.0.0.1:9/v1", "sandbox"
+    settings.APPWRITE_DATABASE_ID, settings.APPWRITE_TARGET = DATABASE, TARGET
+    settings.APPWRITE_WEBHOOK_SECRET, settings.APPWRITE_WEBHOOK_ID = SECRET, "hook"
+    return Browser(enforce_csrf_checks=True)
+
+
+def call(door: Browser, body: bytes, path: str = "/hooks/appwrite/", **changed: str) -> Any:
+    return door.post(path, body, content_type="application/json", headers=headers(body, **changed))
+
+
+def asked_for() -> list[str]:
+    return [task.func() for task in OrmQ.objects.all()]
+
+
+def test_a_genuine_call_asks_for_a_pull_and_is_counted(door: Browser) -> None:
+    with time_machine.travel(NOW, tick=False):
+        answer = call(door, payload())
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert asked_for() == ["polling.tasks.pull_hinted"]
+    assert change_notifications.take() == ["r1"]
+    server = SyncServer.objects.get()
+    assert (server.target, server.hints, server.hinted_at) == (TARGET, 1, NOW)
+
+
+def test_a_burst_asks_once_and_the_pull_takes_all_of_it(door: Browser) -> None:
+    for number in [1, 1, 2, 3, 1, 2] * 3:
+        assert call(door, payload(f"r{number}")).status_code == 204
+    assert len(asked_for()) == 1
+    assert sorted(change_notifications.take()) == ["r1", "r2", "r3"]
+    assert not SyncHint.objects.exists()
+    assert SyncServer.objects.get().hints == 18
+
+
+def test_what_comes_once_a_pull_has_begun_asks_for_another(door: Browser) -> None:
+    call(door, payload())
+    sync_queue.begins(Errand.PULL)
+    assert change_notifications.take() == ["r1"]
+    call(door, payload())
+    assert (len(asked_for()), change_notifications.take()) == (2, ["r1"])
+
+
+def test_a_pull_that_the_queue_lost_is_asked_for_again(door: Browser) -> None:
+    with time_machine.travel(NOW, tick=False) as clock:
+        call(door, payload("r1"))
+        clock.shift(dispatch.claim_lease() - timedelta(milliseconds=1))
+        call(door, payload("r2"))
+        assert len(asked_for()) == 1
+        clock.shift(timedelta(milliseconds=1))
+        call(door, payload("r2"))
+    assert len(asked_for()) == 2
+    assert change_notifications.take() == ["r1", "r2"]
+
+
+def test_the_longest_id_fits(door: Browser) -> None:
+    call(door, payload("R" * 36))
+    assert change_notifications.take() == ["R" * 36]
+
+
+@pytest.mark.parametrize("body", [b"garbage", payload(**{"$tableId": "poll_logs"})])
+def test_a_genuine_call_of_nothing_of_ours_is_answered_and_asks_for_nothing(door: Browser, body: bytes) -> None:
+    assert call(door, body).status_code == 204
+    assert asked_for() == []
+
+
+@pytest.mark.parametrize("changed", [{"signature": "no"}, {"project-id": "another"}, {"id": "another"}])
+def test_a_call_that_is_not_genuine_is_refused_without_a_word(door: Browser, changed: dict[str, str]) -> None:
+    answer = call(door, payload(), **changed)
+    assert (answer.status_code, answer.content, asked_for()) == (403, b"", [])
+    assert not SyncServer.objects.exists()
+
+
+def test_the_url_that_appwrite_knows_may_be_another_than_ours(door: Browser, settings: Any) -> None:
+    settings.APPWRITE_WEBHOOK_URL = "https://races.example/hooks/appwrite/"
+    assert call(door, payload()).status_code == 403
+    assert call(door, payload(), signature=signed(payload(), url=settings.APPWRITE_WEBHOOK_URL)).status_code == 204
+
+
+def test_a_url_without_its_last_slash_is_no_redirect_which_appwrite_would_take_for_success(door: Browser) -> None:
+    url = URL.rstrip("/")
+    answer = call(door, payload(), "/hooks/appwrite", signature=signed(payload(), url=url))
+    assert (answer.status_code, len(asked_for())) == (204, 1)
+
+
+def test_only_a_post_is_a_call(door: Browser) -> None:
+    assert door.get("/hooks/appwrite/").status_code == 405
+
+
+@pytest.mark.parametrize("unset", ["APPWRITE_WEBHOOK_SECRET", "APPWRITE_ENDPOINT"])
+def test_without_a_secret_or_an_appwrite_there_is_no_door(door: Browser, settings: Any, unset: str) -> None:
+    setattr(settings, unset, "")
+    assert call(door, payload()).status_code == 404
+    assert door.get("/hooks/appwrite/").status_code == 404
+
+
+def test_a_body_too_large_is_not_read(door: Browser, settings: Any) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
+    assert call(door, payload(name="x" * 100)).status_code == 413
+    assert asked_for() == []
+
+
+def test_a_hint_that_cannot_be_kept_does_not_let_appwrite_switch_its_webhook_off(
+    door: Browser, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.APPWRITE_TARGET = None  # which the database refuses
+    assert call(door, payload()).status_code == 204
+    assert ("could not be kept" in caplog.text, asked_for()) == (True, [])
+
+
+# --- with the stand-in ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hooked(appwrite: Appwrite, live_server: LiveServer, settings: Any) -> Iterator[Appwrite]:
+    """The stand-in calls our web server."""
+    settings.APPWRITE_WEBHOOK_SECRET = SECRET
+    settings.APPWRITE_WEBHOOK_URL = f"{live_server.url}/hooks/appwrite/"
+    client = connect()
+    assert client is not None
+    assert schema.apply(client) == ["create the webhook of APPWRITE_WEBHOOK_URL"]
+    appwrite.api.control("DELETE", "deliveries")
+    yield appwrite
+    appwrite.api.control("DELETE", "webhooks")
+
+
+def delivered(appwrite: Appwrite) -> list[int]:
+    """The statuses that were answered, once all is sent."""
+    wait_until(lambda: appwrite.api.control("GET", "deliveries").json()["pending"] == 0)
+    return [sent["status"] for sent in appwrite.api.control("GET", "deliveries").json()["deliveries"]]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_edit_in_appwrite_is_hinted_and_pulled(hooked: Appwrite) -> None:
+    race = make_race()
+    pushed()
+    assert delivered(hooked) == [204]
+    tasks.pull_hinted()
+    OrmQ.objects.all().delete()
+    hooked.edit(state_of(race).remote_id, staff_note="look at this")
+    assert delivered(hooked) == [204, 204]
+    assert asked_for() == ["polling.tasks.pull_hinted"]
+    tasks.pull_hinted()
+    assert Race.objects.get().staff_note == "look at this"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_edit_that_is_not_theirs_to_make_is_undone_at_once(hooked: Appwrite) -> None:
+    race = make_race(name="Cup")
+    pushed()
+    assert delivered(hooked) == [204]
+    hooked.edit(state_of(race).remote_id, name="Plate")
+    assert delivered(hooked) == [204, 204]
+    OrmQ.objects.all().delete()
+    tasks.pull_hinted()
+    assert asked_for() == ["polling.tasks.push"]
+    tasks.push()
+    assert hooked.row()["name"] == "Cup"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_neither_an_echo_nor_a_deletion_which_the_sweep_finds_asks_for_a_pull(
+    hooked: Appwrite,
+) -> None:
+    race = make_race()
+    pushed()
+    assert delivered(hooked) == [204]
+    row = hooked.row()
+    tasks.pull_hinted()  # the call may have come before the reply to our write
+    assert not change_notifications.note(Hint(row["$id"], row["$updatedAt"]), now=NOW)
+    assert not change_notifications.note(Hint(row["$id"], row["$updatedAt"], deleted=True), now=NOW)
+    OrmQ.objects.all().delete()
+    hooked.delete(state_of(race).remote_id)
+    assert delivered(hooked) == [204, 204]
+    assert asked_for() == []
+    assert SyncServer.objects.get().hints == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_echo_that_comes_before_or_long_after_the_reply_asks_for_no_pull(appwrite: Appwrite, gate: Gate) -> None:
+    race = make_race()
+    rows: list[dict[str, Any]] = []
+    told: list[bool] = []
+
+    def tell(row: dict[str, Any]) -> bool:
+        return change_notifications.note(Hint(row["$id"], row["$updatedAt"], row=row), now=NOW)
+
+    def hear() -> None:
+        rows.append(appwrite.row())
+        told.append(tell(rows[-1]))
+
+    gate.after = {"POST": hear, "PATCH": hear}
+    for name in ("Cup", "Plate", "Stakes"):
+        change(race, name=name)
+        pushed()
+    assert told == [False] * 3, "their replies were not stored yet"
+    assert [tell(row) for row in rows] == [False] * 3
+    first = rows[0]
+    appwrite.edit(first["$id"], staff_note="theirs")
+    assert tell(appwrite.row()), "though its sync_version is ours"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_edit_made_over_a_write_that_is_under_way_is_no_echo(appwrite: Appwrite, gate: Gate) -> None:
+    race = make_race()
+    pushed()
+    change(race, name="Plate")
+    told = []
+
+    def edit() -> None:
+        appwrite.edit(state_of(race).remote_id, staff_note="theirs")
+        row = appwrite.row()
+        told.append(change_notifications.note(Hint(row["$id"], row["$updatedAt"], row=row), now=NOW))
+
+    gate.after["PATCH"] = edit
+    pushed()
+    assert told[0]
