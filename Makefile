@@ -5,13 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: help run test test-slow test-postgres check bench clean
+.PHONY: help run test test-slow test-postgres check format bench clean
 
 help:
 	@echo "make run     set up and run it all on 127.0.0.1:8000 (PORT=… for another)"
 	@echo "make test    set up and run the tests"
 	@echo "make test-slow  the proofs that take minutes: kills, outages, many machines, all on PostgreSQL"
 	@echo "make check   ruff, mypy, import-linter, migrations"
+	@echo "make format  let ruff correct and format the Python files"
 	@echo "make bench   the benchmarks, a JSON line a figure (BENCH=name for one; see bench/README.md)"
 	@echo "make clean   remove the virtual environment and caches; var/ is yours and stays"
 
@@ -36,6 +37,10 @@ check: $(VENV)/dev.stamp
 	@$(BIN)/lint-imports
 	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py makemigrations --check --dry-run
 	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python manage.py check
+
+format: $(VENV)/dev.stamp
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
 
 bench: $(VENV)/dev.stamp
 	@$(BIN)/python -m bench $(BENCH)
