@@ -12,7 +12,7 @@ from django.db import connection, models
 from django_q.models import Task
 
 from polling.models import Incident, PollLog, SyncConflict, SyncState, Tick
-from races.models import Meeting, OddsChange, Race, Runner
+from races.models import Meeting, PriceChange, Race, Runner
 
 TRACKS = ("Mount Halloran", "Karewa Downs", "Te Rua", "Ashby Park", "Fern Flat", "Long Reach", "Saltwater Creek")
 CODES = ("thoroughbred", "harness", "greyhound")
@@ -130,7 +130,7 @@ def _prices(sizes: Sizes) -> None:
     many = sizes.price_changes // CHANGES_A_RUNNER // RUNNERS
     observed = _earlier("r.advertised_start", "n.i * 200")
     _insert(
-        OddsChange,
+        PriceChange,
         {"runner_id": "u.id", "observed_at": observed, "fixed_win": "4.20", "fixed_place": "1.60"},
         f"(SELECT id, advertised_start FROM races_race ORDER BY id DESC LIMIT {many}) r "
         f"JOIN races_runner u ON u.race_id = r.id, ({_series(CHANGES_A_RUNNER)}) n ORDER BY r.id, n.i DESC",

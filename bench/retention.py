@@ -14,7 +14,7 @@ from bench.stage import Stage
 from bench.writer import write_polls
 from polling import clock, retention
 from polling.models import PollLog
-from races.models import OddsChange, Race
+from races.models import PriceChange, Race
 
 KEPT, RACES_KEPT = timedelta(days=7), timedelta(days=30)  # so that most price changes and many races are old
 MOST_MS = 200
@@ -44,7 +44,7 @@ def run(stage: Stage) -> Iterator[Figure]:
 
 
 def _left() -> dict[str, int]:
-    return {"logs": PollLog.objects.count(), "price_changes": OddsChange.objects.count()}
+    return {"logs": PollLog.objects.count(), "price_changes": PriceChange.objects.count()}
 
 
 def _with_passes(races: list[int], lasting: float, now: datetime) -> tuple[dict[str, int], int, float, list[float]]:

@@ -12,8 +12,8 @@ from polling.models import SkipReason
 from polling.providers.base import BatchScope, Provider, RaceRef
 from polling.quota.request_budget import Purse
 from polling.request_policy import wants_detail
+from races.detail_check import is_detail_outdated
 from races.models import Race
-from races.news import has_news
 from races.snapshots import RaceSnapshot
 from races.status import ResultState
 
@@ -85,7 +85,7 @@ class Listing:
         if self.failure or not self.was_made:
             return False
         told = self.statuses.get(race.provider_race_id)
-        return told is None or has_news(race, told) or told.result_state is ResultState.INTERIM
+        return told is None or is_detail_outdated(race, told) or told.result_state is ResultState.INTERIM
 
 
 def _ask(

@@ -42,4 +42,4 @@ def _switch(*, paused: bool, reason: str, by: Actor, message: str, now: datetime
 
 def _audit(by: Actor, message: str, *, now: datetime) -> None:
     row = PollingSwitch.objects.get(pk=1)
-    audit.record([row], by=by, said=lambda _: message, named=lambda _: "polling switch", at=now)
+    audit.record([row], by=by, message_of=lambda _: message, name_of=lambda _: "polling switch", at=now)

@@ -117,7 +117,7 @@ def _marked(provider: str, schedule: Schedule, *, now: datetime) -> tuple[list[R
     if schedule.listed is None:
         return [], []
     listed, unsure = schedule.listed, schedule.unsure
-    return ingest.note_card(provider, listed, unsure, since=now - BEHIND, until=now + AHEAD, now=now)
+    return ingest.mark_off_card(provider, listed, unsure, since=now - BEHIND, until=now + AHEAD, now=now)
 
 
 def _store(races: Sequence[RaceSnapshot], *, now: datetime) -> ingest.Changes:

@@ -119,7 +119,7 @@ def _settle(token: str, answers: dict[int, Answer], *, now: datetime) -> list[in
         let_go = {log.race_id for log in logs if answers[log.race_id].skipped}
         changes = ingest.apply(told.values(), now=now)
         reversal_alerts.report(changes.reversals, now=now)
-        ingest.owe_detail([race_id for race_id in told if answers[race_id].owes_detail])
+        ingest.request_detail([race_id for race_id in told if answers[race_id].owes_detail])
         for log in logs:
             _finish(log, answers[log.race_id], changed=log.race_id in changes.changed, now=now)
             log.message = log.message or (OLDER if log.race_id in changes.refused else "")

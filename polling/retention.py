@@ -23,7 +23,7 @@ from polling.appwrite.push.expired_races import expire_races
 from polling.errors import words_of
 from polling.models import Incident, PollLog, RetentionState, SyncConflict, SyncState, Tick
 from polling.models.poll_log import OPEN_STATES
-from races.models import Meeting, OddsChange, Race, Runner
+from races.models import Meeting, PriceChange, Race, Runner
 from races.status import TERMINAL
 
 logger = logging.getLogger(__name__)
@@ -78,10 +78,10 @@ def _delete_races(rows: QuerySet[Any], keys: Keys, now: datetime) -> int:
     races = list(oldest.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True))
     if not races:
         return 0
-    prices = OddsChange.objects.filter(runner__race__in=races).values_list("pk", flat=True)[: len(keys)]
+    prices = PriceChange.objects.filter(runner__race__in=races).values_list("pk", flat=True)[: len(keys)]
     logs = PollLog.objects.filter(race__in=races).values_list("pk", flat=True)[: len(keys)]
     if found := list(prices):
-        return _delete_rows(OddsChange.objects.all(), found, now)
+        return _delete_rows(PriceChange.objects.all(), found, now)
     if found := list(logs):
         return _delete_poll_logs(PollLog.objects.all(), found, now)
     expire_races(races, now=now)
@@ -134,7 +134,7 @@ RETENTIONS = (
               lambda before: Tick.objects.filter(slot_at__lt=before).order_by("slot_at"), _delete_rows),
     Retention("poll logs", "POLL_LOGS", "slot_at", _poll_logs, _delete_poll_logs),
     Retention("price changes", "PRICES", "observed_at",
-              lambda before: OddsChange.objects.filter(observed_at__lt=before).order_by("observed_at"), _delete_rows),
+              lambda before: PriceChange.objects.filter(observed_at__lt=before).order_by("observed_at"), _delete_rows),
     Retention("races", "RACES", "advertised_start", _races, _delete_races),
     Retention("meetings", "RACES", "racing_day", _meetings, _delete_rows),
     Retention("sync states of other Appwrite projects", "RACES", "expired_at", _rows_elsewhere, _delete_states),

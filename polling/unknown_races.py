@@ -11,8 +11,8 @@ from polling.planning import NOT_FOUND_TIMES, is_unknown
 from races import audit
 from races.audit import Actor
 from races.models import Race
+from races.relisted_races import relisted_races_of
 from races.status import FinalizedBy
-from races.twins import twins_of
 
 logger = logging.getLogger(__name__)
 
@@ -31,13 +31,15 @@ def report(before: Sequence[Race], *, now: datetime) -> None:
     races = [race for race in counted.order_by("pk") if is_unknown(race.last_error, race.failures)]
     if not races:
         return
-    twins = twins_of(races)
+    twins = relisted_races_of(races)
     replacements = {race.pk: _words(twins.get(race.pk)) for race in races}
     for provider in sorted({race.provider for race in races}):
         audit.record(
             [race for race in races if race.provider == provider],
             by=Actor(provider, FinalizedBy.PROVIDER),
-            said=lambda race: f"The provider no longer knows it (404, {race.failures} times): {replacements[race.pk]}",
+            message_of=lambda race: (
+                f"The provider no longer knows it (404, {race.failures} times): {replacements[race.pk]}"
+            ),
         )
     names = [
         f"{race.name_at(now)} (id {race.provider_race_id}): {replacements[race.pk]}" for race in races[:MOST_NAMED]

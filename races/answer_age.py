@@ -10,7 +10,7 @@ STAYED_BACK = 5
 FURTHEST_AHEAD = timedelta(hours=1)
 
 
-def accept(race: Race, answer: RaceSnapshot, *, now: datetime) -> bool:
+def accept_answer(race: Race, answer: RaceSnapshot, *, now: datetime) -> bool:
     """Whether an answer counts, and not one that is older than what is stored.
 
     Sets `source_time` and `older_answers` of the race. The fifth older answer in a row counts: then the provider has

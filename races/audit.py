@@ -27,15 +27,15 @@ def record(
     rows: Sequence[TRow],
     *,
     by: Actor,
-    said: Callable[[TRow], str],
-    named: Callable[[TRow], str] = str,
+    message_of: Callable[[TRow], str],
+    name_of: Callable[[TRow], str] = str,
     flag: int = CHANGE,
     at: datetime | None = None,
 ) -> None:
-    """Writes an entry for each row, all of one model.
+    """Writes one audit entry per row; all rows are of one model.
 
-    `said` and `named` give a row's words and name. `flag` is Django's: an addition or a change. `at` is the instant of
-    the entries, the present one where none is given.
+    `message_of` and `name_of` give a row's message and name. `flag` is Django's: an addition or a change. `at` is the
+    instant of the entries; without it they get the present one.
     """
     if not rows:
         return
@@ -50,9 +50,9 @@ def record(
             user=user,
             content_type=content_type,
             object_id=str(row.pk),
-            object_repr=named(row)[:200],
+            object_repr=name_of(row)[:200],
             action_flag=flag,
-            change_message=said(row),
+            change_message=message_of(row),
             **instant,
         )
         for row in rows

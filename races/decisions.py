@@ -52,7 +52,7 @@ def finalize(
         where=changes,
         by=by,
         now=now,
-        said=lambda _: f"Finalized{how}: {reason}",
+        message_of=lambda _: f"Finalized{how}: {reason}",
     )
 
 
@@ -73,20 +73,20 @@ def reopen(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) ->
         where=lambda race: race.is_finalized,
         by=by,
         now=now,
-        said=lambda _: f"Reopened: {reason}",
+        message_of=lambda _: f"Reopened: {reason}",
     )
 
 
 def pause(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) -> list[int]:
     """Stops the polling of races until they are resumed."""
     told = dict.fromkeys(race_ids, True)
-    return _set(told, "polling_paused", by=by, now=now, said=lambda _: f"Polling paused: {reason}")
+    return _set(told, "polling_paused", by=by, now=now, message_of=lambda _: f"Polling paused: {reason}")
 
 
 def resume(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) -> list[int]:
     """Lets races be polled again."""
     told = dict.fromkeys(race_ids, False)
-    return _set(told, "polling_paused", by=by, now=now, said=lambda _: f"Polling resumed: {reason}")
+    return _set(told, "polling_paused", by=by, now=now, message_of=lambda _: f"Polling resumed: {reason}")
 
 
 def annotate(race_ids: Iterable[int], *, note: str, by: Actor, now: datetime) -> list[int]:
@@ -97,7 +97,7 @@ def annotate(race_ids: Iterable[int], *, note: str, by: Actor, now: datetime) ->
 def annotate_each(notes: Mapping[int, str], *, by: Actor, now: datetime) -> list[int]:
     """Sets the staff's note of each race, without control characters but for its lines."""
     notes = {race_id: lines(note) for race_id, note in notes.items()}
-    return _set(notes, "staff_note", by=by, now=now, said=lambda race: f"Note: {race.staff_note}")
+    return _set(notes, "staff_note", by=by, now=now, message_of=lambda race: f"Note: {race.staff_note}")
 
 
 def override_starts(starts: Mapping[int, datetime], *, by: Actor, now: datetime) -> list[int]:
@@ -114,36 +114,38 @@ def override_starts(starts: Mapping[int, datetime], *, by: Actor, now: datetime)
         where=lambda race: race.advertised_start != starts[race.pk],
         by=by,
         now=now,
-        said=lambda race: f"Start moved to {race.advertised_start:%Y-%m-%d %H:%M:%S} UTC",
+        message_of=lambda race: f"Start moved to {race.advertised_start:%Y-%m-%d %H:%M:%S} UTC",
     )
 
 
 def request_poll(race_ids: Iterable[int], *, at: datetime, by: Actor, now: datetime) -> list[int]:
     """Records that Appwrite asked for a poll at `at`; the caller makes it."""
     told = dict.fromkeys(race_ids, at)
-    return _set(told, "poll_requested_at", by=by, now=now, said=lambda _: f"Poll requested at {at:%H:%M:%S} UTC")
+    return _set(told, "poll_requested_at", by=by, now=now, message_of=lambda _: f"Poll requested at {at:%H:%M:%S} UTC")
 
 
 def record_forced_poll(race_ids: Iterable[int], *, by: Actor, reason: str) -> None:
     """Audits that a poll was asked for; nothing of the race changes by it."""
     if races := list(Race.objects.filter(pk__in=list(race_ids)).select_related("meeting")):
-        audit.record(races, by=by, said=lambda _: f"Poll forced: {reason}")
+        audit.record(races, by=by, message_of=lambda _: f"Poll forced: {reason}")
 
 
-def record_made(race_ids: Iterable[int], *, by: Actor, reason: str) -> None:
+def record_creation(race_ids: Iterable[int], *, by: Actor, reason: str) -> None:
     """Audits that races were made otherwise than by a provider's card."""
     races = list(Race.objects.filter(pk__in=list(race_ids)).select_related("meeting"))
-    audit.record(races, by=by, said=lambda _: reason, flag=ADDITION)
+    audit.record(races, by=by, message_of=lambda _: reason, flag=ADDITION)
 
 
-def _set(values: Mapping[int, Any], name: str, *, by: Actor, now: datetime, said: Callable[[Race], str]) -> list[int]:
+def _set(
+    values: Mapping[int, Any], name: str, *, by: Actor, now: datetime, message_of: Callable[[Race], str]
+) -> list[int]:
     def assign(race: Race) -> None:
         setattr(race, name, values[race.pk])
 
     def differs(race: Race) -> bool:
         return bool(getattr(race, name) != values[race.pk])
 
-    return _decide(values, assign, [name], where=differs, by=by, now=now, said=said)
+    return _decide(values, assign, [name], where=differs, by=by, now=now, message_of=message_of)
 
 
 def _decide(
@@ -154,7 +156,7 @@ def _decide(
     where: Callable[[Race], bool],
     by: Actor,
     now: datetime,
-    said: Callable[[Race], str],
+    message_of: Callable[[Race], str],
 ) -> list[int]:
     with transaction.atomic():
         races = [
@@ -168,5 +170,5 @@ def _decide(
             race.last_changed_at = now
         if races:
             Race.objects.bulk_update(races, [*fields, "version", "last_changed_at"])
-            audit.record(races, by=by, said=said)
+            audit.record(races, by=by, message_of=message_of)
     return [race.pk for race in races]

@@ -13,24 +13,23 @@ from functools import partial
 from django.db import transaction
 from django.db.models import F, Min, Q
 
-from races import reversals
-from races.answer_age import accept
+from races.answer_age import accept_answer
 from races.bulk import insert_rows, write_fields
-from races.merging import (
+from races.models import Meeting, PriceChange, Race, Runner
+from races.reversals import Reversal, record_reversals, reversal_of
+from races.snapshot_merge import (
     MEETING_FACTS,
     ODDS,
     RUNNER_FIELDS,
     clear_odds,
-    merge,
+    merge_snapshot,
     new_race,
     set_absent,
     set_meeting,
     set_odds,
     set_runner,
 )
-from races.models import Meeting, OddsChange, Race, Runner
-from races.reversals import Reversal
-from races.snapshots import MeetingSnapshot, RaceSnapshot, Scope, joined
+from races.snapshots import MeetingSnapshot, RaceSnapshot, Scope, join_snapshots
 
 Key = tuple[str, str]
 IDENTITY = ("provider", "provider_meeting_id")
@@ -70,7 +69,7 @@ def apply(snapshots: Iterable[RaceSnapshot], *, now: datetime) -> Changes:
     latest: dict[Key, RaceSnapshot] = {}
     for snapshot in snapshots:
         known = latest.get(snapshot.key)
-        latest[snapshot.key] = joined(known, snapshot) if known else snapshot
+        latest[snapshot.key] = join_snapshots(known, snapshot) if known else snapshot
     if not latest:
         return Changes()
     with transaction.atomic():
@@ -102,13 +101,13 @@ def apply(snapshots: Iterable[RaceSnapshot], *, now: datetime) -> Changes:
 def _accepted(latest: dict[Key, RaceSnapshot], races: dict[Key, Race], *, now: datetime) -> list[RaceSnapshot]:
     """The answers that are not older than what is stored; keeps the provider's clock on each race."""
     before = {key: [getattr(race, name) for name in CLOCK] for key, race in races.items()}
-    news = [answer for key, answer in latest.items() if key not in races or accept(races[key], answer, now=now)]
+    news = [answer for key, answer in latest.items() if key not in races or accept_answer(races[key], answer, now=now)]
     ticked = [race for key, race in races.items() if before[key] != [getattr(race, name) for name in CLOCK]]
     write_fields(ticked, CLOCK)
     return news
 
 
-def owe_detail(race_ids: Iterable[int]) -> None:
+def request_detail(race_ids: Iterable[int]) -> None:
     """Notes that the detail of these races is wanted, whatever their next status says."""
     if owed := list(race_ids):
         Race.objects.filter(pk__in=owed).update(detail_wanted=True)
@@ -200,7 +199,7 @@ def _raise_versions(meeting_ids: set[int | None], *, but: frozenset[int], now: d
         Race.objects.filter(pk__in=pks).update(version=F("version") + 1, last_changed_at=now)
 
 
-def note_card(
+def mark_off_card(
     provider: str, listed: Collection[str], unsure: Collection[str], *, since: datetime, until: datetime, now: datetime
 ) -> tuple[list[Race], list[Race]]:
     """Marks the races that a whole card should list and does not, and clears the mark of those that came back.
@@ -229,9 +228,9 @@ def _update_races(
     changes, fields, dirty, detailed = Changes(), set[str](), [], []
     for told in snapshots:
         if race := races.get(told.key):
-            merged = merge(race, told, meeting=_meeting_of(told, meetings), now=now)
+            merged = merge_snapshot(race, told, meeting=_meeting_of(told, meetings), now=now)
             changed = merged.changed
-            if reversal := reversals.of(race, told, merged):
+            if reversal := reversal_of(race, told, merged):
                 changes.reversals.append(reversal)
             if changed:
                 fields |= changed
@@ -243,7 +242,7 @@ def _update_races(
             if changed & {"content_hash", "left_out"}:
                 detailed.append(told)
     write_fields(dirty, fields)
-    reversals.record(changes.reversals)
+    record_reversals(changes.reversals)
     return changes, detailed
 
 
@@ -290,4 +289,4 @@ def _write_runners(answers_by_race: dict[int, RaceSnapshot]) -> None:
     write_fields(facts_changed, RUNNER_FIELDS)
     write_fields(odds_moved, ODDS)
     odds = ((runner.pk, at, *(getattr(runner, name) for name in ODDS)) for runner, at in moves)
-    insert_rows(OddsChange, ("runner", "observed_at", *ODDS), odds)
+    insert_rows(PriceChange, ("runner", "observed_at", *ODDS), odds)

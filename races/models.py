@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import models
 
-from races.folded import Folded
+from races.case_folding import CaseFolded
 from races.snapshots import Label, label
 from races.status import TERMINAL, Escalation, FinalizedBy, Outcome, RaceStatus, ResultState, choices
 
@@ -241,7 +241,7 @@ class Runner(models.Model):
     class Meta:
         ordering = ["number", "letter"]
         constraints = [models.UniqueConstraint(fields=["race", "number", "letter"], name="runner_identity")]
-        indexes = [models.Index(Folded("name"), name="runner_name")]
+        indexes = [models.Index(CaseFolded("name"), name="runner_name")]
 
     def __str__(self) -> str:
         return f"{self.label} {self.name}"
@@ -252,10 +252,10 @@ class Runner(models.Model):
         return label(self.number, self.letter)
 
 
-class OddsChange(models.Model):
+class PriceChange(models.Model):
     """A runner's odds as they stood from `observed_at` on; written only when they moved."""
 
-    runner = models.ForeignKey(Runner, models.CASCADE, related_name="odds_changes")
+    runner = models.ForeignKey(Runner, models.CASCADE, related_name="price_changes")
     observed_at = models.DateTimeField()
     fixed_win = models.DecimalField(max_digits=9, decimal_places=2, null=True, blank=True)
     fixed_place = models.DecimalField(max_digits=9, decimal_places=2, null=True, blank=True)
@@ -265,7 +265,7 @@ class OddsChange(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["runner", "-observed_at"]),
-            models.Index(fields=["observed_at"], name="odds_change_observed"),
+            models.Index(fields=["observed_at"], name="price_change_observed"),
         ]
 
     def __str__(self) -> str:

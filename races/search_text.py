@@ -20,7 +20,7 @@ _ID = re.compile(r"(?=.*[0-9])\S{4,}")
 
 
 @dataclass(frozen=True, slots=True)
-class Sought:
+class SearchQuery:
     """A race by what is known of it; what is None or empty does not matter.
 
     `words` are of the track, the race's name or a runner's, in small letters, as is `phrase`, the whole text.
@@ -43,12 +43,12 @@ class Sought:
         return self.number is not None or bool(self.days)
 
 
-def parse(text: str, *, today: date) -> Sought:
+def parse_search_text(text: str, *, today: date) -> SearchQuery:
     """Reads a search text. A day stands at its end; a number of a race has an R, or is the last or the first word."""
     tokens = text[:MOST_CHARACTERS].replace("\0", "").replace(",", " ").lower().split()[:MOST_WORDS]
     rest, days = _split_day(tokens, today=today)
     rest, number = _split_number(rest)
-    return Sought(" ".join(tokens), tuple(rest), number, days)
+    return SearchQuery(" ".join(tokens), tuple(rest), number, days)
 
 
 def _split_day(tokens: list[str], *, today: date) -> tuple[list[str], tuple[date, ...]]:

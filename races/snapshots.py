@@ -16,7 +16,7 @@ Label = int | str  # a runner as results and dividends name it: its number, or t
 LeftOut = tuple[tuple[str, int], ...]
 
 
-def left_out(*counts: Mapping[str, int]) -> LeftOut:
+def sum_left_out(*counts: Mapping[str, int]) -> LeftOut:
     """The sum of such counts, sorted by what was left out, without zeros."""
     total = sum((Counter(count) for count in counts), Counter[str]())
     return tuple(sorted((what, count) for what, count in total.items() if count))
@@ -146,7 +146,7 @@ class RaceSnapshot:
 STATUS_WORDS = frozenset({"status", "outcome", "result_state"})
 
 
-def joined(earlier: RaceSnapshot, later: RaceSnapshot) -> RaceSnapshot:
+def join_snapshots(earlier: RaceSnapshot, later: RaceSnapshot) -> RaceSnapshot:
     """Two reports of one race as one: the newer by the provider's clock, then the fuller one, then the later.
 
     What it lacks is taken from the other, where both are of one scope.

@@ -12,7 +12,7 @@ from polling.admin.base import ReadOnlyAdmin, instant
 from polling.admin.filters import DayFilter, fixed, of_meetings, providers, when
 from polling.admin.race_columns import seen
 from races.models import Meeting, Race, RaceQuerySet
-from races.search import meetings_found_by
+from races.search import search_meetings
 
 if TYPE_CHECKING:
     RaceInlineBase = admin.TabularInline[Race, Meeting]
@@ -60,4 +60,4 @@ class MeetingAdmin(ReadOnlyAdmin[Meeting]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Meeting], search_term: str
     ) -> tuple[QuerySet[Meeting], bool]:
-        return meetings_found_by(queryset, search_term, today=instant(request).date()), False
+        return search_meetings(queryset, search_term, today=instant(request).date()), False

@@ -19,7 +19,7 @@ from polling.errors import PollingError
 from polling.models import PollLog, PollState, Trigger
 from races.decisions import COMMAND
 from races.models import Meeting, Race
-from races.search import races_found_by
+from races.search import search_races
 from races.status import choices
 
 AROUND_NOW = timedelta(hours=12)
@@ -139,5 +139,5 @@ class PollLogAdmin(ReadOnlyAdmin[PollLog]):
             return queryset, False
         if User.objects.filter(username=text).exists() or text == COMMAND.username:
             return scanned(queryset, "trigger", REQUESTED).filter(requested_by=text), False
-        races = races_found_by(Race.objects.all(), text, today=instant(request).date()).order_by("-advertised_start")
+        races = search_races(Race.objects.all(), text, today=instant(request).date()).order_by("-advertised_start")
         return queryset.filter(race__in=list(races.values_list("pk", flat=True)[:MOST_RACES])), False

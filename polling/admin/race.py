@@ -24,7 +24,7 @@ from polling.admin.race_order import NearestFirst
 from polling.admin.race_page import tables
 from polling.admin.stale_forms import CheckedAdmin
 from races.models import Race, RaceQuerySet
-from races.search import races_found_by
+from races.search import search_races
 
 NOTE = "staff_note"
 # Columns are functions, which Django takes in a fieldset and its stubs do not.
@@ -116,7 +116,7 @@ class RaceAdmin(RaceActions, CheckedAdmin[Race]):
         return NearestFirst(queryset, *args, now=instant(request), **options)
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[QuerySet[Race], bool]:
-        return races_found_by(queryset, search_term, today=instant(request).date()), False
+        return search_races(queryset, search_term, today=instant(request).date()), False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         context = {"title": "Races", "now": instant(request), "paused": health_strip.pause_notice(request)}

@@ -30,8 +30,8 @@ from polling.cadence import URGENT
 from polling.models import Incident, IncidentKind, PollLog, ProviderState
 from polling.planning import grid, is_unknown
 from races.models import Race, RaceQuerySet
+from races.relisted_races import relisted_races_of
 from races.status import Escalation, RaceStatus
-from races.twins import twins_of
 
 
 def seen(races: RaceQuerySet, *, now: datetime, nothing_polled: str = "") -> RaceQuerySet:
@@ -185,7 +185,7 @@ def failures(race: Race) -> str:
 @admin.display(description="listed again as")
 def twin(race: Race) -> SafeString:
     """The race that the provider lists in place of one that it no longer knows, with a link."""
-    other = twins_of([race]).get(race.pk) if is_unknown(race.last_error, race.failures) else None
+    other = relisted_races_of([race]).get(race.pk) if is_unknown(race.last_error, race.failures) else None
     if other is None:
         return format_html("{}", wording.NOTHING)
     url = reverse("admin:races_race_change", args=[other.pk])

@@ -18,7 +18,7 @@ from polling.admin.race_columns import zone_of
 from polling.admin.table import Table
 from polling.admin.wording import NOTHING
 from polling.models import PollLog
-from races.models import OddsChange, Race, Runner
+from races.models import PriceChange, Race, Runner
 from races.snapshots import Label
 
 NEWEST = 50
@@ -40,7 +40,7 @@ def tables(request: HttpRequest, race: Race) -> list[Table]:
 
 
 def _runners(race: Race) -> QuerySet[Runner]:
-    first = OddsChange.objects.filter(runner=OuterRef("pk"), fixed_win__isnull=False).order_by("observed_at")
+    first = PriceChange.objects.filter(runner=OuterRef("pk"), fixed_win__isnull=False).order_by("observed_at")
     return race.runners.annotate(opened=Subquery(first.values("fixed_win")[:1]))
 
 

@@ -10,7 +10,7 @@ from django.db.models import prefetch_related_objects
 
 from polling import disputes
 from races.models import Race
-from races.reversals import Reversal, Turn
+from races.reversals import Reversal, ReversalKind
 
 logger = logging.getLogger(__name__)
 
@@ -21,24 +21,24 @@ def report(reversals: Sequence[Reversal], *, now: datetime) -> None:
     """Opens and closes the disputes; the messages follow the commit. Call it with the races locked."""
     if not reversals:
         return
-    words = {reversal.race: reversal.words for reversal in reversals}
+    words = {reversal.race: reversal.message for reversal in reversals}
 
-    def of(turn: Turn) -> list[Race]:
-        return [reversal.race for reversal in reversals if reversal.turn is turn]
+    def of(kind: ReversalKind) -> list[Race]:
+        return [reversal.race for reversal in reversals if reversal.kind is kind]
 
-    begun = disputes.begin({race: words[race] for race in of(Turn.DISPUTED)}, now=now)
-    ended = set(disputes.end(of(Turn.AGREED), now=now))
-    agreed = [race for race in of(Turn.AGREED) if race.pk in ended]
+    begun = disputes.begin({race: words[race] for race in of(ReversalKind.DISPUTED)}, now=now)
+    ended = set(disputes.end(of(ReversalKind.AGREED), now=now))
+    agreed = [race for race in of(ReversalKind.AGREED) if race.pk in ended]
     messages: list[tuple[Callable[..., None], str, list[Race]]] = [
-        (logger.error, "%d races that had ended were reopened by the provider: %s", of(Turn.REOPENED)),
-        (logger.error, "%d races ended otherwise than the provider reported before: %s", of(Turn.CORRECTED)),
+        (logger.error, "%d races that had ended were reopened by the provider: %s", of(ReversalKind.REOPENED)),
+        (logger.error, "%d races ended otherwise than the provider reported before: %s", of(ReversalKind.CORRECTED)),
         (logger.error, "%d races were ended here and the provider reports otherwise: %s", begun),
         (
             logger.warning,
             "%d races are reported Final without a placing or before their start: %s",
-            of(Turn.UNCONFIRMED),
+            of(ReversalKind.UNCONFIRMED),
         ),
-        (logger.warning, "%d races count as Final without a placing: %s", of(Turn.CONFIRMED)),
+        (logger.warning, "%d races count as Final without a placing: %s", of(ReversalKind.CONFIRMED)),
         (logger.warning, "%d races are disputed no more: %s", agreed),
     ]
     for say, text, races in messages:

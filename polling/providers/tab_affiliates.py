@@ -16,7 +16,7 @@ from polling.http import POOL_SIZE, HttpClient
 from polling.providers.base import Answer, BatchScope, Capabilities, RaceRef, Schedule
 from polling.providers.reading import instant_or_none
 from polling.providers.tab_payloads import Listing, echo, listing, parse_event, parse_meetings
-from races.snapshots import RaceSnapshot, joined, left_out
+from races.snapshots import RaceSnapshot, join_snapshots, sum_left_out
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class TabAffiliates:
             elsewhen=[race for race in found if _is_near(race, since, until)],
             skipped=sum(card.skipped for card in cards),
             requests=len(cards),
-            left_out=left_out(*(dict(card.left_out) for card in cards)),
+            left_out=sum_left_out(*(dict(card.left_out) for card in cards)),
             listed=frozenset[str]().union(*(page.races for page in listings)) if _is_whole(listings) else None,
             unsure=frozenset[str]().union(*(page.unsure for page in listings)),
         )
@@ -162,7 +162,7 @@ def _by_id(cards: Iterable[Schedule]) -> dict[str, RaceSnapshot]:
     races: dict[str, RaceSnapshot] = {}
     for race in (race for card in cards for race in card.races):
         known = races.get(race.provider_race_id)
-        races[race.provider_race_id] = joined(known, race) if known else race
+        races[race.provider_race_id] = join_snapshots(known, race) if known else race
     return races
 
 

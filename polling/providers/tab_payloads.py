@@ -19,7 +19,7 @@ from polling.providers import tab_detail
 from polling.providers.base import Schedule
 from polling.providers.reading import Row, day, first_told, flag, instant, instant_or_none, positive, text, to_object
 from polling.providers.zones import UNKNOWN_ZONE, zone
-from races.snapshots import MeetingSnapshot, RaceSnapshot, Scope, joined, left_out
+from races.snapshots import MeetingSnapshot, RaceSnapshot, Scope, join_snapshots, sum_left_out
 from races.status import Outcome, RaceStatus, ResultState
 
 logger = logging.getLogger(__name__)
@@ -212,7 +212,7 @@ def _read_all(reply: Reply, rows: Rows, read: Read) -> Schedule:
             else:
                 told = read(reply, row, meeting)
                 known = races.get(told.provider_race_id)
-                races[told.provider_race_id] = joined(known, told) if known else told
+                races[told.provider_race_id] = join_snapshots(known, told) if known else told
                 doubles += known is not None
         except ValueError as exc:
             failures.append(str(exc))
@@ -224,7 +224,7 @@ def _read_all(reply: Reply, rows: Rows, read: Read) -> Schedule:
         "races reported twice": doubles,
         "errors": int(bool(reply.error)),
     }
-    return Schedule(tuple(races.values()), skipped=specials + len(failures), left_out=left_out(counts))
+    return Schedule(tuple(races.values()), skipped=specials + len(failures), left_out=sum_left_out(counts))
 
 
 def _required_object(row: Any) -> Row:
@@ -341,7 +341,9 @@ def _detail(reply: Reply, detail: Row, meeting: MeetingSnapshot | None) -> RaceS
         results=_missing(told, detail, "results") if results is None else tab_detail.results(results, left),
         dividends=_missing(told, detail, "dividends") if dividends is None else tab_detail.dividends(dividends, left),
     )
-    return replace(told, left_out=left_out(left, {"characters": _unreadable(told), "errors": int(bool(reply.error))}))
+    return replace(
+        told, left_out=sum_left_out(left, {"characters": _unreadable(told), "errors": int(bool(reply.error))})
+    )
 
 
 def _missing(race: RaceSnapshot, detail: Row, name: str) -> tuple[()] | None:

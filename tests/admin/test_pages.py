@@ -33,7 +33,7 @@ from polling.models import (
 )
 from races import decisions
 from races.decisions import COMMAND
-from races.models import Meeting, OddsChange, Race, Runner
+from races.models import Meeting, PriceChange, Race, Runner
 from tests.factories import START, make_log, make_meeting, make_race
 
 pytestmark = pytest.mark.django_db
@@ -56,7 +56,7 @@ def make_races(count: int) -> None:
     first.save()
     for number in range(count):
         runner = Runner.objects.create(race=first, number=number, name=f"Runner {number}")
-        OddsChange.objects.create(runner=runner, observed_at=START, fixed_win="4.20")
+        PriceChange.objects.create(runner=runner, observed_at=START, fixed_win="4.20")
         make_log(first, slot_at=START + timedelta(seconds=15 * number))
         decisions.annotate([first.pk], note=f"note {number}", by=COMMAND, now=START)
 

@@ -15,7 +15,7 @@ from polling.admin.table import Table
 from polling.models import PollState
 from races import decisions
 from races.decisions import Actor
-from races.models import OddsChange, Race, Runner
+from races.models import PriceChange, Race, Runner
 from tests.factories import START, make_log, make_race
 
 pytestmark = pytest.mark.django_db
@@ -36,7 +36,7 @@ def test_runners_are_shown_with_their_odds_and_scratchings(admin_client: Client)
     race = make_race()
     runner = Runner.objects.create(race=race, number=1, name="Swift Kauri", barrier=7, jockey="J", fixed_win="4.20")
     for minutes, odds in ((2, "5"), (1, "4.6")):
-        OddsChange.objects.create(runner=runner, observed_at=START - timedelta(minutes=minutes), fixed_win=odds)
+        PriceChange.objects.create(runner=runner, observed_at=START - timedelta(minutes=minutes), fixed_win=odds)
     Runner.objects.create(race=race, number=2, name="Glass Harbour", scratched_at=START)
     first, second = table(admin_client, race, "runners")
     assert first == ["1", "Swift Kauri", "7", "J", "", "5.00", "4.20", "–", "–", "–"]

@@ -10,7 +10,7 @@ from django_q.models import Failure
 from bench import lists
 from bench.many_rows import RUNNERS, SMALL, build
 from polling.models import PollLog, SyncConflict, Tick
-from races.models import OddsChange, Race, Runner
+from races.models import PriceChange, Race, Runner
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -25,7 +25,7 @@ def built() -> None:
 @pytest.mark.usefixtures("built")
 def test_as_many_rows_are_built_as_are_named() -> None:
     counts = {
-        "races": Race, "logs": PollLog, "price_changes": OddsChange, "decisions": LogEntry, "failed_tasks": Failure,
+        "races": Race, "logs": PollLog, "price_changes": PriceChange, "decisions": LogEntry, "failed_tasks": Failure,
         "ticks": Tick, "conflicts": SyncConflict,
     }  # fmt: skip
     made = {name: model._default_manager.count() for name, model in counts.items()}

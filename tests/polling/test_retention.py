@@ -20,7 +20,7 @@ from polling.health import doctor
 from polling.health.doctor import State
 from polling.models import Incident, PollLog, PollState, RetentionState, SyncConflict, SyncState, Tick
 from polling.retention import RETENTIONS
-from races.models import Meeting, OddsChange, Race, Runner
+from races.models import Meeting, PriceChange, Race, Runner
 from races.status import FinalizedBy, RaceStatus
 from tests.factories import make_log, make_meeting, make_race
 
@@ -45,9 +45,9 @@ def make_tick(at: datetime) -> Tick:
     return Tick.objects.create(slot_at=at, started_at=at)
 
 
-def make_price(at: datetime) -> OddsChange:
+def make_price(at: datetime) -> PriceChange:
     runner = Runner.objects.create(race=make_race(), number=1, name="Silver Fern")
-    return OddsChange.objects.create(runner=runner, observed_at=at, fixed_win="4.20")
+    return PriceChange.objects.create(runner=runner, observed_at=at, fixed_win="4.20")
 
 
 def make_idle_meeting(at: datetime) -> Meeting:
@@ -147,12 +147,12 @@ def test_a_race_goes_with_all_that_belongs_to_it_and_its_meeting_after_it() -> N
     meeting = make_meeting(racing_day=old.date())
     race = ended_race(old, meeting=meeting)
     runner = Runner.objects.create(race=race, number=1, name="Silver Fern")
-    OddsChange.objects.bulk_create(OddsChange(runner=runner, observed_at=NOW, fixed_win="4.20") for _ in range(700))
+    PriceChange.objects.bulk_create(PriceChange(runner=runner, observed_at=NOW, fixed_win="4.20") for _ in range(700))
     failed = make_log(race, slot_at=NOW, state=PollState.FAILED)
     make_log(race, slot_at=NOW + SECOND, retry_of=failed)
     for _ in range(2):
         retention.run(now=NOW, budget=PLENTY)
-    assert [kind.objects.count() for kind in (OddsChange, PollLog, Runner, Race, Meeting)] == [0] * 5
+    assert [kind.objects.count() for kind in (PriceChange, PollLog, Runner, Race, Meeting)] == [0] * 5
 
 
 def test_every_table_that_refers_to_rows_that_go_is_known() -> None:
@@ -166,7 +166,7 @@ def test_every_table_that_refers_to_rows_that_go_is_known() -> None:
         (PollLog, "race"), (PollLog, "retry_of"), (Runner, "race"), (Incident, "race"), (Race, "meeting"),
         (SyncConflict, "state"),
     }  # fmt: skip
-    assert {relation.related_model for relation in Runner._meta.related_objects} == {OddsChange}
+    assert {relation.related_model for relation in Runner._meta.related_objects} == {PriceChange}
 
 
 def test_the_incidents_of_a_race_keep_it_while_they_go_on_and_leave_with_it() -> None:

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from races import decisions, ingest
 from races.decisions import Actor
-from races.models import Meeting, OddsChange, Race, Runner
+from races.models import Meeting, PriceChange, Race, Runner
 from races.snapshots import (
     DividendSnapshot,
     MeetingSnapshot,
@@ -110,13 +110,13 @@ def test_the_same_answer_again_writes_nothing() -> None:
 
 def test_odds_that_moved_leave_a_row_and_raise_the_version() -> None:
     ingest.apply([full()], now=NOW)
-    before, moves = race().version, OddsChange.objects.count()
+    before, moves = race().version, PriceChange.objects.count()
     runners = tuple(replace(runner, fixed_win=Decimal("3.10")) for runner in full().runners[:1])  # type: ignore[index]
     changes = ingest.apply([full(runners=runners + full().runners[1:])], now=NOW)  # type: ignore[index]
     assert changes.changed == {race().pk}
     assert race().version == before + 1
-    assert OddsChange.objects.count() == moves + 1
-    assert OddsChange.objects.latest("pk").fixed_win == Decimal("3.10")
+    assert PriceChange.objects.count() == moves + 1
+    assert PriceChange.objects.latest("pk").fixed_win == Decimal("3.10")
 
 
 def test_a_status_answer_never_wipes_runners_or_odds() -> None:
@@ -142,13 +142,13 @@ def test_a_runner_missing_from_a_whole_answer_is_kept_and_marked_with_its_odds_o
     assert ingest.apply([without], now=NOW).changed
     gone = Runner.objects.get(number=3)
     assert (gone.absent_since, gone.fixed_win) == (NOW + timedelta(minutes=1), None)
-    assert list(gone.odds_changes.order_by("pk").values_list("fixed_win", flat=True)) == [Decimal("2.50"), None]
+    assert list(gone.price_changes.order_by("pk").values_list("fixed_win", flat=True)) == [Decimal("2.50"), None]
     assert not Runner.objects.exclude(number=3).exclude(absent_since=None).exists()
     ingest.apply([replace(without, protest=True, observed_at=NOW + timedelta(minutes=2))], now=NOW)
     assert Runner.objects.get(number=3).absent_since == NOW + timedelta(minutes=1)
     ingest.apply([full()], now=NOW)
     back = Runner.objects.get(number=3)
-    assert (back.absent_since, back.fixed_win, back.odds_changes.count()) == (None, Decimal("2.50"), 3)
+    assert (back.absent_since, back.fixed_win, back.price_changes.count()) == (None, Decimal("2.50"), 3)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_what_was_left_out_of_an_answer_stands_on_the_race_until_the_next_whole_
 def card(*listed: str, unsure: tuple[str, ...] = (), minutes: int = 5) -> tuple[list[str], list[str]]:
     """The ids of the races that a card of these ids lacks for the first time, and of those that it has again."""
     hour, at = timedelta(hours=1), NOW + timedelta(minutes=minutes)
-    gone, back = ingest.note_card("sandbox", listed, unsure, since=NOW - hour, until=NOW + hour, now=at)
+    gone, back = ingest.mark_off_card("sandbox", listed, unsure, since=NOW - hour, until=NOW + hour, now=at)
     return [race.provider_race_id for race in gone], [race.provider_race_id for race in back]
 
 

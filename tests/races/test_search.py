@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from races.models import Meeting, Race, Runner
-from races.search import meetings_found_by, races_found_by
+from races.search import search_meetings, search_races
 from tests.factories import START, make_meeting, make_race
 
 pytestmark = pytest.mark.django_db
@@ -74,25 +74,25 @@ def card() -> dict[str, Race]:
 )
 def test_a_text_finds(text: str, found: set[str], card: dict[str, Race]) -> None:
     names = {race.pk: name for name, race in card.items()}
-    assert {names[race.pk] for race in races_found_by(Race.objects.all(), text, today=TODAY)} == found
+    assert {names[race.pk] for race in search_races(Race.objects.all(), text, today=TODAY)} == found
 
 
 def test_every_race_is_found_by_the_name_that_is_shown(card: dict[str, Race]) -> None:
     for race in Race.objects.exclude(meeting=None).select_related("meeting"):
-        assert race in races_found_by(Race.objects.all(), str(race), today=TODAY)
-        others = races_found_by(Race.objects.all(), str(race), today=TODAY).exclude(number=race.number)
+        assert race in search_races(Race.objects.all(), str(race), today=TODAY)
+        others = search_races(Race.objects.all(), str(race), today=TODAY).exclude(number=race.number)
         assert list(others) == []
 
 
 def test_a_name_that_begins_with_a_number_is_found(card: dict[str, Race]) -> None:
     Runner.objects.create(race=card["H15"], number=1, name="2 Be Sure")
-    assert list(races_found_by(Race.objects.all(), "2 be sure", today=TODAY)) == [card["H15"]]
+    assert list(search_races(Race.objects.all(), "2 be sure", today=TODAY)) == [card["H15"]]
 
 
 def test_a_race_near_the_turn_of_the_year_is_found_by_a_day_without_a_year() -> None:
     meeting = make_meeting(name="Te Rua", racing_day=date(2027, 1, 1))
     race = make_race(meeting=meeting, start=START + timedelta(days=39))
-    assert list(races_found_by(Race.objects.all(), "Te Rua 1 Jan", today=date(2026, 12, 31))) == [race]
+    assert list(search_races(Race.objects.all(), "Te Rua 1 Jan", today=date(2026, 12, 31))) == [race]
 
 
 @pytest.mark.parametrize(
@@ -103,4 +103,4 @@ def test_a_race_near_the_turn_of_the_year_is_found_by_a_day_without_a_year() -> 
     ],
 )  # fmt: skip
 def test_a_meeting_is_found_by_track_day_and_id(text: str, found: int, card: dict[str, Race]) -> None:
-    assert meetings_found_by(Meeting.objects.all(), text, today=TODAY).count() == found
+    assert search_meetings(Meeting.objects.all(), text, today=TODAY).count() == found

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from races.search_text import Sought, parse
+from races.search_text import SearchQuery, parse_search_text
 
 TODAY = date(2026, 11, 27)
 
@@ -53,7 +53,7 @@ def days(month: int, day: int) -> tuple[date, ...]:
     ],
 )
 def test_a_text_means(text: str, words: tuple[str, ...], number: int | None, meant: tuple[date, ...]) -> None:
-    sought = parse(text, today=TODAY)
+    sought = parse_search_text(text, today=TODAY)
     assert (sought.words, sought.number, sought.days) == (words, number, meant)
 
 
@@ -65,10 +65,10 @@ def test_a_text_means(text: str, words: tuple[str, ...], number: int | None, mea
     ],
 )  # fmt: skip
 def test_an_id_has_a_digit_and_no_spaces(text: str, may: bool) -> None:
-    assert parse(text, today=TODAY).may_be_id is may
+    assert parse_search_text(text, today=TODAY).may_be_id is may
 
 
 def test_a_text_of_any_length_is_bounded() -> None:
-    sought = parse("word " * 10_000 + "5", today=TODAY)
+    sought = parse_search_text("word " * 10_000 + "5", today=TODAY)
     assert len(sought.words) <= 8
-    assert parse("x" * 10_000, today=TODAY) == Sought("x" * 200, ("x" * 200,))
+    assert parse_search_text("x" * 10_000, today=TODAY) == SearchQuery("x" * 200, ("x" * 200,))

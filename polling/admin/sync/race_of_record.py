@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from races.models import Meeting, Race
-from races.search import races_found_by
+from races.search import search_races
 
 M = TypeVar("M", bound=Model)
 MOST_RACES = 500
@@ -36,7 +36,7 @@ def found_by(rows: QuerySet[M], text: str, key: str, row_id: str, *, today: date
     """The rows of the races that a text means, or whose ids in Appwrite begin so; all where the text is empty."""
     if not text.strip():
         return rows
-    races = races_found_by(Race.objects.all(), text, today=today).order_by("-advertised_start")
+    races = search_races(Race.objects.all(), text, today=today).order_by("-advertised_start")
     newest = list(races.values_list("pk", flat=True)[:MOST_RACES])
     return rows.filter(Q(**{f"{key}__in": newest}) | Q(**{f"{row_id}__istartswith": text.strip()}))
 

@@ -105,8 +105,8 @@ def _problem(column: str, value: Any) -> str:
 
 
 def _made(values: Values, *, now: datetime) -> int:
-    race = ingest.admit(_told(values, now=now), now=now)
-    decisions.record_made([race.pk], by=APPWRITE, reason="Made in Appwrite")
+    race = ingest.create_race(_told(values, now=now), now=now)
+    decisions.record_creation([race.pk], by=APPWRITE, reason="Made in Appwrite")
     replan([race.pk], now=now)
     return race.pk
 

@@ -9,8 +9,8 @@ from django.core.serializers.json import DjangoJSONEncoder
 from polling import clock, dispatch, pollers
 from polling.management.arguments import races_named
 from polling.models import PollLog, PollState, Trigger
-from races.documents import document
 from races.models import Race
+from races.serializer import serialize_race
 
 
 class Command(BaseCommand):
@@ -36,7 +36,7 @@ class Command(BaseCommand):
 
     def _print_json(self, races: list[Race]) -> None:
         fresh = Race.objects.filter(pk__in=[race.pk for race in races]).select_related("meeting")
-        documents = [document(race) for race in fresh.prefetch_related("runners")]
+        documents = [serialize_race(race) for race in fresh.prefetch_related("runners")]
         self.stdout.write(json.dumps(documents, cls=DjangoJSONEncoder, indent=1))
 
 

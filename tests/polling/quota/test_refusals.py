@@ -15,7 +15,7 @@ from polling import importing, planning, providers
 from polling.models import Incident, PollLog, ProviderState
 from polling.quota.refusals import MOST_REMEMBERED, REMEMBERED_FOR, Refusals, answered, refused
 from races.models import Race
-from races.twins import twins_of
+from races.relisted_races import relisted_races_of
 from tests.factories import START, make_meeting, make_race
 from tests.polling.conftest import ProviderBox
 from tests.polling.driving import STEP, Driver, polled, ticks
@@ -204,8 +204,8 @@ def test_only_the_same_number_at_the_same_track_on_the_same_day_is_a_twin() -> N
     make_race(meeting=elsewhere, number=5)
     make_race(meeting=make_meeting(name=here.name, racing_day=START.date() + timedelta(days=1)), number=5)
     nowhere = make_race(meeting=None, number=5)
-    assert twins_of([race, nowhere]) == {}
+    assert relisted_races_of([race, nowhere]) == {}
     twin = make_race(meeting=again, number=5)
-    assert twins_of([race, nowhere]) == {race.pk: twin}
+    assert relisted_races_of([race, nowhere]) == {race.pk: twin}
     Race.objects.filter(pk=race.pk).update(off_card_since=START)
-    assert twins_of([twin]) == {}, "the race that left the card has not taken the place of its own twin"
+    assert relisted_races_of([twin]) == {}, "the race that left the card has not taken the place of its own twin"

@@ -5,7 +5,7 @@ from races.snapshots import RaceSnapshot
 from races.status import FinalizedBy, RaceStatus, ResultState
 
 
-def has_news(race: Race, answer: RaceSnapshot) -> bool:
+def is_detail_outdated(race: Race, answer: RaceSnapshot) -> bool:
     """Whether status, start or protest moved, an interim result has no placing yet, or an end is not stored as one.
 
     `race` is as stored before the answer; a race that has ended can have news too.

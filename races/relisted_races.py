@@ -8,7 +8,7 @@ from races.models import Race
 Place = tuple[str, int, str, str, date]  # provider, number, track, code and day
 
 
-def twins_of(races: Iterable[Race]) -> dict[int, Race]:
+def relisted_races_of(races: Iterable[Race]) -> dict[int, Race]:
     """Of each race, by primary key, the newest other one that its provider lists at the same track, day and number.
 
     Races without one are left out, as are those whose track, day or number are not known. One query; reads `meeting`.

@@ -5,7 +5,7 @@ from typing import Any
 from django.db.models import CharField, Func
 
 
-class Folded(Func):
+class CaseFolded(Func):
     """The text in capitals. PostgreSQL compares it by its bytes; other orders skip spaces and punctuation."""
 
     function = "UPPER"

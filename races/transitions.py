@@ -36,7 +36,7 @@ class Reported(StrEnum):
     CALLED_OFF = "abandoned, void or postponed"
 
 
-class Decision(StrEnum):
+class Transition(StrEnum):
     """What becomes of the race."""
 
     KEEP = "nothing changes"
@@ -50,45 +50,45 @@ class Decision(StrEnum):
 
 
 _OPEN_RACE = {
-    Reported.NOTHING: Decision.KEEP,
-    Reported.OPEN: Decision.MOVE,
-    Reported.UNDER_WAY: Decision.MOVE,
-    Reported.INTERIM: Decision.MOVE,
-    Reported.LISTED_FINAL: Decision.WAIT,
-    Reported.BARE_FINAL: Decision.WAIT,
-    Reported.PROVEN_FINAL: Decision.END,
-    Reported.CALLED_OFF: Decision.END,
+    Reported.NOTHING: Transition.KEEP,
+    Reported.OPEN: Transition.MOVE,
+    Reported.UNDER_WAY: Transition.MOVE,
+    Reported.INTERIM: Transition.MOVE,
+    Reported.LISTED_FINAL: Transition.WAIT,
+    Reported.BARE_FINAL: Transition.WAIT,
+    Reported.PROVEN_FINAL: Transition.END,
+    Reported.CALLED_OFF: Transition.END,
 }
-_TAKEN_BACK = dict.fromkeys((Reported.OPEN, Reported.UNDER_WAY, Reported.INTERIM), Decision.REOPEN)
+_TAKEN_BACK = dict.fromkeys((Reported.OPEN, Reported.UNDER_WAY, Reported.INTERIM), Transition.REOPEN)
 
-TABLE: dict[Stored, dict[Reported, Decision]] = {
+TABLE: dict[Stored, dict[Reported, Transition]] = {
     Stored.SCHEDULED: _OPEN_RACE,
     Stored.IN_PROGRESS: _OPEN_RACE,
     Stored.RESULTED: {
-        Reported.NOTHING: Decision.KEEP,
+        Reported.NOTHING: Transition.KEEP,
         **_TAKEN_BACK,
-        Reported.LISTED_FINAL: Decision.KEEP,
-        Reported.BARE_FINAL: Decision.KEEP,
-        Reported.PROVEN_FINAL: Decision.KEEP,
-        Reported.CALLED_OFF: Decision.CORRECT,
+        Reported.LISTED_FINAL: Transition.KEEP,
+        Reported.BARE_FINAL: Transition.KEEP,
+        Reported.PROVEN_FINAL: Transition.KEEP,
+        Reported.CALLED_OFF: Transition.CORRECT,
     },
     Stored.CALLED_OFF: {
-        Reported.NOTHING: Decision.KEEP,
+        Reported.NOTHING: Transition.KEEP,
         **_TAKEN_BACK,
-        Reported.LISTED_FINAL: Decision.WAIT,
-        Reported.BARE_FINAL: Decision.WAIT,
-        Reported.PROVEN_FINAL: Decision.CORRECT,
-        Reported.CALLED_OFF: Decision.CORRECT,
+        Reported.LISTED_FINAL: Transition.WAIT,
+        Reported.BARE_FINAL: Transition.WAIT,
+        Reported.PROVEN_FINAL: Transition.CORRECT,
+        Reported.CALLED_OFF: Transition.CORRECT,
     },
-    Stored.DECIDED: {**dict.fromkeys(Reported, Decision.DISPUTE), Reported.NOTHING: Decision.KEEP},
+    Stored.DECIDED: {**dict.fromkeys(Reported, Transition.DISPUTE), Reported.NOTHING: Transition.KEEP},
 }
-_WITH_THE_SAME_OUTCOME = {Decision.CORRECT: Decision.KEEP, Decision.DISPUTE: Decision.AGREE}
+_WITH_THE_SAME_OUTCOME = {Transition.CORRECT: Transition.KEEP, Transition.DISPUTE: Transition.AGREE}
 
 
-def decide(stored: Stored, reported: Reported, *, same_outcome: bool) -> Decision:
+def find_transition(stored: Stored, reported: Reported, *, same_outcome: bool) -> Transition:
     """What becomes of the race; `same_outcome` where the answer ends it in the way that is stored already."""
-    decision = TABLE[stored][reported]
-    return _WITH_THE_SAME_OUTCOME.get(decision, decision) if same_outcome else decision
+    transition = TABLE[stored][reported]
+    return _WITH_THE_SAME_OUTCOME.get(transition, transition) if same_outcome else transition
 
 
 def stored_as(status: RaceStatus, finalized_by: str, outcome: str) -> Stored:

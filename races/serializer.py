@@ -5,7 +5,7 @@ from typing import Any
 from races.models import Race
 
 
-def document(race: Race) -> dict[str, Any]:
+def serialize_race(race: Race) -> dict[str, Any]:
     """Every field of a race, its meeting's track and day, its runners; datetimes and decimals as stored."""
     fields = {field.name: getattr(race, field.attname) for field in race._meta.concrete_fields}
     runners = [

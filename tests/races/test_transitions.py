@@ -1,26 +1,26 @@
-"""The table of endings: a decision for everything that can be stored and reported, and what each comes to."""
+"""The table of endings: a transition for everything that can be stored and reported, and what each comes to."""
 
 from datetime import timedelta
 from itertools import product
 
 import pytest
 
-from races.endings import (
+from races.status import FinalizedBy, Outcome, RaceStatus, ResultState
+from races.transitions import (
     CONFIRMS_AFTER,
     TABLE,
-    Decision,
     Reported,
     Stored,
-    decide,
+    Transition,
+    find_transition,
     is_proven,
     is_same_outcome,
     reported_as,
     stored_as,
 )
-from races.status import FinalizedBy, Outcome, RaceStatus, ResultState
 from tests.factories import START
 
-D, R, S = Decision, Reported, Stored
+D, R, S = Transition, Reported, Stored
 
 EXPECTED = {
     # nothing, open, under way, interim, listed Final, bare Final, proven Final, called off
@@ -36,7 +36,7 @@ def test_every_pair_of_stored_and_reported_has_its_decision() -> None:
     assert set(TABLE) == set(Stored) == set(EXPECTED)
     assert {stored: set(row) for stored, row in TABLE.items()} == {stored: set(Reported) for stored in Stored}
     for stored, expected in EXPECTED.items():
-        assert tuple(decide(stored, reported, same_outcome=False) for reported in Reported) == expected, stored
+        assert tuple(find_transition(stored, reported, same_outcome=False) for reported in Reported) == expected, stored
 
 
 @pytest.mark.parametrize("stored", Stored)
@@ -44,20 +44,20 @@ def test_every_pair_of_stored_and_reported_has_its_decision() -> None:
 def test_an_answer_that_ends_a_race_as_it_is_stored_corrects_and_disputes_nothing(
     stored: Stored, reported: Reported
 ) -> None:
-    decision = decide(stored, reported, same_outcome=True)
-    assert decision not in (Decision.CORRECT, Decision.DISPUTE)
+    transition = find_transition(stored, reported, same_outcome=True)
+    assert transition not in (Transition.CORRECT, Transition.DISPUTE)
     if stored is Stored.DECIDED and reported is not Reported.NOTHING:
-        assert decision is Decision.AGREE
+        assert transition is Transition.AGREE
 
 
 def test_what_staff_or_appwrite_ended_is_never_moved() -> None:
-    moving = {Decision.MOVE, Decision.END, Decision.REOPEN, Decision.CORRECT, Decision.WAIT}
+    moving = {Transition.MOVE, Transition.END, Transition.REOPEN, Transition.CORRECT, Transition.WAIT}
     for reported, same in product(Reported, (True, False)):
-        assert decide(Stored.DECIDED, reported, same_outcome=same) not in moving
+        assert find_transition(Stored.DECIDED, reported, same_outcome=same) not in moving
 
 
 def test_a_status_alone_never_ends_a_race_with_a_result() -> None:
-    assert {decide(stored, Reported.LISTED_FINAL, same_outcome=False) for stored in Stored} & {
+    assert {find_transition(stored, Reported.LISTED_FINAL, same_outcome=False) for stored in Stored} & {
         D.END,
         D.CORRECT,
     } == set()

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from races import endings
-from races.answer_age import accept
-from races.endings import Decision, Reported, Stored
+from races import transitions
+from races.answer_age import accept_answer
+from races.detail_check import is_detail_outdated
 from races.models import Meeting, Race, Runner
-from races.news import has_news
 from races.snapshots import MeetingSnapshot, RaceSnapshot, RunnerSnapshot, Scope
 from races.status import CALLED_OFF, FinalizedBy, Outcome, RaceStatus, ResultState
+from races.transitions import Reported, Stored, Transition
 
 ODDS = ("fixed_win", "fixed_place", "tote_win", "tote_place")
 RUNNER_FACTS = ("name", "barrier", "jockey", "trainer")
@@ -32,19 +32,19 @@ def content_hash(told: RaceSnapshot) -> str:
 def new_race(told: RaceSnapshot, *, meeting: Meeting | None, now: datetime) -> Race:
     """The race of a first snapshot, which must have an advertised start."""
     race = Race(provider=told.provider, provider_race_id=told.provider_race_id)
-    merge(race, told, meeting=meeting, now=now)
-    accept(race, told, now=now)
+    merge_snapshot(race, told, meeting=meeting, now=now)
+    accept_answer(race, told, now=now)
     race.original_advertised_start = race.advertised_start
     race.version = 1
     return race
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
+class MergeResult:
     """The fields that changed, empty where none did; what became of the race, and its words before."""
 
     changed: set[str]
-    decision: Decision
+    transition: Transition
     status_before: str
     outcome_before: str
 
@@ -54,10 +54,10 @@ class Merged:
         return not self.changed <= BOOKKEEPING
 
 
-def merge(race: Race, told: RaceSnapshot, *, meeting: Meeting | None, now: datetime) -> Merged:
+def merge_snapshot(race: Race, told: RaceSnapshot, *, meeting: Meeting | None, now: datetime) -> MergeResult:
     """Sets what the snapshot tells."""
     before = _stored(race)
-    is_news = race.pk is not None and told.scope is Scope.STATUS and has_news(race, told)
+    is_news = race.pk is not None and told.scope is Scope.STATUS and is_detail_outdated(race, told)
     for name in PLAIN_FACTS:
         if (value := getattr(told, name)) is not None:
             setattr(race, name, value)
@@ -65,7 +65,7 @@ def merge(race: Race, told: RaceSnapshot, *, meeting: Meeting | None, now: datet
         race.meeting = meeting
     if told.advertised_start:
         _move_start(race, told.advertised_start)
-    decision = _take_word(race, told, now=now)
+    transition = _take_word(race, told, now=now)
     if race.is_waiting and before["status"] != RaceStatus.SCHEDULED:
         race.actual_start = told.actual_start  # what is open again has not jumped
     # What staff or Appwrite ended is polled no more, so that no detail of it can come.
@@ -76,7 +76,7 @@ def merge(race: Race, told: RaceSnapshot, *, meeting: Meeting | None, now: datet
         race.version += 1
         race.last_changed_at = now
         changed |= {"version", "last_changed_at"}
-    return Merged(changed, decision, before["provider_status"], before["outcome"])
+    return MergeResult(changed, transition, before["provider_status"], before["outcome"])
 
 
 def _stored(race: Race) -> dict[str, Any]:
@@ -91,45 +91,45 @@ def _move_start(race: Race, start: datetime) -> None:
     race.advertised_start = race.start_override or start
 
 
-def _take_word(race: Race, told: RaceSnapshot, *, now: datetime) -> Decision:
+def _take_word(race: Race, told: RaceSnapshot, *, now: datetime) -> Transition:
     """Sets status, outcome and result as the table of endings has it; returns what became of the race."""
     is_detail = told.scope is Scope.FULL
     has_placing = _has_placing(race.results if told.results is None else told.results)
-    stored = endings.stored_as(RaceStatus(race.status), race.finalized_by, race.outcome)
-    is_proven = endings.is_proven(
+    stored = transitions.stored_as(RaceStatus(race.status), race.finalized_by, race.outcome)
+    is_proven = transitions.is_proven(
         has_placing=has_placing, advertised_start=race.advertised_start, bare_since=race.bare_final_at, now=now
     )
-    reported = endings.reported_as(
+    reported = transitions.reported_as(
         told.status, told.outcome, told.result_state, is_detail=is_detail, is_proven=is_proven
     )
-    same = endings.is_same_outcome(race.outcome, told.outcome)
-    decision = endings.decide(stored, reported, same_outcome=same)
+    same = transitions.is_same_outcome(race.outcome, told.outcome)
+    transition = transitions.find_transition(stored, reported, same_outcome=same)
     was_final = race.is_finalized
-    is_called_off = decision is Decision.END and told.outcome in CALLED_OFF
-    takes_back = decision in (Decision.REOPEN, Decision.CORRECT) or is_called_off
+    is_called_off = transition is Transition.END and told.outcome in CALLED_OFF
+    takes_back = transition in (Transition.REOPEN, Transition.CORRECT) or is_called_off
     is_withdrawn = takes_back and bool(race.results or race.dividends)
-    _set_status(race, told, decision, now=now)
+    _set_status(race, told, transition, now=now)
     if is_detail:
-        _set_result(race, told, decision, was_final=was_final, is_withdrawn=is_withdrawn)
+        _set_result(race, told, transition, was_final=was_final, is_withdrawn=is_withdrawn)
     elif is_withdrawn:
         _replace_result(race, [], [], counts=True)
-    if decision is Decision.AGREE and has_placing and not race.outcome:
+    if transition is Transition.AGREE and has_placing and not race.outcome:
         race.outcome = Outcome.RESULTED.value
     if stored is not Stored.DECIDED:
         _note_bare_final(race, reported, now=now)
     _set_result_state(race, told, reported)
-    if not is_detail and decision in (Decision.WAIT, Decision.REOPEN):
+    if not is_detail and transition in (Transition.WAIT, Transition.REOPEN):
         race.detail_wanted = True
-    return decision
+    return transition
 
 
-def _set_status(race: Race, told: RaceSnapshot, decision: Decision, *, now: datetime) -> None:
-    match decision:
-        case Decision.MOVE | Decision.REOPEN if told.status:
+def _set_status(race: Race, told: RaceSnapshot, transition: Transition, *, now: datetime) -> None:
+    match transition:
+        case Transition.MOVE | Transition.REOPEN if told.status:
             race.status, race.outcome, race.finalized_by, race.finalized_at = told.status.value, "", "", None
-        case Decision.WAIT if not race.is_finalized and now >= race.advertised_start:
+        case Transition.WAIT if not race.is_finalized and now >= race.advertised_start:
             race.status = RaceStatus.IN_PROGRESS.value
-        case Decision.END | Decision.CORRECT:
+        case Transition.END | Transition.CORRECT:
             race.status, race.outcome = RaceStatus.FINALIZED.value, told.outcome.value if told.outcome else ""
             race.finalized_by, race.finalized_at = FinalizedBy.PROVIDER.value, now
 
@@ -161,7 +161,7 @@ def _set_result_state(race: Race, told: RaceSnapshot, reported: Reported) -> Non
     race.result_state = state.value
 
 
-def _set_result(race: Race, told: RaceSnapshot, decision: Decision, *, was_final: bool, is_withdrawn: bool) -> None:
+def _set_result(race: Race, told: RaceSnapshot, transition: Transition, *, was_final: bool, is_withdrawn: bool) -> None:
     """Another result is another version of it; once it was final, so are other dividends, and none is no other.
 
     A result that was withdrawn is another version in any case: what the provider has now takes its place, be it none.
@@ -171,7 +171,7 @@ def _set_result(race: Race, told: RaceSnapshot, decision: Decision, *, was_final
     race.content_hash, race.left_out = content_hash(told), dict(told.left_out)
     results = race.results if told.results is None else _plain(told.results)
     dividends = race.dividends if told.dividends is None else _plain(told.dividends)
-    if decision is Decision.WAIT:
+    if transition is Transition.WAIT:
         results, dividends = race.results, race.dividends
     elif is_withdrawn:
         results, dividends = _plain(told.results or ()), _plain(told.dividends or ())
@@ -185,7 +185,7 @@ def _set_result(race: Race, told: RaceSnapshot, decision: Decision, *, was_final
     # The first placings after a withdrawal complete the version that it began.
     completes = not race.results and race.result_version > 0
     # A race that was called off had its own version, which says that there is no result.
-    is_run_after_all = decision is Decision.CORRECT and race.outcome == Outcome.RESULTED and race.result_version > 0
+    is_run_after_all = transition is Transition.CORRECT and race.outcome == Outcome.RESULTED and race.result_version > 0
     counts = is_withdrawn or is_run_after_all or (moved and not completes)
     _replace_result(race, results, dividends, counts=counts)
 

@@ -10,7 +10,7 @@ import pytest
 from races import ingest
 from races.decisions import COMMAND, finalize
 from races.models import Meeting, Race, Runner
-from races.snapshots import DividendSnapshot, RaceSnapshot, ResultSnapshot, RunnerSnapshot, Scope, joined
+from races.snapshots import DividendSnapshot, RaceSnapshot, ResultSnapshot, RunnerSnapshot, Scope, join_snapshots
 from races.status import Outcome, RaceStatus, ResultState
 from tests.factories import START
 from tests.races.test_ingest import MEETING, NOW, ended, full, race, status
@@ -98,7 +98,7 @@ def test_a_correction_names_what_was_stored_where_a_status_brought_the_word_befo
     hear(full(**ABANDONED), -10)
     hear(status(**ended(Scope.STATUS)), 5)
     changes = ingest.apply([full(**FINAL)], now=START + 6 * MINUTE)
-    assert [reversal.words for reversal in changes.reversals] == [
+    assert [reversal.message for reversal in changes.reversals] == [
         "Now resulted: the provider reports Final after abandoned"
     ]
 
@@ -133,7 +133,7 @@ def test_a_runner_without_a_name_keeps_the_one_that_is_known() -> None:
 def test_what_a_status_means_is_not_taken_from_another_report_of_the_race() -> None:
     final = status(**ended(Scope.STATUS))
     strange = status(status=None, provider_status="Weird", source_time=NOW)
-    both = joined(final, strange)
+    both = join_snapshots(final, strange)
     assert (both.status, both.outcome, both.result_state, both.unknown_status) == (None, None, None, "Weird")
-    silent = joined(final, status(status=None, provider_status=None, source_time=NOW))
+    silent = join_snapshots(final, status(status=None, provider_status=None, source_time=NOW))
     assert (silent.status, silent.outcome, silent.provider_status) == (RaceStatus.FINALIZED, Outcome.RESULTED, "Final")
