@@ -113,7 +113,7 @@ def request_detail(race_ids: Iterable[int]) -> None:
         Race.objects.filter(pk__in=owed).update(detail_wanted=True)
 
 
-def admit(told: RaceSnapshot, *, now: datetime) -> Race:
+def create_race(told: RaceSnapshot, *, now: datetime) -> Race:
     """Stores a race that was made by hand, which must be new; a meeting that is known stays as it is."""
     meeting = _admitted_meeting(told.meeting) if told.meeting else None
     race = new_race(told, meeting=meeting, now=now)
