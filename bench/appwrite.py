@@ -53,9 +53,9 @@ class Server:
     def empty(self) -> None:
         """Removes all races, in hundreds: the database is the bench's own, and an earlier run may have left some."""
         rows = Rows(self._client, sync_state.TABLE, deadline=time.monotonic() + 120)
-        while found := rows.listed("", ["name"]):
+        while found := rows.page_by_id("", ["name"]):
             for some in batches([row["$id"] for row in found], MOST_ROWS):
-                rows.delete_all(some)
+                rows.delete_many(some)
 
     def versions(self, races: Sequence[Race]) -> dict[int, int]:
         """By race, the version that its row shows to a reader."""

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import F, QuerySet
 
-from polling.appwrite.api.errors import persisting
-from polling.appwrite.api.rows import Place
+from polling.appwrite.api.errors import lasting_foreign_answer
+from polling.appwrite.api.rows import ListPosition
 from polling.appwrite.known_problems import is_known, is_news
 from polling.errors import Blocked, PollingError, Unavailable, words_of
 from polling.models import SyncCheckpoint
@@ -32,7 +32,7 @@ def note(checkpoint: SyncCheckpoint, what: str, error: PollingError | None, *, n
     """Keeps how it stands and logs the edges: when it begins to fail, and when it works again."""
     since = (checkpoint.failing_since or now) if error else None
     if isinstance(error, Unavailable) and error.foreign and since and now - since >= RESTART_WITHIN:
-        error = persisting(error)
+        error = lasting_foreign_answer(error)
     words = words_of(error) if error else ""
     if error and is_news(error, words, before=checkpoint.error):
         level = logging.DEBUG if is_known(words, besides=checkpoint) else level_of(error)
@@ -52,7 +52,7 @@ def level_of(error: Exception | None) -> int:
 # --- the pull ---------------------------------------------------------------------------------------------------------
 
 
-def move(checkpoint: SyncCheckpoint, place: Place, *, pass_began_at: str, now: datetime) -> bool:
+def move(checkpoint: SyncCheckpoint, place: ListPosition, *, pass_began_at: str, now: datetime) -> bool:
     """Moves the checkpoint to a place; whether it did.
 
     Not if another pull has moved it meanwhile, or what this one read was of a table that was made anew.

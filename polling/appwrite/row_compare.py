@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef, QuerySet
 
 from polling.appwrite import mapping, sync_state
-from polling.appwrite.api.errors import Refused
+from polling.appwrite.api.errors import InvalidRequest
 from polling.appwrite.api.rows import SWEEP_ROWS, Row, Rows, is_addressable
 from polling.appwrite.mapping import RACE_FIELDS, Kind
 from polling.models import SyncState
@@ -39,7 +39,7 @@ class Differences:
 
 
 def pages(rows: Rows, *, after: str) -> Iterator[Differences]:
-    """All rows behind an id, page by page. Raises Missing where the table lacks a column."""
+    """All rows behind an id, page by page. Raises MissingResource where the table lacks a column."""
     kept = after
     while True:
         listed = _listed(rows, after, COLUMNS)
@@ -54,11 +54,11 @@ def pages(rows: Rows, *, after: str) -> Iterator[Differences]:
 
 
 def _listed(rows: Rows, after: str, columns: Iterable[str], *, limit: int | None = None) -> list[Row]:
-    """A page of rows. Raises Missing where the table lacks a column."""
+    """A page of rows. Raises MissingResource where the table lacks a column."""
     try:
-        return rows.listed(after, columns, limit=limit)
-    except Refused:
-        rows.need_columns(RACE_FIELDS)
+        return rows.page_by_id(after, columns, limit=limit)
+    except InvalidRequest:
+        rows.require_columns(RACE_FIELDS)
         raise
 
 

@@ -11,7 +11,7 @@ from django.conf import settings
 from polling.appwrite import known_problems
 from polling.appwrite.api.capabilities import CANARY, CANARY_TABLE, SAFE_COMPARE_AND_SET, canary_path
 from polling.appwrite.api.client import SyncClient
-from polling.appwrite.api.errors import Refused
+from polling.appwrite.api.errors import InvalidRequest
 from polling.appwrite.api.rows import Rows
 from polling.appwrite.checkpoints import level_of
 from polling.appwrite.schema.table_faults import DIAGNOSIS_SECONDS, TableRefusals
@@ -58,7 +58,7 @@ def run(client: SyncClient, *, now: datetime, deadline: float = inf) -> SyncServ
     rows = Rows(client, CANARY_TABLE, deadline=deadline)
     resumes, client.has_unfinished_probe = client.has_unfinished_probe, False
     try:
-        version = client.server_version(anew=not resumes, deadline=deadline)
+        version = client.server_version(refresh=not resumes, deadline=deadline)
         server.compares_and_sets = _compares_and_sets(client, rows, resumes=resumes)
     except OutOfTime:
         client.has_unfinished_probe = client.known_version is not None
@@ -101,16 +101,16 @@ def _create_canary(rows: Rows) -> None:
     try:
         with suppress(Conflict):  # one is left of a probe that was killed
             rows.create([CANARY_ROW])
-    except Refused as error:
-        patient = rows.past_deadline(DIAGNOSIS_SECONDS)
+    except InvalidRequest as error:
+        patient = rows.extended_by(DIAGNOSIS_SECONDS)
         raise TableRefusals(patient, partial(try_canary, patient)).behind(error) or error from None
 
 
 def try_canary(rows: Rows) -> None:
-    """Makes the row and removes it. Raises Refused from a table that takes no row at all."""
+    """Makes the row and removes it. Raises InvalidRequest from a table that takes no row at all."""
     with suppress(Conflict):
         rows.create([CANARY_ROW])
-    rows.delete_all([CANARY])
+    rows.delete_many([CANARY])
 
 
 def _server() -> SyncServer:

@@ -15,7 +15,7 @@ from polling.appwrite import server_probe
 from polling.appwrite.api import key_scopes
 from polling.appwrite.api.capabilities import SAFE_COMPARE_AND_SET
 from polling.appwrite.api.client import SyncClient, connect
-from polling.appwrite.api.errors import Unscoped
+from polling.appwrite.api.errors import MissingScope
 from polling.appwrite.schema import provision as schema
 from polling.appwrite.schema import webhook_subscription
 from polling.errors import Blocked, PollingError, words_of
@@ -153,7 +153,7 @@ def _of_appwrite(now: datetime) -> Iterator[Finding]:
 
 
 def _version(client: SyncClient) -> Said:
-    version = client.server_version(anew=True)
+    version = client.server_version(refresh=True)
     words = f"Appwrite {'.'.join(map(str, version))} answers"
     return (State.OK, words) if version >= SAFE_COMPARE_AND_SET else (State.NOTE, f"{words}; {server_probe.RACY}")
 
@@ -174,7 +174,7 @@ def _compare_and_set(client: SyncClient, now: datetime) -> Said:
 def _tables(client: SyncClient) -> Said:
     try:
         wrong = schema.check(client)
-    except Unscoped as error:
+    except MissingScope as error:
         return State.NOTE, f"not compared with the declaration: {error}"
     return (State.FAILED, "; ".join(wrong)) if wrong else (State.OK, "they are as declared")
 

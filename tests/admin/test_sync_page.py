@@ -40,7 +40,7 @@ def make_trouble(count: int) -> None:
     """As many of each: dead rows, strays, open conflicts; a braked sweep and a webhook that is off."""
     for number in range(count):
         race = make_race(name=f"Maiden {number}")
-        state = sync_state.new_state(race.pk, f"row-{race.pk}", dead_since=NOW, error="Refused: too long")
+        state = sync_state.new_state(race.pk, f"row-{race.pk}", dead_since=NOW, error="InvalidRequest: too long")
         state.save()
         SyncStray.objects.create(target=TARGET, table="races", row_id=f"s-{race.pk}", problem="no start", found_at=NOW)
         SyncConflict.objects.create(

@@ -29,7 +29,7 @@ def known(race: Race, **values: Any) -> SyncState:
 
 
 def dead(**values: Any) -> SyncState:
-    return known(make_race(), dead_since=NOW, attempts=3, error="Refused: <too long>", **values)
+    return known(make_race(), dead_since=NOW, attempts=3, error="InvalidRequest: <too long>", **values)
 
 
 def said(response: Any) -> list[str]:
@@ -49,7 +49,7 @@ def test_the_dead_come_first_with_their_error_then_what_fails(admin_client: Clie
     response = admin_client.get(STATES)
     assert list(response.context["cl"].result_list)[:3] == [buried, failing, agreed]
     html = response.content.decode()
-    assert "Refused: &lt;too long&gt;" in html
+    assert "InvalidRequest: &lt;too long&gt;" in html
     assert reverse("admin:races_race_change", args=[dirty.local_pk]) in html
     for badge in (">dead<", ">waiting<", ">in sync<", ">dirty<", ">race gone<"):
         assert html.count(badge) == 1

@@ -51,7 +51,7 @@ def one_of_each() -> None:
     known(make_race(), pushed_version=0)
     known(make_race(), pushed_version=0, attempts=2, next_try_at=NOW + timedelta(seconds=1), error="Unavailable: down")
     known(make_race(), pushed_version=0, base_updated_at="2026", remote_deleted_at=NOW)
-    known(make_race(), pushed_version=0, dead_since=NOW, attempts=1, error="Refused: too long")
+    known(make_race(), pushed_version=0, dead_since=NOW, attempts=1, error="InvalidRequest: too long")
     known(make_race(), dead_since=NOW, attempts=1, error="ValueError: no text")
 
 

@@ -123,6 +123,6 @@ def test_a_byte_that_is_of_no_character_costs_that_character_alone(charset: str,
 
 
 def test_an_answer_of_appwrite_is_bounded_as_well() -> None:
-    assert client.parsed('{"rows": [' + "{}," * 600_000 + "{}]}") is None
-    assert client.parsed('{"rows": ' + "[" * 70 + "]" * 70 + "}") is None
-    assert client.parsed('{"rows": [{}]}') == {"rows": [{}]}
+    assert client.parse_object('{"rows": [' + "{}," * 600_000 + "{}]}") is None
+    assert client.parse_object('{"rows": ' + "[" * 70 + "]" * 70 + "}") is None
+    assert client.parse_object('{"rows": [{}]}') == {"rows": [{}]}

@@ -26,12 +26,22 @@ from django.conf import settings
 
 from polling import http, json_limits
 from polling.appwrite.api.capabilities import OLDEST_SERVER
-from polling.appwrite.api.errors import refusal
+from polling.appwrite.api.errors import error_of_answer
 from polling.errors import Ambiguous, Blocked, Malformed, OutOfTime, PollingError, Unavailable
 from polling.http import FOREIGN_ERRORS, http_date
 from polling.server_route import Route, causes_of
 
-__all__ = ["Query", "Reply", "SyncClient", "TablesDB", "Webhooks", "connect", "parsed", "translated", "translation"]
+__all__ = [
+    "Query",
+    "Reply",
+    "SyncClient",
+    "TablesDB",
+    "Webhooks",
+    "connect",
+    "parse_object",
+    "sdk_errors_translated",
+    "translation",
+]
 
 DIRECT = Route("APPWRITE", "APPWRITE_ENDPOINT")
 CONNECT_SECONDS, READ_SECONDS = 3.05, 20.0
@@ -51,13 +61,13 @@ ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,35}")
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer with its headers; `told_at` is the server's clock, to the second."""
+    """An answer with its headers; `server_time` is the server's clock, to the second."""
 
     body: dict[str, Any]
     headers: Mapping[str, str]
 
     @property
-    def told_at(self) -> datetime | None:
+    def server_time(self) -> datetime | None:
         return http_date(self.headers.get("Date", ""))
 
 
@@ -111,9 +121,12 @@ class SyncClient(Client):  # type: ignore[misc]  # the SDK is untyped
         """The server's version as this process last heard it; None where it has not asked yet."""
         return self._version
 
-    def server_version(self, *, anew: bool = False, deadline: float | None = None) -> tuple[int, ...]:
-        """The server's version, asked once, or `anew`. Raises Blocked for one that is too old to sync with."""
-        if self._version is None or anew:
+    def server_version(self, *, refresh: bool = False, deadline: float | None = None) -> tuple[int, ...]:
+        """The server's version, asked once a process; `refresh` asks again.
+
+        Raises Blocked for a version that is too old to sync with.
+        """
+        if self._version is None or refresh:
             self._version = self._ask_version(deadline)
         return self._version
 
@@ -154,8 +167,8 @@ class SyncClient(Client):  # type: ignore[misc]  # the SDK is untyped
         """One call, whole before `deadline`, an instant of time.monotonic(). Its `$sequence`s are text.
 
         Raises OutOfTime where that deadline, and not the patience of 20 to 30 s that every call has, ended it;
-        Unavailable, Ambiguous (a write whose answer was lost), RateLimited, Blocked, Missing, NotFound, Conflict,
-        Refused or Malformed.
+        Unavailable, Ambiguous (a write whose answer was lost), RateLimited, Blocked, MissingResource, NotFound,
+        Conflict, InvalidRequest or Malformed.
         """
         write = method.lower() != "get"
         began = time.monotonic()
@@ -223,14 +236,14 @@ class SyncClient(Client):  # type: ignore[misc]  # the SDK is untyped
             raise Blocked(f"{self._host} redirects to {to}: APPWRITE_ENDPOINT must name the final address", status)
         text = content.decode(errors="replace")
         if status < 300:
-            if (body := parsed(text)) is not None:
+            if (body := parse_object(text)) is not None:
                 return _with_text_sequence(body)
             if _is_web_page(text):
                 raise Blocked(f"{self._host} {WEB_PAGE}", status)
             raise Malformed(f"{self._host}: not a JSON object", status, text)
         text = text.replace(self._key, "***")
         write = answer.request.method != "GET"
-        error = refusal(status, parsed(text) or {}, headers=headers, write=write, host=self._host)
+        error = error_of_answer(status, parse_object(text) or {}, headers=headers, write=write, host=self._host)
         error.sample = "" if _is_web_page(text) else text[:500]
         raise error
 
@@ -264,7 +277,7 @@ def _content(answer: requests.Response, deadline: float) -> bytes:
     return bytes(body)
 
 
-def parsed(text: str) -> dict[str, Any] | None:
+def parse_object(text: str) -> dict[str, Any] | None:
     """The JSON object that a text is; None where it is none, or one beyond what is read."""
     try:
         body = json_limits.parse(text, limits=JSON_LIMITS)
@@ -298,7 +311,7 @@ def translation(exc: BaseException, *, write: bool, host: str = "Appwrite", rout
     """A foreign error as ours, by its class. Its own text is left out: it may quote a header."""
     if isinstance(exc, AppwriteException) and exc.code:
         body = {"type": exc.type, "message": str(exc.message)}
-        return refusal(int(exc.code), body, headers={}, write=write, host=host)
+        return error_of_answer(int(exc.code), body, headers={}, write=write, host=host)
     if problem := route.problem(exc, host=host):
         return problem
     causes = list(causes_of(exc))
@@ -320,7 +333,7 @@ def _out_of_time(host: str, waited: float) -> OutOfTime:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def sdk_errors_translated() -> Iterator[None]:
     """Around the SDK's services, which raise errors of their own where a model cannot read an answer."""
     try:
         yield

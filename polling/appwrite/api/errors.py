@@ -38,20 +38,20 @@ WANTING = {
 
 
 @dataclass(eq=False)
-class Refused(Malformed):
+class InvalidRequest(Malformed):
     """A 400 or 413: what was sent is at fault. `kind` is the server's own word for it (`column_not_available`)."""
 
     kind: str = ""
 
 
 @dataclass(eq=False)
-class Missing(Blocked):
+class MissingResource(Blocked):
     """A 404 of anything but a row: the set-up is wanting. `kind` as the server says it (`table_not_found`)."""
 
     kind: str = ""
 
 
-class Unscoped(Blocked):
+class MissingScope(Blocked):
     """A 401 of a key that is good, but lacks a scope; the message names it."""
 
 
@@ -64,7 +64,7 @@ SETTING_AT_FAULT = {
 }
 
 
-def refusal(
+def error_of_answer(
     status: int, body: Mapping[str, Any], *, headers: Mapping[str, str], write: bool, host: str
 ) -> PollingError:
     """An answer that is no success, by its status and the `type` in its body, as one of our errors."""
@@ -76,7 +76,7 @@ def refusal(
         return RateLimited(said, status, retry_after=_wait(headers))
     if status in (400, 413):
         # A 400 without a type is not Appwrite's, but of something before it.
-        return Refused(said, status, kind=kind) if kind or status == 413 else Malformed(said, status)
+        return InvalidRequest(said, status, kind=kind) if kind or status == 413 else Malformed(said, status)
     is_own = bool(kind) or _bears_appwrites_mark(headers)
     if status == 409 and is_own:
         return Conflict(said, status)
@@ -88,7 +88,7 @@ def refusal(
         return Unavailable(f"{host}: HTTP {status}, which is not Appwrite's own answer", status, foreign=True)
     if status == 404:
         wanting = WANTING.get(kind, f"does not know what was asked for ({kind})")
-        return NotFound(said, status) if kind in ROW_GONE else Missing(f"{host} {wanting}", status, kind=kind)
+        return NotFound(said, status) if kind in ROW_GONE else MissingResource(f"{host} {wanting}", status, kind=kind)
     if kind == "general_unauthorized_scope":
         return _unscoped(said, body)
     setting = SETTING_AT_FAULT.get(kind)
@@ -103,10 +103,10 @@ def _bears_appwrites_mark(headers: Mapping[str, str]) -> bool:
 
 def _unscoped(said: str, body: Mapping[str, Any]) -> Blocked:
     scopes = re.findall(r'"([a-z.]+)"', str(body.get("message")))
-    return Unscoped(f"the key of APPWRITE_API_KEY lacks the scope {' or '.join(scopes) or '?'} ({said})"[:400], 401)
+    return MissingScope(f"the key of APPWRITE_API_KEY lacks the scope {' or '.join(scopes) or '?'} ({said})"[:400], 401)
 
 
-def persisting(error: Unavailable) -> Blocked:
+def lasting_foreign_answer(error: Unavailable) -> Blocked:
     """A foreign answer that has come for so long that no restart explains it: the same words for any of them."""
     return Blocked(f"{FOREIGN_SERVICE}, or Appwrite is gone behind its proxy", error.http_status)
 
@@ -126,7 +126,7 @@ def _wait(headers: Mapping[str, str]) -> timedelta | None:
     return min(max(until - told_at, timedelta()), LONGEST_WAIT) if until and told_at else None
 
 
-def is_of_all(error: Exception) -> bool:
+def affects_every_row(error: Exception) -> bool:
     """Whether any other row would meet the error too. A lost answer, or a 500, may be the fault of one row."""
     if isinstance(error, Unavailable):
         is_proxys = error.foreign and (error.http_status or 0) < 500
@@ -134,6 +134,6 @@ def is_of_all(error: Exception) -> bool:
     return isinstance(error, Blocked | RateLimited)
 
 
-def is_failure(outcome: object) -> TypeGuard[PollingError]:
+def counts_as_failure(outcome: object) -> TypeGuard[PollingError]:
     """Whether the outcome of a call is an error that counts: one that our own deadline brought about does not."""
     return isinstance(outcome, PollingError) and not isinstance(outcome, OutOfTime)

@@ -7,7 +7,7 @@ from django.conf import settings
 
 from polling.appwrite.api.capabilities import canary_path
 from polling.appwrite.api.client import Query, SyncClient
-from polling.appwrite.api.errors import Missing, Refused, Unscoped
+from polling.appwrite.api.errors import InvalidRequest, MissingResource, MissingScope
 from polling.errors import NotFound
 
 NEEDED = ("rows.read", "rows.write")
@@ -40,8 +40,8 @@ def _asks() -> dict[str, Ask]:
 
 def _is_refused(client: SyncClient, method: str, path: str, params: dict[str, Any]) -> bool:
     try:
-        with suppress(NotFound, Missing, Refused):
+        with suppress(NotFound, MissingResource, InvalidRequest):
             client.call(method, path, params=params)
-    except Unscoped:
+    except MissingScope:
         return True
     return False

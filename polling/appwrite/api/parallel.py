@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from django.conf import settings
 
-from polling.appwrite.api.errors import is_of_all
+from polling.appwrite.api.errors import affects_every_row
 from polling.errors import Ambiguous, OutOfTime, PollingError
 
 T = TypeVar("T")
@@ -98,7 +98,7 @@ def in_parallel(
                 found[running.pop(done)] = outcome
                 if _tells_speed(outcome):
                     limits.answered(seconds)
-                if isinstance(outcome, PollingError) and is_of_all(outcome):
+                if isinstance(outcome, PollingError) and affects_every_row(outcome):
                     stop = stop or outcome
     for number in waiting if stop else ():
         found[number] = stop

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from polling.appwrite.api.capabilities import SAFE_COMPARE_AND_SET
 from polling.appwrite.api.client import ID, SILENCE_SECONDS, Query, Reply, SyncClient
-from polling.appwrite.api.errors import APPLY, Missing, Refused
+from polling.appwrite.api.errors import APPLY, InvalidRequest, MissingResource
 from polling.errors import Ambiguous, Malformed, OutOfTime, PollingError, Unavailable
 
 Row = dict[str, Any]
@@ -26,7 +26,7 @@ MOST_UNANSWERED = 32  # writes in a row that were cut off, however early: no ser
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class ListPosition:
     """Where a listing by ($updatedAt, $id) has got to. Without an id the instant itself is still to come."""
 
     updated_at: str = ""
@@ -35,10 +35,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`$id` and `$updatedAt` of rows, and the server's clock when it told them."""
+    """`$id` and `$updatedAt` of rows, and the server's clock at its answer."""
 
     rows: list[Row]
-    told_at: datetime | None
+    server_time: datetime | None
 
     @property
     def is_last(self) -> bool:
@@ -69,7 +69,7 @@ class Rows:
         """Whether two racing writers may both pass compare-and-set, so that a write's reply proves nothing."""
         return self._client.server_version(deadline=self.deadline) < SAFE_COMPARE_AND_SET
 
-    def past_deadline(self, seconds: float) -> "Rows":
+    def extended_by(self, seconds: float) -> "Rows":
         """The same table for calls that may end so much later: what settles writes that were answered in time."""
         return self._in_the_same_run(self.table, self.deadline + seconds)
 
@@ -99,21 +99,21 @@ class Rows:
         """Whether so much is left before the deadline."""
         return time.monotonic() + seconds < self.deadline
 
-    def changed(self, after: Place) -> Page:
-        """A page of what changed behind a place, oldest first: $id and $updatedAt alone.
+    def changed_since(self, position: ListPosition) -> Page:
+        """A page of what changed after a position, oldest first: $id and $updatedAt alone.
 
         By values, because a cursor follows a row that changes in between and skips what lies before it.
         """
         queries = [
-            *_behind(after),
+            *_after_position(position),
             Query.order_asc("$updatedAt"),
             Query.order_asc("$id"),
             Query.select(["$id", "$updatedAt"]),
         ]
         reply = self._ask("get", self._path, params=_listing(queries, PAGE_ROWS))
-        return Page(_rows(reply.body), reply.told_at)
+        return Page(_rows(reply.body), reply.server_time)
 
-    def listed(self, after: str, columns: Iterable[str], *, limit: int | None = None) -> list[Row]:
+    def page_by_id(self, after: str, columns: Iterable[str], *, limit: int | None = None) -> list[Row]:
         """A page of all rows behind an id, by id: their system fields and `columns`."""
         behind = [Query.greater_than("$id", after)] if after else []
         select = Query.select(["$id", "$updatedAt", "$sequence", *columns])
@@ -142,9 +142,9 @@ class Rows:
         for some in batches(ids, MOST_ROWS):
             params = _listing([Query.equal("$id", some)], len(some))
             reply = self._ask("get", self._path, params=params)
-            asked = {fold(row_id): row_id for row_id in some} | {row_id: row_id for row_id in some}
+            asked = {canonical_id(row_id): row_id for row_id in some} | {row_id: row_id for row_id in some}
             for row in _rows(reply.body):
-                row_id = asked.get(row["$id"]) or asked.get(fold(row["$id"]))
+                row_id = asked.get(row["$id"]) or asked.get(canonical_id(row["$id"]))
                 if row_id and found.get(row_id, {}).get("$id") != row_id:
                     found[row_id] = row
         return found
@@ -168,19 +168,19 @@ class Rows:
     def _write(self, method: str, row_id: str, params: dict[str, Any], base_updated_at: str) -> Row:
         """The one way to a row that is there. Without an id its path is that of all rows."""
         if not is_addressable(row_id):
-            raise Refused(f"{row_id!r} is the id of no row that can be written alone")
+            raise InvalidRequest(f"{row_id!r} is the id of no row that can be written alone")
         if base_updated_at in ("", "0"):
             raise ValueError("an empty base switches the server's check off")
         headers = {"x-appwrite-timestamp": base_updated_at}
         return self._ask(method, f"{self._path}/{row_id}", headers=headers, params=params).body
 
-    def older(self, column: str, than: str) -> list[str]:
-        """The ids of up to 100 rows whose instant in this column is earlier."""
-        params = _listing([Query.less_than(column, than), Query.select(["$id"])], MOST_ROWS)
+    def ids_older_than(self, column: str, instant: str) -> list[str]:
+        """The ids of up to 100 rows whose `column` is before the instant."""
+        params = _listing([Query.less_than(column, instant), Query.select(["$id"])], MOST_ROWS)
         reply = self._ask("get", self._path, params=params)
         return [row["$id"] for row in _rows(reply.body)]
 
-    def delete_all(self, ids: Sequence[str]) -> None:
+    def delete_many(self, ids: Sequence[str]) -> None:
         """Deletes these rows, up to 100, whoever wrote them last: for a table of ours alone.
 
         Without ids the server would take every row.
@@ -191,14 +191,14 @@ class Rows:
         self._ask("delete", self._path, params=params)
 
     def columns(self) -> dict[str, dict[str, Any]]:
-        """The table's columns by key. Raises Unscoped where the key may not read them."""
+        """The table's columns by key. Raises MissingScope where the key may not read them."""
         path = f"{self._path.removesuffix('/rows')}/columns"
         found = self._ask("get", path, params={"queries": [Query.limit(MOST_ROWS)]}).body.get("columns")
         parts = found if isinstance(found, list) else []
         return {part["key"]: part for part in parts if isinstance(part, dict) and "key" in part}
 
-    def need_columns(self, columns: Iterable[str]) -> None:
-        """Raises Missing where the table lacks one of our columns: then no row is at fault that was refused.
+    def require_columns(self, columns: Iterable[str]) -> None:
+        """Raises MissingResource where the table lacks one of our columns: then no row is at fault that was refused.
 
         Asked once; needs no more than the right to read rows.
         """
@@ -207,8 +207,8 @@ class Rows:
         params = _listing([Query.select(list(columns))], 1)
         try:
             self._ask("get", self._path, params=params)
-        except Refused as error:
-            raise Missing(f"the table {self.table} lacks columns of ours; {APPLY}", 400) from error
+        except InvalidRequest as error:
+            raise MissingResource(f"the table {self.table} lacks columns of ours; {APPLY}", 400) from error
         self._has_columns = True
 
 
@@ -217,7 +217,7 @@ def is_addressable(row_id: str) -> bool:
     return bool(ID.fullmatch(row_id)) and row_id != "0"
 
 
-def fold(row_id: str) -> str:
+def canonical_id(row_id: str) -> str:
     """An id as Appwrite compares it."""
     return row_id.rstrip(" ").casefold()
 
@@ -229,13 +229,13 @@ def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
         yield batch
 
 
-def _behind(place: Place) -> list[str]:
-    if not place.updated_at:
+def _after_position(position: ListPosition) -> list[str]:
+    if not position.updated_at:
         return []
-    if not place.row_id:
-        return [Query.greater_than_equal("$updatedAt", place.updated_at)]
-    same_instant = [Query.equal("$updatedAt", place.updated_at), Query.greater_than("$id", place.row_id)]
-    later = Query.greater_than("$updatedAt", place.updated_at)
+    if not position.row_id:
+        return [Query.greater_than_equal("$updatedAt", position.updated_at)]
+    same_instant = [Query.equal("$updatedAt", position.updated_at), Query.greater_than("$id", position.row_id)]
+    later = Query.greater_than("$updatedAt", position.updated_at)
     return [Query.or_queries([later, Query.and_queries(same_instant)])]
 
 

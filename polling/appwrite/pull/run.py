@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from polling.appwrite import mapping, sync_state
 from polling.appwrite.api.client import connect
-from polling.appwrite.api.rows import MOST_ROWS, Page, Place, Row, Rows, batches, is_addressable
+from polling.appwrite.api.rows import MOST_ROWS, ListPosition, Page, Row, Rows, batches, is_addressable
 from polling.appwrite.checkpoints import checkpoint_of, count, existing, move, note
 from polling.appwrite.pull import unmatched_rows
 from polling.appwrite.pull.inbound import Arrivals, Tally, foresee
@@ -84,9 +84,9 @@ def _counted(pulled: Pulled, budget: timedelta, work: Callable[[Rows], None], *,
 
 def _pages(rows: Rows, checkpoint: SyncCheckpoint) -> Iterator[Page]:
     """What changed, page by page, while there is time."""
-    place: Place | None = _start(checkpoint)
+    place: ListPosition | None = _start(checkpoint)
     while place is not None and rows.has_time(SECONDS_A_PAGE):
-        page = rows.changed(place)
+        page = rows.changed_since(place)
         yield page
         place = None if page.is_last else _place(page.rows[-1])
 
@@ -98,20 +98,22 @@ class _Pull:
         self._rows, self._now = rows, now
         self._checkpoint = checkpoint_of(sync_state.TABLE)
         self._arrivals = Arrivals(pulled, now=now)
-        self._known_to = Place(self._checkpoint.updated_at, self._checkpoint.row_id or LAST_ID)
+        self._known_to = ListPosition(self._checkpoint.updated_at, self._checkpoint.row_id or LAST_ID)
         self._furthest = self._checkpoint.updated_at
         self._pass_began_at = self._checkpoint.pass_began_at if _is_under_way(self._checkpoint) else None
 
     def all_pages(self) -> None:
         for page in _pages(self._rows, self._checkpoint):
             if self._pass_began_at is None:
-                self._pass_began_at = _text(page.told_at) or self._checkpoint.updated_at
+                self._pass_began_at = _text(page.server_time) or self._checkpoint.updated_at
             # In hundreds, so that no transaction holds the database for long.
             for some in batches(page.rows, MOST_ROWS):
-                if not (self._rows.has_time(SECONDS_A_PAGE) and self._apply(some, told_at=page.told_at or self._now)):
+                if not (
+                    self._rows.has_time(SECONDS_A_PAGE) and self._apply(some, told_at=page.server_time or self._now)
+                ):
                     return
             if page.is_last:
-                self._end(self._pass_began_at, limit=_text((page.told_at or self._now) + MOST_AHEAD))
+                self._end(self._pass_began_at, limit=_text((page.server_time or self._now) + MOST_AHEAD))
 
     def _apply(self, listed: Sequence[Row], *, told_at: datetime) -> bool:
         """The rows, fetched whole, each in a transaction of its own; then the checkpoint. Whether to go on.
@@ -121,7 +123,7 @@ class _Pull:
         """
         unmet = {row["$id"]: row for row in _unmet(listed)}
         overlap_hits = 0
-        patient = self._rows.past_deadline(FETCH_SECONDS)
+        patient = self._rows.extended_by(FETCH_SECONDS)
         for row_id, row in patient.by_id(filter(is_addressable, unmet)).items():
             merged = self._arrivals.meet(row)
             overlap_hits += merged and not self._is_news(unmet[row_id])
@@ -151,7 +153,7 @@ class _Pull:
         """
         furthest = min(self._furthest, limit)  # a pass may have been cut off at a row from the future
         began_at = min(began_at, max(furthest, _text(self._now)))
-        move(self._checkpoint, Place(furthest), pass_began_at=began_at, now=self._now)
+        move(self._checkpoint, ListPosition(furthest), pass_began_at=began_at, now=self._now)
 
 
 def _is_under_way(checkpoint: SyncCheckpoint) -> bool:
@@ -159,30 +161,30 @@ def _is_under_way(checkpoint: SyncCheckpoint) -> bool:
     return bool(checkpoint.row_id)
 
 
-def _start(checkpoint: SyncCheckpoint) -> Place:
+def _start(checkpoint: SyncCheckpoint) -> ListPosition:
     """Where to begin: where a pass was cut off; else behind the last one, because of rows that were committed late."""
     if _is_under_way(checkpoint):
-        return Place(checkpoint.updated_at, checkpoint.row_id)
+        return ListPosition(checkpoint.updated_at, checkpoint.row_id)
     if not checkpoint.pass_began_at:
-        return Place()
-    return Place(_text(datetime.fromisoformat(checkpoint.pass_began_at) - OVERLAP))
+        return ListPosition()
+    return ListPosition(_text(datetime.fromisoformat(checkpoint.pass_began_at) - OVERLAP))
 
 
 def _text(moment: datetime | None) -> str:
     return mapping.instant(moment) or ""
 
 
-def _place(row: Row) -> Place:
-    return Place(str(row.get("$updatedAt") or ""), row["$id"])
+def _place(row: Row) -> ListPosition:
+    return ListPosition(str(row.get("$updatedAt") or ""), row["$id"])
 
 
-def _kept(row: Row) -> Place:
+def _kept(row: Row) -> ListPosition:
     """The row's place as a checkpoint can keep it."""
     try:
         updated_at = mapping.instant(row.get("$updatedAt")) or ""
     except ValueError:
         updated_at = ""
-    return Place(updated_at, row["$id"] if is_addressable(row["$id"]) else "")
+    return ListPosition(updated_at, row["$id"] if is_addressable(row["$id"]) else "")
 
 
 def _unmet(listed: Sequence[Row]) -> list[Row]:

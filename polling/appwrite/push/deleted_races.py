@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from django.db import transaction
 
 from polling.appwrite import checkpoints, conflicts, deletion_guard, sync_state
-from polling.appwrite.api.errors import Refused, is_failure, is_of_all
+from polling.appwrite.api.errors import InvalidRequest, affects_every_row, counts_as_failure
 from polling.appwrite.api.parallel import in_parallel
 from polling.appwrite.api.rows import MOST_ROWS, Row, Rows
 from polling.appwrite.lease import Lease
@@ -102,13 +102,17 @@ class GonePush:
 
     def _leave(self, outcomes: Sequence[Outcome], *, of: int) -> None:
         """What failed waits; what is refused, or fails so often while others go, is given up."""
-        failed = [(state, error) for state, error in outcomes if is_failure(error)]
+        failed = [(state, error) for state, error in outcomes if counts_as_failure(error)]
         all_fail = len(failed) == of
-        trouble = [error for _, error in failed if is_of_all(error) or (all_fail and not isinstance(error, Refused))]
+        trouble = [
+            error
+            for _, error in failed
+            if affects_every_row(error) or (all_fail and not isinstance(error, InvalidRequest))
+        ]
         own = not trouble
         for state, error in failed:
             state.base_updated_at = self._bases[state.pk]
-            if isinstance(error, Refused) or (own and state.attempts + 1 >= sync_state.MOST_ATTEMPTS):
+            if isinstance(error, InvalidRequest) or (own and state.attempts + 1 >= sync_state.MOST_ATTEMPTS):
                 if sync_state.bury(state, error, now=self._lease.now()):
                     logger.error("row %s cannot be deleted until a person acts: %s", state.remote_id, error)
                     self._counts.dead += 1

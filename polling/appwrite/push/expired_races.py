@@ -22,7 +22,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 from polling.appwrite import conflicts, sync_state
-from polling.appwrite.api.errors import is_of_all
+from polling.appwrite.api.errors import affects_every_row
 from polling.appwrite.api.rows import MOST_ROWS, Row, Rows, is_addressable
 from polling.appwrite.lease import Lease
 from polling.appwrite.merge import OWNERS, Clash, Owner, Side
@@ -74,13 +74,13 @@ class ExpiredPush:
             self._log_edits(written, there)
             leaving = [row["$id"] for row in there.values() if is_addressable(row["$id"])]
             if leaving:
-                self._rows.delete_all(leaving)
+                self._rows.delete_many(leaving)
         except OutOfTime:  # the rows stay marked, for the next run
             raise
         except PollingError as error:
             put_off(batch, error, now=self._lease.now())
             self._counts.waiting += len(batch)
-            if is_of_all(error):
+            if affects_every_row(error):
                 raise
             return False
         sync_state.states().filter(pk__in=[state.pk for state in batch]).delete()

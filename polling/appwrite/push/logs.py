@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from polling.appwrite import mapping, sync_state
-from polling.appwrite.api.errors import Refused
+from polling.appwrite.api.errors import InvalidRequest
 from polling.appwrite.api.rows import MOST_ROWS, Row, Rows
 from polling.appwrite.checkpoints import checkpoint_of
 from polling.appwrite.lease import Lease
@@ -49,7 +49,7 @@ class LogPush:
 
     def __init__(self, rows: Rows, lease: Lease) -> None:
         self._rows, self._lease = rows, lease
-        patient = rows.past_deadline(DIAGNOSIS_SECONDS)
+        patient = rows.extended_by(DIAGNOSIS_SECONDS)
         self._refusals = TableRefusals(patient, partial(try_canary, patient))
         self._said: set[str] = set()
         self.checkpoint = checkpoint_of(TABLE)
@@ -83,9 +83,11 @@ class LogPush:
 
     def _clear(self) -> bool:
         """Deletes old rows by their ids; whether there may be more."""
-        old = self._rows.older("slot_at", mapping.instant(self._lease.now() - settings.RETENTION["POLL_LOGS"]) or "")
+        old = self._rows.ids_older_than(
+            "slot_at", mapping.instant(self._lease.now() - settings.RETENTION["POLL_LOGS"]) or ""
+        )
         if old:
-            self._rows.delete_all(old)
+            self._rows.delete_many(old)
         if len(old) < MOST_ROWS:
             self._cleared()
         return len(old) == MOST_ROWS
@@ -108,7 +110,7 @@ class LogPush:
             self._rows.create([document for _, document in batch])
         except Conflict as error:
             self._skip_those_there(batch, error)
-        except Refused as error:
+        except InvalidRequest as error:
             self._halve(batch, error)
         else:
             self._done([log for log, _ in batch])
@@ -123,7 +125,7 @@ class LogPush:
         self._create([pair for pair in batch if pair[1]["$id"] not in there])
 
     def _halve(self, batch: Sequence[tuple[PollLog, Row]], error: PollingError) -> None:
-        fault = self._refusals.behind(error) if isinstance(error, Refused) else None
+        fault = self._refusals.behind(error) if isinstance(error, InvalidRequest) else None
         if fault:
             raise fault
         if len(batch) == 1:

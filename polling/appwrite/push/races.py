@@ -9,7 +9,7 @@ from functools import partial
 from django.db import InterfaceError, OperationalError, transaction
 
 from polling.appwrite import deletion_guard, mapping, sync_state
-from polling.appwrite.api.errors import Refused, is_failure, is_of_all
+from polling.appwrite.api.errors import InvalidRequest, affects_every_row, counts_as_failure
 from polling.appwrite.api.parallel import MOST, in_parallel
 from polling.appwrite.api.rows import MOST_ROWS, Row, Rows
 from polling.appwrite.lease import Lease
@@ -51,7 +51,7 @@ class RacePush:
 
     def __init__(self, rows: Rows, lease: Lease, counts: Counts) -> None:
         self._rows, self._lease, self._counts = rows, lease, counts
-        patient = rows.past_deadline(DIAGNOSIS_SECONDS)
+        patient = rows.extended_by(DIAGNOSIS_SECONDS)
         self._refusals = TableRefusals(patient, partial(rewrite_a_row, patient))
         self._fault: TableRefuses | None = None  # of this step
         self._conflicts: Counter[int] = Counter()
@@ -139,10 +139,10 @@ class RacePush:
             replies = self._rows.create([job.document for job in jobs])
         except Conflict as error:
             self._adopt(jobs, error)
-        except Refused as error:
+        except InvalidRequest as error:
             self._halve(jobs, error)
         except Unavailable as error:
-            if is_of_all(error) or len(jobs) == 1 or all(job.attempts < TRIES_TOGETHER for job in jobs):
+            if affects_every_row(error) or len(jobs) == 1 or all(job.attempts < TRIES_TOGETHER for job in jobs):
                 raise
             # As many as tell whether it is the server, or one row: the others come with the next step.
             self._each(jobs[:MOST], self._create_one)
@@ -168,14 +168,14 @@ class RacePush:
 
     def _halve(self, jobs: Sequence[Job], error: PollingError) -> None:
         if len(jobs) > 1:
-            fault = self._refusals.behind(error) if isinstance(error, Refused) else None
+            fault = self._refusals.behind(error) if isinstance(error, InvalidRequest) else None
             if fault and fault.every_row:
                 self._wait_for_table(jobs, fault)
                 return
             middle = len(jobs) // 2
             self._create(jobs[:middle])
             self._create(jobs[middle:])
-        elif isinstance(error, Refused):
+        elif isinstance(error, InvalidRequest):
             self._refused([(jobs[0], error)])
         else:
             self._postpone(jobs, error, own=True)
@@ -203,7 +203,7 @@ class RacePush:
         self._store(self._read_back([(job, reply) for job, reply in outcomes if isinstance(reply, dict)]))
         self._resolve([job for job, error in outcomes if isinstance(error, Conflict)])
         self._recreate([job for job, error in outcomes if isinstance(error, NotFound)])
-        self._refused([(job, error) for job, error in outcomes if isinstance(error, Refused)])
+        self._refused([(job, error) for job, error in outcomes if isinstance(error, InvalidRequest)])
         self._leave([(job, error) for job, error in outcomes if job.race_id in self._open], outcomes)
 
     def _read_back(self, replied: list[tuple[Job, Row]]) -> list[tuple[Job, Row]]:
@@ -211,7 +211,7 @@ class RacePush:
         if not (replied and self._rows.must_read_back):
             return replied
         try:
-            there = self._rows.past_deadline(READ_BACK_SECONDS).by_id([job.row_id for job, _ in replied])
+            there = self._rows.extended_by(READ_BACK_SECONDS).by_id([job.row_id for job, _ in replied])
         except OutOfTime:  # as if not answered: the next run finds them
             return []
         return [(job, there.get(job.row_id, reply)) for job, reply in replied]
@@ -250,9 +250,9 @@ class RacePush:
 
         What our own deadline cut off, or found no time to begin, has not failed.
         """
-        failed = [(job, error) for job, error in left if is_failure(error)]
+        failed = [(job, error) for job, error in left if counts_as_failure(error)]
         tried = sum(1 for _, outcome in outcomes if outcome is not None and not isinstance(outcome, OutOfTime))
-        of_all = [error for _, error in failed if is_of_all(error) or len(failed) == tried]
+        of_all = [error for _, error in failed if affects_every_row(error) or len(failed) == tried]
         if of_all:
             raise of_all[0]
         for job, error in failed:
@@ -332,7 +332,7 @@ class RacePush:
         for job in jobs:
             self._close(job)
 
-    def _refused(self, refused: Sequence[tuple[Job, Refused]]) -> None:
+    def _refused(self, refused: Sequence[tuple[Job, InvalidRequest]]) -> None:
         """Rows that are refused are given up; those that their table refuses wait together until that is mended."""
         if not refused:
             return

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from polling.appwrite.api.client import Query, SyncClient, TablesDB
-from polling.appwrite.api.errors import Missing, Refused
+from polling.appwrite.api.errors import InvalidRequest, MissingResource
 from polling.appwrite.schema import drift, webhook_subscription
 from polling.appwrite.schema.steps import Step, made_by_anybody
 from polling.appwrite.schema.tables import TABLES, Table
@@ -110,7 +110,7 @@ class _Provisioning:
         """The columns or indexes there are, by key; none where the table is not there either."""
         try:
             reply = self._client.call("get", f"{self._path(table_id)}/{parts}", params={"queries": [Query.limit(100)]})
-        except Missing as error:
+        except MissingResource as error:
             _need_absence(error)
             return {}
         return {part["key"]: part for part in reply.get(parts, [])}
@@ -118,7 +118,7 @@ class _Provisioning:
     def _exists(self, path: str) -> bool:
         try:
             self._client.call("get", path)
-        except Missing as error:
+        except MissingResource as error:
             _need_absence(error)
             return False
         return True
@@ -147,7 +147,7 @@ class _Provisioning:
         with made_by_anybody():
             try:
                 self._service.create_index(self._database, table_id, key, "key", on)
-            except Refused as error:
+            except InvalidRequest as error:
                 if error.kind != "column_not_available":
                     raise
                 self._touch(table_id)
@@ -174,7 +174,7 @@ def _hopeless(name: str, part: Mapping[str, Any]) -> str:
     return f"{name} {part['status']}: {why}; delete it in Appwrite and apply again"
 
 
-def _need_absence(error: Missing) -> None:
+def _need_absence(error: MissingResource) -> None:
     """Raises the error, unless all it says is that the thing has not been made yet."""
     if error.kind not in ("database_not_found", "table_not_found"):
         raise error

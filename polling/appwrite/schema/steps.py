@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from polling.appwrite.api.client import translated
+from polling.appwrite.api.client import sdk_errors_translated
 from polling.errors import Conflict
 
 
@@ -20,5 +20,5 @@ class Step:
 @contextmanager
 def made_by_anybody() -> Iterator[None]:
     """Somebody else may make the same at the same time. The SDK warns of text columns, which 1.8 has no others of."""
-    with suppress(Conflict), translated(), warnings.catch_warnings(record=True):
+    with suppress(Conflict), sdk_errors_translated(), warnings.catch_warnings(record=True):
         yield

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from polling.appwrite import sync_state
-from polling.appwrite.api.errors import Refused
+from polling.appwrite.api.errors import InvalidRequest
 from polling.appwrite.api.rows import Rows
 from polling.appwrite.schema import drift
 from polling.appwrite.schema.tables import TABLES
@@ -33,12 +33,12 @@ class TableRefusals:
         self._found: TableRefuses | None = None
         self._has_looked = False
 
-    def behind(self, error: Refused) -> TableRefuses | None:
+    def behind(self, error: InvalidRequest) -> TableRefuses | None:
         """What is wrong with the table; None where the refused row itself must be at fault.
 
-        Raises Missing where the table lacks a column of ours, and OutOfTime.
+        Raises MissingResource where the table lacks a column of ours, and OutOfTime.
         """
-        self._rows.need_columns(TABLES[self._rows.table].columns)
+        self._rows.require_columns(TABLES[self._rows.table].columns)
         if not self._has_looked:
             self._found = self._of_columns() or self._of_control()
             self._has_looked = True
@@ -60,7 +60,7 @@ class TableRefusals:
     def _of_control(self) -> TableRefuses | None:
         try:
             self._control()
-        except Refused as error:
+        except InvalidRequest as error:
             return TableRefuses(f"{self._rows.table} refuses every row: {error}; {MEND}", every_row=True)
         except OutOfTime:
             raise

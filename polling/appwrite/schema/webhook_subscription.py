@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from polling.appwrite.api.client import Query, SyncClient, Webhooks
-from polling.appwrite.api.errors import NO_SUCH_ROUTE, Missing, Unscoped
+from polling.appwrite.api.errors import NO_SUCH_ROUTE, MissingResource, MissingScope
 from polling.appwrite.schema.steps import Step, made_by_anybody
 from polling.errors import Blocked
 
@@ -29,7 +29,7 @@ def found(client: SyncClient) -> Entry | None:
 
 def is_hidden(error: Blocked) -> bool:
     """Whether the key lacks the scope, or the server, older than 1.9, shows its webhooks to no key."""
-    return isinstance(error, Unscoped) or (isinstance(error, Missing) and error.kind in NO_SUCH_ROUTE)
+    return isinstance(error, MissingScope) or (isinstance(error, MissingResource) and error.kind in NO_SUCH_ROUTE)
 
 
 def steps(client: SyncClient) -> Iterator[Step]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from polling.appwrite.api.client import ID, parsed
+from polling.appwrite.api.client import ID, parse_object
 
 TABLE = "races"
 
@@ -60,7 +60,7 @@ def read(body: bytes, *, events: str, database: str) -> Hint | None:
     The payload is the row, and nothing of it is to be applied: calls come late, twice and out of order.
     `events` are the call's names, comma-separated; some calls leave out the payload's `$databaseId`.
     """
-    row = parsed(body.decode(errors="replace")) or {}
+    row = parse_object(body.decode(errors="replace")) or {}
     row_id, table = row.get("$id"), row.get("$tableId", row.get("$collectionId"))
     if table != TABLE or row.get("$databaseId", database) != database:
         return None

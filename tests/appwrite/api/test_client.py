@@ -15,7 +15,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from polling.appwrite.api.client import SyncClient
-from polling.appwrite.api.errors import Missing, Refused, Unscoped, refusal
+from polling.appwrite.api.errors import InvalidRequest, MissingResource, MissingScope, error_of_answer
 from polling.errors import (
     Ambiguous,
     Blocked,
@@ -60,18 +60,18 @@ def refusal_body(kind: str) -> str:
     ("method", "status", "kind", "meaning"),
     [
         pytest.param("get", 401, "user_unauthorized", Blocked, id="a wrong key"),
-        pytest.param("get", 401, "general_unauthorized_scope", Unscoped, id="a scope is missing"),
+        pytest.param("get", 401, "general_unauthorized_scope", MissingScope, id="a scope is missing"),
         pytest.param("get", 403, "project_id_missing", Blocked, id="no project"),
         pytest.param("patch", 404, "row_not_found", NotFound, id="a row is gone"),
         pytest.param("patch", 404, "document_not_found", NotFound, id="a document is gone"),
-        pytest.param("get", 404, "table_not_found", Missing, id="no table"),
-        pytest.param("get", 404, "database_not_found", Missing, id="no database"),
-        pytest.param("get", 404, "project_not_found", Missing, id="no such project"),
-        pytest.param("get", 404, "general_route_not_found", Missing, id="no such route"),
+        pytest.param("get", 404, "table_not_found", MissingResource, id="no table"),
+        pytest.param("get", 404, "database_not_found", MissingResource, id="no database"),
+        pytest.param("get", 404, "project_not_found", MissingResource, id="no such project"),
+        pytest.param("get", 404, "general_route_not_found", MissingResource, id="no such route"),
         pytest.param("patch", 409, "row_update_conflict", Conflict, id="the row changed"),
         pytest.param("post", 409, "row_already_exists", Conflict, id="the row exists"),
-        pytest.param("post", 400, "row_invalid_structure", Refused, id="a bad row"),
-        pytest.param("post", 413, "", Refused, id="too large"),
+        pytest.param("post", 400, "row_invalid_structure", InvalidRequest, id="a bad row"),
+        pytest.param("post", 413, "", InvalidRequest, id="too large"),
         pytest.param("post", 400, "", Malformed, id="a 400 that is not Appwrite's"),
         pytest.param("get", 408, "database_timeout", Unavailable, id="a read that took the server too long"),
         pytest.param("patch", 408, "database_timeout", Ambiguous, id="a write that took the server too long"),
@@ -112,7 +112,7 @@ def test_a_status_means_what_happens_next(
     ],
 )  # fmt: skip
 def test_a_429_says_how_long_to_wait(headers: dict[str, str], wait: timedelta | None) -> None:
-    error = refusal(429, {}, headers=headers, write=True, host="appwrite")
+    error = error_of_answer(429, {}, headers=headers, write=True, host="appwrite")
     assert isinstance(error, RateLimited)
     assert error.retry_after == wait
 

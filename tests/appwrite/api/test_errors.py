@@ -10,8 +10,8 @@ import urllib3
 from appwrite.exception import AppwriteException
 from pytest_httpserver import HTTPServer
 
-from polling.appwrite.api.client import TRANSLATIONS, SyncClient, TablesDB, translated, translation
-from polling.appwrite.api.errors import Refused
+from polling.appwrite.api.client import TRANSLATIONS, SyncClient, TablesDB, sdk_errors_translated, translation
+from polling.appwrite.api.errors import InvalidRequest
 from polling.errors import Ambiguous, Blocked, Conflict, Malformed, NotFound, PollingError, RateLimited, Unavailable
 
 KEY = "standard_0123456789abcdef"
@@ -87,7 +87,7 @@ def test_a_certificate_that_is_not_trusted_is_the_set_up() -> None:
         pytest.param(AppwriteException("no", 401, "user_unauthorized"), Blocked, id="a wrong key"),
         pytest.param(AppwriteException("gone", 404, "row_not_found"), NotFound, id="a row is gone"),
         pytest.param(AppwriteException("newer", 409, "row_update_conflict"), Conflict, id="the row changed"),
-        pytest.param(AppwriteException("bad", 400, "row_invalid_structure"), Refused, id="a bad row"),
+        pytest.param(AppwriteException("bad", 400, "row_invalid_structure"), InvalidRequest, id="a bad row"),
         pytest.param(AppwriteException("slow down", 429, "general_rate_limit_exceeded"), RateLimited, id="too fast"),
         pytest.param(AppwriteException("broken", 500, "general_unknown"), Unavailable, id="the server broke"),
         *[
@@ -111,5 +111,5 @@ def test_the_sdks_services_run_on_this_transport(server: HTTPServer, client: Syn
 
 def test_a_service_that_cannot_read_its_answer_raises_one_of_ours(server: HTTPServer, client: SyncClient) -> None:
     server.expect_request("/v1/tablesdb/racepoll").respond_with_json({"name": {"not": "a name"}})
-    with pytest.raises(Malformed), translated():
+    with pytest.raises(Malformed), sdk_errors_translated():
         TablesDB(client).get("racepoll")

@@ -9,7 +9,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
 from polling.appwrite.api.client import SyncClient
-from polling.appwrite.api.errors import Missing, Refused, Unscoped, refusal
+from polling.appwrite.api.errors import InvalidRequest, MissingResource, MissingScope, error_of_answer
 from polling.errors import Ambiguous, Blocked, Conflict, NotFound, PollingError, Unavailable
 
 KEY = "standard_0123456789abcdef"
@@ -57,18 +57,18 @@ SUCCESSES = [
     pytest.param("delete", 204, "", id="delete row"),
 ]
 REFUSALS = [
-    pytest.param("get", 404, "database_not_found", Missing, id="missing database"),
-    pytest.param("get", 404, "project_not_found", Missing, id="unknown project"),
-    pytest.param("get", 404, "general_route_not_found", Missing, id="unknown route"),
+    pytest.param("get", 404, "database_not_found", MissingResource, id="missing database"),
+    pytest.param("get", 404, "project_not_found", MissingResource, id="unknown project"),
+    pytest.param("get", 404, "general_route_not_found", MissingResource, id="unknown route"),
     pytest.param("get", 404, "row_not_found", NotFound, id="missing row"),
     pytest.param("delete", 404, "row_not_found", NotFound, id="delete missing row"),
     pytest.param("post", 409, "row_already_exists", Conflict, id="create row again"),
     pytest.param("patch", 409, "row_update_conflict", Conflict, id="stale timestamp"),
-    pytest.param("patch", 400, "row_invalid_structure", Refused, id="unknown attribute"),
-    pytest.param("patch", 400, "row_missing_payload", Refused, id="malformed JSON"),
-    pytest.param("get", 400, "general_query_invalid", Refused, id="bad query"),
+    pytest.param("patch", 400, "row_invalid_structure", InvalidRequest, id="unknown attribute"),
+    pytest.param("patch", 400, "row_missing_payload", InvalidRequest, id="malformed JSON"),
+    pytest.param("get", 400, "general_query_invalid", InvalidRequest, id="bad query"),
     pytest.param("get", 401, "user_unauthorized", Blocked, id="wrong key"),
-    pytest.param("get", 401, "general_unauthorized_scope", Unscoped, id="missing scope"),
+    pytest.param("get", 401, "general_unauthorized_scope", MissingScope, id="missing scope"),
     pytest.param("get", 403, "project_id_missing", Blocked, id="no project"),
 ]
 
@@ -94,7 +94,7 @@ def test_every_refusal_of_a_real_server_means_what_happens_next(
 
 def test_an_empty_413_of_a_body_that_is_too_large_is_a_refusal(server: HTTPServer, client: SyncClient) -> None:
     server.expect_request("/v1" + PATH).respond_with_response(Response("", 413))
-    assert type(raised_by(client, "post")) is Refused
+    assert type(raised_by(client, "post")) is InvalidRequest
 
 
 def _recorded() -> list[Any]:
@@ -122,8 +122,8 @@ def test_every_recorded_answer_is_understood(
         assert client.exchange(entry["method"], PATH).body == {}
         return
     error_class = type(raised_by(client, entry["method"]))
-    meanings = {400: Refused, 401: Blocked, 403: Blocked, 404: Missing, 409: Conflict}
-    narrower = {"row_not_found": NotFound, "general_unauthorized_scope": Unscoped}
+    meanings = {400: InvalidRequest, 401: Blocked, 403: Blocked, 404: MissingResource, 409: Conflict}
+    narrower = {"row_not_found": NotFound, "general_unauthorized_scope": MissingScope}
     assert error_class is narrower.get(entry["type"], meanings[entry["status"]])
 
 
@@ -158,7 +158,7 @@ def test_the_page_of_an_unknown_route_is_appwrites_own_by_its_headers(server: HT
     page = "<!DOCTYPE html><html><body>Page not found</body></html>"
     server.expect_request("/v1" + PATH).respond_with_data(page, 404, OWN, content_type="text/html; charset=UTF-8")
     error = raised_by(client)
-    assert type(error) is Missing
+    assert type(error) is MissingResource
     assert "APPWRITE_ENDPOINT must end in /v1" in str(error)
 
 
@@ -166,7 +166,7 @@ def test_the_page_of_an_unknown_route_is_appwrites_own_by_its_headers(server: HT
 def test_it_is_known_behind_a_proxy_too(server: HTTPServer, client: SyncClient, server_header: str) -> None:
     headers = {**OWN, "Server": server_header}
     server.expect_request("/v1" + PATH).respond_with_data("<html>", 404, headers, content_type="text/html")
-    assert type(raised_by(client)) is Missing
+    assert type(raised_by(client)) is MissingResource
 
 
 @pytest.mark.parametrize(
@@ -219,6 +219,8 @@ def test_the_answer_of_another_region_names_the_endpoint(server: HTTPServer, cli
     ],
 )
 def test_a_refusal_names_the_setting_to_change(status: int, kind: str, setting: str) -> None:
-    error = refusal(status, {"type": kind, "message": "no"} if kind else {}, headers={}, write=False, host="appwrite")
+    error = error_of_answer(
+        status, {"type": kind, "message": "no"} if kind else {}, headers={}, write=False, host="appwrite"
+    )
     assert isinstance(error, Blocked)
     assert setting in str(error)

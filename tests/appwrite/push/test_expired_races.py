@@ -96,7 +96,7 @@ def test_what_was_given_up_and_what_was_never_written_leave_as_well(appwrite: Ap
     dead, unsent = make_race(), make_race()
     pushed()
     sync_state.states().filter(local_pk=dead.pk).update(
-        dead_since=NOW, attempts=sync_state.MOST_ATTEMPTS, error="Refused: no"
+        dead_since=NOW, attempts=sync_state.MOST_ATTEMPTS, error="InvalidRequest: no"
     )
     sync_state.states().filter(local_pk=unsent.pk).update(base={}, base_updated_at="", sent=None)
     remove_by_age([dead, unsent])

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from polling.appwrite.api.errors import Missing, Refused, is_of_all
+from polling.appwrite.api.errors import InvalidRequest, MissingResource, affects_every_row
 from polling.appwrite.push.race_push import wait_after
 from polling.errors import Ambiguous, Blocked, Conflict, Malformed, NotFound, RateLimited, Unavailable
 
@@ -23,7 +23,7 @@ SECOND = timedelta(seconds=1)
         pytest.param(RateLimited(), 3, 1, 8, id="a limit that does not say how long"),
         pytest.param(RateLimited(retry_after=40 * SECOND), 3, 40, 40, id="a limit that does"),
         pytest.param(Blocked(), 7, 60, 60, id="a person must act"),
-        pytest.param(Missing(), 7, 60, 60, id="the set-up is wanting"),
+        pytest.param(MissingResource(), 7, 60, 60, id="the set-up is wanting"),
     ],
 )
 def test_the_wait_goes_by_the_error_and_grows_with_the_attempts(
@@ -34,11 +34,11 @@ def test_the_wait_goes_by_the_error_and_grows_with_the_attempts(
     assert least == most or len(set(waits)) > 100, "by chance, so that hosts do not come at once"
 
 
-@pytest.mark.parametrize("error", [Unavailable(), RateLimited(), Blocked(), Missing()])
+@pytest.mark.parametrize("error", [Unavailable(), RateLimited(), Blocked(), MissingResource()])
 def test_an_error_of_the_server_is_about_every_row(error: Exception) -> None:
-    assert is_of_all(error)
+    assert affects_every_row(error)
 
 
-@pytest.mark.parametrize("error", [Ambiguous(), Conflict(), NotFound(), Malformed(), Refused()])
+@pytest.mark.parametrize("error", [Ambiguous(), Conflict(), NotFound(), Malformed(), InvalidRequest()])
 def test_an_error_of_a_row_is_about_that_row(error: Exception) -> None:
-    assert not is_of_all(error)
+    assert not affects_every_row(error)
