@@ -69,6 +69,6 @@ def _pushed(count: int) -> float:
     began = time.perf_counter()
     done = push.run(now=clock.now(), budget=PATIENCE)
     took = time.perf_counter() - began
-    assert done.trouble is None, done.trouble
+    assert done.error is None, done.error
     assert done.races.created + done.races.changed == count, done.races
     return took

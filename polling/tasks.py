@@ -56,7 +56,7 @@ def scan_for_changes() -> None:
 def sync() -> None:
     """Fetches what changed in Appwrite, and sends what is left to send; after trouble the next one sends."""
     sync_queue.begins(Errand.SYNC)
-    if not appwrite_pull.run(now=clock.now()).trouble:
+    if not appwrite_pull.run(now=clock.now()).error:
         push()
 
 

@@ -50,23 +50,23 @@ def change(race: Race, **values: Any) -> None:
 
 
 def pushed(now: datetime = NOW) -> Pushed:
-    """A push that met no trouble, and had all the time it needed."""
+    """A push that had no error, and all the time it needed."""
     done = push.run(now=now, budget=PATIENCE)
-    assert done.trouble is None
+    assert done.error is None
     return done
 
 
 def pulled(now: datetime = NOW) -> Pulled:
-    """A pull that met no trouble, and had all the time it needed."""
+    """A pull that had no error, and all the time it needed."""
     done = pull.run(now=now, budget=PATIENCE)
-    assert done.trouble is None
+    assert done.error is None
     return done
 
 
 def swept(now: datetime = NOW) -> Swept:
-    """A sweep that met no trouble and came to its end."""
+    """A sweep that had no error and came to its end."""
     done = sweep.run(now=now, budget=PATIENCE)
-    assert done.trouble is None
+    assert done.error is None
     assert done.finished
     return done
 

@@ -65,14 +65,14 @@ def test_sync_says_what_it_did(appwrite: Appwrite) -> None:
 def test_sync_counts_in_json(appwrite: Appwrite) -> None:
     make_race()
     counts = json.loads(said("sync", "push", "--json"))
-    assert (counts["races"]["created"], counts["logs"], counts["trouble"]) == (1, 0, "")
+    assert (counts["races"]["created"], counts["logs"], counts["error"]) == (1, 0, "")
     assert json.loads(said("sync", "pull", "--json"))["left"] == 0
 
 
 def test_sync_by_hand_tries_at_once_what_waits(appwrite: Appwrite) -> None:
     make_race()
     appwrite.fault("status", status=503)
-    assert push.run(now=NOW).trouble
+    assert push.run(now=NOW).error
     assert said("sync", "push").startswith("1 created")
 
 

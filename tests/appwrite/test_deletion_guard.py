@@ -131,7 +131,7 @@ def test_nothing_is_made_again_while_nobody_can_say_how_many_are_gone(appwrite: 
     delete(appwrite, *races[:25])
     change(races[0], name="Plate")
     appwrite.fault("status", status=503, after=1)
-    assert isinstance(push.run(now=NOW).trouble, Unavailable)
+    assert isinstance(push.run(now=NOW).error, Unavailable)
     assert (len(appwrite.rows()), guard()) == (5, "")
     pushed(LATER)
     assert (len(appwrite.rows()), bool(guard())) == (5, True)

@@ -244,7 +244,7 @@ def test_a_database_in_trouble_ends_the_pull_and_the_row_is_read_again(appwrite:
         return execute(sql, *args)
 
     with connection.execute_wrapper(deadlocked):
-        assert isinstance(pull.run(now=NOW).trouble, Unavailable)
+        assert isinstance(pull.run(now=NOW).error, Unavailable)
     assert SyncCheckpoint.objects.get(table="races").updated_at == before
     assert pulled().taken == 1
     assert SyncConflict.objects.count() == 0

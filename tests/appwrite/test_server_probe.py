@@ -117,8 +117,8 @@ def test_a_server_without_compare_and_set_is_not_pushed_to(
 ) -> None:
     make_race()
     for minutes in (0, 2, 4):
-        trouble = push.run(now=NOW + timedelta(minutes=minutes)).trouble
-        assert isinstance(trouble, Blocked) and "no compare-and-set" in str(trouble)
+        error = push.run(now=NOW + timedelta(minutes=minutes)).error
+        assert isinstance(error, Blocked) and "no compare-and-set" in str(error)
     assert [request.method for request, _ in careless.log] == ["GET", "POST", "PATCH", "DELETE"]
     assert (server().compares_and_sets, "no compare-and-set" in server().problem) == (False, True)
     assert [record.levelname for record in caplog.records if record.name == server_probe.__name__] == ["ERROR"]
@@ -144,7 +144,7 @@ def test_what_stands_in_the_way_is_kept_and_said_once_and_again_when_it_is_over(
     make_race()
     unknown.fault(**fault, method=method, times=2)
     for minutes in (0, 2):
-        assert words in str(push.run(now=NOW + timedelta(minutes=minutes)).trouble)
+        assert words in str(push.run(now=NOW + timedelta(minutes=minutes)).error)
         assert words in server().problem
         assert "\n" not in server().problem
     assert (server().probed_at, unknown.rows()) == (None, [])
@@ -157,9 +157,9 @@ def test_what_stands_in_the_way_is_kept_and_said_once_and_again_when_it_is_over(
 def test_a_database_that_was_deleted_is_named(unknown: Appwrite, settings: Any) -> None:
     settings.APPWRITE_DATABASE_ID = "deleted"
     make_race()
-    assert "does not have the database of APPWRITE_DATABASE_ID" in str(push.run(now=NOW).trouble)
+    assert "does not have the database of APPWRITE_DATABASE_ID" in str(push.run(now=NOW).error)
     assert "run `manage.py appwrite_schema apply`" in server().problem
-    assert isinstance(pull.run(now=NOW).trouble, Blocked)
+    assert isinstance(pull.run(now=NOW).error, Blocked)
 
 
 def test_a_table_that_lacks_its_columns_is_named(unknown: Appwrite, settings: Any) -> None:

@@ -64,7 +64,7 @@ def _do(request: HttpRequest) -> HttpResponse:
 
 
 def _push(request: HttpRequest) -> str:
-    push.insist()  # who asks by hand does not wait for a backoff to end
+    push.retry_now()  # who asks by hand does not wait for a backoff to end
     sync_queue.request_push()
     return "A push has been asked for."
 

@@ -28,8 +28,8 @@ class SyncStrayAdmin(ReadOnlyAdmin[SyncStray]):
         """Reads the rows anew; those that have been mended become races."""
         chosen = dict(strays.values_list("pk", "row_id"))
         done = pull.hinted(list(chosen.values()), now=instant(request))
-        if done.trouble:
-            self.message_user(request, f"They could not be read: {done.trouble}", messages.ERROR)
+        if done.error:
+            self.message_user(request, f"They could not be read: {done.error}", messages.ERROR)
             return
         left = SyncStray.objects.filter(pk__in=chosen).count()
         said = f"{len(chosen) - left} of {counted(len(chosen), 'stray')} found a place."

@@ -25,7 +25,7 @@ BULK_ALONE = "its id is one that Appwrite takes in bulk alone"
 class Tally:
     """What became of rows. `left` are of no race and cannot become one, `unreadable` could not be merged.
 
-    Nothing is raised: `trouble` says why it ended early, and the next one begins where it ended.
+    Nothing is raised: `error` says why it ended early, and the next one begins where it ended.
     """
 
     changed: int = 0
@@ -33,7 +33,7 @@ class Tally:
     conflicts: int = 0
     left: int = 0
     unreadable: int = 0
-    trouble: PollingError | None = None
+    error: PollingError | None = None
 
 
 class Arrivals:

@@ -77,8 +77,8 @@ def _counted(pulled: Pulled, budget: timedelta, work: Callable[[Rows], None], *,
     except OutOfTime:  # the checkpoint stands at what was read; the next pull goes on from there
         pass
     except PollingError as error:
-        pulled.trouble = error
-    note(checkpoint_of(sync_state.TABLE), "the pull from Appwrite", pulled.trouble, now=now)
+        pulled.error = error
+    note(checkpoint_of(sync_state.TABLE), "the pull from Appwrite", pulled.error, now=now)
     return pulled
 
 

@@ -26,15 +26,15 @@ logger = logging.getLogger(__name__)
 
 # With the pull's, within the timeout of a task.
 BUDGET = timedelta(seconds=6)
-SECONDS_A_STEP = 2.0
+SECONDS_PER_STEP = 2.0
 LONGEST_TABLE_WAIT = timedelta(minutes=1)
 
 
 @dataclass
 class Pushed:
-    """What a push did. `busy`: another one has the table, or the server is left alone after trouble.
+    """What a push did. `busy`: another one has the table, or the server is left alone after a failure.
 
-    Nothing is raised: what could not be pushed stays dirty and `trouble` says why. `unfinished`: the time was over
+    Nothing is raised: what could not be pushed stays dirty and `error` says why. `unfinished`: the time was over
     before all was pushed, and another push may go on at once.
     """
 
@@ -42,7 +42,7 @@ class Pushed:
     logs: int = 0
     busy: bool = False
     unfinished: bool = False
-    trouble: PollingError | None = None
+    error: PollingError | None = None
 
 
 class Work(Protocol):
@@ -76,10 +76,10 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Pushed:
     except OutOfTime:
         pushed.unfinished = True
     except PollingError as error:
-        pushed.trouble = error
+        pushed.error = error
     except (InterfaceError, OperationalError) as error:
-        pushed.trouble = Unavailable(f"the database was busy: {error}")
-        logger.warning("the push to Appwrite ended early: %s", pushed.trouble)
+        pushed.error = Unavailable(f"the database was busy: {error}")
+        logger.warning("the push to Appwrite ended early: %s", pushed.error)
     return pushed
 
 
@@ -124,11 +124,11 @@ def _work(client: SyncClient, work: Work, lease: Lease, *, deadline: float) -> b
 
 
 def _has_time(deadline: float) -> bool:
-    return time.monotonic() + SECONDS_A_STEP < deadline
+    return time.monotonic() + SECONDS_PER_STEP < deadline
 
 
-def insist() -> None:
-    """Lets the next push try at once what waits after trouble: a person asks."""
+def retry_now() -> None:
+    """Lets the next push try at once what waits after a failure, because a person asks for it."""
     sync_state.forget_waits()
     for table in (sync_state.TABLE, push_logs.TABLE):
         forget_wait(table)

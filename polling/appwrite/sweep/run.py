@@ -20,7 +20,7 @@ from races.models import Race
 LEASE = sync_state.sweep_of(sync_state.TABLE)
 BUDGET = timedelta(seconds=30)
 PATIENCE = timedelta(minutes=2)
-SECONDS_A_STEP = 2.0
+SECONDS_PER_STEP = 2.0
 TEXTS_A_SWEEP = 300  # rows whose long texts one sweep looks at: some megabytes
 
 
@@ -61,7 +61,7 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Swept:
     except OutOfTime:  # not finished; the next one goes on from there
         return swept
     except PollingError as error:
-        swept.trouble = error
+        swept.error = error
         _note(sync_state.TABLE, "the sweep of Appwrite", error, now=now)
     return swept
 
@@ -74,8 +74,8 @@ def _sweep_logs(rows: Rows, swept: "Swept", *, now: datetime) -> int:
     except OutOfTime:  # not finished; the next one goes on from there
         return found
     except PollingError as error:
-        swept.trouble = error
-    _note(push_logs.TABLE, "the sweep of poll logs in Appwrite", swept.trouble, now=now)
+        swept.error = error
+    _note(push_logs.TABLE, "the sweep of poll logs in Appwrite", swept.error, now=now)
     return found
 
 
@@ -123,7 +123,7 @@ class _Sweep:
                     return
 
     def _has_time(self) -> bool:
-        return self._rows.has_time(SECONDS_A_STEP) and self._lease.renew()
+        return self._rows.has_time(SECONDS_PER_STEP) and self._lease.renew()
 
     def _mend(self, found: Differences) -> bool:
         """Whether the whole page was done; rows that were done already are found equal the next time."""

@@ -53,10 +53,10 @@ class Command(BaseCommand):
 
     def _run(self, way: str, options: dict[str, Any], *, now: datetime) -> None:
         done = RUNS[way](options, now)
-        counts = {**asdict(done), "trouble": str(done.trouble or "")}
+        counts = {**asdict(done), "error": str(done.error or "")}
         self.stdout.write(json.dumps(counts) if options["json"] else _in_words({**counts, "way": way}))
-        if done.trouble:
-            raise failure(done.trouble)
+        if done.error:
+            raise failure(done.error)
         if counts.get("brake"):
             raise CommandError(f"{counts['brake']}; once a person has looked: sync sweep --release", returncode=FAILED)
 
@@ -75,7 +75,7 @@ class Command(BaseCommand):
 
 
 def _push(options: dict[str, Any], now: datetime) -> push.Pushed:
-    push.insist()  # who asks by hand does not wait for a backoff to end
+    push.retry_now()  # who asks by hand does not wait for a backoff to end
     if options["retry_dead"]:
         sync_state.revive()
     return push.run(now=now, budget=PATIENCE)

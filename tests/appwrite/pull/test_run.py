@@ -143,7 +143,7 @@ def test_a_hint_brings_just_its_rows_and_leaves_the_checkpoint(appwrite: Appwrit
     appwrite.forget()
     row_id = state_of(race).remote_id
     done = pull.hinted([row_id, row_id, "no-such-row", "../x", "", "a" * 40], now=NOW)
-    assert (done.changed, done.taken, done.trouble) == (1, 1, None)
+    assert (done.changed, done.taken, done.error) == (1, 1, None)
     assert appwrite.asked() == [f"GET {appwrite.path}"]
     assert pull.hinted([row_id], now=NOW).changed == 0
     assert SyncCheckpoint.objects.values().get(table="races") == before
@@ -172,7 +172,7 @@ def test_a_hint_of_our_own_new_row_makes_no_second_race(appwrite: Appwrite, gate
 
 def test_a_hint_without_appwrite_or_with_it_down_raises_nothing(appwrite: Appwrite, race: Race, settings: Any) -> None:
     appwrite.fault("drop")
-    assert isinstance(pull.hinted([state_of(race).remote_id], now=NOW).trouble, Unavailable)
+    assert isinstance(pull.hinted([state_of(race).remote_id], now=NOW).error, Unavailable)
     settings.APPWRITE_ENDPOINT = ""
     assert pull.hinted(["x"], now=NOW) == Pulled()
 
@@ -550,15 +550,15 @@ def test_while_appwrite_is_down_nothing_escapes_and_the_edges_are_said(
     up = settings.APPWRITE_ENDPOINT
     with caplog.at_level(logging.INFO, logger="polling"):
         settings.APPWRITE_ENDPOINT = "http://127.0.0.1:1/v1"
-        assert isinstance(pull.run(now=NOW).trouble, Unavailable)
-        assert isinstance(pull.run(now=NOW).trouble, Unavailable)
+        assert isinstance(pull.run(now=NOW).error, Unavailable)
+        assert isinstance(pull.run(now=NOW).error, Unavailable)
         settings.APPWRITE_ENDPOINT = up
         assert pulled().taken == 1
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
 @pytest.mark.parametrize(
-    ("fault", "trouble"),
+    ("fault", "error"),
     [
         pytest.param({"kind": "html", "status": 200}, Blocked, id="a login page"),
         pytest.param({"kind": "redirect"}, Blocked, id="a redirect"),
@@ -568,11 +568,11 @@ def test_while_appwrite_is_down_nothing_escapes_and_the_edges_are_said(
     ],
 )
 def test_a_fault_leaves_the_checkpoint_and_the_next_pull_goes_on(
-    appwrite: Appwrite, race: Race, fault: dict[str, Any], trouble: type[Exception]
+    appwrite: Appwrite, race: Race, fault: dict[str, Any], error: type[Exception]
 ) -> None:
     edit(appwrite, race, staff_note="x")
     appwrite.fault(**fault)
-    assert isinstance(pull.run(now=NOW).trouble, trouble)
+    assert isinstance(pull.run(now=NOW).error, error)
     assert Race.objects.get().staff_note == ""
     assert pulled().taken == 1
 

@@ -53,7 +53,7 @@ def test_a_row_edited_meanwhile_stays_and_belongs_to_nobody(appwrite: Appwrite) 
 def test_a_row_that_was_never_agreed_on_is_only_forgotten(appwrite: Appwrite) -> None:
     race = make_race()
     appwrite.fault("drop")
-    assert push.run(now=NOW).trouble
+    assert push.run(now=NOW).error
     race.delete()
     appwrite.forget()
     assert pushed(LATER).races.deleted == 0
@@ -64,7 +64,7 @@ def test_a_row_that_was_never_agreed_on_is_only_forgotten(appwrite: Appwrite) ->
 def test_a_race_whose_create_was_lost_and_landed_stays_deleted(appwrite: Appwrite) -> None:
     races = [make_race() for _ in range(3)]
     appwrite.fault("drop_after_commit")
-    assert push.run(now=NOW).trouble
+    assert push.run(now=NOW).error
     appwrite.edit(state_of(races[0]).remote_id, staff_note="keep it")
     Race.objects.all().delete()
     appwrite.forget()
@@ -123,7 +123,7 @@ def test_trouble_of_the_server_however_long_gives_up_no_deletion(appwrite: Appwr
     Race.objects.all().delete()
     appwrite.fault("status", status=500, method="DELETE", times=1000)
     for number in range(sync_state.MOST_ATTEMPTS + 2):
-        assert push.run(now=NOW + number * timedelta(hours=1)).trouble
+        assert push.run(now=NOW + number * timedelta(hours=1)).error
     state = SyncState.objects.get()
     assert (state.dead_since, state.attempts) == (None, sync_state.MOST_IN_TROUBLE)
 
@@ -151,7 +151,7 @@ def test_a_deletion_waits_while_the_server_is_in_trouble(appwrite: Appwrite, cap
     Race.objects.all().delete()
     appwrite.fault("status", status=503, method="DELETE", times=100)
     done = push.run(now=NOW)
-    assert isinstance(done.trouble, Unavailable)
+    assert isinstance(done.error, Unavailable)
     assert done.races.waiting == len(races)
     assert len(appwrite.asked("DELETE")) <= 16, "the other threads give up too"
     assert [record.levelname for record in caplog.records] == ["WARNING"]

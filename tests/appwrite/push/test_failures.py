@@ -37,7 +37,7 @@ def test_a_row_that_a_pull_settled_meanwhile_keeps_no_failure(appwrite: Appwrite
 
     def pull_first() -> None:
         del gate.after["PATCH"]
-        assert pull.run(now=NOW).trouble is None
+        assert pull.run(now=NOW).error is None
 
     gate.after["PATCH"] = pull_first
     gate.answer["PATCH"] = lost
@@ -73,7 +73,7 @@ def test_a_row_that_failed_and_is_settled_hides_no_later_outage(
     settings.APPWRITE_ENDPOINT = "http://127.0.0.1:1/v1"
     with caplog.at_level(logging.WARNING, logger="polling"):
         for minutes in range(3):
-            assert isinstance(push.run(now=NOW + timedelta(minutes=10 * minutes)).trouble, Unavailable)
+            assert isinstance(push.run(now=NOW + timedelta(minutes=10 * minutes)).error, Unavailable)
     assert len([record for record in caplog.records if "wait to be pushed" in record.getMessage()]) == 1
     assert failure_of(stale) == NOTHING
     assert state_of(race).attempts > 0
@@ -84,9 +84,9 @@ def test_a_row_that_waits_for_its_next_try_is_no_stale_one(appwrite: Appwrite) -
     pushed()
     change(race, name="Plate")
     appwrite.fault("status", status=500, method="PATCH", times=2)
-    assert push.run(now=NOW).trouble
+    assert push.run(now=NOW).error
     assert sync_state.forget_stale_failures(now=LATER) == 0
-    assert push.run(now=LATER).trouble
+    assert push.run(now=LATER).error
     assert state_of(race).attempts == 2
 
 
@@ -107,6 +107,6 @@ def test_deletions_fail_as_they_were_found(appwrite: Appwrite) -> None:
     row = state_of(race)
     race.delete()
     appwrite.fault("status", status=500, method="DELETE")
-    assert push.run(now=NOW).trouble
+    assert push.run(now=NOW).error
     assert sync_state.states().get(pk=row.pk).attempts == 1
     assert pushed(LATER).races.deleted == 1

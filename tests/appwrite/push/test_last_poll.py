@@ -55,7 +55,7 @@ def test_a_lost_reply_to_it_is_no_conflict(appwrite: Appwrite) -> None:
     pushed()
     polled(race, NOW + MINUTE)
     appwrite.fault("drop_after_commit", method="PATCH")
-    assert push.run(now=NOW + 2 * MINUTE).trouble
+    assert push.run(now=NOW + 2 * MINUTE).error
     polled(race, NOW + 3 * MINUTE)
     pulled(NOW + 4 * MINUTE)
     pushed(NOW + 10 * MINUTE)

@@ -96,7 +96,7 @@ def test_a_lost_reply_doubles_no_log(logs: Appwrite, race: Race, settings: Any) 
     settings.APPWRITE_POLL_LOGS = "all"
     make_logs(race, 3)
     logs.fault("drop_after_commit")
-    assert isinstance(push.run(now=NOW).trouble, Ambiguous)
+    assert isinstance(push.run(now=NOW).error, Ambiguous)
     make_log(race, slot_at=NOW + timedelta(seconds=1))
     assert pushed(LATER).logs == 4
     assert len(logs.rows()) == 4
@@ -128,7 +128,7 @@ def test_a_table_that_lacks_a_column_is_the_set_up_and_no_log_is_given_up(
     schema.apply(client)
     appwrite.api.call("DELETE", "/tablesdb/drifted-logs/tables/poll_logs/columns/message")
     make_logs(make_race(), 3)
-    assert isinstance(push.run(now=NOW).trouble, Blocked)
+    assert isinstance(push.run(now=NOW).error, Blocked)
     assert len(caplog.records) == 1
     schema.apply(client)
     assert pushed(LATER).logs == 3
@@ -141,7 +141,7 @@ def test_trouble_is_said_once_and_so_is_its_end(
     logs.fault("status", status=401, times=100)
     with caplog.at_level(logging.INFO, logger="polling"):
         for minutes in (0, 2, 4):
-            assert isinstance(push.run(now=NOW + timedelta(minutes=minutes)).trouble, Blocked)
+            assert isinstance(push.run(now=NOW + timedelta(minutes=minutes)).error, Blocked)
         logs.heal()
         pushed(NOW + timedelta(minutes=6))
     assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]

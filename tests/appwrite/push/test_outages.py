@@ -42,8 +42,8 @@ def test_while_appwrite_is_down_races_wait_and_go_later(
     change(old, name="Plate")
     make_race(name="New")
     with caplog.at_level(logging.INFO, logger="polling"):
-        assert isinstance(push.run(now=NOW).trouble, Unavailable)
-        assert isinstance(push.run(now=NOW + timedelta(minutes=10)).trouble, Unavailable)
+        assert isinstance(push.run(now=NOW).error, Unavailable)
+        assert isinstance(push.run(now=NOW + timedelta(minutes=10)).error, Unavailable)
         settings.APPWRITE_ENDPOINT = up
         done = pushed(LATER)
     assert (done.races.created, done.races.changed) == (1, 1)
@@ -56,18 +56,18 @@ def test_while_appwrite_is_down_races_wait_and_go_later(
 def test_a_server_in_trouble_is_left_alone_for_a_while(appwrite: Appwrite) -> None:
     make_race()
     appwrite.fault("status", status=503, times=100)
-    assert push.run(now=NOW).trouble
+    assert push.run(now=NOW).error
     asked = len(appwrite.asked())
     make_race()
     assert push.run(now=NOW).busy
     assert len(appwrite.asked()) == asked
 
 
-def test_who_insists_does_not_wait(appwrite: Appwrite) -> None:
+def test_a_push_that_a_person_asks_for_does_not_wait(appwrite: Appwrite) -> None:
     make_race()
     appwrite.fault("status", status=503)
-    assert push.run(now=NOW).trouble
-    push.insist()
+    assert push.run(now=NOW).error
+    push.retry_now()
     assert pushed().races.created == 1
 
 
@@ -81,7 +81,7 @@ def test_a_key_revoked_amid_a_run_stops_it_and_a_new_key_resumes(
         change(race, name="Plate")
     appwrite.fault("status", status=401, method="PATCH", times=1000)
     done = push.run(now=NOW)
-    assert isinstance(done.trouble, Blocked)
+    assert isinstance(done.error, Blocked)
     assert (done.races.created, done.races.changed, done.races.waiting) == (1, 0, 30)
     assert len(appwrite.asked("PATCH")) <= 8, "the other threads give up too"
     assert [record.levelname for record in caplog.records] == ["ERROR"]
@@ -93,8 +93,8 @@ def test_a_login_page_of_the_network_is_not_taken_for_success(appwrite: Appwrite
     make_race()
     appwrite.fault("html", status=200, times=100)
     done = push.run(now=NOW)
-    assert isinstance(done.trouble, Blocked)
-    assert "web page" in str(done.trouble)
+    assert isinstance(done.error, Blocked)
+    assert "web page" in str(done.error)
     assert SyncState.objects.get().pushed_version == 0
     appwrite.heal()
     assert pushed(LATER).races.created == 1
@@ -103,14 +103,14 @@ def test_a_login_page_of_the_network_is_not_taken_for_success(appwrite: Appwrite
 def test_a_redirect_is_not_taken_for_success(appwrite: Appwrite) -> None:
     make_race()
     appwrite.fault("redirect", times=100)
-    assert isinstance(push.run(now=NOW).trouble, Blocked)
+    assert isinstance(push.run(now=NOW).error, Blocked)
     assert appwrite.asked("GET") == []
 
 
 def test_a_lost_reply_to_a_bulk_create_doubles_nothing_and_converges(appwrite: Appwrite) -> None:
     races = [make_race() for _ in range(3)]
     appwrite.fault("drop_after_commit")
-    assert isinstance(push.run(now=NOW).trouble, Ambiguous)
+    assert isinstance(push.run(now=NOW).error, Ambiguous)
     change(races[0], name="Plate")
     done = pushed(LATER)
     assert (done.races.merged, done.races.changed) == (3, 1)
@@ -126,7 +126,7 @@ def test_a_lost_reply_to_an_update_converges_without_a_conflict(appwrite: Appwri
     pushed()
     change(race, name="Plate")
     appwrite.fault("drop_after_commit", method="PATCH")
-    assert isinstance(push.run(now=NOW).trouble, Ambiguous)
+    assert isinstance(push.run(now=NOW).error, Ambiguous)
     Race.objects.filter(pk=race.pk).update(last_poll_time=NOW)
     appwrite.forget()
     assert pushed(LATER).races.merged == 1
@@ -152,7 +152,7 @@ def test_a_rate_limit_is_waited_for_as_long_as_it_says(appwrite: Appwrite) -> No
     race = make_race()
     appwrite.fault("status", status=429, retry_after=20)
     done = push.run(now=NOW)
-    assert isinstance(done.trouble, RateLimited)
+    assert isinstance(done.error, RateLimited)
     wait = state_of(race).next_try_at
     assert wait is not None
     assert timedelta(seconds=20) <= wait - NOW < timedelta(seconds=25)
@@ -207,8 +207,8 @@ def test_a_table_that_lacks_a_column_is_the_set_up_and_no_row_is_given_up(appwri
     for _ in range(3):
         make_race(provider_status="Open")
     done = push.run(now=NOW)
-    assert isinstance(done.trouble, Blocked)
-    assert "appwrite_schema apply" in str(done.trouble)
+    assert isinstance(done.error, Blocked)
+    assert "appwrite_schema apply" in str(done.error)
     assert (done.races.dead, done.races.waiting) == (0, 3)
 
 
@@ -216,8 +216,8 @@ def test_without_tables_it_says_what_to_do(appwrite: Appwrite, settings: Any) ->
     make_race()
     settings.APPWRITE_DATABASE_ID = "nowhere"
     done = push.run(now=NOW)
-    assert isinstance(done.trouble, Blocked)
-    assert "appwrite_schema apply" in str(done.trouble)
+    assert isinstance(done.error, Blocked)
+    assert "appwrite_schema apply" in str(done.error)
 
 
 def test_a_database_deleted_amid_a_push_stops_it_and_loses_nothing(
@@ -234,8 +234,8 @@ def test_a_database_deleted_amid_a_push_stops_it_and_loses_nothing(
         change(race, name="Plate")
     gate.before["PATCH"] = lambda: appwrite.api.call("DELETE", "/tablesdb/doomed")
     done = push.run(now=NOW)
-    assert isinstance(done.trouble, Blocked)
-    assert "APPWRITE_DATABASE_ID" in str(done.trouble)
+    assert isinstance(done.error, Blocked)
+    assert "APPWRITE_DATABASE_ID" in str(done.error)
     assert (done.races.dead, done.races.waiting) == (0, 40)
     gate.before.clear()
     schema.apply(client)
@@ -258,7 +258,7 @@ def test_more_rows_than_one_run_has_time_for_go_in_several(
     for _ in range(2):
         with monkeypatch.context() as patched:
             longer_than_any = 2 * PATIENCE.total_seconds()
-            gate.after["POST"] = partial(patched.setattr, push, "SECONDS_A_STEP", longer_than_any)
+            gate.after["POST"] = partial(patched.setattr, push, "SECONDS_PER_STEP", longer_than_any)
             created.append(pushed().races.created)
     assert created == [100, 50]
     assert len(appwrite.rows()) == 150
@@ -268,7 +268,7 @@ def test_a_new_row_that_the_server_stumbles_over_does_not_hold_up_the_others(gat
     good, bad = [make_race() for _ in range(5)], make_race(name="poison")
     gate.poison = b"poison"
     tries = [push.run(now=NOW + attempt * timedelta(hours=1)) for attempt in range(4)]
-    assert [bool(done.trouble) for done in tries] == [True, True, True, False]
+    assert [bool(done.error) for done in tries] == [True, True, True, False]
     assert tries[-1].races.created == len(good) == len(appwrite.rows())
     assert (state_of(bad).attempts, state_of(bad).dead_since) == (4, None)
 
@@ -293,14 +293,14 @@ def test_trouble_of_the_server_however_long_gives_up_no_row(appwrite: Appwrite) 
     change(race, name="Plate")
     appwrite.fault("status", status=500, method="PATCH", times=1000)
     for attempt in range(sync_state.MOST_ATTEMPTS + 2):
-        assert push.run(now=NOW + attempt * timedelta(hours=1)).trouble
+        assert push.run(now=NOW + attempt * timedelta(hours=1)).error
     assert (state_of(race).dead_since, state_of(race).attempts) == (None, sync_state.MOST_IN_TROUBLE)
 
 
 def test_an_answer_that_cannot_be_read_is_read_back_later(appwrite: Appwrite, gate: Gate) -> None:
     race = make_race()
     gate.answer["POST"] = lambda body: b'{"rows": ['
-    assert isinstance(push.run(now=NOW).trouble, Malformed)
+    assert isinstance(push.run(now=NOW).error, Malformed)
     assert len(appwrite.rows()) == 1
     gate.answer.clear()
     assert pushed(LATER).races.merged == 1
@@ -346,9 +346,9 @@ def silence(gate: Gate) -> Iterator[None]:
 @pytest.mark.usefixtures("silence")
 def test_a_server_that_never_answers_ends_with_the_budget(appwrite: Appwrite, monkeypatch: pytest.MonkeyPatch) -> None:
     make_race()
-    monkeypatch.setattr(push, "SECONDS_A_STEP", 0.0)  # so that the push begins, however slow the machine is
+    monkeypatch.setattr(push, "SECONDS_PER_STEP", 0.0)  # so that the push begins, however slow the machine is
     done = push.run(now=NOW, budget=timedelta(seconds=5))
-    assert isinstance(done.trouble, Ambiguous)
+    assert isinstance(done.error, Ambiguous)
     assert done.races.waiting == len(appwrite.rows()) == 1
 
 
@@ -420,7 +420,7 @@ def test_a_busy_database_ends_the_push_and_the_rows_are_pushed_by_the_next(appwr
         return execute(sql, *args)
 
     with connection.execute_wrapper(deadlocked):
-        assert isinstance(push.run(now=NOW).trouble, Unavailable)
+        assert isinstance(push.run(now=NOW).error, Unavailable)
     assert pushed().races.changed == 1
 
 

@@ -50,13 +50,13 @@ def test_every_row_that_would_be_written_has_its_line_and_nothing_happens(appwri
 def test_what_waits_for_a_later_try_is_told_too(appwrite: Appwrite) -> None:
     race = make_race()
     appwrite.fault("status", status=503)
-    assert push.run(now=NOW).trouble
+    assert push.run(now=NOW).error
     assert [line.split()[0] for line in push.preview(now=NOW)] == ["create"]
-    push.insist()
+    push.retry_now()
     pushed()
     change(race, name="Plate")
     appwrite.fault("drop_after_commit", method="PATCH")
-    assert push.run(now=NOW).trouble
+    assert push.run(now=NOW).error
     change(race, name=race.name)
     assert push.preview(now=later()) == [f"look at {state_of(race).remote_id}: {race}"]
 

@@ -82,13 +82,13 @@ def test_replies_in_hand_are_kept_and_what_found_no_time_is_no_failure(
     slow(gate, brake, "PATCH")
     with caplog.at_level(logging.WARNING, logger="polling"):
         done = push.run(now=NOW, budget=BUDGET)
-    assert (done.trouble, done.unfinished, done.races.changed, done.races.waiting) == (None, True, 5, 0)
+    assert (done.error, done.unfinished, done.races.changed, done.races.waiting) == (None, True, 5, 0)
     assert [state_of(race).pushed_version for race in races].count(2) == 5
     assert blameless(races)
     assert SyncLease.objects.get(table="races").held_until is None
     assert caplog.records == []
     brake.release()
-    assert push.run(now=NOW).trouble is None
+    assert push.run(now=NOW).error is None
     assert {row["name"] for row in appwrite.rows()} == {"Plate"}
     assert [state_of(race).pushed_version for race in races] == [2] * 30
 
@@ -113,7 +113,7 @@ def test_a_server_that_takes_its_time_is_served_steadily_and_by_fewer_calls(
     brake.seconds_each = 1.2
     slow(gate, brake, "PATCH")
     done = push.run(now=NOW, budget=BUDGET)
-    assert (done.trouble, done.races.changed) == (None, 24)
+    assert (done.error, done.races.changed) == (None, 24)
     assert blameless(races)
     assert brake.most_inside <= parallel.FIRST
     assert brake.limit == parallel.LEAST
@@ -123,7 +123,7 @@ def test_on_1_8_answers_in_hand_are_read_back_though_the_time_is_over(old_appwri
     races = changed_races(3)
     brake.ends_with_answers = 3
     done = push.run(now=NOW, budget=BUDGET)
-    assert done.trouble is None
+    assert done.error is None
     assert done.races.changed + done.races.merged == 3
     assert blameless(races)
 
@@ -132,7 +132,7 @@ def test_a_server_that_answers_nothing_at_all_is_an_outage(appwrite: Appwrite, g
     changed_races(20)
     slow(gate, brake, ANY)
     done = push.run(now=NOW, budget=BUDGET)
-    assert isinstance(done.trouble, Unavailable)
+    assert isinstance(done.error, Unavailable)
 
 
 def test_a_server_that_is_silent_for_pull_and_push_is_one_message(
@@ -140,9 +140,9 @@ def test_a_server_that_is_silent_for_pull_and_push_is_one_message(
 ) -> None:
     changed_races(2)
     gate.before[ANY] = time.jump
-    assert isinstance(pull.run(now=NOW, budget=BUDGET).trouble, Unavailable)
+    assert isinstance(pull.run(now=NOW, budget=BUDGET).error, Unavailable)
     gate.before[ANY] = partial(time.jump, 3 * BUDGET_SECONDS)
-    assert isinstance(push.run(now=NOW, budget=BUDGET).trouble, Unavailable)
+    assert isinstance(push.run(now=NOW, budget=BUDGET).error, Unavailable)
     assert [record.levelname for record in caplog.records if record.levelno >= logging.WARNING] == ["WARNING"]
 
 
@@ -153,7 +153,7 @@ def test_so_is_one_that_answers_no_write_for_longer_than_a_slow_one_takes(
     brake = new_brake(time, monkeypatch)
     slow(gate, brake, "PATCH")
     done = push.run(now=NOW, budget=BUDGET)
-    assert isinstance(done.trouble, Ambiguous)
+    assert isinstance(done.error, Ambiguous)
     assert all(state_of(race).attempts == 1 for race in races)
 
 
@@ -163,12 +163,12 @@ def test_so_is_one_that_answers_no_write_in_time_however_early_they_are_cut_off(
     """Else one push would follow the other for ever, and nobody would hear of it."""
     races = changed_races(8)
     gate.before["PATCH"] = time.jump
-    troubles = []
+    errors = []
     for number in range(rows.MOST_UNANSWERED + 1):
         change(races[number % 8], name=f"Plate {number}")
-        troubles.append(push.run(now=NOW + timedelta(minutes=number), budget=BUDGET).trouble)
-    assert troubles[0] is None
-    assert any(isinstance(trouble, Ambiguous) for trouble in troubles)
+        errors.append(push.run(now=NOW + timedelta(minutes=number), budget=BUDGET).error)
+    assert errors[0] is None
+    assert any(isinstance(error, Ambiguous) for error in errors)
 
 
 def test_deletions_that_found_no_time_are_no_failure(appwrite: Appwrite, brake: Brake) -> None:
@@ -177,7 +177,7 @@ def test_deletions_that_found_no_time_are_no_failure(appwrite: Appwrite, brake: 
     Race.objects.filter(pk__in=[race.pk for race in races]).delete()
     brake.limit, brake.ends_with_answers = 1, 3
     done = push.run(now=NOW, budget=BUDGET)
-    assert (done.trouble, done.unfinished) == (None, True)
+    assert (done.error, done.unfinished) == (None, True)
     assert 3 <= done.races.deleted < 8, "what was under way is kept, too"
     assert [state.attempts for state in sync_state.states()] == [0] * (8 - done.races.deleted)
     pushed()
@@ -195,7 +195,7 @@ def test_poll_logs_that_found_no_time_are_no_failure(appwrite: Appwrite, gate: G
     change(race, name="Plate")
     slow(gate, brake, "POST")
     done = push.run(now=NOW, budget=BUDGET)
-    assert (done.trouble, done.unfinished, done.races.changed) == (None, True, 1)
+    assert (done.error, done.unfinished, done.races.changed) == (None, True, 1)
     assert SyncCheckpoint.objects.get(table="poll_logs").error == ""
 
 
@@ -204,7 +204,7 @@ def test_a_pull_that_read_something_and_ran_out_of_time_has_not_failed(
 ) -> None:
     edit_listed_in_time(appwrite, gate, brake)
     done = pull.run(now=NOW, budget=BUDGET)
-    assert (done.trouble, done.taken) == (None, 0)
+    assert (done.error, done.taken) == (None, 0)
     assert SyncCheckpoint.objects.get(table="races").error == ""
     brake.release()
     assert pull.run(now=NOW).taken == 1
@@ -212,13 +212,13 @@ def test_a_pull_that_read_something_and_ran_out_of_time_has_not_failed(
 
 def test_a_pull_that_read_nothing_at_all_has(gate: Gate, brake: Brake) -> None:
     slow(gate, brake, "GET")
-    assert isinstance(pull.run(now=NOW, budget=BUDGET).trouble, Unavailable)
+    assert isinstance(pull.run(now=NOW, budget=BUDGET).error, Unavailable)
 
 
 def test_a_sweep_that_ran_out_of_time_has_not_failed(appwrite: Appwrite, gate: Gate, brake: Brake) -> None:
     edit_listed_in_time(appwrite, gate, brake)
     done = sweep.run(now=NOW, budget=BUDGET)
-    assert (done.trouble, done.finished) == (None, False)
+    assert (done.error, done.finished) == (None, False)
     brake.release()
     assert sweep.run(now=NOW).finished
 
@@ -231,7 +231,7 @@ def test_rows_of_expired_races_that_found_no_time_are_no_failure(appwrite: Appwr
     brake.free = 1
     slow(gate, brake, ANY)
     done = push.run(now=NOW, budget=BUDGET)
-    assert (done.trouble, done.unfinished, done.races.expired) == (None, True, 0)
+    assert (done.error, done.unfinished, done.races.expired) == (None, True, 0)
     assert [state.attempts for state in sync_state.states()] == [0]
     brake.release()
     pushed()
@@ -250,7 +250,7 @@ def test_a_probe_goes_on_where_its_time_was_over(
         brake = new_brake(time, monkeypatch)
         brake.free = calls_in_time
         slow(gate, brake, ANY)
-        assert push.run(now=NOW, budget=BUDGET).trouble is None
+        assert push.run(now=NOW, budget=BUDGET).error is None
     server = SyncServer.objects.get()
     assert (server.compares_and_sets, server.problem, len(appwrite.rows())) == (True, "", 1)
 
@@ -262,7 +262,7 @@ def test_rows_that_are_gone_do_not_hold_up_the_others(appwrite: Appwrite, gate: 
     brake.free = 1
     slow(gate, brake, "GET")
     done = push.run(now=NOW, budget=BUDGET)
-    assert (done.trouble, done.unfinished, done.races.changed) == (None, True, 2)
+    assert (done.error, done.unfinished, done.races.changed) == (None, True, 2)
 
 
 def test_what_a_pull_has_listed_is_fetched_though_the_time_is_over(
@@ -272,7 +272,7 @@ def test_what_a_pull_has_listed_is_fetched_though_the_time_is_over(
     monkeypatch.setattr(pull, "FETCH_SECONDS", 9 * BUDGET_SECONDS)
     edit_listed_in_time(appwrite, gate, brake)
     done = pull.run(now=NOW, budget=BUDGET)
-    assert (done.trouble, done.taken) == (None, 1)
+    assert (done.error, done.taken) == (None, 1)
 
 
 def test_what_is_known_of_the_server_holds_while_there_is_no_time_to_ask_again(
@@ -285,7 +285,7 @@ def test_what_is_known_of_the_server_holds_while_there_is_no_time_to_ask_again(
     brake.free = 1
     slow(gate, brake, ANY)
     done = push.run(now=NOW, budget=BUDGET)
-    assert (done.trouble, done.unfinished) == (None, True)
+    assert (done.error, done.unfinished) == (None, True)
     assert (SyncServer.objects.get().compares_and_sets, SyncServer.objects.get().problem) == (True, "")
     brake.release()
     assert pushed().races.changed == 1

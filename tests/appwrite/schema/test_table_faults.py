@@ -64,14 +64,14 @@ def test_a_column_that_appears_and_is_required_is_one_message_and_gives_up_no_ro
     appwrite: Appwrite, settings: Any, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     races = [make_race() for _ in range(63)]
-    assert push.run(now=NOW).trouble is None
+    assert push.run(now=NOW).error is None
     require(appwrite.api)
     settings.APPWRITE_API_KEY = key
     for race in races:
         change(race, name="Plate")
     for minutes in range(0, 30, 3):
         done = push.run(now=NOW + minutes * MINUTE)
-        assert isinstance(done.trouble, TableRefuses)
+        assert isinstance(done.error, TableRefuses)
         assert done.races.dead == 0
     [alert] = alerts(caplog)
     assert "published" in alert
@@ -79,7 +79,7 @@ def test_a_column_that_appears_and_is_required_is_one_message_and_gives_up_no_ro
     assert [record.levelname for record in caplog.records if record.levelno >= logging.WARNING] == ["ERROR"]
     assert not sync_state.states().filter(dead_since__isnull=False).exists()
     drop(appwrite.api)
-    assert push.run(now=NOW + HOUR).trouble is None
+    assert push.run(now=NOW + HOUR).error is None
     assert {row["name"] for row in appwrite.rows()} == {"Plate"}
     assert not sync_state.failing().exists()
 
@@ -89,7 +89,7 @@ def test_one_race_at_a_time_makes_one_message_too(
     appwrite: Appwrite, settings: Any, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     races = [make_race() for _ in range(5)]
-    assert push.run(now=NOW).trouble is None
+    assert push.run(now=NOW).error is None
     require(appwrite.api)
     settings.APPWRITE_API_KEY = key
     for number, race in enumerate(races):
@@ -105,7 +105,7 @@ def test_new_races_wait_too_and_cost_few_calls(appwrite: Appwrite, caplog: pytes
         make_race()
     appwrite.forget()
     done = push.run(now=NOW)
-    assert isinstance(done.trouble, TableRefuses)
+    assert isinstance(done.error, TableRefuses)
     assert len(appwrite.asked()) < 10
     assert len(alerts(caplog)) == 1
     drop(appwrite.api)
@@ -117,7 +117,7 @@ def test_rows_that_the_change_of_the_table_is_not_about_go_on(
 ) -> None:
     """A column was made again with less room: what is too long for it waits, the rest goes."""
     races = [make_race() for _ in range(6)]
-    assert push.run(now=NOW).trouble is None
+    assert push.run(now=NOW).error is None
     drop(appwrite.api, key="staff_note")
     path = f"/tablesdb/{DATABASE}/tables/races/columns"
     appwrite.api.call("POST", f"{path}/string", {"key": "staff_note", "size": 5, "required": False})
@@ -125,23 +125,23 @@ def test_rows_that_the_change_of_the_table_is_not_about_go_on(
     for number, race in enumerate(races):
         change(race, staff_note="a long note" if number < 2 else "short")
     done = push.run(now=NOW)
-    assert (done.trouble, done.races.changed, done.races.waiting, done.races.dead) == (None, 4, 2, 0)
+    assert (done.error, done.races.changed, done.races.waiting, done.races.dead) == (None, 4, 2, 0)
     [alert] = alerts(caplog)
     assert "staff_note has the size 5" in alert
 
 
 def test_a_row_that_is_itself_at_fault_is_given_up_as_ever(appwrite: Appwrite) -> None:
     good, bad = make_race(), make_race()
-    assert push.run(now=NOW).trouble is None
+    assert push.run(now=NOW).error is None
     change(good, name="Plate")
     change(bad, actual_start=TOO_EARLY)
     done = push.run(now=NOW)
-    assert (done.trouble, done.races.changed, done.races.dead) == (None, 1, 1)
+    assert (done.error, done.races.changed, done.races.dead) == (None, 1, 1)
 
 
 def test_rows_given_up_for_one_reason_make_one_message(appwrite: Appwrite, caplog: pytest.LogCaptureFixture) -> None:
     races = [make_race() for _ in range(8)]
-    assert push.run(now=NOW).trouble is None
+    assert push.run(now=NOW).error is None
     for race in races:
         change(race, actual_start=TOO_EARLY)
     assert push.run(now=NOW).races.dead == 8
@@ -152,7 +152,7 @@ def test_a_table_that_is_gone_is_one_message_for_any_number_of_rows(
     appwrite: Appwrite, caplog: pytest.LogCaptureFixture
 ) -> None:
     races = [make_race() for _ in range(130)]
-    assert push.run(now=NOW).trouble is None
+    assert push.run(now=NOW).error is None
     appwrite.api.call("DELETE", f"/tablesdb/{DATABASE}/tables/races")
     for race in races:
         change(race, name="Plate")
@@ -167,13 +167,13 @@ def test_a_key_that_is_revoked_is_one_message_from_all_of_the_sync(
     appwrite: Appwrite, caplog: pytest.LogCaptureFixture
 ) -> None:
     race = make_race()
-    assert push.run(now=NOW).trouble is None
+    assert push.run(now=NOW).error is None
     SyncServer.objects.update(probed_at=NOW - HOUR)
     change(race, name="Plate")
     appwrite.fault("key_revoked", times=None)
     for minutes in range(0, 10, 2):
-        assert isinstance(push.run(now=NOW + minutes * MINUTE).trouble, Blocked)
-        assert isinstance(pull.run(now=NOW + minutes * MINUTE).trouble, Blocked)
+        assert isinstance(push.run(now=NOW + minutes * MINUTE).error, Blocked)
+        assert isinstance(pull.run(now=NOW + minutes * MINUTE).error, Blocked)
     [alert] = alerts(caplog)
     assert "APPWRITE_API_KEY" in alert
 
@@ -182,12 +182,12 @@ def test_trouble_that_needs_a_person_is_said_amid_an_outage(
     appwrite: Appwrite, caplog: pytest.LogCaptureFixture
 ) -> None:
     race = make_race()
-    assert push.run(now=NOW).trouble is None
+    assert push.run(now=NOW).error is None
     change(race, name="Plate")
     appwrite.fault("status", status=503, times=1)
-    assert isinstance(push.run(now=NOW).trouble, Unavailable)
+    assert isinstance(push.run(now=NOW).error, Unavailable)
     appwrite.fault("key_revoked", times=None)
-    assert isinstance(push.run(now=NOW + HOUR).trouble, Blocked)
+    assert isinstance(push.run(now=NOW + HOUR).error, Blocked)
     assert [record.levelname for record in caplog.records if record.levelno >= logging.WARNING] == ["WARNING", "ERROR"]
 
 
@@ -207,12 +207,12 @@ def test_poll_logs_wait_for_their_table_too(
     appwrite: Appwrite, settings: Any, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     race = make_race()
-    assert push.run(now=NOW).trouble is None
+    assert push.run(now=NOW).error is None
     require(appwrite.api, "poll_logs")
     settings.APPWRITE_API_KEY = key
     make_logs(race, 30)
     for minutes in range(0, 10, 2):
-        assert isinstance(push.run(now=NOW + minutes * MINUTE).trouble, TableRefuses)
+        assert isinstance(push.run(now=NOW + minutes * MINUTE).error, TableRefuses)
     [alert] = alerts(caplog)
     assert "published" in alert
     assert PollLog.objects.filter(pushed_at=None).count() == 30
@@ -227,7 +227,7 @@ def test_the_look_at_what_the_server_can_do_names_the_column(
     require(appwrite.api, "poll_logs")
     SyncServer.objects.all().delete()
     for minutes in range(0, 6, 2):
-        assert isinstance(push.run(now=NOW + minutes * MINUTE).trouble, TableRefuses)
+        assert isinstance(push.run(now=NOW + minutes * MINUTE).error, TableRefuses)
     [alert] = alerts(caplog)
     assert "poll_logs.columns published is required" in alert
     assert Appwrite(appwrite.api, "poll_logs").rows() == []
@@ -241,12 +241,12 @@ def test_a_proxys_answer_is_tried_again_and_only_then_another_service(
     appwrite: Appwrite, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     race = make_race()
-    assert push.run(now=NOW).trouble is None
+    assert push.run(now=NOW).error is None
     change(race, name="Plate")
     appwrite.fault("html", status=status, times=None)
     for minutes in range(4):
-        assert isinstance(pull.run(now=NOW + minutes * MINUTE).trouble, Unavailable)
-        assert not isinstance(push.run(now=NOW + minutes * MINUTE).trouble, Blocked)
+        assert isinstance(pull.run(now=NOW + minutes * MINUTE).error, Unavailable)
+        assert not isinstance(push.run(now=NOW + minutes * MINUTE).error, Blocked)
     assert "ERROR" not in [record.levelname for record in caplog.records]
     for minutes in range(6, 60, 6):
         appwrite.heal()
@@ -256,7 +256,7 @@ def test_a_proxys_answer_is_tried_again_and_only_then_another_service(
     assert FOREIGN_SERVICE in alert
     assert FOREIGN_SERVICE in SyncCheckpoint.objects.get(table="races").error
     appwrite.heal()
-    assert pull.run(now=NOW + HOUR).trouble is None
+    assert pull.run(now=NOW + HOUR).error is None
     assert push.run(now=NOW + HOUR).races.changed == 1
     assert SyncCheckpoint.objects.get(table="races").failing_since is None
 
@@ -268,5 +268,5 @@ def test_an_upgrade_that_ends_in_time_alarms_nobody(appwrite: Appwrite, caplog: 
         for minutes in range(4):
             pull.run(now=began + minutes * MINUTE)
         appwrite.heal()
-        assert pull.run(now=began + 5 * MINUTE).trouble is None
+        assert pull.run(now=began + 5 * MINUTE).error is None
     assert "ERROR" not in [record.levelname for record in caplog.records]

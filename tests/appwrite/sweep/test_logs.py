@@ -174,10 +174,10 @@ def test_a_table_that_is_gone_is_one_problem_and_races_are_swept_all_the_same(
     path = f"/tablesdb/{DATABASE}/tables/poll_logs"
     logs.api.call("DELETE", path)
     make_log(race, slot_at=NOW)
-    assert isinstance(push.run(now=NOW).trouble, Blocked)
+    assert isinstance(push.run(now=NOW).error, Blocked)
     for _ in range(2):
         done = sweep.run(now=LATER)
-        assert isinstance(done.trouble, Blocked)
+        assert isinstance(done.error, Blocked)
     assert (done.finished, Race.objects.get().staff_note) == (True, "hidden")
     assert [record.levelno for record in caplog.records if record.levelno >= logging.WARNING] == [logging.ERROR]
     client = connect()

@@ -204,8 +204,8 @@ def test_a_database_or_table_that_is_gone_is_trouble_and_deletes_nothing(
     else:
         appwrite.fault(whole, path_contains="/tables/races/")
     done = sweep.run(now=NOW)
-    assert isinstance(done.trouble, Blocked)
-    assert "appwrite_schema apply" in str(done.trouble)
+    assert isinstance(done.error, Blocked)
+    assert "appwrite_schema apply" in str(done.error)
     assert (done.finished, done.deleted, state_of(doomed).remote_deleted_at) == (False, 0, None)
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
@@ -224,7 +224,7 @@ def test_the_sync_page_says_what_befell_appwrite(
     with time_machine.travel(NOW, tick=False):
         assert "nothing waits for a person" in admin_client.get(page).content.decode()
     appwrite.fault(fault, path_contains="/tables/races/")
-    assert isinstance(pull.run(now=NOW).trouble, Blocked)
+    assert isinstance(pull.run(now=NOW).error, Blocked)
     told = admin_client.get(page)
     assert [words in line for line in told.context["told"].trouble] == [True]
     assert words in told.content.decode()
@@ -358,7 +358,7 @@ def test_a_sweep_that_is_cut_off_goes_on_where_it_ended(appwrite: Appwrite, monk
     gone = sorted(state_of(race).remote_id for race in races)[1]
     appwrite.delete(gone)
     appwrite.fault("status", status=503, after=3)  # two pages and a closer look pass
-    assert isinstance(sweep.run(now=NOW).trouble, Unavailable)
+    assert isinstance(sweep.run(now=NOW).error, Unavailable)
     assert checkpoint().sweep_after_id == sorted(state_of(race).remote_id for race in races)[8]
     assert not SyncConflict.objects.exists(), "what was deleted is acted upon at the end"
     later = NOW + timedelta(minutes=10)
@@ -373,9 +373,9 @@ def test_a_sweep_without_time_reads_on_the_next_time(
 ) -> None:
     appwrite.edit(state_of(race).remote_id, **{"staff_note": "hidden", "$updatedAt": LONG_AGO})
     with monkeypatch.context() as patched:
-        patched.setattr(sweep, "SECONDS_A_STEP", 2 * PATIENCE.total_seconds())
+        patched.setattr(sweep, "SECONDS_PER_STEP", 2 * PATIENCE.total_seconds())
         done = sweep.run(now=NOW, budget=PATIENCE)
-    assert (done.trouble, done.finished, done.taken) == (None, False, 0)
+    assert (done.error, done.finished, done.taken) == (None, False, 0)
     assert swept().taken == 1
 
 
@@ -392,7 +392,7 @@ def test_a_key_that_is_revoked_midway_is_trouble_and_the_next_sweep_goes_on(
 ) -> None:
     appwrite.edit(state_of(race).remote_id, **{"staff_note": "hidden", "$updatedAt": LONG_AGO})
     appwrite.fault("key_revoked", after=1)
-    assert isinstance(sweep.run(now=NOW).trouble, Blocked)
+    assert isinstance(sweep.run(now=NOW).error, Blocked)
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert swept().taken == 1
 
@@ -403,7 +403,7 @@ def test_a_sweep_that_fails_again_and_again_says_so_once_though_pulls_go_well(
     with caplog.at_level(logging.INFO, logger="polling.appwrite"):
         for _ in range(3):
             appwrite.fault("status", status=503)
-            assert isinstance(sweep.run(now=NOW).trouble, Unavailable)
+            assert isinstance(sweep.run(now=NOW).error, Unavailable)
             pulled()
         assert "the sweep" in status.numbers(now=NOW).trouble[0]
         swept()
@@ -417,8 +417,8 @@ def test_a_table_without_our_columns_is_trouble_that_says_what_to_do(
     path = appwrite.path.replace("/rows", "/columns/staff_note")
     assert appwrite.api.call("DELETE", path).status_code == 204
     done = sweep.run(now=NOW)
-    assert isinstance(done.trouble, Blocked)
-    assert "lacks columns" in str(done.trouble)
+    assert isinstance(done.error, Blocked)
+    assert "lacks columns" in str(done.error)
 
 
 def test_without_appwrite_nothing_is_swept(settings: Any) -> None:
