@@ -80,16 +80,16 @@ class Cadence:
         """The cadence of one race: held past the start while it is `waiting`."""
         return _held(self) if waiting and self.hold > thin_to else self
 
-    def keeps(self, start: datetime, slot: datetime, *, stretch: int, thin_to: timedelta = ZERO) -> bool:
-        """Whether a slot is polled while far windows are throttled: every `stretch`-th of a window, its first included.
+    def keeps(self, start: datetime, slot: datetime, *, factor: int, thin_to: timedelta = ZERO) -> bool:
+        """Whether a slot is polled while far windows are throttled: every `factor`-th of a window, its first included.
 
         The last minutes before the start, and all that follows, are never throttled.
         """
         window, ahead = self.window(start, now=slot), self.anchor(start) - slot
-        if stretch == 1 or window is None or ahead <= URGENT:
+        if factor == 1 or window is None or ahead <= URGENT:
             return True
         opens_at = self.anchor(start) - window.opens
-        return len(self.between(start, since=opens_at, until=slot, thin_to=thin_to)) % stretch == 0
+        return len(self.between(start, since=opens_at, until=slot, thin_to=thin_to)) % factor == 0
 
     def is_urgent(self, start: datetime, *, waiting: bool, now: datetime) -> bool:
         """Whether a race is in its last minutes: before the start, at its slot there, and while it is held past it."""

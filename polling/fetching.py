@@ -10,7 +10,7 @@ from polling import providers
 from polling.errors import Blocked, NotFound, PollingError, RateLimited
 from polling.models import SkipReason
 from polling.providers.base import BatchScope, Provider, RaceRef
-from polling.quota.request_budget import Purse
+from polling.quota.request_budget import RequestBudget
 from polling.request_policy import wants_detail
 from races.detail_check import is_detail_outdated
 from races.models import Race
@@ -51,18 +51,18 @@ class Fetched:
 
 
 def fetch(
-    purse: Purse, races: Sequence[Race], *, whole: Collection[int] = (), now: datetime, deadline: float
+    budget: RequestBudget, races: Sequence[Race], *, whole: Collection[int] = (), now: datetime, deadline: float
 ) -> Fetched:
     """Asks for these races; those in `whole` for their detail whatever the policy.
 
-    Every request takes a token of the purse first; where they run out the races nearest to their start were asked.
+    Every request takes a token of the budget first; where they run out the races nearest to their start were asked.
     """
     nearest_first = sorted(races, key=lambda race: abs(race.advertised_start - now))
     fetched = Fetched()
     try:
-        provider = providers.get(purse.provider)
+        provider = providers.get(budget.provider)
         detailed = {race.pk for race in races if race.pk in whole or _asks_singly(provider, race, now=now)}
-        fetched.answers = _ask(provider, purse, nearest_first, detailed, fetched, now=now, deadline=deadline)
+        fetched.answers = _ask(provider, budget, nearest_first, detailed, fetched, now=now, deadline=deadline)
     except PollingError as error:
         fetched.met.append(error)
         fetched.answers = {race.pk: Answer(error=error) for race in races}
@@ -90,7 +90,7 @@ class Listing:
 
 def _ask(
     provider: Provider,
-    purse: Purse,
+    budget: RequestBudget,
     races: Sequence[Race],
     detailed: set[int],
     fetched: Fetched,
@@ -100,12 +100,12 @@ def _ask(
 ) -> dict[int, Answer]:
     """The list of statuses, then the details; a list that fails is the answer of its own races alone."""
     listed = [race for race in races if race.pk not in detailed]
-    listing = _ask_statuses(provider, purse, listed, now=now, deadline=deadline)
+    listing = _ask_statuses(provider, budget, listed, now=now, deadline=deadline)
     if listed and listing.was_made:
         fetched.met.append(listing.failure)
     open_still = {race.pk for race in listed if listing.leaves_open(race)}
     singly = [race for race in races if race.pk in detailed | open_still]
-    asked = singly[: purse.take(len(singly))]
+    asked = singly[: budget.take(len(singly))]
     details = provider.fetch_races(map(ref, asked), now=now, deadline=deadline) if asked else {}
     fetched.met += [detail if isinstance(detail, PollingError) else None for detail in details.values()]
     fetched.refused |= {race_id for race_id, detail in details.items() if isinstance(detail, Blocked)}
@@ -115,7 +115,7 @@ def _ask(
     for race in races:
         status = listing.statuses.get(race.provider_race_id)
         if race.pk in let_go:
-            answers[race.pk] = Answer(told=status, skipped=purse.refusal, why=purse.why, lacks_tokens=purse.is_short)
+            answers[race.pk] = Answer(told=status, skipped=budget.refusal, why=budget.why, lacks_tokens=budget.is_short)
         else:
             answers[race.pk] = _answer(status, details.get(race.provider_race_id), missing)
     return answers
@@ -139,12 +139,12 @@ def _asks_singly(provider: Provider, race: Race, *, now: datetime) -> bool:
 
 
 def _ask_statuses(
-    provider: Provider, purse: Purse, races: Sequence[Race], *, now: datetime, deadline: float
+    provider: Provider, budget: RequestBudget, races: Sequence[Race], *, now: datetime, deadline: float
 ) -> Listing:
     """Raises where the provider wants to be left alone."""
     if not races:
         return Listing({})
-    if not purse.take(1):
+    if not budget.take(1):
         return Listing({}, was_made=False)
     try:
         return Listing(provider.fetch_statuses(map(ref, races), now=now, deadline=deadline))

@@ -17,7 +17,7 @@ from polling.planning import replan, spread_first_polls
 from polling.pollers import note_older_answers, note_unknown_statuses
 from polling.providers.base import Schedule
 from polling.quota import request_budget
-from polling.quota.token_bucket import Need
+from polling.quota.token_bucket import Priority
 from races import ingest
 from races.models import Race, names_of
 from races.snapshots import RaceSnapshot
@@ -54,18 +54,18 @@ def import_schedule(provider: str, *, now: datetime, deadline_seconds: float = 1
 
 
 def _fetch(provider: str, *, now: datetime, deadline_seconds: float) -> Schedule:
-    purse = request_budget.Purse(provider, Need.URGENT, now)
-    if not purse.take(1):
-        raise LeftAlone(f"{provider} was not asked: {purse.refusal}")
+    budget = request_budget.RequestBudget(provider, Priority.URGENT, now)
+    if not budget.take(1):
+        raise LeftAlone(f"{provider} was not asked: {budget.refusal}")
     try:
         schedule = providers.get(provider).fetch_schedule(
             now - BEHIND, now + AHEAD, now=now, deadline=time.monotonic() + deadline_seconds
         )
     except PollingError as error:
         _note_failure(provider, error)
-        request_budget.learn(provider, [error], now=now)
+        request_budget.record_answers(provider, [error], now=now)
         raise
-    request_budget.learn(provider, [None], now=now)
+    request_budget.record_answers(provider, [None], now=now)
     request_budget.charge(provider, schedule.requests - 1, now=now)
     schedule = replace(schedule, races=[*schedule.races, *_moved_out(provider, schedule, now=now)])
     if not schedule.races and (known := _known_open(provider, now=now)):

@@ -17,7 +17,7 @@ from polling.errors import Blocked, NotFound
 from polling.models import PollLog, PollState
 from polling.next_poll import RaceFacts, next_poll
 from polling.quota import request_budget
-from polling.quota.token_bucket import Need
+from polling.quota.token_bucket import Priority
 from races.bulk import write_fields
 from races.models import Race
 from races.status import FinalizedBy, Outcome
@@ -57,7 +57,7 @@ def newest_slot(race: Race, *, now: datetime) -> datetime | None:
     return grid(race).newest_slot(race.advertised_start, now=now, thin_to=thin_to)
 
 
-def is_throttled(race: Race, slot: datetime, *, stretch: int) -> bool:
+def is_throttled(race: Race, slot: datetime, *, factor: int) -> bool:
     """Whether the race is not polled at this slot, because tokens run short and it is far from its start.
 
     What is more than the plan is polled all the same: the retry of a failure, a detail that is owed.
@@ -65,7 +65,7 @@ def is_throttled(race: Race, slot: datetime, *, stretch: int) -> bool:
     if race.failures or race.detail_wanted or race.is_finalized:
         return False
     thin_to = min_interval(race.provider)
-    return not grid(race).keeps(race.advertised_start, slot, stretch=stretch, thin_to=thin_to)
+    return not grid(race).keeps(race.advertised_start, slot, factor=factor, thin_to=thin_to)
 
 
 def replan(race_ids: Iterable[int], *, now: datetime) -> None:
@@ -76,7 +76,7 @@ def replan(race_ids: Iterable[int], *, now: datetime) -> None:
     with transaction.atomic():
         races = list(Race.objects.filter(pk__in=wanted).locked())
         slots = _newest_slots(wanted)
-        not_before = request_budget.not_before()
+        not_before = request_budget.next_allowed_at()
         moved = []
         for race in races:
             facts = _facts(race, slots[race.pk], not_before.get(race.provider))
@@ -126,8 +126,8 @@ def _slot_from(race: Race, instant: datetime) -> datetime:
 
 def far_share() -> int:
     """How many far races find a token at every tick, tick after tick."""
-    limits = request_budget.bucket()
-    return max(1, min(limits.inflow(cadence().tick), limits.most(Need.FAR)))
+    limits = request_budget.token_bucket()
+    return max(1, min(limits.inflow(cadence().tick), limits.most_for(Priority.FAR)))
 
 
 def spread_first_polls(race_ids: Iterable[int], *, now: datetime) -> None:

@@ -20,11 +20,11 @@ from polling.errors import PollingError
 from polling.fetching import Answer, Fetched
 from polling.models import REQUESTS, PollLog, PollState, ProviderState, SkipReason, Trigger
 from polling.monitoring import reversal_alerts
-from polling.monitoring.lasting_problem import Edge
+from polling.monitoring.lasting_problem import LastingProblem
 from polling.planning import is_urgent, newest_slot, replan
 from polling.quota import request_budget
-from polling.quota.request_budget import Purse
-from polling.quota.token_bucket import Need
+from polling.quota.request_budget import RequestBudget
+from polling.quota.token_bucket import Priority
 from races import ingest
 from races.bulk import write_fields
 from races.models import Race
@@ -32,7 +32,9 @@ from races.snapshots import RaceSnapshot
 
 logger = logging.getLogger(__name__)
 
-PROVIDER_NOTES = Edge(logger, "what answers say of their provider cannot be noted; they are stored all the same")
+PROVIDER_NOTES = LastingProblem(
+    logger, "what answers say of their provider cannot be noted; they are stored all the same"
+)
 OLDER = "the answer was older than what is stored, and was refused"
 WHOLE = (*REQUESTS, Trigger.RECHECK.value)  # asked for their detail, whatever the policy
 
@@ -49,8 +51,8 @@ def run(log_ids: Sequence[int], *, now: datetime, finished: Callable[[], datetim
     for name, polls in kinds:
         # Also the retry of a look at a result: the status of a race that has ended tells nothing new.
         whole = {log.race_id for log in polls if log.trigger in WHOLE or log.race.is_finalized}
-        purse = Purse(name, _need(polls, now=now), now)
-        what = fetching.fetch(purse, [log.race for log in polls], whole=whole, now=now, deadline=deadline)
+        budget = RequestBudget(name, _priority_of(polls, now=now), now)
+        what = fetching.fetch(budget, [log.race for log in polls], whole=whole, now=now, deadline=deadline)
         fetched.append((name, what))
     if not logs:
         return []
@@ -58,7 +60,7 @@ def run(log_ids: Sequence[int], *, now: datetime, finished: Callable[[], datetim
     # Before the races are locked: whoever locks both takes the provider's row first.
     for name, what in fetched:
         with PROVIDER_NOTES.guard():  # what a provider's row cannot take must not cost the answers
-            request_budget.learn(name, what.met, refused=what.refused, now=ended)
+            request_budget.record_answers(name, what.met, refused=what.refused, now=ended)
             note_unknown_statuses([answer.told for answer in what.answers.values() if answer.told], now=ended)
     answers = {race_id: answer for _, what in fetched for race_id, answer in what.answers.items()}
     return _settle(token, answers, now=ended)
@@ -79,11 +81,11 @@ def _take(log_ids: Sequence[int], *, token: str, now: datetime) -> list[PollLog]
     return list(PollLog.objects.filter(run=token).select_related("race__meeting"))
 
 
-def _need(logs: Sequence[PollLog], *, now: datetime) -> Need:
+def _priority_of(logs: Sequence[PollLog], *, now: datetime) -> Priority:
     """Polls of one kind: requests are not mixed with others, and dispatch does not mix urgent races and far ones."""
     if all(log.trigger in REQUESTS for log in logs):
-        return Need.FORCED
-    return Need.URGENT if any(is_urgent(log.race, now=now) for log in logs) else Need.FAR
+        return Priority.FORCED
+    return Priority.URGENT if any(is_urgent(log.race, now=now) for log in logs) else Priority.FAR
 
 
 def _is_stale(log: PollLog, *, now: datetime) -> bool:

@@ -18,7 +18,7 @@ from polling.cadence import floor
 from polling.dispatch import Want
 from polling.models import REQUESTS, PollLog, PollState, ProviderState, Tick, Trigger
 from polling.monitoring import heartbeat
-from polling.monitoring.lasting_problem import Edge
+from polling.monitoring.lasting_problem import LastingProblem
 from polling.next_poll import Wanted, wanted
 from polling.planning import cadence, far_share, grid, is_throttled, is_urgent, min_interval, replan
 from polling.quota import throttle
@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
 
 MOST_MISSED = 40  # rows a race after an outage: enough to see it, not enough to drown in it
 SLEEPS_BEFORE = timedelta(hours=1)
-THROTTLE = Edge(logger, "the throttle cannot be adjusted; slots are polled as planned")
-HEARTBEAT = Edge(logger, "the heartbeat cannot be written; ticks go on")
+THROTTLE = LastingProblem(logger, "the throttle cannot be adjusted; slots are polled as planned")
+HEARTBEAT = LastingProblem(logger, "the heartbeat cannot be written; ticks go on")
 
 
 Plan = tuple[Race, Wanted]
@@ -62,7 +62,7 @@ def run(*, now: datetime) -> Tick | NoTick:
     tick.save(update_fields=["finished_at", "due", "claimed", "error"])
     if not tick.error:
         with HEARTBEAT.guard(), transaction.atomic():  # a row that cannot be written must not undo the claims
-            heartbeat.beat(now=now, ended_at=tick.finished_at)
+            heartbeat.record(now=now, ended_at=tick.finished_at)
     return tick
 
 
@@ -71,7 +71,7 @@ def _sleeps(*, now: datetime) -> bool:
     try:
         with transaction.atomic():
             if until := _sleeps_until(now=now):
-                heartbeat.beat(now=now, sleeping_until=until)
+                heartbeat.record(now=now, sleeping_until=until)
             return until is not None
     except DatabaseError:  # the tick that follows meets it too, and records it
         return False
@@ -90,9 +90,9 @@ def _sleeps_until(*, now: datetime) -> datetime | None:
 
 
 def _dispatch_due(tick: Tick, *, now: datetime) -> None:
-    stretches: dict[str, int] = {}
+    throttle_factors: dict[str, int] = {}
     with THROTTLE.guard(), transaction.atomic():
-        stretches = throttle.adjust(now=now)
+        throttle_factors = throttle.adjust(now=now)
     lost = PollLog.objects.lost(now=now)
     # A union: for an OR with a subquery PostgreSQL reads every race there is.
     waiting = PollLog.objects.waiting().order_by().values("race")
@@ -106,7 +106,7 @@ def _dispatch_due(tick: Tick, *, now: datetime) -> None:
     races = sorted(due, key=lambda race: abs(race.advertised_start - now))
     plans = [(race, _wanted(race, now=now)) for race in races]
     _log_missed(plans, now=now)
-    plans = _log_throttled(plans, stretches, now=now)
+    plans = _log_throttled(plans, throttle_factors, now=now)
     failed = _newest_failures([race for race in races if race.failures])
     won = _claim_waiting(locked, plans, now=now)
     begun = {log.race_id for log in won}
@@ -188,12 +188,12 @@ def _is_first_after_import() -> bool:
     return heartbeat.last() is None and ProviderState.objects.filter(last_import_at__isnull=False).exists()
 
 
-def _log_throttled(plans: list[Plan], stretches: Mapping[str, int], *, now: datetime) -> list[Plan]:
+def _log_throttled(plans: list[Plan], throttle_factors: Mapping[str, int], *, now: datetime) -> list[Plan]:
     """Logs the slots that the throttle leaves out; returns the polls that are left."""
     left_out = {
         race.pk
         for race, plan in plans
-        if plan.on_grid and is_throttled(race, plan.slot_at, stretch=stretches.get(race.provider, 1))
+        if plan.on_grid and is_throttled(race, plan.slot_at, factor=throttle_factors.get(race.provider, 1))
     }
     dispatch.log_throttled([_want(race, plan, None) for race, plan in plans if race.pk in left_out], now=now)
     return [(race, plan) for race, plan in plans if race.pk not in left_out]

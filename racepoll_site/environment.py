@@ -19,8 +19,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from polling.cadence import Window, read_windows
 from polling.files import Unusable, read_text
-from racepoll_site import names
-from racepoll_site.databases import BadURL, database_config, redis_url
+from racepoll_site.service_urls import BadURL, database_config, redis_url
+from racepoll_site.unknown_variables import unknown_in_file, unknown_in_process
 
 T = TypeVar("T")
 LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
@@ -211,8 +211,8 @@ class Environment:
             *self._problems,
             *(f"{self._in_file[name]}: {name} counts only in the process's own environment" for name in read_elsewhere
               if name in self._in_file),
-            *(f"{self._in_file[name]}: {words}" for name, words in names.unknown_in_file(self._in_file, known)),
-            *(words for _, words in names.unknown_in_process(process, known)),
+            *(f"{self._in_file[name]}: {words}" for name, words in unknown_in_file(self._in_file, known)),
+            *(words for _, words in unknown_in_process(process, known)),
         ]  # fmt: skip
         if problems:
             raise ImproperlyConfigured("\n".join(dict.fromkeys(problems)))

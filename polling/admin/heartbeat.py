@@ -8,4 +8,4 @@ from polling.models import Heartbeat
 
 @admin.register(Heartbeat)
 class HeartbeatAdmin(ReadOnlyAdmin[Heartbeat]):
-    list_display = (at("at"), at("sleeping_until"), at("alerted_at"), at("late_since"), at("unheard_since"))
+    list_display = (at("at"), at("sleeping_until"), at("alerted_at"), at("late_since"), at("monitor_unreachable_since"))

@@ -21,7 +21,7 @@ SKIPPED_AS: dict[IncidentKind, SkipReason | None] = {
     IncidentKind.FAILING: SkipReason.BREAKER,
     IncidentKind.BLOCKED: SkipReason.BREAKER,
     IncidentKind.LIMITED: SkipReason.QUOTA,
-    IncidentKind.STRETCHED: SkipReason.THROTTLED,
+    IncidentKind.THROTTLED: SkipReason.THROTTLED,
     IncidentKind.DISPUTED: None,
 }
 

@@ -15,7 +15,7 @@ from polling.admin.wording import counted
 from polling.models import BreakerState, ProviderState
 from polling.planning import replan_all
 from polling.quota import request_budget
-from polling.quota.token_bucket import Need
+from polling.quota.token_bucket import Priority
 from races.models import Race
 
 BREAKER_TONES = {
@@ -29,7 +29,8 @@ BREAKER_TONES = {
 def tokens(state: ProviderState) -> str:
     """How many requests may be sent now, of how many at most."""
     now: datetime = vars(state)["now"]
-    return f"{request_budget.bucket().left(state.full_at, Need.FORCED, now=now)} of {request_budget.bucket().burst}"
+    limits = request_budget.token_bucket()
+    return f"{limits.available(state.full_at, Priority.FORCED, now=now)} of {limits.burst}"
 
 
 @admin.display(description="breaker", ordering="breaker")
@@ -38,10 +39,10 @@ def breaker(state: ProviderState) -> SafeString:
     return wording.badge(state.get_breaker_display(), BREAKER_TONES[BreakerState(state.breaker)])
 
 
-@admin.display(description="far windows", ordering="stretch")
+@admin.display(description="far windows", ordering="throttle_factor")
 def far_windows(state: ProviderState) -> str:
     """Whether windows before T-5 are polled less often than planned."""
-    return "as planned" if state.stretch == 1 else f"one slot in {state.stretch}"
+    return "as planned" if state.throttle_factor == 1 else f"one slot in {state.throttle_factor}"
 
 
 @admin.display(description="left out")
@@ -79,7 +80,7 @@ class ProviderStateAdmin(ReadOnlyAdmin[ProviderState]):
         """Ends the wait and closes the breaker; the races that they held back are planned anew."""
         now = instant(request)
         with transaction.atomic():
-            held = request_budget.clear(providers, now=now)
+            held = request_budget.clear_waits(providers, now=now)
             for state in held:
                 self.log_change(request, state, f"Asked again, although: {state.reason or state.breaker}")
         # After the commit, so that nobody waits for the provider's row meanwhile; results to be looked at again, too.

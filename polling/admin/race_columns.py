@@ -35,7 +35,7 @@ from races.status import Escalation, RaceStatus
 
 
 def seen(races: RaceQuerySet, *, now: datetime, nothing_polled: str = "") -> RaceQuerySet:
-    """The races with `now`, the instant they are looked at, `newest`, their newest poll log, and their `stretch`.
+    """The races with `now`, the instant they are looked at, `newest`, their newest poll log, and `throttle_factor`.
 
     `nothing_polled` says why no race is polled now, where that is so; `disputed` whether the provider reports otherwise
     than staff or Appwrite, who ended the race.
@@ -43,11 +43,11 @@ def seen(races: RaceQuerySet, *, now: datetime, nothing_polled: str = "") -> Rac
     told = JSONObject(state="state", reason="reason", error_class="error_class")
     newest = PollLog.objects.filter(race=OuterRef("pk")).order_by("-slot_at").values(told=told)[:1]
     disputes = Incident.objects.filter(race=OuterRef("pk"), kind=IncidentKind.DISPUTED.value, ended_at=None)
-    stretch = ProviderState.objects.filter(name=OuterRef("provider")).values("stretch")[:1]
+    throttle_factor = ProviderState.objects.filter(name=OuterRef("provider")).values("throttle_factor")[:1]
     return races.select_related("meeting").annotate(
         now=Value(now, output_field=DateTimeField()),
         newest=Subquery(newest),
-        stretch=Subquery(stretch),
+        throttle_factor=Subquery(throttle_factor),
         nothing_polled=Value(nothing_polled, output_field=TextField()),
         disputed=Exists(disputes),
     )
@@ -150,8 +150,8 @@ def window(race: Race) -> str:
     inside = cadence.window(start, now=now)
     if inside is None:
         return f"before {cadence.windows[0].name}"
-    stretch = (vars(race)["stretch"] or 1) if start - now > URGENT else 1
-    return f"{inside.name}, every {wording.span(inside.step * stretch)}"
+    factor = (vars(race)["throttle_factor"] or 1) if start - now > URGENT else 1
+    return f"{inside.name}, every {wording.span(inside.step * factor)}"
 
 
 @admin.display(description="next poll", ordering="next_poll_at")

@@ -150,8 +150,8 @@ def _provider(name: str, state: ProviderState | None, found: dict[str, Incident]
         return item(Level.WARNING, words, IncidentKind.LIMITED, state.reason)
     if state.last_import_error:
         return item(Level.WARNING, "card not read", detail=state.last_import_error)
-    if state.stretch > 1:
-        return item(Level.WARNING, f"one far slot in {state.stretch}", IncidentKind.STRETCHED)
+    if state.throttle_factor > 1:
+        return item(Level.WARNING, f"one far slot in {state.throttle_factor}", IncidentKind.THROTTLED)
     return Item(Subject.PROVIDER, Level.WELL, "answers", seen=state.last_import_at, name=name)
 
 

@@ -1,4 +1,4 @@
-"""The pulse of the master tick."""
+"""The heartbeat of the master tick."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ class Heartbeat(models.Model):
 
     at = models.DateTimeField(help_text="when a tick last ended well")
     sleeping_until = models.DateTimeField(null=True, blank=True, help_text="nothing is due before then")
-    alerted_at = models.DateTimeField(null=True, blank=True, help_text="when it was said that ticks are overdue")
+    alerted_at = models.DateTimeField(null=True, blank=True, help_text="when it was reported that ticks are overdue")
     late_score = models.PositiveSmallIntegerField(default=0, help_text="how many slots lately were ticked late")
     late_since = models.DateTimeField(null=True, blank=True, help_text="when it was reported that ticks come late")
-    unheard_since = models.DateTimeField(
+    monitor_unreachable_since = models.DateTimeField(
         null=True, blank=True, help_text="since when the outside monitor cannot be reached"
     )
 

@@ -11,7 +11,7 @@ from races.status import choices
 
 
 class IncidentKind(StrEnum):
-    """`failing` and `blocked` open the breaker, `limited` is a 429, `stretched` too few tokens of our own.
+    """`failing` and `blocked` open the breaker, `limited` is a 429, `throttled` too few tokens of our own.
 
     `disputed` is of one race, which staff or Appwrite ended and the provider reports otherwise.
     """
@@ -19,7 +19,7 @@ class IncidentKind(StrEnum):
     FAILING = "failing"
     BLOCKED = "blocked"
     LIMITED = "limited"
-    STRETCHED = "stretched"
+    THROTTLED = "throttled"
     DISPUTED = "disputed"
 
 

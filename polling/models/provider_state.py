@@ -31,8 +31,10 @@ class ProviderState(models.Model):
     full_at = models.DateTimeField(default=LONG_AGO, help_text="when its bucket of tokens is full again")
     short_since = models.DateTimeField(null=True, blank=True, help_text="when tokens began to run short")
     short_at = models.DateTimeField(null=True, blank=True, help_text="when a poll last found too few tokens")
-    stretch = models.PositiveSmallIntegerField(default=1, help_text="by how much steps before T-5 are stretched")
-    stretched_at = models.DateTimeField(null=True, blank=True, help_text="when that last changed")
+    throttle_factor = models.PositiveSmallIntegerField(
+        default=1, help_text="of how many slots before T-5 one is polled; 1 is every slot"
+    )
+    throttle_changed_at = models.DateTimeField(null=True, blank=True, help_text="when that last changed")
 
     breaker = models.CharField(max_length=9, choices=choices(BreakerState), default=BreakerState.CLOSED.value)
     failures = models.PositiveIntegerField(default=0, help_text="requests failed in a row")

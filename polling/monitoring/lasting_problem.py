@@ -11,8 +11,8 @@ from polling.errors import words_of
 
 
 @dataclass(slots=True)
-class Edge:
-    """One kind of problem as this process sees it.
+class LastingProblem:
+    """One kind of problem as this process sees it; what all hosts share is kept in a row of the database instead.
 
     `problem` names it and what follows from it ("the statistics cannot be stored; ticks go on"); both messages go to
     `logger` at WARNING.
@@ -28,18 +28,18 @@ class Edge:
         return self._began_at is not None
 
     def begins(self) -> bool:
-        """The problem is there; whether it was not before, for who reports it in words of its own."""
+        """Notes that the problem is there; whether it was not before, for a caller that reports it in other words."""
         was_there = self.lasts
         self._began_at = self._began_at if was_there else time.monotonic()
         return not was_there
 
     def begin(self, why: str) -> None:
-        """The problem is there; reported unless it was there already."""
+        """Notes that the problem is there, and reports it unless it was there already."""
         if self.begins():
             self.logger.warning("%s: %s", self.problem, why)
 
     def end(self) -> None:
-        """The problem is not there; reported if it was."""
+        """Notes that the problem is not there, and reports its end if it was."""
         if self._began_at is not None:
             lasted = timedelta(seconds=round(time.monotonic() - self._began_at))
             self._began_at = None
@@ -47,7 +47,7 @@ class Edge:
 
     @contextmanager
     def guard(self) -> Iterator[None]:
-        """Runs what must not stop its caller: an error of it begins the problem, its success ends it."""
+        """Runs a block that must not stop its caller: any error in it begins the problem, its success ends it."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - whatever fails here is a by-product, and the duty goes on

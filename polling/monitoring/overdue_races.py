@@ -12,7 +12,8 @@ from races.status import LATE_AFTER, NO_RESULT_AFTER, Escalation, RaceStatus, es
 
 logger = logging.getLogger(__name__)
 
-SAY = {
+MOST_NAMED = 5
+MESSAGES = {
     Escalation.LATE: (logger.warning, "%d races have started long ago and not ended (late): %s"),
     Escalation.OVERDUE: (logger.error, "%d races have started long ago and not ended (overdue): %s"),
     Escalation.NO_RESULT: (logger.error, "%d races have been Final for half an hour without a result: %s"),
@@ -20,38 +21,37 @@ SAY = {
 
 
 def escalate(*, now: datetime) -> None:
-    """Flags races as their time passes, and takes the flag from those that ended, have a result or moved."""
+    """Flags races as their time passes, and takes the flag from those that ended, have a result or moved.
+
+    Each flag that is set is reported once, all races of one kind in one message.
+    """
     late = Race.objects.open().filter(advertised_start__lte=now - LATE_AFTER)
-    bare = Race.objects.filter(bare_final_at__lte=now - NO_RESULT_AFTER)
+    without_result = Race.objects.filter(bare_final_at__lte=now - NO_RESULT_AFTER)
     flagged = Race.objects.exclude(escalation=Escalation.NONE.value)
-    stale = [race.pk for race in late | bare | flagged if race.escalation != _stage(race, now=now)]
+    stale = [race.pk for race in late | without_result | flagged if race.escalation != _escalation_of(race, now=now)]
     with transaction.atomic():
         changed = list(Race.objects.filter(pk__in=stale).select_related("meeting").locked())
         for race in changed:
-            race.escalation = _stage(race, now=now).value
+            race.escalation = _escalation_of(race, now=now).value
         write_fields(changed, ["escalation"])
-    for stage, (say, text) in SAY.items():
-        if races := [race for race in changed if race.escalation == stage.value]:
-            say(text, len(races), _names(races, now=now))
+    for flag, (say, text) in MESSAGES.items():
+        if races := [race for race in changed if race.escalation == flag.value]:
+            say(text, len(races), _names_of_races(races, now=now))
 
 
-def _stage(race: Race, *, now: datetime) -> Escalation:
-    if _awaits_its_first_poll(race, now=now):
+def _escalation_of(race: Race, *, now: datetime) -> Escalation:
+    """The flag that a race should have now."""
+    # Nobody has asked yet how it stands, as of the old races of a card that has just been imported.
+    if race.last_attempt_at is None and race.next_poll_at and now - race.next_poll_at < LATE_AFTER:
         return Escalation.NONE
     return escalation(RaceStatus(race.status), race.advertised_start, bare_final_at=race.bare_final_at, now=now)
 
 
-def _awaits_its_first_poll(race: Race, *, now: datetime) -> bool:
-    """Whether nobody has asked how the race stands, as of the old ones of a card that has just been imported."""
-    return race.last_attempt_at is None and race.next_poll_at is not None and now - race.next_poll_at < LATE_AFTER
-
-
-def _names(races: list[Race], *, now: datetime, most: int = 5) -> str:
-    names = ", ".join(_name(race, now=now) for race in races[:most])
-    return names if len(races) <= most else f"{names} and {len(races) - most} more"
-
-
-def _name(race: Race, *, now: datetime) -> str:
-    """With what tells it from the race that is listed in its place."""
-    gone = ", not known to the provider" if is_unknown(race.last_error, race.failures) else ""
-    return f"{race.name_at(now)} of {race.advertised_start:%d %b %H:%M} UTC{gone}"
+def _names_of_races(races: list[Race], *, now: datetime) -> str:
+    """The first few by name, each marked where the provider knows it no more and lists another in its place."""
+    named = []
+    for race in races[:MOST_NAMED]:
+        unknown = ", not known to the provider" if is_unknown(race.last_error, race.failures) else ""
+        named.append(f"{race.name_at(now)} of {race.advertised_start:%d %b %H:%M} UTC{unknown}")
+    names, more = ", ".join(named), len(races) - MOST_NAMED
+    return f"{names} and {more} more" if more > 0 else names

@@ -1,4 +1,4 @@
-"""The dead man's switch: an outside monitor is told every minute that ticks come, and cries when it is not."""
+"""The ping to an outside monitor, once a minute while ticks come: it raises the alarm when the ping stays away."""
 
 import http.client
 import logging
@@ -13,11 +13,11 @@ from polling.monitoring import heartbeat
 
 logger = logging.getLogger(__name__)
 
-PATIENCE_SECONDS = 3.0  # in all, the name's lookup too: the worker that waits polls nothing meanwhile
+TIMEOUT_SECONDS = 3.0  # in all, the name's lookup too: the worker that waits polls nothing meanwhile
 
 
-def tell(*, now: datetime) -> None:
-    """GETs the monitor's URL while ticks come, and on time; where they do not, or none ever came, it misses us.
+def ping_monitor(*, now: datetime) -> None:
+    """GETs MONITOR_PING_URL while ticks come, and come on time; sends nothing otherwise, nor where none ever came.
 
     A monitor that cannot be reached is reported when that begins and when it ends.
     """
@@ -26,26 +26,30 @@ def tell(*, now: datetime) -> None:
     last = heartbeat.last()
     if last is None or last.late_since:
         return
-    error = _ping(settings.MONITOR_PING_URL)
+    error = _error_of_get(settings.MONITOR_PING_URL)
     row = Heartbeat.objects.filter(pk=1)
-    if error and row.filter(unheard_since__isnull=True).update(unheard_since=now):
-        logger.warning("the monitor could not be told that ticks come: %s", error)
-    if not error and last.unheard_since and row.filter(unheard_since=last.unheard_since).update(unheard_since=None):
-        logger.warning("the monitor can be told again, after %s", now - last.unheard_since)
+    since = last.monitor_unreachable_since
+    if error and row.filter(monitor_unreachable_since__isnull=True).update(monitor_unreachable_since=now):
+        logger.warning("the outside monitor cannot be reached: %s", error)
+    if not error and since and row.filter(monitor_unreachable_since=since).update(monitor_unreachable_since=None):
+        logger.warning("the outside monitor can be reached again, after %s", now - since)
 
 
-def _ping(url: str) -> str:
-    """GETs the URL in a thread, because no timeout of a socket bounds the whole; the error's class, or nothing."""
+def _error_of_get(url: str) -> str:
+    """The class of the error of a GET, empty if it was answered.
+
+    In a thread, because no timeout of a socket bounds the whole.
+    """
     errors: list[str] = []
 
     def get() -> None:
         try:
             # The scheme was checked by the settings; the URL is a secret and stays out of the log.
-            urllib.request.urlopen(url, timeout=PATIENCE_SECONDS).close()  # noqa: S310
+            urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS).close()  # noqa: S310
         except (OSError, http.client.HTTPException, ValueError) as error:
             errors.append(type(error).__name__)
 
     thread = threading.Thread(target=get, daemon=True)
     thread.start()
-    thread.join(PATIENCE_SECONDS)
+    thread.join(TIMEOUT_SECONDS)
     return "no answer in time" if thread.is_alive() else "".join(errors)

@@ -1,4 +1,4 @@
-"""Reports what a provider took back or has not proven: a message for each kind of it, however many races."""
+"""Reports what a provider took back or has not confirmed: one message per kind of reversal, however many races."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -43,10 +43,11 @@ def report(reversals: Sequence[Reversal], *, now: datetime) -> None:
     ]
     for say, text, races in messages:
         if races:
-            transaction.on_commit(partial(say, text, len(races), _names(races, words, now=now)))
+            transaction.on_commit(partial(say, text, len(races), _names_of_races(races, words, now=now)))
 
 
-def _names(races: Sequence[Race], words: dict[Race, str], *, now: datetime) -> str:
+def _names_of_races(races: Sequence[Race], words: dict[Race, str], *, now: datetime) -> str:
+    """The first few by name, each with what the provider reported in `words`."""
     first, more = list(races[:MOST_NAMED]), len(races) - MOST_NAMED
     prefetch_related_objects(first, "meeting")
     named = [f"{race.name_at(now)} of {race.advertised_start:%d %b %H:%M} UTC ({words[race]})" for race in first]

@@ -1,1 +1,5 @@
-"""What a provider may be asked now: tokens, circuit breaker, throttle, and the incidents that follow."""
+"""What a provider may be sent: how many requests now, whether it is left alone after failures, and incidents of it.
+
+Entries: `request_budget.RequestBudget` (take tokens before a request), `request_budget.record_answers` (what came of
+the requests), `throttle.adjust` (leave out far slots while tokens run short).
+"""

@@ -1,7 +1,7 @@
 """When a failing provider is left alone: a breaker of three states.
 
-    closed     it is asked                     → open after FAILURES requests failed in a row, or one was refused
-    open       it is not asked, until retry_at → half-open: one request is let through
+    closed     requests are sent               → open after FAILURES requests failed in a row, or one was refused
+    open       none is sent, until retry_at    → half-open: one request is let through
     half-open  that request is under way       → closed if it is answered, else open again, for twice as long
 
 Any answer closes it: `Breaker()`.
@@ -15,7 +15,7 @@ from polling.models import BreakerState
 FAILURES = 5
 FIRST_WAIT = timedelta(seconds=10)  # the next tick finds out
 LONGEST_WAIT = timedelta(minutes=1)
-# Who refuses us for who we are does not change his mind in a minute, and counts the tries.
+# A provider that blocks us does not lift the block within a minute, and counts our tries.
 FIRST_WAIT_BLOCKED = timedelta(minutes=5)
 LONGEST_WAIT_BLOCKED = timedelta(minutes=30)
 
@@ -30,12 +30,12 @@ class Breaker:
     retry_at: datetime | None = None
 
 
-def failed(breaker: Breaker, requests: int, *, blocked: bool, now: datetime) -> Breaker:
-    """After so many requests none of which was answered; `blocked` where the provider refused us."""
+def after_failures(breaker: Breaker, requests: int, *, blocked: bool, now: datetime) -> Breaker:
+    """The breaker after so many requests none of which was answered; `blocked` where the provider refused us."""
     counted = replace(breaker, failures=breaker.failures + requests)
     if breaker.state is BreakerState.CLOSED and counted.failures < FAILURES and not blocked:
         return counted
-    # What was under way when it opened tells nothing new.
+    # A request that was under way when it opened is no new failure.
     if breaker.state is BreakerState.OPEN and breaker.retry_at and now < breaker.retry_at and not blocked:
         return counted
     first, longest = (FIRST_WAIT_BLOCKED, LONGEST_WAIT_BLOCKED) if blocked else (FIRST_WAIT, LONGEST_WAIT)

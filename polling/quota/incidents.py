@@ -1,4 +1,4 @@
-"""Incidents of providers: said once when they begin, once when they end."""
+"""Incidents of providers: each is logged when it begins and when it ends, by the process that opens or closes it."""
 
 import logging
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from polling.models import Incident, IncidentKind
 
 logger = logging.getLogger(__name__)
 
-# What a person must know of at once; the others are said as warnings.
+# Logged at ERROR, because somebody may have to act at once; the others are warnings.
 ALERTS = (IncidentKind.FAILING, IncidentKind.BLOCKED)
 
 

@@ -1,6 +1,7 @@
-"""How many requests a provider may be sent: a token bucket, told by the instant at which it is full again.
+"""How many requests a provider may be sent: a token bucket, stored as the instant at which it is full again.
 
-A request takes a token and puts that instant off by one spacing; the bucket is empty when it lies a whole burst ahead.
+A request takes a token and moves that instant ahead by one spacing; the bucket is empty when it lies a whole burst
+ahead.
 """
 
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 
 
-class Need(IntEnum):
+class Priority(IntEnum):
     """Who asks, the most important first: staff who force a poll, races about to start, all others."""
 
     FORCED = 0
@@ -17,7 +18,7 @@ class Need(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Bucket:
+class TokenBucket:
     """`per_minute` tokens flow in, at most `burst` are kept; the last `reserve` are for forced polls alone.
 
     A quarter of the burst is kept from far races, so that those about to start find tokens in any case.
@@ -36,23 +37,20 @@ class Bucket:
         """The whole tokens that flow in meanwhile."""
         return time // self.spacing
 
-    def kept_from(self, need: Need) -> int:
-        """The tokens that this need must leave for those above it."""
-        return {Need.FORCED: 0, Need.URGENT: self.reserve, Need.FAR: self.reserve + self.burst // 4}[need]
+    def most_for(self, priority: Priority) -> int:
+        """The tokens that this priority may take of a full bucket: all but those kept for the priorities above it."""
+        kept = {Priority.FORCED: 0, Priority.URGENT: self.reserve, Priority.FAR: self.reserve + self.burst // 4}
+        return self.burst - kept[priority]
 
-    def most(self, need: Need) -> int:
-        """The tokens that this need may take of a full bucket."""
-        return self.burst - self.kept_from(need)
-
-    def latest(self, tokens: int, need: Need, *, now: datetime) -> datetime:
+    def latest_full_at(self, tokens: int, priority: Priority, *, now: datetime) -> datetime:
         """The latest instant of being full again at which so many tokens may still be taken."""
-        return now + self.spacing * (self.most(need) - tokens)
+        return now + self.spacing * (self.most_for(priority) - tokens)
 
-    def is_absurd(self, full_at: datetime, *, now: datetime) -> bool:
-        """Whether no spending can have brought this about, only a clock that was set back since."""
+    def is_beyond_spending(self, full_at: datetime, *, now: datetime) -> bool:
+        """Whether no spending can have moved the instant so far ahead, only a clock that was set back since."""
         return full_at - now > self.spacing * self.burst * 1.5
 
-    def left(self, full_at: datetime, need: Need, *, now: datetime) -> int:
-        """How many tokens this need may take now."""
+    def available(self, full_at: datetime, priority: Priority, *, now: datetime) -> int:
+        """How many tokens this priority may take now."""
         missing = max(full_at - now, timedelta())
-        return max(0, self.most(need) + (-missing // self.spacing))
+        return max(0, self.most_for(priority) + (-missing // self.spacing))

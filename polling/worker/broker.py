@@ -23,9 +23,9 @@ from django_q.signing import SignedPackage
 
 from polling import clock, schedules, tasks
 from polling.monitoring import heartbeat
-from polling.monitoring.lasting_problem import Edge
+from polling.monitoring.lasting_problem import LastingProblem
 from polling.worker import watchdog
-from polling.worker.ticker import Metronome
+from polling.worker.ticker import Ticker
 
 logger = logging.getLogger(__name__)
 
@@ -43,11 +43,11 @@ class TickScheduler:
 
     def __init__(self, list_key: str | None = None) -> None:
         super().__init__(list_key)  # type: ignore[call-arg] # the broker's
-        self._metronome: Metronome | None = None
+        self._metronome: Ticker | None = None
         self._rows_lie_ahead = False
         self._store_after = 0.0
-        self._statistics = Edge(logger, self.statistics_problem)
-        self._undone = Edge(logger, "the queue's schedules cannot be run")
+        self._statistics = LastingProblem(logger, self.statistics_problem)
+        self._undone = LastingProblem(logger, "the queue's schedules cannot be run")
 
     def set_stat(self, key: str, value: str, timeout: int) -> None:
         """Fires the schedules if a tick falls into this cycle, and stores the cluster's statistics."""
@@ -91,7 +91,7 @@ class TickScheduler:
     def _keep_time(self, *, fires: bool) -> None:
         """While the queue is away nothing fires, since nothing could be sent; the tick stays due, and that is said."""
         if self._metronome is None:
-            self._metronome = Metronome(settings.POLL_TICK.total_seconds())
+            self._metronome = Ticker(settings.POLL_TICK.total_seconds())
         if self._metronome.is_set_anew(_wall(), time.monotonic()):
             self._rows_lie_ahead = True
         if self._rows_lie_ahead:

@@ -7,7 +7,7 @@ LEAST_STEP_BACK = 1.0  # what is less is a clock that is being slowed down
 
 
 @dataclass(slots=True)
-class Metronome:
+class Ticker:
     """Ticks lie on whole multiples of `step` seconds of the wall clock."""
 
     step: float

@@ -104,8 +104,8 @@ def test_a_race_that_is_late_is_told_to_keep_its_last_step(admin_client: Client,
     assert html.count("start, every 5 min") == 1
 
 
-def test_a_race_of_a_provider_short_of_tokens_is_told_with_its_stretched_step(admin_client: Client) -> None:
-    ProviderState.objects.create(name="sandbox", stretch=2)
+def test_a_race_of_a_provider_short_of_tokens_is_told_with_its_throttled_step(admin_client: Client) -> None:
+    ProviderState.objects.create(name="sandbox", throttle_factor=2)
     make_race(start=NOW + timedelta(minutes=30), next_poll_at=NOW + timedelta(minutes=5))
     assert "T-60, every 10 min" in page(admin_client)
 

@@ -30,7 +30,7 @@ LOOK = "databases.read,tables.read,columns.read,indexes.read"
 def _a_tick_has_just_ended() -> Any:
     now = clock.now()  # the stand-in reads the same clock
     with time_machine.travel(now, tick=False):
-        heartbeat.beat(now=now)
+        heartbeat.record(now=now)
         yield
 
 

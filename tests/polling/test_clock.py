@@ -84,14 +84,14 @@ def test_a_clock_set_back_wedges_neither_a_claim_nor_tokens_nor_the_breaker(driv
     OrmQ.objects.all().delete()
     PollLog.objects.open().update(state=PollState.RUNNING.value, started_at=at(-2))
     request_budget.charge("sandbox", 60, now=at(-2))
-    request_budget.learn("sandbox", [Unavailable("503")] * 5, now=at(-2))
+    request_budget.record_answers("sandbox", [Unavailable("503")] * 5, now=at(-2))
     driver.drive(at(-4), at(0))
     states = dict(race.poll_logs.filter(slot_at__gte=at(-2)).values_list("slot_at", "state"))
     assert states[at(-2)] == "lost"
     assert list(states) and set(states) == set(ticks(at(-2), at(0)))
     assert [states[slot] for slot in ticks(at(-1), at(0))] == ["ok"] * 5
     state = ProviderState.objects.get()
-    assert (state.breaker, state.stretch) == ("closed", 1)
+    assert (state.breaker, state.throttle_factor) == ("closed", 1)
     assert set(requests_by_instant(driver, race).values()) == {1}
 
 

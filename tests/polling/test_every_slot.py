@@ -98,8 +98,8 @@ def test_a_fresh_start_an_outage_and_a_429_throttle_nothing_and_the_start_skips_
         driver.tick(slot)
     provider.mend()
     drive(driver, START + 27 * MINUTE + STEP, START + 30 * MINUTE)
-    assert ProviderState.objects.get().stretched_at is None
-    assert not Incident.objects.filter(kind="stretched").exists()
+    assert ProviderState.objects.get().throttle_changed_at is None
+    assert not Incident.objects.filter(kind="throttled").exists()
     assert outcomes()["missed"], "fifteen minutes without a tick"
 
 
@@ -107,11 +107,11 @@ def test_a_shortage_that_lasted_is_over_soon_after_it_ends(provider: ProviderBox
     driver = Driver(provider)
     settings.POLL_REQUESTS = (10, 8, 2)
     drive(driver, START, START + 6 * MINUTE)
-    assert ProviderState.objects.get().stretch > 1
+    assert ProviderState.objects.get().throttle_factor > 1
     settings.POLL_REQUESTS = (240, 60, 5)
     drive(driver, START + 6 * MINUTE + STEP, START + 8.5 * MINUTE)
-    assert ProviderState.objects.get().stretch == 1
-    assert not Incident.objects.filter(kind="stretched", ended_at__isnull=True).exists()
+    assert ProviderState.objects.get().throttle_factor == 1
+    assert not Incident.objects.filter(kind="throttled", ended_at__isnull=True).exists()
 
 
 def test_slots_before_the_first_tick_of_all_are_not_missed(provider: ProviderBox) -> None:
@@ -123,7 +123,7 @@ def test_slots_before_the_first_tick_of_all_are_not_missed(provider: ProviderBox
 
 def test_slots_that_an_outage_swallows_after_it_are_missed(provider: ProviderBox) -> None:
     importing.import_schedule("sandbox", now=START)
-    heartbeat.beat(now=START)
+    heartbeat.record(now=START)
     tick.run(now=START + 2 * MINUTE)
     assert PollLog.objects.filter(state=PollState.MISSED.value).exists()
 

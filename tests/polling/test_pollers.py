@@ -154,7 +154,7 @@ def test_a_fault_of_the_provider_fails_the_poll_by_its_class(
     assert (log.state, log.error_class, log.http_status) == ("failed", error_class, http_status)
     assert log.starts_incident
     provider.mend()
-    request_budget.clear(ProviderState.objects.all(), now=START)
+    request_budget.clear_waits(ProviderState.objects.all(), now=START)
     assert poll(race, now=START + timedelta(seconds=15))[0].state == "ok"
 
 

@@ -212,7 +212,7 @@ def test_a_tick_that_raises_leaves_its_error_and_the_next_one_works() -> None:
 
 @pytest.mark.parametrize("minutes", [-60, -3])
 def test_a_tick_costs_the_same_queries_whatever_is_due(minutes: int) -> None:
-    heartbeat.beat(now=at(-120))
+    heartbeat.record(now=at(-120))
 
     def queries(count: int, now: datetime) -> int:
         Race.objects.update(next_poll_at=None)

@@ -90,7 +90,7 @@ def test_every_entry_says_what_the_message_means_and_what_to_do() -> None:
         ('def f():\n    level = logging.INFO if a else logging.WARNING\n    logger.log(level, "it is a warning")', []),
         ('def f(level):\n    logger.log(level, "it may be bad")', ["it may be bad"]),
         ('logger.warning("it is a warning")', []),
-        ('Edge(logger, "it cannot be stored", logging.ERROR)', ["it cannot be stored"]),
+        ('LastingProblem(logger, "it cannot be stored", logging.ERROR)', ["it cannot be stored"]),
         ('parser.error("no message of the log")', []),
     ],
 )
@@ -102,7 +102,12 @@ def test_a_message_is_found_however_it_is_logged(code: str, messages: list[str],
 
 @pytest.mark.parametrize(
     "code",
-    ['logger.error("%s", why)', "logger.error(why)", "call_later(logger.error)", "Edge(logger, why, logging.ERROR)"],
+    [
+        'logger.error("%s", why)',
+        "logger.error(why)",
+        "call_later(logger.error)",
+        "LastingProblem(logger, why, logging.ERROR)",
+    ],
 )
 def test_a_message_that_cannot_be_read_is_named_by_its_place(code: str, tmp_path: Path) -> None:
     (tmp_path / "module.py").write_text(code)

@@ -59,7 +59,7 @@ class Machines:
             "POLL_WINDOWS": WINDOWS,
             "POLL_HOLD_SECONDS": "0",  # `plan` knows no races that wait past their start
             "POLL_WORKERS": "2",
-            # The old races of the card, all at once, would use up the quota, and far windows be stretched for minutes.
+            # The old races of the card, all at once, would use up the quota, and far windows be throttled for minutes.
             "POLL_REQUESTS_A_MINUTE": "6000",
             "POLL_REQUESTS_AT_ONCE": "1000",
             "DJANGO_SECRET_KEY": "shared by all machines",

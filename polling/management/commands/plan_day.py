@@ -13,7 +13,7 @@ from polling.cadence import Cadence, read_windows
 from polling.forecast import Assumptions, Entry, Load, Span, loads
 from polling.management.arguments import duration, refusal, shown, shown_path, text_of, whole_number
 from polling.next_poll import RaceFacts
-from polling.quota.request_budget import bucket
+from polling.quota.request_budget import token_bucket
 from races.models import Race, RaceQuerySet
 
 DAY = timedelta(days=1)
@@ -41,7 +41,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         cadence = _cadence(options["cadence"])
-        quota = bucket().per_minute
+        quota = token_bucket().per_minute
         if options["quota"] is not None:
             quota = whole_number("--quota", str(options["quota"]), least=1, most=MOST_A_MINUTE)
         assume = Assumptions(late=duration("--late", options["late"], most=DAY), detail=settings.RACE_DETAIL)

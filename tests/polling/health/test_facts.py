@@ -60,7 +60,7 @@ def test_the_facts_are_those_of_the_database() -> None:
         at = NOW - minutes * MINUTE
         Tick.objects.create(slot_at=at, started_at=at + SECOND, error=error)
     PollingSwitch.objects.create(pk=1, paused=True, reason="fog", changed_at=NOW - MINUTE, changed_by="ann")
-    ProviderState.objects.create(name="sandbox", stretch=2)
+    ProviderState.objects.create(name="sandbox", throttle_factor=2)
     ProviderState.objects.create(name="configured no more")
     Incident.objects.create(provider="sandbox", kind="failing", began_at=NOW - MINUTE)
     Incident.objects.create(provider="sandbox", kind="failing", began_at=NOW - 2 * MINUTE, ended_at=NOW)
@@ -71,7 +71,7 @@ def test_the_facts_are_those_of_the_database() -> None:
     switch = found.switch
     assert switch and (switch.paused, switch.reason, switch.changed_by) == (True, "fog", "ann")
     assert switch.changed_at == NOW - MINUTE
-    assert [(state.name, state.stretch) for state in found.states] == [("sandbox", 2)]
+    assert [(state.name, state.throttle_factor) for state in found.states] == [("sandbox", 2)]
     assert [incident.began_at for incident in found.incidents] == [NOW - MINUTE]
 
 

@@ -107,7 +107,7 @@ CASES: dict[str, tuple[Facts, Subject, Level, str]] = {
     "a card not read": (
         facts(states=[provider(last_import_error="Malformed")]), Subject.PROVIDER, Level.WARNING, "card not read",
     ),
-    "few tokens": (facts(states=[provider(stretch=2)]), Subject.PROVIDER, Level.WARNING, "one far slot in 2"),
+    "few tokens": (facts(states=[provider(throttle_factor=2)]), Subject.PROVIDER, Level.WARNING, "one far slot in 2"),
     "no Appwrite": (sync(configured=False), Subject.APPWRITE, Level.IDLE, "not configured"),
     "not read yet": (sync(pulled_at=None), Subject.APPWRITE, Level.IDLE, "not read yet"),
     "read long ago": (
@@ -118,7 +118,7 @@ CASES: dict[str, tuple[Facts, Subject, Level, str]] = {
     "conflicts": (sync(conflicts=Counted(2, NOW)), Subject.CONFLICTS, Level.BAD, "2 open"),
     "an incident": (facts(incidents=[incident("blocked")]), Subject.INCIDENTS, Level.BAD, "1 open"),
     "a dispute": (facts(incidents=[incident("disputed")] * 2), Subject.INCIDENTS, Level.BAD, "2 open"),
-    "a shortage": (facts(incidents=[incident("stretched")]), Subject.INCIDENTS, Level.WARNING, "1 open"),
+    "a shortage": (facts(incidents=[incident("throttled")]), Subject.INCIDENTS, Level.WARNING, "1 open"),
     "a pause": (facts(switch=PollingSwitch(paused=True)), Subject.SWITCH, Level.BAD, "paused"),
     "no switch yet": (facts(switch=None), Subject.SWITCH, Level.WELL, "on"),
 }  # fmt: skip
@@ -155,7 +155,7 @@ OBSTACLES: dict[str, tuple[Facts, str, list[str]]] = {
         facts(states=[provider(not_before=NOW + MINUTE)]), "sandbox",
         ["sandbox: asked us to wait until 03:01:00 UTC."],
     ),
-    "few tokens": (facts(states=[provider(stretch=2)]), "sandbox", []),
+    "few tokens": (facts(states=[provider(throttle_factor=2)]), "sandbox", []),
     "another provider": (WELL, "elsewhere", ["elsewhere is not a configured provider."]),
     "a race made by hand": (WELL, "", ["A race made by hand has no provider to ask."]),
     "all at once": (

@@ -41,7 +41,7 @@ def planned_race(start: datetime) -> Race:
 
 def test_a_tick_with_nothing_due_within_the_hour_is_one_query_and_a_heartbeat() -> None:
     planned_race(after(3 * 3600))
-    heartbeat.beat(now=START)
+    heartbeat.record(now=START)
     with CaptureQueriesContext(connection) as seen:
         assert tick.run(now=after(15)) is NoTick.ASLEEP
     statements = [query["sql"].split()[0] for query in seen]
@@ -98,19 +98,19 @@ def test_an_open_claim_keeps_ticks_awake_until_it_is_finished_or_lost() -> None:
 def test_an_overdue_tick_is_said_once_by_whoever_notices_and_again_when_it_is_back(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    heartbeat.beat(now=START)
+    heartbeat.record(now=START)
     assert not heartbeat.alert_if_overdue(now=after(37))
     assert [heartbeat.alert_if_overdue(now=after(second)) for second in (38, 39, 60)] == [True] * 3
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
-    heartbeat.beat(now=after(75))
-    heartbeat.beat(now=after(90))
+    heartbeat.record(now=after(75))
+    heartbeat.record(now=after(90))
     assert [record.levelno for record in caplog.records] == [logging.ERROR, logging.WARNING]
     assert not heartbeat.alert_if_overdue(now=after(91))
 
 
 def test_a_tick_that_fails_is_no_heartbeat() -> None:
     planned_race(after(60))
-    heartbeat.beat(now=START)
+    heartbeat.record(now=START)
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE polling_polllog RENAME TO elsewhere")
         try:
@@ -121,7 +121,7 @@ def test_a_tick_that_fails_is_no_heartbeat() -> None:
 
 
 def test_a_clock_that_was_set_back_makes_no_tick_overdue() -> None:
-    heartbeat.beat(now=START)
+    heartbeat.record(now=START)
     assert not heartbeat.alert_if_overdue(now=after(-120))
 
 
@@ -133,7 +133,7 @@ def test_ticks_none_of_which_ever_ended_well_are_overdue_and_said_once(caplog: p
     assert said == "the master tick is overdue: none has ended well since the first, at 2026-11-23 03:00:00 UTC"
     assert heartbeat.last() is None
     caplog.clear()
-    heartbeat.beat(now=after(75))
+    heartbeat.record(now=after(75))
     assert [record.getMessage() for record in caplog.records] == ["the master tick is back, the first that ended well"]
     assert heartbeat.last() is not None and not heartbeat.alert_if_overdue(now=after(90))
 
@@ -150,7 +150,7 @@ def beats(*late_by: float | None, since: float = 0) -> None:
     for count, late in enumerate(late_by):
         if late is not None:
             slot = after(since + 15 * count)
-            heartbeat.beat(now=slot, ended_at=slot + late * SECOND)
+            heartbeat.record(now=slot, ended_at=slot + late * SECOND)
 
 
 def reported(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -204,7 +204,7 @@ def test_late_ticks_fail_the_healthcheck_and_the_doctor_and_the_monitor_misses_u
     assert caught.value.returncode == 1
     [finding] = [finding for finding in doctor.examine(now=after(70)) if finding.check == "ticks"]
     assert (finding.state, "ticks come late since" in finding.words) == (doctor.State.FAILED, True)
-    ping.tell(now=after(70))
+    ping.ping_monitor(now=after(70))
     assert httpserver.log == []
 
 
@@ -250,14 +250,14 @@ def test_a_heartbeat_that_cannot_be_written_undoes_no_claim_and_is_reported_once
 def test_healthcheck_says_how_old_the_last_tick_is(
     age: int, options: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    heartbeat.beat(now=after(-age))
+    heartbeat.record(now=after(-age))
     with time_machine.travel(START, tick=False):
         call_command("healthcheck", *options)
     assert said in capsys.readouterr().out
 
 
 def test_healthcheck_says_until_when_ticks_sleep(capsys: pytest.CaptureFixture[str]) -> None:
-    heartbeat.beat(now=after(-5), sleeping_until=after(7200))
+    heartbeat.record(now=after(-5), sleeping_until=after(7200))
     with time_machine.travel(START, tick=False):
         call_command("healthcheck")
     assert "nothing is due before 05:00:00 UTC" in capsys.readouterr().out
@@ -277,7 +277,7 @@ def test_healthcheck_says_until_when_ticks_sleep(capsys: pytest.CaptureFixture[s
 )
 def test_healthcheck_fails_where_ticks_do_not_come(age: int | None, options: list[str], code: int, said: str) -> None:
     if age is not None:
-        heartbeat.beat(now=after(-age))
+        heartbeat.record(now=after(-age))
     with time_machine.travel(START, tick=False), pytest.raises(CommandError, match=said) as caught:
         call_command("healthcheck", *options)
     assert caught.value.returncode == code
@@ -288,10 +288,10 @@ def test_the_monitor_is_told_while_ticks_come_and_left_to_miss_us_when_they_do_n
 ) -> None:
     httpserver.expect_request("/ping/secret").respond_with_data("OK")
     settings.MONITOR_PING_URL = httpserver.url_for("/ping/secret")
-    heartbeat.beat(now=START)
-    ping.tell(now=after(10))
+    heartbeat.record(now=START)
+    ping.ping_monitor(now=after(10))
     assert len(httpserver.log) == 1
-    ping.tell(now=after(100))
+    ping.ping_monitor(now=after(100))
     assert len(httpserver.log) == 1
 
 
@@ -304,7 +304,7 @@ def test_the_monitor_is_not_told_where_no_tick_ever_ended_well(
     if ticked:
         Tick.objects.create(slot_at=START, started_at=START, error="no such table")
     for seconds in (10, 24 * 3600):
-        ping.tell(now=after(seconds))
+        ping.ping_monitor(now=after(seconds))
     assert httpserver.log == []
 
 
@@ -313,10 +313,10 @@ def test_a_monitor_that_does_not_answer_is_said_without_its_url(
 ) -> None:
     httpserver.expect_request("/ping/secret").respond_with_data("no", status=500)
     settings.MONITOR_PING_URL = httpserver.url_for("/ping/secret")
-    heartbeat.beat(now=START)
-    ping.tell(now=after(10))
+    heartbeat.record(now=START)
+    ping.ping_monitor(now=after(10))
     [said] = [record.getMessage() for record in caplog.records if record.name == "polling.monitoring.ping"]
-    assert said == "the monitor could not be told that ticks come: HTTPError"
+    assert said == "the outside monitor cannot be reached: HTTPError"
 
 
 def test_a_monitor_that_cannot_be_reached_is_reported_when_that_begins_and_when_it_ends(
@@ -326,21 +326,21 @@ def test_a_monitor_that_cannot_be_reached_is_reported_when_that_begins_and_when_
     answers = [("no", 500)] * 3 + [("OK", 200)] * 2
     for count, (body, status) in enumerate(answers):
         httpserver.expect_ordered_request("/ping").respond_with_data(body, status=status)
-        heartbeat.beat(now=after(60 * count))
-        ping.tell(now=after(60 * count))
+        heartbeat.record(now=after(60 * count))
+        ping.ping_monitor(now=after(60 * count))
     said = [record.getMessage() for record in caplog.records if record.name == "polling.monitoring.ping"]
     assert said == [
-        "the monitor could not be told that ticks come: HTTPError",
-        "the monitor can be told again, after 0:03:00",
+        "the outside monitor cannot be reached: HTTPError",
+        "the outside monitor can be reached again, after 0:03:00",
     ]
 
 
 def test_a_monitor_that_never_answers_holds_the_worker_for_a_moment_only(
     settings: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ping, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(ping, "TIMEOUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as listener:  # it never answers, and nothing resets the connection
         settings.MONITOR_PING_URL = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        heartbeat.beat(now=START)
-        ping.tell(now=after(10))
+        heartbeat.record(now=START)
+        ping.ping_monitor(now=after(10))
     assert "could not be told" in caplog.text

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from polling.models import BreakerState
-from polling.quota.circuit_breaker import Breaker, failed
+from polling.quota.circuit_breaker import Breaker, after_failures
 from tests.factories import START
 
 SECOND = timedelta(seconds=1)
@@ -36,4 +36,4 @@ JUST_OPENED = Breaker(OPEN, failures=5, trips=1, retry_at=START + 15 * SECOND)
     ],
 )  # fmt: skip
 def test_failures_open_the_breaker(before: Breaker, requests: int, blocked: bool, after: Breaker) -> None:
-    assert failed(before, requests, blocked=blocked, now=START) == after
+    assert after_failures(before, requests, blocked=blocked, now=START) == after

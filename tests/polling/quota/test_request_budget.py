@@ -15,8 +15,8 @@ from polling.errors import Blocked, LeftAlone, NotFound, RateLimited, Unavailabl
 from polling.models import Incident, PollLog, PollState, ProviderState, SkipReason, Trigger
 from polling.planning import replan
 from polling.quota import request_budget, throttle
-from polling.quota.request_budget import Purse
-from polling.quota.token_bucket import Need
+from polling.quota.request_budget import RequestBudget
+from polling.quota.token_bucket import Priority
 from races.models import Race
 from tests.factories import START, make_log, make_race
 from tests.polling.conftest import ProviderBox
@@ -36,8 +36,8 @@ def after(seconds: float) -> datetime:
     return START + seconds * SECOND
 
 
-def take(wanted: int, need: Need = Need.FORCED, *, now: datetime = START) -> int:
-    return Purse("sandbox", need, now).take(wanted)
+def take(wanted: int, need: Priority = Priority.FORCED, *, now: datetime = START) -> int:
+    return RequestBudget("sandbox", need, now).take(wanted)
 
 
 def poll(*races: Race, now: datetime = START, trigger: Trigger = Trigger.SLOT) -> list[str]:
@@ -76,7 +76,7 @@ def test_tokens_are_taken_until_there_are_none_and_flow_in_again() -> None:
 
 @pytest.mark.usefixtures("limits")
 def test_far_races_leave_tokens_to_urgent_ones_and_these_to_staff() -> None:
-    assert [take(99, Need.FAR), take(99, Need.URGENT), take(99, Need.FORCED)] == [6, 2, 2]
+    assert [take(99, Priority.FAR), take(99, Priority.URGENT), take(99, Priority.FORCED)] == [6, 2, 2]
 
 
 @pytest.mark.usefixtures("limits")
@@ -107,7 +107,7 @@ def test_when_tokens_run_short_the_races_nearest_to_their_start_are_asked(provid
 def test_a_shortage_that_goes_on_keeps_its_beginning_and_one_after_a_rest_has_its_own() -> None:
     seen = []
     for second in (0, 15, 30, 200):
-        take(99, Need.URGENT, now=after(second))
+        take(99, Priority.URGENT, now=after(second))
         seen.append(ProviderState.objects.get().short_since)
     assert seen == [START, START, START, after(200)]
 
@@ -132,7 +132,7 @@ def test_an_import_takes_tokens_and_is_left_out_when_there_are_none(provider: Pr
 
 def test_a_clock_that_is_set_back_leaves_no_provider_without_tokens() -> None:
     assert take(1) == 1
-    assert take(1, Need.URGENT, now=after(-120)) == 1
+    assert take(1, Priority.URGENT, now=after(-120)) == 1
     assert ProviderState.objects.get().short_at is None
 
 
@@ -142,23 +142,23 @@ def test_a_clock_that_is_set_back_leaves_no_provider_without_tokens() -> None:
 def test_without_a_word_how_long_to_wait_each_refusal_doubles_the_wait_and_an_answer_ends_it() -> None:
     waits = []
     for _ in range(6):
-        request_budget.learn("sandbox", [RateLimited("429")], now=START)
+        request_budget.record_answers("sandbox", [RateLimited("429")], now=START)
         waits.append((ProviderState.objects.get().not_before or START) - START)
     assert [wait.total_seconds() for wait in waits] == [30, 60, 120, 240, 480, 600]
-    request_budget.learn("sandbox", [None], now=START)
+    request_budget.record_answers("sandbox", [None], now=START)
     assert ProviderState.objects.get().limited == 0
     assert Incident.objects.get(kind="limited").ended_at == START
 
 
 def test_the_wait_that_a_provider_names_is_kept_whatever_the_breaker_says() -> None:
-    request_budget.learn("sandbox", [RateLimited("429", retry_after=40 * SECOND), None], now=START)
+    request_budget.record_answers("sandbox", [RateLimited("429", retry_after=40 * SECOND), None], now=START)
     assert take(1, now=after(39)) == 0
     assert take(1, now=after(40)) == 1
 
 
 def test_a_wait_that_a_provider_named_is_not_shortened_by_a_request_that_was_under_way() -> None:
-    request_budget.learn("sandbox", [RateLimited("429", retry_after=600 * SECOND)], now=START)
-    request_budget.learn("sandbox", [RateLimited("429")], now=after(1))
+    request_budget.record_answers("sandbox", [RateLimited("429", retry_after=600 * SECOND)], now=START)
+    request_budget.record_answers("sandbox", [RateLimited("429")], now=after(1))
     assert ProviderState.objects.get().not_before == after(600)
 
 
@@ -198,31 +198,31 @@ def test_one_request_finds_out_whether_a_provider_is_back_and_its_answer_closes_
 
 
 def test_of_many_callers_one_finds_out() -> None:
-    request_budget.learn("sandbox", [Unavailable("503")] * 5, now=START)
-    assert [take(3, Need.URGENT, now=after(15)) for _ in range(3)] == [1, 0, 0]
-    assert take(3, Need.URGENT, now=after(30)) == 1, "a try whose poller died is made again"
+    request_budget.record_answers("sandbox", [Unavailable("503")] * 5, now=START)
+    assert [take(3, Priority.URGENT, now=after(15)) for _ in range(3)] == [1, 0, 0]
+    assert take(3, Priority.URGENT, now=after(30)) == 1, "a try whose poller died is made again"
 
 
 def test_staff_may_try_a_failing_provider_at_any_time() -> None:
-    request_budget.learn("sandbox", [Unavailable("503")] * 5, now=START)
-    assert take(1, Need.URGENT, now=after(1)) == 0
-    assert take(1, Need.FORCED, now=after(1)) == 1
+    request_budget.record_answers("sandbox", [Unavailable("503")] * 5, now=START)
+    assert take(1, Priority.URGENT, now=after(1)) == 0
+    assert take(1, Priority.FORCED, now=after(1)) == 1
 
 
 def test_a_refusal_opens_the_breaker_at_once_and_for_long(caplog: pytest.LogCaptureFixture) -> None:
-    request_budget.learn("sandbox", [Blocked("403", http_status=403)], now=START)
-    purse = Purse("sandbox", Need.URGENT, after(299))
-    assert (purse.take(1), purse.refusal) == (0, SkipReason.BREAKER)
-    assert take(1, Need.URGENT, now=after(300)) == 1
-    request_budget.learn("sandbox", [Blocked("403", http_status=403)], now=after(300))
+    request_budget.record_answers("sandbox", [Blocked("403", http_status=403)], now=START)
+    budget = RequestBudget("sandbox", Priority.URGENT, after(299))
+    assert (budget.take(1), budget.refusal) == (0, SkipReason.BREAKER)
+    assert take(1, Priority.URGENT, now=after(300)) == 1
+    request_budget.record_answers("sandbox", [Blocked("403", http_status=403)], now=after(300))
     assert ProviderState.objects.get().retry_at == after(900)
     assert Incident.objects.get().kind == "blocked"
     assert len([record for record in caplog.records if record.levelno >= logging.ERROR]) == 1
 
 
 def test_a_race_that_the_provider_does_not_know_is_an_answer() -> None:
-    request_budget.learn("sandbox", [NotFound("404")] * 20, now=START)
-    assert take(1, Need.URGENT) == 1
+    request_budget.record_answers("sandbox", [NotFound("404")] * 20, now=START)
+    assert take(1, Priority.URGENT) == 1
     assert not Incident.objects.exists()
 
 
@@ -245,7 +245,7 @@ def test_a_list_that_fails_is_one_failure_however_many_races_it_was_for(provider
 def test_a_list_that_names_none_of_our_races_is_an_answer_and_closes_the_breaker(provider: ProviderBox) -> None:
     races = started(provider, 2)
     provider.import_card()
-    request_budget.learn("sandbox", [Unavailable("503")] * 5, now=START)
+    request_budget.record_answers("sandbox", [Unavailable("503")] * 5, now=START)
     Race.objects.filter(pk__in=[race.pk for race in races]).update(
         provider_race_id=Concat(Value("gone-"), "provider_race_id")
     )
@@ -267,7 +267,7 @@ def test_while_all_is_well_an_answer_writes_nothing_about_its_provider(
 ) -> None:
     upcoming(provider, 1)
     with django_assert_num_queries(1):
-        request_budget.learn("sandbox", [None, None], now=START)
+        request_budget.record_answers("sandbox", [None, None], now=START)
 
 
 # --- far windows --------------------------------------------------------------------------------------------
@@ -290,17 +290,17 @@ def test_far_slots_are_left_out_while_tokens_run_short_and_each_is_logged(caplog
     short(since=-200, at=-5)
     tick.run(now=START)  # T-55, the second slot of its window
     state, incident = ProviderState.objects.get(), Incident.objects.get()
-    assert (state.stretch, state.stretched_at) == (2, START)
-    assert (incident.kind, incident.ended_at, "one in 2" in incident.reason) == ("stretched", None, True)
+    assert (state.throttle_factor, state.throttle_changed_at) == (2, START)
+    assert (incident.kind, incident.ended_at, "one in 2" in incident.reason) == ("throttled", None, True)
     assert (logs(far), logs(near)) == (["skipped throttled"], ["claimed"])
     assert far.poll_logs.get().message == "tokens run short: far slots are left out"
     assert Race.objects.get(pk=far.pk).next_poll_at == after(300), "the slot after it is the next to be decided on"
 
     tick.run(now=after(300))
     assert logs(far) == ["skipped throttled", "claimed"]
-    assert ProviderState.objects.get().stretch == 1
+    assert ProviderState.objects.get().throttle_factor == 1
     assert Incident.objects.get().ended_at == after(300)
-    assert "no longer stretched" in caplog.text
+    assert "no longer throttled" in caplog.text
 
 
 def test_a_failure_that_is_tried_again_and_a_detail_that_is_owed_are_not_left_out() -> None:
@@ -314,7 +314,9 @@ def test_a_failure_that_is_tried_again_and_a_detail_that_is_owed_are_not_left_ou
 def test_the_throttle_stays_while_all_polls_would_not_fit(settings: Any) -> None:
     settings.POLL_REQUESTS = (10, 10, 2)
     race = make_race()
-    ProviderState.objects.create(name="sandbox", stretch=2, stretched_at=after(-300), short_at=after(-120))
+    ProviderState.objects.create(
+        name="sandbox", throttle_factor=2, throttle_changed_at=after(-300), short_at=after(-120)
+    )
     for count in range(19):
         reason = SkipReason.THROTTLED.value if count % 2 else ""
         state = PollState.SKIPPED if count % 2 else PollState.OK

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from polling.cadence import DEFAULT_WINDOWS, Cadence, read_windows
-from polling.quota.throttle_rule import Shortage, next_stretch
+from polling.quota.throttle import Shortage, next_factor
 from tests.factories import START
 
 TICK = timedelta(seconds=15)
@@ -17,11 +17,11 @@ def ago(seconds: float | None) -> datetime | None:
 
 
 def following(
-    stretch: int, *, changed: float | None = None, since: float | None = None, at: float | None = None, fits: bool
+    factor: int, *, changed: float | None = None, since: float | None = None, at: float | None = None, fits: bool
 ) -> int:
     """The factor that follows; seconds before now."""
     shortage = Shortage(ago(since), ago(at))
-    return next_stretch(stretch, changed_at=ago(changed), shortage=shortage, fits=fits, now=START, tick=TICK)
+    return next_factor(factor, changed_at=ago(changed), shortage=shortage, fits=fits, now=START, tick=TICK)
 
 
 @pytest.mark.parametrize(
@@ -43,19 +43,19 @@ def test_far_windows_are_throttled_for_a_shortage_that_lasted(
 
 
 @pytest.mark.parametrize(
-    ("stretch", "changed", "wanted"),
+    ("factor", "changed", "wanted"),
     [
         pytest.param(2, 119, 2, id="changed only now"),
         pytest.param(2, 120, 4, id="short still after two minutes"),
         pytest.param(4, 600, 4, id="no further than one in four"),
     ],
 )
-def test_a_shortage_that_goes_on_throttles_more(stretch: int, changed: float, wanted: int) -> None:
-    assert following(stretch, changed=changed, since=900, at=5, fits=False) == wanted
+def test_a_shortage_that_goes_on_throttles_more(factor: int, changed: float, wanted: int) -> None:
+    assert following(factor, changed=changed, since=900, at=5, fits=False) == wanted
 
 
 @pytest.mark.parametrize(
-    ("stretch", "changed", "at", "fits", "wanted"),
+    ("factor", "changed", "at", "fits", "wanted"),
     [
         pytest.param(4, 600, 59, True, 4, id="calm for less than a minute"),
         pytest.param(4, 600, 60, True, 1, id="calm for a minute, and all polls would fit"),
@@ -67,14 +67,14 @@ def test_a_shortage_that_goes_on_throttles_more(stretch: int, changed: float, wa
     ],
 )
 def test_far_windows_are_released_soon_after_it_ends(
-    stretch: int, changed: float, at: float, fits: bool, wanted: int
+    factor: int, changed: float, at: float, fits: bool, wanted: int
 ) -> None:
-    assert following(stretch, changed=changed, since=at + 200, at=at, fits=fits) == wanted
+    assert following(factor, changed=changed, since=at + 200, at=at, fits=fits) == wanted
 
 
 def kept(cadence: Cadence, factor: int, thin_to: timedelta = timedelta()) -> list[datetime]:
     slots = cadence.plan(START, until=START + timedelta(hours=1), thin_to=thin_to)
-    return [slot for slot in slots if cadence.keeps(START, slot, stretch=factor, thin_to=thin_to)]
+    return [slot for slot in slots if cadence.keeps(START, slot, factor=factor, thin_to=thin_to)]
 
 
 @pytest.mark.parametrize("factor", [2, 4])

@@ -67,7 +67,7 @@ def test_a_clock_that_was_set_forward_fires_at_once(broker: OrmBroker) -> None:
 def test_ticks_that_fail_to_come_are_said_by_the_sentinel(broker: OrmBroker, caplog: pytest.LogCaptureFixture) -> None:
     """As where the row of the master tick is gone: the sentinel lives, and nothing ticks."""
     Schedule.objects.all().delete()
-    heartbeat.beat(now=NOON)
+    heartbeat.record(now=NOON)
     for seconds in (15, 30, 45, 60):
         cycle(broker, NOON + timedelta(seconds=seconds))
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == [
@@ -79,7 +79,7 @@ def test_ticks_that_fail_to_come_are_said_by_the_sentinel(broker: OrmBroker, cap
 def test_the_first_tick_after_a_pause_leaves_the_pause_to_be_said(
     broker: OrmBroker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    heartbeat.beat(now=NOON)
+    heartbeat.record(now=NOON)
     cycle(broker, NOON + timedelta(minutes=5))
     said = [record.getMessage() for record in caplog.records if record.name == "polling.monitoring.heartbeat"]
     assert said == [
@@ -95,7 +95,7 @@ def test_a_redis_that_is_away_does_not_keep_the_sentinel_from_saying_that_no_tic
     monkeypatch.setattr(Conf, "REDIS", "redis://127.0.0.1:9/0")
     schedules.ensure()
     Schedule.objects.update(next_run=NOON.replace(second=15))
-    heartbeat.beat(now=NOON)
+    heartbeat.record(now=NOON)
     broker = RedisBroker()
     for seconds in (0, 15, 30, 45, 60):
         cycle(broker, NOON + timedelta(seconds=seconds))

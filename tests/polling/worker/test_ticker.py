@@ -2,14 +2,14 @@
 
 import pytest
 
-from polling.worker.ticker import GRACE, Metronome
+from polling.worker.ticker import GRACE, Ticker
 
 NOON = 1_795_608_000.0  # a multiple of 60
 
 
-def at(step: float, wall: float = NOON + 1, elapsed: float = 100.0) -> Metronome:
+def at(step: float, wall: float = NOON + 1, elapsed: float = 100.0) -> Ticker:
     """A metronome that has looked once."""
-    metronome = Metronome(step)
+    metronome = Ticker(step)
     assert metronome.is_set_anew(wall, elapsed)
     return metronome
 

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from polling import importing, planning, providers
 from polling.models import Incident, PollLog, ProviderState
-from polling.quota.refusals import MOST_REMEMBERED, REMEMBERED_FOR, Refusals, answered, refused
+from polling.quota.refused_races import MOST_REMEMBERED, REMEMBERED_FOR, RefusedRaces, after_answer, after_refusals
 from races.models import Race
 from races.relisted_races import relisted_races_of
 from tests.factories import START, make_meeting, make_race
@@ -21,7 +21,7 @@ from tests.polling.conftest import ProviderBox
 from tests.polling.driving import STEP, Driver, polled, ticks
 
 MINUTE = timedelta(minutes=1)
-NONE = Refusals()
+NONE = RefusedRaces()
 
 in_a_database = pytest.mark.django_db(transaction=True)
 
@@ -36,7 +36,7 @@ def at(minutes: float, seconds: float = 0) -> datetime:
 def test_a_race_that_is_refused_again_and_again_says_nothing_of_the_provider() -> None:
     known = NONE
     for second in range(20):
-        known, is_provider = refused(known, ["a"], now=at(0, second))
+        known, is_provider = after_refusals(known, ["a"], now=at(0, second))
         assert (known.suspect, is_provider) == ("a", False)
 
 
@@ -45,28 +45,28 @@ def test_a_second_race_that_is_refused_before_anything_was_answered_means_the_pr
     known, is_provider = NONE, False
     for poll in polls:
         assert not is_provider
-        known, is_provider = refused(known, poll, now=START)
+        known, is_provider = after_refusals(known, poll, now=START)
     assert is_provider
 
 
 def test_races_that_are_refused_while_others_are_answered_are_alone_for_an_hour_after_their_last_refusal() -> None:
-    known, _ = refused(NONE, ["a"], now=START)
-    known = answered(known, ["b"], now=START)
+    known, _ = after_refusals(NONE, ["a"], now=START)
+    known = after_answer(known, ["b"], now=START)
     for race in ("a", "b", "a", "b"):
-        known, is_provider = refused(known, [race], now=at(1))
+        known, is_provider = after_refusals(known, [race], now=at(1))
         assert (known.suspect, is_provider) == ("", False)
-    known, is_provider = refused(known, ["c"], now=at(2))
+    known, is_provider = after_refusals(known, ["c"], now=at(2))
     assert (known.suspect, is_provider) == ("c", False)
-    assert refused(known, ["d"], now=at(2))[1]
+    assert after_refusals(known, ["d"], now=at(2))[1]
     later = at(1) + REMEMBERED_FOR
-    assert refused(Refusals("", known.alone), ["a"], now=later)[0].suspect == ""
-    assert refused(Refusals("", known.alone), ["a"], now=later + STEP)[0].suspect == "a"
+    assert after_refusals(RefusedRaces("", known.alone), ["a"], now=later)[0].suspect == ""
+    assert after_refusals(RefusedRaces("", known.alone), ["a"], now=later + STEP)[0].suspect == "a"
 
 
 def test_what_is_remembered_has_an_end() -> None:
     known = NONE
     for number in range(MOST_REMEMBERED + 10):
-        known = answered(known, [f"race-{number}"], now=at(0, number))
+        known = after_answer(known, [f"race-{number}"], now=at(0, number))
     assert len(known.alone or {}) == MOST_REMEMBERED
     assert "race-0" not in (known.alone or {})
 

@@ -5,8 +5,8 @@ import os
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from racepoll_site.databases import BadURL, database_config, redis_url
 from racepoll_site.environment import Environment
+from racepoll_site.service_urls import BadURL, database_config, redis_url
 
 
 @pytest.mark.parametrize(

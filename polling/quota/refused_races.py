@@ -1,4 +1,4 @@
-"""Whether a refusal (401, 403) is one race's or the provider's: the rule, on values alone.
+"""Races whose requests were refused (401, 403), and whether the provider itself refuses us: a rule on values alone.
 
 One race can be refused for reasons of its own (its country, its broadcaster). A second one that is refused before
 anything was answered, or a list of many, means that the provider refuses us.
@@ -13,10 +13,10 @@ MOST_REMEMBERED = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Refusals:
-    """What is remembered: the one race refused since the last answer, and those refused while others were answered.
+class RefusedRaces:
+    """What is remembered of a provider: the race refused since its last answer, and races refused beside answers.
 
-    `alone` has ISO instants, as they are stored.
+    `suspect` is that race's id, empty for none; `alone` has an ISO instant, the last refusal, by race id.
     """
 
     suspect: str = ""
@@ -28,26 +28,26 @@ class Refusals:
         return last is not None and now - datetime.fromisoformat(last) <= REMEMBERED_FOR
 
 
-def refused(before: Refusals, race_ids: Iterable[str], *, now: datetime) -> tuple[Refusals, bool]:
-    """What to remember of these refusals, and whether the provider itself refuses us."""
+def after_refusals(before: RefusedRaces, race_ids: Iterable[str], *, now: datetime) -> tuple[RefusedRaces, bool]:
+    """What to remember after the requests of these races were refused, and whether the provider itself refuses us."""
     races = set(race_ids)
     own = {race_id for race_id in races if before.is_alone(race_id, now=now)}
     fresh = races - own
-    remembered = replace(before, alone=_kept(before, own, now=now)) if own else before
+    remembered = replace(before, alone=_latest_alone(before, own, now=now)) if own else before
     suspects = fresh | ({before.suspect} if before.suspect else set())
     if not fresh or len(suspects) > 1:
         return remembered, bool(fresh)
     return replace(remembered, suspect=next(iter(suspects))), False
 
 
-def answered(before: Refusals, race_ids: Iterable[str], *, now: datetime) -> Refusals:
-    """After something was answered: whoever was refused since the last answer, or with this one, was so alone."""
+def after_answer(before: RefusedRaces, race_ids: Iterable[str], *, now: datetime) -> RefusedRaces:
+    """What to remember after an answer: the races refused since the one before, or with this one, were so alone."""
     alone = {*race_ids, before.suspect} - {""}
-    return Refusals("", _kept(before, alone, now=now))
+    return RefusedRaces("", _latest_alone(before, alone, now=now))
 
 
-def _kept(before: Refusals, newest: Iterable[str], *, now: datetime) -> dict[str, str]:
-    """The latest of those that were refused lately."""
+def _latest_alone(before: RefusedRaces, newest: Iterable[str], *, now: datetime) -> dict[str, str]:
+    """The races refused alone lately, and `newest`; of too many the latest."""
     lately = {race_id: at for race_id, at in (before.alone or {}).items() if before.is_alone(race_id, now=now)}
     lately |= dict.fromkeys(newest, now.isoformat())
     return dict(sorted(lately.items(), key=lambda item: item[1])[-MOST_REMEMBERED:])
