@@ -1,7 +1,6 @@
 """Asks the queue for passes of the sync with Appwrite: one waits at a time, however many ask for it."""
 
 from datetime import datetime
-from enum import StrEnum
 
 from django.conf import settings
 from django.db.models import Q
@@ -9,17 +8,10 @@ from django_q.tasks import async_task
 
 from polling import clock
 from polling.dispatch import claim_lease
-from polling.models import SyncLease
+from polling.models import QueuedTask
 
 SYNC_SECONDS = 25  # a pull and a push, with an Appwrite that takes seconds to answer
-
-
-class Errand(StrEnum):
-    """A task of polling.tasks, and the mark that says it is waited for."""
-
-    PUSH = "a push is asked for"
-    PULL = "a pull is asked for"
-    SYNC = "a pass is asked for"
+PUSH, SYNC, NOTIFIED_PULL = "polling.tasks.push", "polling.tasks.sync", "polling.tasks.pull_notified_rows"
 
 
 def request_push() -> None:
@@ -27,37 +19,37 @@ def request_push() -> None:
 
     A push that waits in the queue will see this change too: then no other one is queued.
     """
-    if settings.APPWRITE_ENDPOINT and _asks_first(Errand.PUSH, now=clock.now()):
-        _enqueue("polling.tasks.push")
+    if settings.APPWRITE_ENDPOINT:
+        _enqueue(PUSH, now=clock.now())
 
 
 def request_sync() -> None:
     """Asks for a whole pass, a pull and then a push, where there is an Appwrite."""
-    if settings.APPWRITE_ENDPOINT and _asks_first(Errand.SYNC, now=clock.now()):
-        _enqueue("polling.tasks.sync", timeout=SYNC_SECONDS)
+    if settings.APPWRITE_ENDPOINT:
+        _enqueue(SYNC, now=clock.now(), timeout=SYNC_SECONDS)
 
 
-def request_hinted_pull() -> None:
-    """Asks for a look at the rows that Appwrite's webhook told of, unless one waits in the queue."""
-    if _asks_first(Errand.PULL, now=clock.now()):
-        _enqueue("polling.tasks.pull_hinted")
+def request_notified_pull() -> None:
+    """Asks for a look at the rows that Appwrite's webhook reported, unless one waits in the queue."""
+    _enqueue(NOTIFIED_PULL, now=clock.now())
 
 
-def begins(errand: Errand) -> None:
+def begin(task: str) -> None:
     """What comes from here on needs a task of its own. Call it before looking for what to do."""
-    SyncLease.objects.filter(table=errand.value).update(held_until=None)
+    QueuedTask.objects.filter(task=task).update(waits_until=None)
 
 
-def _asks_first(errand: Errand, *, now: datetime) -> bool:
-    """Whether no such task is waited for. One that does not begin in time is taken to be lost."""
+def _enqueue(task: str, *, now: datetime, **options: int) -> None:
+    if _is_first_request(task, now=now):
+        # Never in the lane of the races about to start, which a poller would otherwise send it to: its own.
+        async_task(task, q_options={"cluster": settings.Q_CLUSTER["name"], "save": False, **options})
+
+
+def _is_first_request(task: str, *, now: datetime) -> bool:
+    """Whether no such task waits. One that does not begin in time is taken to be lost."""
     until = now + claim_lease()
-    waited, is_new = SyncLease.objects.get_or_create(table=errand.value, defaults={"held_until": until})
-    if is_new or (waited.held_until and waited.held_until > now):
+    known, is_new = QueuedTask.objects.get_or_create(task=task, defaults={"waits_until": until})
+    if is_new or (known.waits_until and known.waits_until > now):
         return is_new
-    free = Q(held_until__isnull=True) | Q(held_until__lte=now)
-    return bool(SyncLease.objects.filter(free, table=errand.value).update(held_until=until))
-
-
-def _enqueue(task: str, **options: int) -> None:
-    # Never in the lane of the races about to start, which a poller would otherwise send it to: its own.
-    async_task(task, q_options={"cluster": settings.Q_CLUSTER["name"], "save": False, **options})
+    free = Q(waits_until__isnull=True) | Q(waits_until__lte=now)
+    return bool(QueuedTask.objects.filter(free, task=task).update(waits_until=until))

@@ -12,7 +12,6 @@ from polling.appwrite.push import run as appwrite_push
 from polling.appwrite.sweep import run as appwrite_sweep
 from polling.appwrite.webhook import change_notifications, watch
 from polling.monitoring import overdue_races, ping
-from polling.sync_queue import Errand
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +41,7 @@ def import_schedule() -> None:
 
 def push() -> None:
     """Sends what changed to Appwrite."""
-    sync_queue.begins(Errand.PUSH)
+    sync_queue.begin(sync_queue.PUSH)
     if appwrite_push.run(now=clock.now()).unfinished:
         sync_queue.request_push()
 
@@ -55,7 +54,7 @@ def scan_for_changes() -> None:
 
 def sync() -> None:
     """Fetches what changed in Appwrite, and sends what is left to send; after trouble the next one sends."""
-    sync_queue.begins(Errand.SYNC)
+    sync_queue.begin(sync_queue.SYNC)
     if not appwrite_pull.run(now=clock.now()).error:
         push()
 
@@ -67,10 +66,10 @@ def sweep() -> None:
         sync_queue.request_push()
 
 
-def pull_hinted() -> None:
-    """Looks at the rows that Appwrite's webhook told of; what is not theirs to change is undone at once."""
-    sync_queue.begins(Errand.PULL)
-    if appwrite_pull.hinted(change_notifications.take(), now=clock.now()).changed:
+def pull_notified_rows() -> None:
+    """Looks at the rows that Appwrite's webhook reported; what is not theirs to change is undone at once."""
+    sync_queue.begin(sync_queue.NOTIFIED_PULL)
+    if appwrite_pull.run_for(change_notifications.take(), now=clock.now()).changed:
         sync_queue.request_push()
 
 

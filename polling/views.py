@@ -45,8 +45,8 @@ def _caller(request: HttpRequest) -> webhook_calls.Caller:
 
 def _heed(body: bytes, events: str) -> None:
     try:
-        hint = webhook_calls.read(body, events=events, database=settings.APPWRITE_DATABASE_ID)
-        if hint and change_notifications.note(hint, now=clock.now()):
-            sync_queue.request_hinted_pull()
+        changed = webhook_calls.read(body, events=events, database=settings.APPWRITE_DATABASE_ID)
+        if changed and change_notifications.note(changed, now=clock.now()):
+            sync_queue.request_notified_pull()
     except Exception:  # noqa: BLE001 - ten failed calls switch the webhook off, and the next pull finds the change
-        logger.exception("a hint of Appwrite's webhook could not be kept")
+        logger.exception("a change that Appwrite's webhook reported could not be kept")

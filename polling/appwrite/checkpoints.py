@@ -24,28 +24,35 @@ def checkpoint_of(table: str) -> SyncCheckpoint:
 
 
 def existing(table: str) -> SyncCheckpoint | None:
-    """The same, where there is one."""
-    return _of(table).first()
+    """The table's checkpoint for the configured Appwrite; None where no pull, push or sweep has made one."""
+    return _checkpoints(table).first()
 
 
-def note(checkpoint: SyncCheckpoint, what: str, error: PollingError | None, *, now: datetime) -> None:
-    """Keeps how it stands and logs the edges: when it begins to fail, and when it works again."""
-    since = (checkpoint.failing_since or now) if error else None
+def note_outcome(
+    checkpoint: SyncCheckpoint, what: str, error: PollingError | None, *, now: datetime, of_sweep: bool = False
+) -> None:
+    """Keeps how work on a table, its pull or push or else its sweep, ended; logs when it starts to fail and to work.
+
+    `what` names the work in the log. `error` is None where it ended well.
+    """
+    error_field, since_field = ("sweep_error", "sweep_failing_since") if of_sweep else ("error", "failing_since")
+    before, failing_since = getattr(checkpoint, error_field), getattr(checkpoint, since_field)
+    since = (failing_since or now) if error else None
     if isinstance(error, Unavailable) and error.foreign and since and now - since >= RESTART_WITHIN:
         error = lasting_foreign_answer(error)
     words = words_of(error) if error else ""
-    if error and is_news(error, words, before=checkpoint.error):
-        level = logging.DEBUG if is_known(words, besides=checkpoint) else level_of(error)
-        logger.log(level, "%s fails: %s", what, words)
-    if checkpoint.error and not words:
+    if error and is_news(error, words, before=before):
+        logger.log(logging.DEBUG if is_known(words) else level_of(error), "%s fails: %s", what, words)
+    if before and not words:
         logger.info("%s works again", what)
-    if (words, since) != (checkpoint.error, checkpoint.failing_since):
-        checkpoint.error, checkpoint.failing_since = words, since
-        checkpoint.save(update_fields=["error", "failing_since"])
+    if (words, since) != (before, failing_since):
+        setattr(checkpoint, error_field, words)
+        setattr(checkpoint, since_field, since)
+        checkpoint.save(update_fields=[error_field, since_field])
 
 
 def level_of(error: Exception | None) -> int:
-    """What a person must mend is an error, what may pass a warning."""
+    """What a person must mend is logged as an error, what may pass as a warning."""
     return logging.ERROR if isinstance(error, Blocked) else logging.WARNING
 
 
@@ -55,9 +62,9 @@ def level_of(error: Exception | None) -> int:
 def move(checkpoint: SyncCheckpoint, place: ListPosition, *, pass_began_at: str, now: datetime) -> bool:
     """Moves the checkpoint to a place; whether it did.
 
-    Not if another pull has moved it meanwhile, or what this one read was of a table that was made anew.
+    Not if another pull has moved it meanwhile, or the table was recreated since this one read it.
     """
-    known = {name: getattr(checkpoint, name) for name in ("epoch", "updated_at", "row_id", "pass_began_at")}
+    known = {name: getattr(checkpoint, name) for name in ("table_generation", "updated_at", "row_id", "pass_began_at")}
     checkpoint.updated_at, checkpoint.row_id, checkpoint.pass_began_at = place.updated_at, place.row_id, pass_began_at
     moved = SyncCheckpoint.objects.filter(pk=checkpoint.pk, **known).update(
         updated_at=place.updated_at, row_id=place.row_id, pass_began_at=pass_began_at, pulled_at=now
@@ -66,16 +73,16 @@ def move(checkpoint: SyncCheckpoint, place: ListPosition, *, pass_began_at: str,
 
 
 def count(checkpoint: SyncCheckpoint, *, echoes: int, overlap_hits: int) -> None:
-    """What a pull has met."""
+    """Adds what a pull has found: its own writes, and changes found only by looking back."""
     if echoes or overlap_hits:
-        met = {"echoes": F("echoes") + echoes, "overlap_hits": F("overlap_hits") + overlap_hits}
-        SyncCheckpoint.objects.filter(pk=checkpoint.pk).update(**met)
+        found = {"echoes": F("echoes") + echoes, "overlap_hits": F("overlap_hits") + overlap_hits}
+        SyncCheckpoint.objects.filter(pk=checkpoint.pk).update(**found)
 
 
 # --- the sweep --------------------------------------------------------------------------------------------------------
 
 
-def _of(table: str) -> QuerySet[SyncCheckpoint]:
+def _checkpoints(table: str) -> QuerySet[SyncCheckpoint]:
     return SyncCheckpoint.objects.filter(target=settings.APPWRITE_TARGET, table=table)
 
 
@@ -83,45 +90,51 @@ def begin_sweep(table: str, *, now: datetime) -> tuple[str, datetime]:
     """The id that the sweep goes on behind, and when it began: now, or earlier if one was cut off."""
     checkpoint = checkpoint_of(table)
     if checkpoint.sweep_began_at is None:
-        _of(table).update(sweep_began_at=now, sweep_after_id="")
+        _checkpoints(table).update(sweep_began_at=now, sweep_after_id="")
         return "", now
     return checkpoint.sweep_after_id, checkpoint.sweep_began_at
 
 
 def keep_sweep(table: str, after_id: str) -> None:
     """A page has been done."""
-    _of(table).update(sweep_after_id=after_id)
+    _checkpoints(table).update(sweep_after_id=after_id)
+
+
+def keep_texts(table: str, after_id: str) -> None:
+    """Long texts have been compared up to this row."""
+    _checkpoints(table).update(texts_after_id=after_id)
 
 
 def end_sweep(table: str, *, now: datetime) -> None:
     """All pages have been done."""
-    _of(table).update(sweep_began_at=None, sweep_after_id="", swept_at=now)
+    _checkpoints(table).update(sweep_began_at=None, sweep_after_id="", swept_at=now)
 
 
-def begin_epoch(table: str) -> None:
-    """Rows were made anew: their instants may lie behind the checkpoint, so the next pull starts from nothing."""
-    _of(table).update(epoch=F("epoch") + 1, updated_at="", row_id="", pass_began_at="")
-    logger.warning("rows of %s were made anew in Appwrite; all of it is read again", table)
+def begin_table_generation(table: str) -> None:
+    """The table was recreated: its instants may lie behind the checkpoint, so the next pull starts from scratch."""
+    _checkpoints(table).update(table_generation=F("table_generation") + 1, updated_at="", row_id="", pass_began_at="")
+    logger.warning("rows of %s were recreated in Appwrite; all of it is read again", table)
 
 
 def count_repairs(table: str, repairs: int) -> None:
     """Differences that only a sweep has found."""
-    _of(table).update(repairs=F("repairs") + repairs)
+    _checkpoints(table).update(repairs=F("repairs") + repairs)
 
 
-def brake(table: str, why: str) -> None:
-    """Stops sweep and push from acting on deletions until a person releases it; said once, kept up to date."""
-    is_on = bool(checkpoint_of(table).brake)
-    _of(table).update(brake=why[:300])
+def hold_deletions(table: str, why: str) -> None:
+    """Stops sweep and push from acting on deletions until staff release them; logged once, `why` is kept up to date."""
+    is_on = are_deletions_held(table)
+    checkpoint_of(table)
+    _checkpoints(table).update(deletion_guard=why[:300])
     if not is_on:
         logger.error("deletions of %s wait for a person: %s", table, why)
 
 
-def is_braked(table: str) -> bool:
-    """Whether a person must look first."""
-    return _of(table).exclude(brake="").exists()
+def are_deletions_held(table: str) -> bool:
+    """Whether the deletion guard is on for the table."""
+    return _checkpoints(table).exclude(deletion_guard="").exists()
 
 
-def release(table: str) -> bool:
-    """A person has looked: the next sweep and push act on the deletions they have found. Whether it was braked."""
-    return bool(_of(table).exclude(brake="").update(brake=""))
+def release_deletions(table: str) -> bool:
+    """Lets the next sweep and push act on the deletions they have found; whether the deletion guard was on."""
+    return bool(_checkpoints(table).exclude(deletion_guard="").update(deletion_guard=""))

@@ -64,7 +64,7 @@ def may_make_again(found: Sequence[SyncState], rows: Rows, *, now: datetime) -> 
     Where more are gone than usual the guard holds all of them, which a sweep would find one by one, and says so once.
     Raises the PollingError of a listing that cannot be read; nothing is made again then.
     """
-    if checkpoints.is_braked(TABLE):
+    if checkpoints.are_deletions_held(TABLE):
         find(found, now=now)
         return False
     # What is pending already has been counted, and released since.
@@ -73,7 +73,7 @@ def may_make_again(found: Sequence[SyncState], rows: Rows, *, now: datetime) -> 
     if why:
         for some in batches(missing.values(), MOST_ROWS):
             find(some, now=now)
-        checkpoints.brake(TABLE, why)
+        checkpoints.hold_deletions(TABLE, why)
     return not why
 
 

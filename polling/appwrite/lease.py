@@ -1,4 +1,4 @@
-"""Who may push a table: one at a time, on any database, with no transaction open meanwhile."""
+"""Who may push a table or sweep: one at a time, on any database, with no transaction open meanwhile."""
 
 import time
 import uuid
@@ -9,13 +9,19 @@ from django.db.models import Q
 from polling.models import SyncLease
 
 HOLDS_FOR = timedelta(seconds=60)
+SWEEP = "sweep"
+
+
+def push_of(table: str) -> str:
+    """The work that a push of a table is."""
+    return f"push of {table}"
 
 
 class Lease:
-    """The lease of one table. It is taken and renewed by an UPDATE whose row count decides."""
+    """The lease of a piece of work. It is taken and renewed by an UPDATE whose row count decides."""
 
-    def __init__(self, table: str, *, now: datetime) -> None:
-        self._table = table
+    def __init__(self, work: str, *, now: datetime) -> None:
+        self._work = work
         self._holder = uuid.uuid4().hex
         self._began, self._started = now, time.monotonic()
 
@@ -25,7 +31,7 @@ class Lease:
 
     def take(self) -> bool:
         """Whether it is ours now: nobody holds it, nor has left word to wait."""
-        SyncLease.objects.get_or_create(table=self._table)
+        SyncLease.objects.get_or_create(work=self._work)
         return self._hold(Q(held_until__isnull=True) | Q(held_until__lte=self.now()))
 
     def renew(self) -> bool:
@@ -33,15 +39,15 @@ class Lease:
         return self._hold(Q(holder=self._holder))
 
     def _hold(self, condition: Q) -> bool:
-        free = SyncLease.objects.filter(condition, table=self._table)
+        free = SyncLease.objects.filter(condition, work=self._work)
         return bool(free.update(holder=self._holder, held_until=self.now() + HOLDS_FOR))
 
     def release(self, *, wait: timedelta | None = None) -> None:
         """Gives it back; with `wait` nobody takes it before that, because the server is in trouble."""
         until = None if wait is None else self.now() + wait
-        SyncLease.objects.filter(table=self._table, holder=self._holder).update(holder="", held_until=until)
+        SyncLease.objects.filter(work=self._work, holder=self._holder).update(holder="", held_until=until)
 
 
-def forget_wait(table: str) -> None:
-    """Lets the next push begin at once, where no push holds the table."""
-    SyncLease.objects.filter(table=table, holder="").update(held_until=None)
+def forget_wait(work: str) -> None:
+    """Lets the work begin at once, where nobody holds its lease."""
+    SyncLease.objects.filter(work=work, holder="").update(held_until=None)

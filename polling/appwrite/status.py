@@ -10,18 +10,18 @@ from django.conf import settings
 from django.db.models import Count, Q, QuerySet
 
 from polling.appwrite import sync_state
+from polling.appwrite.lease import push_of
 from polling.appwrite.push import logs as push_logs
-from polling.appwrite.sweep import logs as sweep_logs
-from polling.models import PollLog, SyncCheckpoint, SyncConflict, SyncLease, SyncServer, SyncStray
+from polling.models import PollLog, SyncCheckpoint, SyncConflict, SyncLease, SyncServer, UnmatchedRow
 from races.models import Race
 
 SERVER = (
     "version", "compares_and_sets", "probed_at", "problem",
-    "webhook_enabled", "webhook_problem", "webhook_checked_at", "hinted_at", "hints",
+    "webhook_enabled", "webhook_problem", "webhook_checked_at", "notified_at", "notifications",
 )  # fmt: skip
-
-# The checkpoint that a table's sweep counts on. That of the poll logs' own table is their push's.
-SWEEPS = {sync_state.TABLE: sync_state.TABLE, push_logs.TABLE: sweep_logs.PASS}
+PROGRESS = (
+    "error", "sweep_error", "sweep_began_at", "swept_at", "deletion_guard", "echoes", "overlap_hits", "repairs",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class TableStatus:
     waiting: int
     missing: int
     dead: int
-    strays: int
+    unmatched_rows: int
     left_alone_until: datetime | None
     push_error: str
     failed: int = 0
@@ -54,33 +54,33 @@ class TableStatus:
     sweep_error: str = ""
     sweep_began_at: datetime | None = None
     swept_at: datetime | None = None
-    brake: str = ""
+    deletion_guard: str = ""
     echoes: int = 0
     overlap_hits: int = 0
     repairs: int = 0
 
-    def trouble(self) -> list[str]:
-        """What is dead, braked or failing."""
-        said = {
+    def problems(self) -> list[str]:
+        """What is dead, held or failing, in words."""
+        found = {
             f"{self.table}: {self.dead} given up until a person acts": self.dead,
-            f"{self.table}: deletions wait for a person: {self.brake}": self.brake,
+            f"{self.table}: deletions wait for a person: {self.deletion_guard}": self.deletion_guard,
             f"{self.table}: {self.failed} wait after: {self.push_error}": self.failed,
             f"{self.table}: {self.error}": self.error,
             f"{self.table}, the sweep: {self.sweep_error}": self.sweep_error,
         }
-        return [words for words, applies in said.items() if applies]
+        return [words for words, applies in found.items() if applies]
 
 
 @dataclass(frozen=True, slots=True)
 class SyncStatus:
-    """All of it, for the configured Appwrite. `trouble` is what somebody should look at, in words."""
+    """All of it, for the configured Appwrite. `problems` is what needs attention, in words."""
 
     configured: bool
     target: str
     tables: list[TableStatus]
     server: dict[str, Any]
     open_conflicts: int
-    trouble: list[str]
+    problems: list[str]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values and instants."""
@@ -89,23 +89,20 @@ class SyncStatus:
 
 def numbers(*, now: datetime) -> SyncStatus:
     """As it stands now, in a constant number of queries and without a call to Appwrite."""
-    leases = {lease.table: lease for lease in SyncLease.objects.filter(held_until__gt=now)}
+    leases = {lease.work: lease for lease in SyncLease.objects.filter(held_until__gt=now)}
     checkpoints = {point.table: point for point in SyncCheckpoint.objects.filter(target=settings.APPWRITE_TARGET)}
-    strays = Counter(SyncStray.objects.filter(target=settings.APPWRITE_TARGET).values_list("table", flat=True))
-    logs = checkpoints.get(push_logs.TABLE)
-    counts = {
-        sync_state.TABLE: _races(now=now),
-        push_logs.TABLE: _logs(logs.pulled_at if logs else None),
-    }
+    unmatched = Counter(UnmatchedRow.objects.filter(target=settings.APPWRITE_TARGET).values_list("table", flat=True))
+    looked_to = push_logs.looked_to()
+    counts = {sync_state.TABLE: _races(now=now), push_logs.TABLE: _logs(looked_to)}
+    pulled_at = {sync_state.TABLE: races.pulled_at if (races := checkpoints.get(sync_state.TABLE)) else None}
     tables = [
         TableStatus(
             table=table,
-            strays=strays[table],
-            **_in_flight(told, leases.get(table)),
-            **_progress(checkpoints.get(table), checkpoints.get(SWEEPS[table]), now=now),
-            sweep_error=sweep.error if (sweep := checkpoints.get(sync_state.sweep_of(table))) else "",
+            unmatched_rows=unmatched[table],
+            **_in_flight(rows, leases.get(push_of(table))),
+            **_progress(checkpoints.get(table), pulled_at.get(table, looked_to), now=now),
         )
-        for table, told in counts.items()
+        for table, rows in counts.items()
     ]
     server = SyncServer.objects.filter(target=settings.APPWRITE_TARGET).values(*SERVER).first() or {}
     return SyncStatus(
@@ -114,7 +111,7 @@ def numbers(*, now: datetime) -> SyncStatus:
         tables=tables,
         server=server,
         open_conflicts=open_conflicts().count(),
-        trouble=[*(words for table in tables for words in table.trouble()), *of_server(server)],
+        problems=[*(words for table in tables for words in table.problems()), *of_server(server)],
     )
 
 
@@ -160,13 +157,9 @@ def _in_flight(told: dict[str, Any], lease: SyncLease | None) -> dict[str, Any]:
     return {**told, "dirty": told["dirty"] - flying, "in_flight": flying, "left_alone_until": until}
 
 
-def _progress(point: SyncCheckpoint | None, sweep: SyncCheckpoint | None, *, now: datetime) -> dict[str, Any]:
-    """By the table's own checkpoint and the one that its sweep counts on."""
-    told: dict[str, Any] = {}
-    if sweep:
-        told = {name: getattr(sweep, name) for name in ("sweep_began_at", "swept_at", "repairs")}
-    if point:
-        told |= {name: getattr(point, name) for name in ("pulled_at", "error", "brake", "echoes", "overlap_hits")}
-        told["checkpoint_age_seconds"] = (now - point.pulled_at).total_seconds() if point.pulled_at else None
-        told["read_to"] = point.updated_at
-    return told
+def _progress(checkpoint: SyncCheckpoint | None, pulled_at: datetime | None, *, now: datetime) -> dict[str, Any]:
+    """How far pull and sweep have got; of poll logs `pulled_at` is up to when they have been looked through."""
+    progress: dict[str, Any] = {name: getattr(checkpoint, name) for name in PROGRESS} if checkpoint else {}
+    age = (now - pulled_at).total_seconds() if pulled_at else None
+    read_to = checkpoint.updated_at if checkpoint else ""
+    return {**progress, "pulled_at": pulled_at, "checkpoint_age_seconds": age, "read_to": read_to}

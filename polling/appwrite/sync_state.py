@@ -31,11 +31,6 @@ OPEN = [status.value for status in RaceStatus if status not in TERMINAL]
 DELETION_PENDING = Q(remote_deleted_at__isnull=False) & ~Q(base_updated_at="")
 
 
-def sweep_of(table: str) -> str:
-    """The name that leases and checkpoints of a table's sweep have."""
-    return f"{table} sweep"
-
-
 def states() -> QuerySet[SyncState]:
     """The rows of races in the configured Appwrite."""
     return SyncState.objects.filter(target=settings.APPWRITE_TARGET, table=TABLE)

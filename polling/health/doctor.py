@@ -187,14 +187,14 @@ def _webhook(client: SyncClient) -> Said:
     except Blocked as error:
         if not webhook_subscription.is_hidden(error):
             raise
-        return State.NOTE, f"this key may not look at it; {_last_hint()}"
+        return State.NOTE, f"this key may not look at it; {_last_notification()}"
     if entry is None:
         return State.NOTE, "there is none; with APPWRITE_WEBHOOK_URL set, `manage.py appwrite_schema apply` makes it"
     if wrong := webhook_subscription.faults(entry):
         return State.FAILED, f"it {' and '.join(wrong)}"
-    return State.OK, f"it is enabled; {_last_hint()}"
+    return State.OK, f"it is enabled; {_last_notification()}"
 
 
-def _last_hint() -> str:
-    at = SyncServer.objects.filter(target=settings.APPWRITE_TARGET).values_list("hinted_at", flat=True).first()
+def _last_notification() -> str:
+    at = SyncServer.objects.filter(target=settings.APPWRITE_TARGET).values_list("notified_at", flat=True).first()
     return f"it last told of a row at {at:%Y-%m-%d %H:%M:%S} UTC" if at else "it has not told of a row yet"

@@ -23,8 +23,8 @@ from polling.models import (
     SkipReason,
     SyncCheckpoint,
     SyncServer,
-    SyncStray,
     Tick,
+    UnmatchedRow,
 )
 from polling.monitoring import heartbeat as heartbeats
 
@@ -136,7 +136,7 @@ def _rows(*, now: datetime) -> dict[str, _Row]:
     ]
     if settings.APPWRITE_ENDPOINT:
         rows, dead = sync_state.states(), Q(dead_since__isnull=False)
-        unmatched = SyncStray.objects.filter(target=settings.APPWRITE_TARGET)
+        unmatched = UnmatchedRow.objects.filter(target=settings.APPWRITE_TARGET)
         found += [
             _all("unmatched", unmatched, Min("found_at")),
             _all("dead", rows, Min("dead_since"), Count("pk", filter=dead)),
@@ -179,7 +179,10 @@ def _sync(rows: Mapping[str, _Row]) -> SyncFacts:
     checkpoints = {point.table: point for point in SyncCheckpoint.objects.filter(target=settings.APPWRITE_TARGET)}
     server = SyncServer.objects.filter(target=settings.APPWRITE_TARGET).values(*status.SERVER).first() or {}
     dead, failed = rows.get("dead", _Row()), rows.get("failed", _Row())
-    begins = (dead.at, *(point.failing_since or point.pulled_at for point in checkpoints.values() if point.error))
+    begins = [dead.at]
+    for point in checkpoints.values():
+        begins += [point.failing_since or point.pulled_at] if point.error else []
+        begins += [point.sweep_failing_since] if point.sweep_error else []
     races = checkpoints.get(sync_state.TABLE)
     return SyncFacts(
         configured=True,
@@ -197,7 +200,7 @@ def _sync(rows: Mapping[str, _Row]) -> SyncFacts:
 
 def _of_table(name: str, checkpoints: Mapping[str, SyncCheckpoint], *, dead: int = 0, failed: int = 0) -> list[str]:
     """What is dead, stopped or failing, as the sync page says it."""
-    point, sweep = checkpoints.get(name), checkpoints.get(sync_state.sweep_of(name))
+    point = checkpoints.get(name)
     # Only where rows have failed, so that all is one query fewer while all is well.
     error = sync_state.failing().exclude(error="").values_list("error", flat=True).first() if failed else ""
     table = TableStatus(
@@ -210,11 +213,11 @@ def _of_table(name: str, checkpoints: Mapping[str, SyncCheckpoint], *, dead: int
         failed=failed,
         missing=0,
         dead=dead,
-        strays=0,
+        unmatched_rows=0,
         left_alone_until=None,
         push_error=error or "",
         error=point.error if point else "",
-        sweep_error=sweep.error if sweep else "",
-        brake=point.brake if point else "",
+        sweep_error=point.sweep_error if point else "",
+        deletion_guard=point.deletion_guard if point else "",
     )
-    return table.trouble()
+    return table.problems()

@@ -6,28 +6,42 @@ from polling.models.poll_log import REQUESTS, PollLog, PollState, SkipReason, Tr
 from polling.models.provider_state import BreakerState, ProviderState
 from polling.models.retention import RetentionState
 from polling.models.switch import PollingSwitch
-from polling.models.sync import SyncCheckpoint, SyncConflict, SyncHint, SyncLease, SyncServer, SyncState, SyncStray
+from polling.models.sync import (
+    ChangeNotification,
+    FullScan,
+    PollLogPush,
+    QueuedTask,
+    SyncCheckpoint,
+    SyncConflict,
+    SyncLease,
+    SyncServer,
+    SyncState,
+    UnmatchedRow,
+)
 from polling.models.tick import Tick
 
 __all__ = [
     "REQUESTS",
     "BreakerState",
+    "ChangeNotification",
+    "FullScan",
     "Heartbeat",
     "Incident",
     "IncidentKind",
     "PollLog",
+    "PollLogPush",
     "PollState",
     "PollingSwitch",
     "ProviderState",
+    "QueuedTask",
     "RetentionState",
     "SkipReason",
     "SyncCheckpoint",
     "SyncConflict",
-    "SyncHint",
     "SyncLease",
     "SyncServer",
     "SyncState",
-    "SyncStray",
     "Tick",
     "Trigger",
+    "UnmatchedRow",
 ]

@@ -62,7 +62,11 @@ class SyncState(models.Model):
 
 
 class SyncCheckpoint(models.Model):
-    """Where the last pull and the last sweep of a table got to, in the server's time, and what they met."""
+    """How far pull and sweep of a table have got, what they found, and why they fail.
+
+    `updated_at`, `row_id` and `pass_began_at` are instants and ids of the server, as it sent them. Poll logs are not
+    pulled: there `error` is that of their push.
+    """
 
     target = models.CharField(max_length=200)
     table = models.CharField(max_length=40)
@@ -72,14 +76,19 @@ class SyncCheckpoint(models.Model):
     pulled_at = models.DateTimeField(null=True, blank=True)
     error = models.CharField(max_length=500, blank=True)
     failing_since = models.DateTimeField(null=True, blank=True, help_text="when the error, or one before it, began")
-    epoch = models.PositiveIntegerField(default=0, help_text="rises when the table was made anew in Appwrite")
-    sweep_after_id = models.CharField(max_length=36, blank=True, help_text="how far a sweep under way has got")
-    sweep_began_at = models.DateTimeField(null=True, blank=True)
-    swept_at = models.DateTimeField(null=True, blank=True, help_text="when a sweep last came to its end")
-    brake = models.CharField(max_length=300, blank=True, help_text="why deletions wait for a person")
+    table_generation = models.PositiveIntegerField(
+        default=0, help_text="rises when the table was recreated in Appwrite"
+    )
     echoes = models.PositiveBigIntegerField(default=0, help_text="rows read that were our own writes")
     overlap_hits = models.PositiveBigIntegerField(default=0, help_text="changes found only by looking back")
+    sweep_after_id = models.CharField(max_length=36, blank=True, help_text="how far a sweep under way has got")
+    texts_after_id = models.CharField(max_length=36, blank=True, help_text="up to which row long texts were compared")
+    sweep_began_at = models.DateTimeField(null=True, blank=True)
+    swept_at = models.DateTimeField(null=True, blank=True, help_text="when a sweep last came to its end")
+    sweep_error = models.CharField(max_length=500, blank=True)
+    sweep_failing_since = models.DateTimeField(null=True, blank=True)
     repairs = models.PositiveBigIntegerField(default=0, help_text="differences found only by a sweep")
+    deletion_guard = models.CharField(max_length=300, blank=True, help_text="why deletions wait for staff")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["target", "table"], name="one_checkpoint_per_table")]
@@ -89,7 +98,7 @@ class SyncCheckpoint(models.Model):
 
 
 class SyncConflict(models.Model):
-    """Both sides moved a field away from its base, or one side a field that is not its own."""
+    """Both sides changed a field since they last agreed, or one side a field that is not its own."""
 
     state = models.ForeignKey(SyncState, models.SET_NULL, null=True, related_name="conflicts")
     row = models.CharField(max_length=200, blank=True, help_text="the race and the row, in words: they may be gone")
@@ -100,7 +109,7 @@ class SyncConflict(models.Model):
     chosen = models.CharField(max_length=8, choices=[("local", "Django's"), ("remote", "Appwrite's")])
     policy = models.CharField(max_length=80, help_text="the rule that chose")
     found_at = models.DateTimeField()
-    resolved_at = models.DateTimeField(null=True, blank=True, help_text="when a person looked at it")
+    resolved_at = models.DateTimeField(null=True, blank=True, help_text="when staff looked at it")
     resolved_by = models.CharField(max_length=150, blank=True)
     resolution = models.CharField(max_length=8, blank=True, choices=[("ours", "kept ours"), ("theirs", "took theirs")])
 
@@ -120,8 +129,8 @@ class SyncConflict(models.Model):
         return self.state.local_pk if self.state else None
 
 
-class SyncStray(models.Model):
-    """A row in Appwrite that is of no race of ours and cannot become one, and why; gone once it can."""
+class UnmatchedRow(models.Model):
+    """A row in Appwrite that belongs to no race and cannot become one, and why; deleted once it can."""
 
     target = models.CharField(max_length=200)
     table = models.CharField(max_length=40)
@@ -131,21 +140,21 @@ class SyncStray(models.Model):
     found_at = models.DateTimeField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["target", "table", "row_id"], name="one_stray_per_row")]
+        constraints = [models.UniqueConstraint(fields=["target", "table", "row_id"], name="one_unmatched_row_per_id")]
         ordering = ["-found_at"]
 
     def __str__(self) -> str:
         return f"{self.table}/{self.row_id}"
 
 
-class SyncHint(models.Model):
-    """A row that Appwrite's webhook told of and that nobody has looked at yet."""
+class ChangeNotification(models.Model):
+    """A row that Appwrite's webhook reported as changed and that no pull has read since."""
 
     target = models.CharField(max_length=200)
     row_id = models.CharField(max_length=36)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["target", "row_id"], name="one_hint_per_row")]
+        constraints = [models.UniqueConstraint(fields=["target", "row_id"], name="one_notification_per_row")]
 
     def __str__(self) -> str:
         return self.row_id
@@ -162,19 +171,54 @@ class SyncServer(models.Model):
     webhook_enabled = models.BooleanField(null=True, blank=True, help_text="empty: none, or the key may not look")
     webhook_problem = models.CharField(max_length=500, blank=True)
     webhook_checked_at = models.DateTimeField(null=True, blank=True)
-    hinted_at = models.DateTimeField(null=True, blank=True, help_text="when its webhook last told of a row")
-    hints = models.PositiveBigIntegerField(default=0)
+    notified_at = models.DateTimeField(null=True, blank=True, help_text="when its webhook last reported a change")
+    notifications = models.PositiveBigIntegerField(default=0)
 
     def __str__(self) -> str:
         return self.target
 
 
 class SyncLease(models.Model):
-    """Who may push or sweep a table, by a conditional UPDATE, renewed per batch; and what errand is waited for."""
+    """Who may do a piece of work, such as the push of a table, by a conditional UPDATE; renewed per batch.
 
-    table = models.CharField(max_length=40, unique=True)
+    Without a holder, `held_until` is until when nobody begins it, because the server was in difficulties.
+    """
+
+    work = models.CharField(max_length=40, unique=True)
     holder = models.CharField(max_length=32, blank=True)
     held_until = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
-        return f"{self.table}: {self.holder or 'free'}"
+        return f"{self.work}: {self.holder or 'free'}"
+
+
+class QueuedTask(models.Model):
+    """A task of the sync that waits in the queue, so that nobody queues a second one before it begins."""
+
+    task = models.CharField(max_length=80, unique=True, help_text="the path of its function")
+    waits_until = models.DateTimeField(null=True, blank=True, help_text="when it is taken for lost; empty: none waits")
+
+    def __str__(self) -> str:
+        return self.task
+
+
+class PollLogPush(models.Model):
+    """How far poll logs have been looked through for Appwrite, and when old ones were last deleted there."""
+
+    target = models.CharField(max_length=200, unique=True)
+    looked_to = models.DateTimeField(null=True, blank=True, help_text="logs finished before have been looked at")
+    cleared_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"poll logs for {self.target}"
+
+
+class FullScan(models.Model):
+    """How far the scan over all races in Django has got, and when it last came to its end."""
+
+    target = models.CharField(max_length=200, unique=True)
+    after_pk = models.BigIntegerField(default=0)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"scan for {self.target}"

@@ -29,7 +29,7 @@ READ_ONLY = (
     "synccheckpoint",
     "syncconflict",
     "synclease",
-    "syncstray",
+    "unmatchedrow",
     "syncserver",
 )
 

@@ -28,8 +28,8 @@ from polling.models import (
     SyncLease,
     SyncServer,
     SyncState,
-    SyncStray,
     Tick,
+    UnmatchedRow,
 )
 from races import decisions
 from races.decisions import COMMAND
@@ -115,12 +115,12 @@ def make_checkpoints(count: int) -> None:
 
 
 def make_leases(count: int) -> None:
-    SyncLease.objects.bulk_create(SyncLease(table=f"t{number}") for number in range(count))
+    SyncLease.objects.bulk_create(SyncLease(work=f"t{number}") for number in range(count))
 
 
-def make_strays(count: int) -> None:
-    SyncStray.objects.bulk_create(
-        SyncStray(target="p", table="races", row_id=f"r{number}", problem="no start", found_at=START)
+def make_unmatched_rows(count: int) -> None:
+    UnmatchedRow.objects.bulk_create(
+        UnmatchedRow(target="p", table="races", row_id=f"r{number}", problem="no start", found_at=START)
         for number in range(count)
     )
 
@@ -168,7 +168,7 @@ MAKE: dict[type[models.Model], Callable[[int], None]] = {
     SyncCheckpoint: make_checkpoints,
     SyncConflict: make_conflicts,
     SyncLease: make_leases,
-    SyncStray: make_strays,
+    UnmatchedRow: make_unmatched_rows,
     SyncServer: make_servers,
     LogEntry: make_log_entries,
     Schedule: make_schedules,

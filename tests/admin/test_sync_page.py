@@ -16,7 +16,8 @@ from polling.admin.sync.page import NEWEST
 from polling.admin.table import Table
 from polling.appwrite import sync_state
 from polling.appwrite.checkpoints import checkpoint_of
-from polling.models import SyncCheckpoint, SyncConflict, SyncLease, SyncServer, SyncState, SyncStray
+from polling.appwrite.lease import push_of
+from polling.models import SyncCheckpoint, SyncConflict, SyncLease, SyncServer, SyncState, UnmatchedRow
 from races.models import Race
 from tests.admin.test_pages import Inline, queries
 from tests.factories import START, make_race
@@ -37,19 +38,22 @@ def configured(settings: Any) -> Iterator[None]:
 
 
 def make_trouble(count: int) -> None:
-    """As many of each: dead rows, strays, open conflicts; a braked sweep and a webhook that is off."""
+    """As many of each: dead rows, unmatched rows, open conflicts; held deletions and a webhook that is off."""
     for number in range(count):
         race = make_race(name=f"Maiden {number}")
         state = sync_state.new_state(race.pk, f"row-{race.pk}", dead_since=NOW, error="InvalidRequest: too long")
         state.save()
-        SyncStray.objects.create(target=TARGET, table="races", row_id=f"s-{race.pk}", problem="no start", found_at=NOW)
+        UnmatchedRow.objects.create(
+            target=TARGET, table="races", row_id=f"s-{race.pk}", problem="no start", found_at=NOW
+        )
         SyncConflict.objects.create(
             state=state, field="staff_note", remote=f"fog {number}", chosen="local", policy="both moved", found_at=NOW
         )
     SyncServer.objects.update_or_create(
-        target=TARGET, defaults={"version": "1.9.6", "compares_and_sets": True, "webhook_enabled": False, "hints": 7}
+        target=TARGET,
+        defaults={"version": "1.9.6", "compares_and_sets": True, "webhook_enabled": False, "notifications": 7},
     )
-    values = {"brake": "21 of 30 rows are gone", "pulled_at": NOW - timedelta(seconds=4), "swept_at": None}
+    values = {"deletion_guard": "21 of 30 rows are gone", "pulled_at": NOW - timedelta(seconds=4), "swept_at": None}
     values |= {"updated_at": "2026-11-23T02:29:56.120+00:00", "echoes": 12, "overlap_hits": 3, "repairs": 1}
     SyncCheckpoint.objects.filter(pk=checkpoint_of(sync_state.TABLE).pk).update(**values)
 
@@ -78,7 +82,7 @@ def test_the_page_says_per_table_how_its_rows_stand(admin_client: Client) -> Non
         ["3", "0"], ["0", "0"], ["1", "0"], ["0", "0"],
     ]  # fmt: skip
     assert ">2<" in rows["Dead"][0] and "/syncstate/?state=dead" in rows["Dead"][0]
-    assert ">2<" in rows["Strays"][0] and "/syncstray/" in rows["Strays"][0]
+    assert ">2<" in rows["Unmatched rows"][0] and "/unmatchedrow/" in rows["Unmatched rows"][0]
 
 
 def test_the_page_says_how_far_pull_and_sweep_have_got(admin_client: Client) -> None:
@@ -87,7 +91,7 @@ def test_the_page_says_how_far_pull_and_sweep_have_got(admin_client: Client) -> 
     assert "4 s ago" in progress["Checkpoint"][0]
     assert progress["Read up to"][0] == "2026-11-23 02:29:56 UTC"
     assert progress["Last sweep"][0] == "–"
-    assert "21 of 30 rows are gone" in progress["Brake"][0]
+    assert "21 of 30 rows are gone" in progress["Deletion guard"][0]
     assert [progress[name][0] for name in ("Echoes", "Overlap finds", "Repairs")] == ["12", "3", "1"]
 
 
@@ -97,7 +101,7 @@ def test_the_page_says_what_the_server_is_and_that_its_webhook_is_off(admin_clie
     assert server["Version"] == ["1.9.6"]
     assert "refuses stale writes" in server["Compare and set"][0]
     assert "disabled" in server["Webhook"][0]
-    assert server["Last hint"] == ["never, 7 hints in all"]
+    assert server["Last notification"] == ["never, 7 in all"]
 
 
 def test_the_page_lists_the_newest_open_conflicts_with_links(admin_client: Client) -> None:
@@ -130,18 +134,18 @@ def test_the_page_is_not_well_while_conflicts_or_rows_of_no_race_wait(admin_clie
     SyncConflict.objects.filter(pk=conflict.pk).update(resolved_at=NOW)
     assert "nothing waits for a person" in admin_client.get(PAGE).content.decode()
     for row_id in "ab":
-        SyncStray.objects.create(target=TARGET, table="races", row_id=row_id, problem="no start", found_at=NOW)
+        UnmatchedRow.objects.create(target=TARGET, table="races", row_id=row_id, problem="no start", found_at=NOW)
     html = admin_client.get(PAGE).content.decode()
     assert "races: 2 rows of no race" in html
     assert "nothing waits for a person" not in html
 
 
-@pytest.mark.parametrize("may", ["syncstate", "syncstray", ""])
+@pytest.mark.parametrize("may", ["syncstate", "unmatchedrow", ""])
 def test_the_numbers_lead_only_to_pages_that_the_reader_may_open(staff_client: StaffClient, may: str) -> None:
     make_trouble(1)
     client = staff_client("view_synccheckpoint", *([f"view_{may}"] if may else []))
     html = client.get(PAGE).content.decode()
-    for model in ("syncstate", "syncstray"):
+    for model in ("syncstate", "unmatchedrow"):
         page = reverse(f"admin:polling_{model}_changelist")
         assert (f'href="{page}' in html) is (model == may)
         assert client.get(page).status_code == (200 if model == may else 403)
@@ -150,7 +154,7 @@ def test_the_numbers_lead_only_to_pages_that_the_reader_may_open(staff_client: S
 def test_what_a_row_in_appwrite_says_cannot_become_markup(admin_client: Client) -> None:
     make_trouble(1)
     SyncConflict.objects.update(remote="<script>x</script>")
-    SyncCheckpoint.objects.update(brake="<b>", error="<i>")
+    SyncCheckpoint.objects.update(deletion_guard="<b>", error="<i>")
     html = admin_client.get(PAGE).content.decode()
     assert "&lt;script&gt;" in html
     assert not any(markup in html for markup in ("<script>x", "<b>", "<i>"))
@@ -173,12 +177,12 @@ def test_the_front_page_leads_to_the_page_whoever_may_see_it(admin_client: Clien
 def test_a_push_asked_for_is_queued_and_does_not_wait_for_a_backoff(admin_client: Client) -> None:
     state = sync_state.new_state(make_race().pk, "r", next_try_at=NOW + timedelta(minutes=5), attempts=3)
     state.save()
-    SyncLease.objects.create(table=sync_state.TABLE, held_until=NOW + timedelta(minutes=1))
+    SyncLease.objects.create(work=push_of(sync_state.TABLE), held_until=NOW + timedelta(minutes=1))
     response = admin_client.post(PAGE, {"do": "push"})
     assert (response.headers["Location"], said(response)) == (PAGE, ["A push has been asked for."])
     assert queued() == ["polling.tasks.push"]
     assert SyncState.objects.get().next_try_at is None
-    assert SyncLease.objects.get(table=sync_state.TABLE).held_until is None
+    assert SyncLease.objects.get(work=push_of(sync_state.TABLE)).held_until is None
 
 
 def test_a_pull_asked_for_is_queued(admin_client: Client) -> None:
@@ -186,25 +190,25 @@ def test_a_pull_asked_for_is_queued(admin_client: Client) -> None:
     assert queued() == ["polling.tasks.sync"]
 
 
-def test_the_brake_is_released_by_a_button_and_it_is_audited(staff_client: StaffClient) -> None:
+def test_the_deletion_guard_is_released_by_a_button_and_it_is_audited(staff_client: StaffClient) -> None:
     make_trouble(1)
     client = staff_client("change_synccheckpoint", "view_synccheckpoint")
-    assert "Release the brake on races" in client.get(PAGE).content.decode()
+    assert "Release the deletion guard of races" in client.get(PAGE).content.decode()
     client.post(PAGE, {"do": "release", "table": "races"})
-    assert SyncCheckpoint.objects.get().brake == ""
+    assert SyncCheckpoint.objects.get().deletion_guard == ""
     [entry] = LogEntry.objects.all()
     assert (entry.user.get_username(), "21 of 30 rows are gone" in entry.change_message) == ("officer", True)
-    assert "Release the brake" not in client.get(PAGE).content.decode()
+    assert "Release the deletion_guard" not in client.get(PAGE).content.decode()
 
 
-def test_a_brake_that_says_something_else_by_now_is_not_released_unseen(admin_client: Client) -> None:
+def test_a_deletion_guard_that_says_something_else_by_now_is_not_released_unseen(admin_client: Client) -> None:
     make_trouble(1)
-    assert 'name="brake" value="21 of 30 rows are gone"' in admin_client.get(PAGE).content.decode()
-    SyncCheckpoint.objects.update(brake="29 of 30 rows are gone")
-    shown = {"do": "release", "table": "races", "brake": "21 of 30 rows are gone"}
+    assert 'name="deletion_guard" value="21 of 30 rows are gone"' in admin_client.get(PAGE).content.decode()
+    SyncCheckpoint.objects.update(deletion_guard="29 of 30 rows are gone")
+    shown = {"do": "release", "table": "races", "deletion_guard": "21 of 30 rows are gone"}
     [message] = said(admin_client.post(PAGE, shown))
     assert message.startswith("Changed since the page was shown") and "29 of 30 rows are gone" in message
-    assert SyncCheckpoint.objects.get().brake == "29 of 30 rows are gone"
+    assert SyncCheckpoint.objects.get().deletion_guard == "29 of 30 rows are gone"
     assert not LogEntry.objects.exists()
 
 
@@ -213,7 +217,7 @@ def test_a_deed_that_is_none_does_nothing(data: dict[str, str], admin_client: Cl
     make_trouble(1)
     response = admin_client.post(PAGE, data)
     assert (response.status_code, said(response)) == (302, [])
-    assert (queued(), SyncCheckpoint.objects.get().brake) == ([], "21 of 30 rows are gone")
+    assert (queued(), SyncCheckpoint.objects.get().deletion_guard) == ([], "21 of 30 rows are gone")
 
 
 @pytest.mark.parametrize("deed", ["push", "pull", "release"])
@@ -226,7 +230,7 @@ def test_who_may_only_view_the_page_sees_no_buttons_and_sets_nothing_going(
     assert 'name="do"' not in html
     assert "both moved" not in html  # conflicts have a permission of their own
     assert client.post(PAGE, {"do": deed, "table": "races"}).status_code == 403
-    assert (queued(), SyncCheckpoint.objects.get().brake) == ([], "21 of 30 rows are gone")
+    assert (queued(), SyncCheckpoint.objects.get().deletion_guard) == ([], "21 of 30 rows are gone")
 
 
 def test_who_may_not_view_it_is_refused_and_who_is_nobody_is_asked_to_log_in(staff_client: StaffClient) -> None:
@@ -261,8 +265,8 @@ def make_server(**values: Any) -> None:
 
 def of_another_appwrite() -> None:
     SyncState.objects.filter(pk=make_row(dead_since=NOW).pk).update(target="another")
-    SyncCheckpoint.objects.create(target="another", table="races", error="503", brake="too many")
-    SyncStray.objects.create(target="another", table="races", row_id="s", problem="no start", found_at=NOW)
+    SyncCheckpoint.objects.create(target="another", table="races", error="503", deletion_guard="too many")
+    UnmatchedRow.objects.create(target="another", table="races", row_id="s", problem="no start", found_at=NOW)
 
 
 AHEAD = NOW + timedelta(minutes=1)
@@ -285,15 +289,15 @@ NOT_WELL: dict[str, Callable[[], object]] = {
     "a row that waits and whose race is gone": lambda: Race.objects.filter(
         pk=make_row(attempts=1, next_try_at=AHEAD).local_pk
     ).delete(),
-    "a row of no race": lambda: SyncStray.objects.create(
+    "a row of no race": lambda: UnmatchedRow.objects.create(
         target=TARGET, table="races", row_id="s", problem="no start", found_at=NOW
     ),
     "a conflict": lambda: SyncConflict.objects.create(**CONFLICT),
     "a pull that fails": lambda: make_checkpoint("races", error="503"),
-    "a sweep that fails": lambda: make_checkpoint("races sweep", error="503"),
-    "deletions that wait": lambda: make_checkpoint("races", brake="21 of 30 rows are gone"),
+    "a sweep that fails": lambda: make_checkpoint("races", sweep_error="503"),
+    "deletions that wait": lambda: make_checkpoint("races", deletion_guard="21 of 30 rows are gone"),
     "poll logs that fail": lambda: make_checkpoint("poll_logs", error="503"),
-    "a sweep of the poll logs that fails": lambda: make_checkpoint("poll_logs sweep", error="503"),
+    "a sweep of the poll logs that fails": lambda: make_checkpoint("poll_logs", sweep_error="503"),
     "a server that takes stale writes": lambda: make_server(problem="it takes stale writes"),
     "a webhook that is off": lambda: make_server(webhook_enabled=False, webhook_problem="it is off"),
 }

@@ -1,4 +1,4 @@
-"""The lists of rows in Appwrite: the dead and another try, strays and another look."""
+"""The lists of rows in Appwrite: the dead and another try, unmatched rows and another look."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,14 +11,14 @@ from django.urls import reverse
 from django_q.models import OrmQ
 
 from polling.appwrite import sync_state
-from polling.models import SyncState, SyncStray
+from polling.models import SyncState, UnmatchedRow
 from races.models import Race
 from tests.appwrite.conftest import NOW, TARGET, Appwrite, pulled
 from tests.factories import START, make_race
 
 pytestmark = pytest.mark.django_db
 
-STATES, STRAYS = reverse("admin:polling_syncstate_changelist"), reverse("admin:polling_syncstray_changelist")
+STATES, UNMATCHED = reverse("admin:polling_syncstate_changelist"), reverse("admin:polling_unmatchedrow_changelist")
 StaffClient = Callable[..., Client]
 
 
@@ -89,36 +89,36 @@ def test_who_may_only_view_states_revives_none(staff_client: StaffClient) -> Non
     assert state.dead_since == NOW
 
 
-def look_again(client: Client, *chosen: SyncStray) -> list[str]:
-    return said(client.post(STRAYS, {"action": "look_again", "_selected_action": [stray.pk for stray in chosen]}))
+def look_again(client: Client, *chosen: UnmatchedRow) -> list[str]:
+    return said(client.post(UNMATCHED, {"action": "look_again", "_selected_action": [stray.pk for stray in chosen]}))
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_stray_that_has_been_mended_becomes_a_race_when_it_is_looked_at_again(
+def test_an_unmatched_row_that_has_been_mended_becomes_a_race_when_it_is_looked_at_again(
     appwrite: Appwrite, staff_client: StaffClient
 ) -> None:
     for row_id in ("mended", "left"):
         appwrite.create(row_id, provider="sandbox", provider_race_id=row_id)
     assert pulled().left == 2
-    client = staff_client("view_syncstray", "change_syncstray")
-    strays = list(SyncStray.objects.order_by("row_id"))
-    assert "left" in client.get(STRAYS).content.decode()
+    client = staff_client("view_unmatchedrow", "change_unmatchedrow")
+    unmatched = list(UnmatchedRow.objects.order_by("row_id"))
+    assert "left" in client.get(UNMATCHED).content.decode()
     appwrite.edit("mended", advertised_start=START.isoformat())
-    assert look_again(client, *strays) == ["1 of 2 strays found a place."]
-    assert (SyncStray.objects.get().row_id, Race.objects.get().provider_race_id) == ("left", "mended")
+    assert look_again(client, *unmatched) == ["1 of 2 rows found a place."]
+    assert (UnmatchedRow.objects.get().row_id, Race.objects.get().provider_race_id) == ("left", "mended")
 
 
 def test_a_look_at_a_server_that_is_away_says_so(appwrite: Appwrite, admin_client: Client, settings: Any) -> None:
-    stray = SyncStray.objects.create(target=TARGET, table="races", row_id="x", problem="no start", found_at=NOW)
+    stray = UnmatchedRow.objects.create(target=TARGET, table="races", row_id="x", problem="no start", found_at=NOW)
     settings.APPWRITE_ENDPOINT = "http://127.0.0.1:1/v1"
     [words] = look_again(admin_client, stray)
     assert words.startswith("They could not be read: 127.0.0.1:1")
-    assert SyncStray.objects.get() == stray
+    assert UnmatchedRow.objects.get() == stray
 
 
-def test_who_may_only_view_strays_cannot_look_again(staff_client: StaffClient, settings: Any) -> None:
-    stray = SyncStray.objects.create(target=TARGET, table="races", row_id="x", problem="no start", found_at=NOW)
-    client = staff_client("view_syncstray")
-    assert b"look_again" not in client.get(STRAYS).content
+def test_who_may_only_view_unmatched_rows_cannot_look_again(staff_client: StaffClient, settings: Any) -> None:
+    stray = UnmatchedRow.objects.create(target=TARGET, table="races", row_id="x", problem="no start", found_at=NOW)
+    client = staff_client("view_unmatchedrow")
+    assert b"look_again" not in client.get(UNMATCHED).content
     settings.APPWRITE_ENDPOINT = "http://127.0.0.1:1/v1"
     assert look_again(client, stray) == []  # not even that it could not be read

@@ -124,7 +124,7 @@ def test_status_says_the_numbers_of_the_page_and_asks_nothing_of_appwrite(appwri
     make_race()
     appwrite.forget()
     first, second, third = said("sync", "status").splitlines()
-    counts = "2 rows, 1 in sync, 1 dirty, 0 in flight, 0 waiting, 0 missing, 0 dead, 0 strays"
+    counts = "2 rows, 1 in sync, 1 dirty, 0 in flight, 0 waiting, 0 missing, 0 dead, 0 unmatched rows"
     assert first == f"races: {counts}; checkpoint never"
     assert second.startswith("poll_logs: 0 rows") and third == "open conflicts: 0"
     with time_machine.travel(NOW, tick=False):

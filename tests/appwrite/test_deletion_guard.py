@@ -29,7 +29,7 @@ def delete(appwrite: Appwrite, *races: Race) -> None:
 
 
 def guard() -> str:
-    return checkpoints.checkpoint_of("races").brake
+    return checkpoints.checkpoint_of("races").deletion_guard
 
 
 def test_pushes_of_changing_races_make_none_of_many_deleted_rows_again(
@@ -56,7 +56,7 @@ def test_once_it_is_released_all_of_them_are_made_again(appwrite: Appwrite) -> N
     change(races[0], name="Plate")
     pushed()
     assert guard()
-    checkpoints.release("races")
+    checkpoints.release_deletions("races")
     change(races[1], name="Plate")
     pushed(NOW + timedelta(seconds=30))
     assert not guard(), "what has been released is not counted again"
@@ -72,7 +72,7 @@ def test_a_sweep_that_comes_before_the_release_changes_nothing(appwrite: Appwrit
     change(races[0], name="Plate")
     pushed()
     assert swept(LATER).deleted == 0
-    checkpoints.release("races")
+    checkpoints.release_deletions("races")
     assert swept(LATER + timedelta(minutes=10)).deleted == 25
 
 

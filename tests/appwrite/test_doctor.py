@@ -230,7 +230,7 @@ def test_the_state_of_the_webhook(hooked: Appwrite) -> None:
     body = {"webhookId": "hook", "name": "x", "url": "http://127.0.0.1:9/", "events": [webhook_subscription.event()]}
     hooked.api.call("POST", "/webhooks", body)
     assert line("webhook") == "ok it is enabled; it has not told of a row yet"
-    SyncServer.objects.filter(target=TARGET).update(hinted_at=NOW)
+    SyncServer.objects.filter(target=TARGET).update(notified_at=NOW)
     assert line("webhook") == f"ok it is enabled; it last told of a row at {NOW:%Y-%m-%d %H:%M:%S} UTC"
     hooked.api.call("PUT", "/webhooks/hook", {**body, "events": ["databases.*.create"], "enabled": False})
     assert line("webhook") == "failed it does not tell of races and is disabled"

@@ -12,7 +12,7 @@ from polling.appwrite.merge import OWNERS, Owner
 from polling.appwrite.pull import run as pull
 from polling.appwrite.reconcile import FAR_AHEAD, local_values
 from polling.appwrite.schema import provision as schema
-from polling.appwrite.webhook.calls import Hint
+from polling.appwrite.webhook.calls import RowChange
 from polling.appwrite.webhook.change_notifications import note
 from polling.models import PollLog, SyncConflict
 from races.decisions import COMMAND
@@ -233,14 +233,14 @@ def test_the_texts_that_a_sweep_leaves_out_of_its_list_are_looked_at_in_turn(
     assert len(conflicts()) == 5
 
 
-def test_a_hint_of_an_edit_under_an_unchanged_time_is_followed(appwrite: Appwrite, race: Race) -> None:
+def test_a_notification_of_an_edit_under_an_unchanged_time_is_followed(appwrite: Appwrite, race: Race) -> None:
     freeze(appwrite, race, staff_note="theirs")
     row = appwrite.row()
-    assert note(Hint(row["$id"], row["$updatedAt"], row=row), now=NOW)
-    assert pull.hinted([row["$id"]], now=NOW).taken == 1
+    assert note(RowChange(row["$id"], row["$updatedAt"], row=row), now=NOW)
+    assert pull.run_for([row["$id"]], now=NOW).taken == 1
     race.refresh_from_db()
     assert race.staff_note == "theirs"
-    assert not note(Hint(row["$id"], row["$updatedAt"], row=row), now=NOW), "now it is known"
+    assert not note(RowChange(row["$id"], row["$updatedAt"], row=row), now=NOW), "now it is known"
 
 
 def test_a_write_of_twenty_races_of_which_two_were_edited_reads_those_first(appwrite: Appwrite) -> None:

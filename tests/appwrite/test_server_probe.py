@@ -14,7 +14,7 @@ from polling.appwrite.api.client import SyncClient, connect
 from polling.appwrite.pull import run as pull
 from polling.appwrite.push import run as push
 from polling.errors import Blocked, PollingError
-from polling.models import SyncServer, SyncState, SyncStray
+from polling.models import SyncServer, SyncState, UnmatchedRow
 from races.models import Race
 from tests.appwrite.conftest import DATABASE, NOW, TARGET, Appwrite, pulled, pushed
 from tests.factories import make_race
@@ -59,7 +59,7 @@ def test_the_row_it_asks_with_is_gone_afterwards_and_no_race(unknown: Appwrite) 
     pushed()
     assert Appwrite(unknown.api, "poll_logs").rows() == []
     pulled()
-    assert (Race.objects.count(), SyncStray.objects.count(), len(unknown.rows())) == (1, 0, 1)
+    assert (Race.objects.count(), UnmatchedRow.objects.count(), len(unknown.rows())) == (1, 0, 1)
 
 
 def test_at_rest_nothing_is_asked_however_long_ago_the_last_time_was(unknown: Appwrite) -> None:

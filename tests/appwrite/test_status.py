@@ -12,7 +12,7 @@ from polling.appwrite.checkpoints import checkpoint_of
 from polling.appwrite.lease import HOLDS_FOR, Lease
 from polling.appwrite.push import logs as push_logs
 from polling.appwrite.status import TableStatus
-from polling.models import PollState, SyncConflict, SyncServer, SyncState, SyncStray
+from polling.models import PollState, SyncConflict, SyncServer, SyncState, UnmatchedRow
 from races.models import Race
 from tests.appwrite.conftest import NOW, TARGET, Appwrite, change, pulled, pushed, state_of
 from tests.factories import make_log, make_race
@@ -133,14 +133,14 @@ def test_poll_logs_count_as_far_as_they_are_for_appwrite(wanted: str, counts: tu
     assert (told.table, told.rows, told.in_sync, told.dirty) == (push_logs.TABLE, *counts)
 
 
-def test_what_is_dead_braked_or_failing_is_said_in_words() -> None:
-    assert status.numbers(now=NOW).trouble == []
+def test_what_is_dead_held_or_failing_is_said_in_words() -> None:
+    assert status.numbers(now=NOW).problems == []
     one_of_each()
     checkpoint = checkpoint_of(sync_state.TABLE)
-    checkpoint.brake, checkpoint.error = "21 of 30 rows are gone", "Blocked: no such key"
+    checkpoint.deletion_guard, checkpoint.error = "21 of 30 rows are gone", "Blocked: no such key"
     checkpoint.save()
     SyncServer.objects.create(target=TARGET, problem="Appwrite 1.7 cannot compare and set")
-    assert status.numbers(now=NOW).trouble == [
+    assert status.numbers(now=NOW).problems == [
         "races: 2 given up until a person acts",
         "races: deletions wait for a person: 21 of 30 rows are gone",
         "races: 1 wait after: Unavailable: down",
@@ -152,7 +152,7 @@ def test_what_is_dead_braked_or_failing_is_said_in_words() -> None:
 def test_rows_whose_next_try_is_due_are_still_behind() -> None:
     known(make_race(), pushed_version=0, attempts=2, next_try_at=NOW - timedelta(seconds=1), error="Unavailable: down")
     assert split() == (0, 1, 0, 0, 0, 0)
-    assert status.numbers(now=NOW).trouble == ["races: 1 wait after: Unavailable: down"]
+    assert status.numbers(now=NOW).problems == ["races: 1 wait after: Unavailable: down"]
 
 
 @pytest.mark.parametrize(
@@ -160,18 +160,18 @@ def test_rows_whose_next_try_is_due_are_still_behind() -> None:
 )
 def test_a_webhook_that_a_person_must_enable_is_trouble(enabled: bool | None, said: list[str]) -> None:
     SyncServer.objects.create(target=TARGET, webhook_enabled=enabled, webhook_problem="it was switched off")
-    assert status.numbers(now=NOW).trouble == said
+    assert status.numbers(now=NOW).problems == said
 
 
 def test_only_the_configured_appwrite_counts() -> None:
     for target, version in ((TARGET, "1.9.6"), ("another", "1.8.1")):
-        SyncStray.objects.create(target=target, table="races", row_id="x", problem="no start", found_at=NOW)
+        UnmatchedRow.objects.create(target=target, table="races", row_id="x", problem="no start", found_at=NOW)
         SyncServer.objects.create(target=target, version=version)
         state = SyncState.objects.create(target=target, table="races", local_pk=1, remote_id="r")
         for resolved_at in (NOW, None):
             SyncConflict.objects.create(state=state, field="name", found_at=NOW, resolved_at=resolved_at)
     told = status.numbers(now=NOW)
-    assert (told.tables[0].strays, told.server["version"], told.open_conflicts) == (1, "1.9.6", 1)
+    assert (told.tables[0].unmatched_rows, told.server["version"], told.open_conflicts) == (1, "1.9.6", 1)
 
 
 def test_the_numbers_take_as_many_queries_for_many_races_as_for_few() -> None:

@@ -20,15 +20,18 @@ from polling.appwrite.push import run as push
 from polling.appwrite.reconcile import local_values
 from polling.appwrite.sweep import run as sweep
 from polling.models import (
+    ChangeNotification,
+    FullScan,
     PollLog,
+    PollLogPush,
     ProviderState,
+    QueuedTask,
     SyncCheckpoint,
     SyncConflict,
-    SyncHint,
     SyncLease,
     SyncServer,
     SyncState,
-    SyncStray,
+    UnmatchedRow,
 )
 from races.decisions import COMMAND
 from races.models import Meeting, Race
@@ -54,24 +57,29 @@ FAR_AHEAD = "2099-01-01T00:00:00.000+00:00"
 FOR_A_RACE = ("provider", "provider_race_id", "advertised_start")
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 TABLES: tuple[type[Model], ...] = (
-    PollLog, Race, Meeting, ProviderState, SyncConflict, SyncState, SyncCheckpoint, SyncLease, SyncStray, SyncHint,
-    SyncServer, LogEntry, OrmQ,
+    PollLog, Race, Meeting, ProviderState, SyncConflict, SyncState, SyncCheckpoint, SyncLease, UnmatchedRow,
+    ChangeNotification, QueuedTask, PollLogPush, FullScan, SyncServer, LogEntry, OrmQ,
 )  # fmt: skip
 
 Key = tuple[str, str]  # the row's id and the field
 
 
-def pull_hinted(*, now: datetime) -> None:
-    """All rows at once: hints that are lost, doubled or out of order come to no more than calls of this at any time."""
-    pull.hinted([*sync_state.states().values_list("remote_id", flat=True), "of-no-row"], now=now)
+def pull_all_rows(*, now: datetime) -> None:
+    """All rows at once: notifications that are lost, doubled or out of order come to no more than this at any time."""
+    pull.run_for([*sync_state.states().values_list("remote_id", flat=True), "of-no-row"], now=now)
 
 
-RUNS: dict[str, Callable[..., object]] = {"push": push.run, "pull": pull.run, "sweep": sweep.run, "hint": pull_hinted}
+RUNS: dict[str, Callable[..., object]] = {
+    "push": push.run,
+    "pull": pull.run,
+    "sweep": sweep.run,
+    "notified": pull_all_rows,
+}
 which = st.integers(0, RACES - 1)
 # When an edit says that it was made: truly; at the time of the row as it was read, as an app that writes it all back
 # with a key does; or long ago.
 stamps = st.sampled_from(["now", "now", "unchanged", "long ago"])
-some_run = st.sampled_from(["push", "push", "pull", "hint", "sweep"])
+some_run = st.sampled_from(["push", "push", "pull", "notified", "sweep"])
 
 
 class TwoSides(RuleBasedStateMachine):
@@ -227,7 +235,7 @@ class TwoSides(RuleBasedStateMachine):
         self._pass_time(15)
         run_until(self.gate, call, partial(RUNS[name], now=self.now), answered=answered)
 
-    @rule(which=which, name=st.sampled_from(["pull", "hint", "push"]), is_lost=st.booleans())
+    @rule(which=which, name=st.sampled_from(["pull", "notified", "push"]), is_lost=st.booleans())
     def staff_change_their_minds_amid_a_push(self, which: int, name: str, is_lost: bool) -> None:
         """The run meets what the push has written and knows no reply of yet, or never will."""
         self._pass_time(600)

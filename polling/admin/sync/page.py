@@ -75,14 +75,15 @@ def _pull(request: HttpRequest) -> str:
 
 
 def _release(request: HttpRequest) -> str:
-    braked = checkpoints.existing(request.POST.get("table", ""))
-    if braked and braked.brake and request.POST.get("brake", braked.brake) != braked.brake:
-        messages.error(request, f"Changed since the page was shown, so the brake stays on. Look again: {braked.brake}")
+    held = checkpoints.existing(request.POST.get("table", ""))
+    why = held.deletion_guard if held else ""
+    if why and request.POST.get("deletion_guard", why) != why:
+        messages.error(request, f"Changed since the page was shown, so the deletion guard stays on. Look again: {why}")
         return ""
-    if braked is None or not checkpoints.release(braked.table):  # released meanwhile
+    if held is None or not checkpoints.release_deletions(held.table):  # released meanwhile
         return ""
-    said = f"The brake on {braked.table} is released: {braked.brake}"
-    admin.site.get_model_admin(SyncCheckpoint).log_change(request, braked, said)
+    said = f"The deletion guard of {held.table} is released: {why}"
+    admin.site.get_model_admin(SyncCheckpoint).log_change(request, held, said)
     return said
 
 

@@ -8,7 +8,7 @@ from polling.models import SyncCheckpoint, SyncLease, SyncServer
 
 @admin.register(SyncCheckpoint)
 class SyncCheckpointAdmin(ReadOnlyAdmin[SyncCheckpoint]):
-    list_display = ("table", "target", "updated_at", at("pulled_at"), at("swept_at"), "brake", "error")
+    list_display = ("table", "target", "updated_at", at("pulled_at"), at("swept_at"), "deletion_guard", "error")
     ordering = ("target", "table")
 
 
@@ -22,5 +22,5 @@ class SyncServerAdmin(ReadOnlyAdmin[SyncServer]):
 
 @admin.register(SyncLease)
 class SyncLeaseAdmin(ReadOnlyAdmin[SyncLease]):
-    list_display = ("table", "holder", at("held_until"))
-    ordering = ("table",)
+    list_display = ("work", "holder", at("held_until"))
+    ordering = ("work",)

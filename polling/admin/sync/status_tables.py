@@ -33,7 +33,10 @@ def tables(told: SyncStatus, conflicts: Sequence[SyncConflict], *, may: May, now
 def waiting(told: SyncStatus) -> list[str]:
     """What waits for a person's word, in words, though nothing fails."""
     conflicts = {f"{wording.counted(told.open_conflicts, 'open conflict')} to look at": told.open_conflicts}
-    rows = {f"{table.table}: {wording.counted(table.strays, 'row')} of no race": table.strays for table in told.tables}
+    rows = {
+        f"{table.table}: {wording.counted(table.unmatched_rows, 'row')} of no race": table.unmatched_rows
+        for table in told.tables
+    }
     return [words for words, number in {**conflicts, **rows}.items() if number]
 
 
@@ -46,7 +49,8 @@ def _rows(told: SyncStatus, *, may: May) -> Table:
         ("Waiting", "their last push failed, the next try is set", lambda table: _warned(table.waiting)),
         ("Missing", "deleted in Appwrite; the next sweep makes them again", lambda table: _warned(table.missing)),
         ("Dead", "given up until a person acts", lambda table: _dead(table.dead, may=may)),
-        ("Strays", "rows in Appwrite that are of no race", lambda table: _strays(table.strays, may=may)),
+        ("Unmatched rows", "rows in Appwrite that are of no race",
+         lambda table: _unmatched(table.unmatched_rows, may=may)),
     ]  # fmt: skip
     return _by_table("rows", "Rows", told, lines)
 
@@ -61,7 +65,7 @@ def _progress(told: SyncStatus, *, now: datetime) -> Table:
         ("Read up to", "by Appwrite's clock", lambda table: _utc(table.read_to)),
         ("Last sweep", "the full pass that finds what differs; poll logs: what was sent and is gone",
          lambda table: ago(table.swept_at)),
-        ("Brake", "why deletions wait for a person", lambda table: _bad(table.brake)),
+        ("Deletion guard", "why deletions wait for a person", lambda table: _bad(table.deletion_guard)),
         ("Echoes", "own writes met again and dropped", lambda table: table.echoes),
         ("Overlap finds", "changes found only by looking back", lambda table: table.overlap_hits),
         ("Repairs", "differences found only by a sweep", lambda table: table.repairs),
@@ -98,7 +102,7 @@ def _server(told: SyncStatus, *, now: datetime) -> Table:
             ("Problem", _bad(server["problem"])),
             ("Webhook", _known(server["webhook_enabled"], "enabled", "disabled")),
             ("Webhook’s problem", _bad(server["webhook_problem"])),
-            ("Last hint", f"{ago('hinted_at')}, {wording.counted(server['hints'], 'hint')} in all"),
+            ("Last notification", f"{ago('notified_at')}, {server['notifications']} in all"),
         ]
     return Table("server", "Server", ("What", "How it stands"), rows, row_headers=True)
 
@@ -130,10 +134,10 @@ def _dead(number: int, *, may: May) -> object:
     return _link(badge, page if may("polling.view_syncstate") else "") if number else 0
 
 
-def _strays(number: int, *, may: May) -> object:
+def _unmatched(number: int, *, may: May) -> object:
     badge = wording.badge(f"{number}", wording.WARNING)
-    page = reverse("admin:polling_syncstray_changelist")
-    return _link(badge, page if may("polling.view_syncstray") else "") if number else 0
+    page = reverse("admin:polling_unmatchedrow_changelist")
+    return _link(badge, page if may("polling.view_unmatchedrow") else "") if number else 0
 
 
 def _link(shown: str, page: str) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from polling.appwrite import mapping, sync_state
 from polling.appwrite.api.client import connect
 from polling.appwrite.api.rows import MOST_ROWS, ListPosition, Page, Row, Rows, batches, is_addressable
-from polling.appwrite.checkpoints import checkpoint_of, count, existing, move, note
+from polling.appwrite.checkpoints import checkpoint_of, count, existing, move, note_outcome
 from polling.appwrite.pull import unmatched_rows
 from polling.appwrite.pull.inbound import Arrivals, Tally, foresee
 from polling.appwrite.row_compare import differs
@@ -35,7 +35,7 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Pulled:
     return _counted(pulled, budget, lambda rows: _Pull(rows, pulled, now=now).all_pages(), now=now)
 
 
-def hinted(row_ids: Iterable[str], *, now: datetime, budget: timedelta = BUDGET) -> Pulled:
+def run_for(row_ids: Iterable[str], *, now: datetime, budget: timedelta = BUDGET) -> Pulled:
     """Reads just these rows and merges them; the checkpoint stays. What is no id, or of no row, is passed over."""
     pulled = Pulled()
     arrivals = Arrivals(pulled, now=now)
@@ -78,7 +78,7 @@ def _counted(pulled: Pulled, budget: timedelta, work: Callable[[Rows], None], *,
         pass
     except PollingError as error:
         pulled.error = error
-    note(checkpoint_of(sync_state.TABLE), "the pull from Appwrite", pulled.error, now=now)
+    note_outcome(checkpoint_of(sync_state.TABLE), "the pull from Appwrite", pulled.error, now=now)
     return pulled
 
 

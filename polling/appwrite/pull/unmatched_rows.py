@@ -9,20 +9,20 @@ from django.db.models import QuerySet
 
 from polling.appwrite.api.rows import Row
 from polling.appwrite.sync_state import TABLE
-from polling.models import SyncStray
+from polling.models import UnmatchedRow
 
 logger = logging.getLogger(__name__)
 
 LONGEST_KEY = 255
 
 
-def strays() -> QuerySet[SyncStray]:
+def unmatched() -> QuerySet[UnmatchedRow]:
     """Those in the configured Appwrite."""
-    return SyncStray.objects.filter(target=settings.APPWRITE_TARGET, table=TABLE)
+    return UnmatchedRow.objects.filter(target=settings.APPWRITE_TARGET, table=TABLE)
 
 
 def key_of(row_id: str) -> str:
-    """What a stray is kept under: its `$id`, spelt so that any database takes it."""
+    """What an unmatched row is kept under: its `$id`, escaped so that any database takes it."""
     return row_id.encode("ascii", "backslashreplace").decode().replace("\x00", "\\x00")[:LONGEST_KEY]
 
 
@@ -30,12 +30,12 @@ def note(row: Row, problem: str, *, now: datetime, error: Exception | None = Non
     """Keeps why a row stays out; said in the log when that is new, an unexpected `error` with its traceback."""
     key, updated_at = key_of(row["$id"]), str(row.get("$updatedAt") or "")[:40]
     problem = problem.replace("\x00", "\ufffd").encode(errors="replace").decode()[:500]
-    known = strays().filter(row_id=key).first()
+    known = unmatched().filter(row_id=key).first()
     if known and (known.problem, known.updated_at) == (problem, updated_at):
         return
     if not known or known.problem != problem:
         logger.warning("row %s in Appwrite stays out: %s", key, problem, exc_info=error)
-    SyncStray.objects.update_or_create(
+    UnmatchedRow.objects.update_or_create(
         target=settings.APPWRITE_TARGET,
         table=TABLE,
         row_id=key,
@@ -45,15 +45,17 @@ def note(row: Row, problem: str, *, now: datetime, error: Exception | None = Non
 
 def seen(row_ids: Iterable[str]) -> dict[str, str]:
     """The `$updatedAt` that each stray of these had when it was looked at, by its key."""
-    return dict(strays().filter(row_id__in=[key_of(row_id) for row_id in row_ids]).values_list("row_id", "updated_at"))
+    return dict(
+        unmatched().filter(row_id__in=[key_of(row_id) for row_id in row_ids]).values_list("row_id", "updated_at")
+    )
 
 
 def forget_all_but(row_ids: Iterable[str], *, found_before: datetime) -> None:
     """Of all that were found before an instant only these are there still."""
     keys = [key_of(row_id) for row_id in row_ids]
-    strays().filter(found_at__lt=found_before).exclude(row_id__in=keys).delete()
+    unmatched().filter(found_at__lt=found_before).exclude(row_id__in=keys).delete()
 
 
 def forget(row_id: str) -> None:
     """The row has become fit, or is gone."""
-    strays().filter(row_id=key_of(row_id)).delete()
+    unmatched().filter(row_id=key_of(row_id)).delete()

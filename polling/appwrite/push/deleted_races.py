@@ -31,7 +31,9 @@ class GonePush:
 
     def has_more(self) -> bool:
         """Whether a row is left behind, and may be deleted."""
-        return sync_state.orphans(now=self._lease.now()).exists() and not checkpoints.is_braked(sync_state.TABLE)
+        return sync_state.orphans(now=self._lease.now()).exists() and not checkpoints.are_deletions_held(
+            sync_state.TABLE
+        )
 
     def step(self) -> bool:
         """One batch; whether it was a full one. Raises what every other row would meet too, after noting it."""
@@ -53,12 +55,12 @@ class GonePush:
 
     def _may_go(self) -> bool:
         """Whether no person must look first. Each row is counted once: a brake that is released lets it go."""
-        if checkpoints.is_braked(sync_state.TABLE):
+        if checkpoints.are_deletions_held(sync_state.TABLE):
             return False
         with transaction.atomic():
             why = deletion_guard.too_many_to_go(now=self._lease.now())
             if why:
-                checkpoints.brake(sync_state.TABLE, why)
+                checkpoints.hold_deletions(sync_state.TABLE, why)
         return not why
 
     def _unedited(self, orphans: Sequence[SyncState]) -> list[SyncState]:

@@ -9,15 +9,12 @@ from django.conf import settings
 from django.db.models import F, OuterRef, Subquery
 
 from polling.appwrite import sync_state
-from polling.appwrite.checkpoints import checkpoint_of
 from polling.appwrite.push.race_push import job_of
-from polling.models import SyncConflict, SyncState
+from polling.models import FullScan, SyncConflict, SyncState
 from races.models import Race
 
 logger = logging.getLogger(__name__)
 
-# A pass of its own beside those of the tables: how far it has got, and when it last came to its end.
-PASS = "races in Django"  # noqa: S105 - no password
 EVERY = timedelta(minutes=10)
 BUDGET = timedelta(seconds=1)
 CHUNK = 200
@@ -30,17 +27,16 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> int:
     """
     if not settings.APPWRITE_ENDPOINT:
         return 0
-    checkpoint = checkpoint_of(PASS)
-    if not checkpoint.sweep_after_id and checkpoint.swept_at and now - checkpoint.swept_at < EVERY:
+    scan, _ = FullScan.objects.get_or_create(target=settings.APPWRITE_TARGET)
+    if not scan.after_pk and scan.ended_at and now - scan.ended_at < EVERY:
         return 0
     deadline, found, more = time.monotonic() + budget.total_seconds(), 0, True
     while more:
-        races = _after(int(checkpoint.sweep_after_id or 0))
+        races = _after(scan.after_pk)
         found += _mark(races)
         at_end = len(races) < CHUNK
-        checkpoint.sweep_after_id = "" if at_end else str(races[-1].pk)
-        checkpoint.swept_at = now if at_end else checkpoint.swept_at
-        checkpoint.save(update_fields=["sweep_after_id", "swept_at"])
+        scan.after_pk, scan.ended_at = (0, now) if at_end else (races[-1].pk, scan.ended_at)
+        scan.save(update_fields=["after_pk", "ended_at"])
         more = not at_end and time.monotonic() < deadline
     if found:
         logger.info("%d races had changed past the sync; they are pushed now", found)

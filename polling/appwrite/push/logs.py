@@ -11,13 +11,12 @@ from django.db.models import QuerySet
 from polling.appwrite import mapping, sync_state
 from polling.appwrite.api.errors import InvalidRequest
 from polling.appwrite.api.rows import MOST_ROWS, Row, Rows
-from polling.appwrite.checkpoints import checkpoint_of
 from polling.appwrite.lease import Lease
 from polling.appwrite.push.race_push import row_id_of
 from polling.appwrite.schema.table_faults import DIAGNOSIS_SECONDS, TableRefusals
 from polling.appwrite.server_probe import try_canary
 from polling.errors import Conflict, PollingError
-from polling.models import PollLog, SyncCheckpoint
+from polling.models import PollLog, PollLogPush
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +25,17 @@ TABLE = "poll_logs"
 LATE_COMMITS = timedelta(minutes=5)
 MOVES_EVERY = timedelta(minutes=1)
 CLEARS_EVERY = timedelta(days=1)
+
+
+def progress() -> PollLogPush:
+    """How far the push of logs to the configured Appwrite has got; made when first asked for."""
+    return PollLogPush.objects.get_or_create(target=settings.APPWRITE_TARGET)[0]
+
+
+def looked_to() -> datetime | None:
+    """Up to which instant finished logs have been looked through for the configured Appwrite; None at first."""
+    found = PollLogPush.objects.filter(target=settings.APPWRITE_TARGET)
+    return found.values_list("looked_to", flat=True).first()
 
 
 def unsent(looked_to: datetime | None) -> QuerySet[PollLog]:
@@ -43,8 +53,8 @@ def unsent(looked_to: datetime | None) -> QuerySet[PollLog]:
 class LogPush:
     """Pushes finished logs while the lease is held, and once a day deletes rows older than Django keeps its logs.
 
-    The checkpoint's `pulled_at` is the instant up to which logs have been looked through, so that those which
-    are not for Appwrite are not read again and again; `swept_at` when old rows were last deleted.
+    How far logs have been looked through is kept, so that those which are not for Appwrite are not read again and
+    again.
     """
 
     def __init__(self, rows: Rows, lease: Lease) -> None:
@@ -52,34 +62,34 @@ class LogPush:
         patient = rows.extended_by(DIAGNOSIS_SECONDS)
         self._refusals = TableRefusals(patient, partial(try_canary, patient))
         self._said: set[str] = set()
-        self.checkpoint = checkpoint_of(TABLE)
+        self._progress = progress()
         self.sent = 0
 
     def has_more(self) -> bool:
         """Whether a log is to be sent, or old rows to go; if none is, the next search may begin here."""
-        if settings.APPWRITE_POLL_LOGS == "none":  # the checkpoint does not move: they may be wanted later
+        if settings.APPWRITE_POLL_LOGS == "none":  # `looked_to` does not move: they may be wanted later
             return self._is_to_clear()
         if self._wanted().exists() or self._is_to_clear():
             return True
-        since, now = self.checkpoint.pulled_at, self._lease.now()
+        since, now = self._progress.looked_to, self._lease.now()
         if since is None or now - since > MOVES_EVERY:
             # Not where a sweep has found lost logs meanwhile, which lie further back.
-            SyncCheckpoint.objects.filter(pk=self.checkpoint.pk, pulled_at=since).update(pulled_at=now)
-            self.checkpoint.refresh_from_db(fields=["pulled_at"])
+            PollLogPush.objects.filter(pk=self._progress.pk, looked_to=since).update(looked_to=now)
+            self._progress.refresh_from_db(fields=["looked_to"])
         return False
 
     def _wanted(self) -> QuerySet[PollLog]:
-        return unsent(self.checkpoint.pulled_at)
+        return unsent(self._progress.looked_to)
 
     def _is_to_clear(self) -> bool:
         """Whether a day has passed; a table that is new has nothing old."""
-        if self.checkpoint.swept_at is None:
+        if self._progress.cleared_at is None:
             self._cleared()
-        return self._lease.now() - (self.checkpoint.swept_at or self._lease.now()) > CLEARS_EVERY
+        return self._lease.now() - (self._progress.cleared_at or self._lease.now()) > CLEARS_EVERY
 
     def _cleared(self) -> None:
-        self.checkpoint.swept_at = self._lease.now()
-        self.checkpoint.save(update_fields=["swept_at"])
+        self._progress.cleared_at = self._lease.now()
+        self._progress.save(update_fields=["cleared_at"])
 
     def _clear(self) -> bool:
         """Deletes old rows by their ids; whether there may be more."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from polling.appwrite import checkpoints, deletion_guard, sync_state
+from polling.appwrite import deletion_guard, sync_state
 from polling.appwrite.push import expired_races
 from polling.appwrite.push import logs as push_logs
 from polling.appwrite.push.race_push import Job, job_of, row_id_of
@@ -32,8 +32,7 @@ def preview(*, now: datetime) -> list[str]:
         lines.append(f"waits for a person: {why}")
     leaving = expired_races.expired(now=now, waiting=True)
     lines += [f"delete {state.remote_id}: its race left by age" for state in leaving if state.remote_id not in taken]
-    checkpoint = checkpoints.existing(push_logs.TABLE)
-    logs = push_logs.unsent(checkpoint.pulled_at if checkpoint else None).select_related("race__meeting")
+    logs = push_logs.unsent(push_logs.looked_to()).select_related("race__meeting")
     return lines + [f"create {log.public_id.hex}: the poll of {log.race} at {log}" for log in logs]
 
 

@@ -11,8 +11,8 @@ from django.db import InterfaceError, OperationalError
 from polling.appwrite import server_probe, sync_state
 from polling.appwrite.api.client import SyncClient, connect
 from polling.appwrite.api.rows import Rows
-from polling.appwrite.checkpoints import note
-from polling.appwrite.lease import Lease, forget_wait
+from polling.appwrite.checkpoints import checkpoint_of, note_outcome
+from polling.appwrite.lease import Lease, forget_wait, push_of
 from polling.appwrite.push import logs as push_logs
 from polling.appwrite.push.deleted_races import GonePush
 from polling.appwrite.push.expired_races import ExpiredPush
@@ -64,13 +64,13 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Pushed:
         if client is None:
             return pushed
         sync_state.forget_stale_failures(now=now)
-        lease = Lease(sync_state.TABLE, now=now)
+        lease = Lease(push_of(sync_state.TABLE), now=now)
         rows = Rows(client, sync_state.TABLE, deadline=deadline)
         # What is gone comes last: a race that came back under another key has its row again by then.
         counts = pushed.races
         steps = (RacePush(rows, lease, counts), GonePush(rows, lease, counts), ExpiredPush(rows, lease, counts))
         pushed.busy = not all(_work(client, work, lease, deadline=deadline) for work in steps)
-        lease = Lease(push_logs.TABLE, now=now)
+        lease = Lease(push_of(push_logs.TABLE), now=now)
         logs = LogPush(rows.of_table(push_logs.TABLE), lease)
         _push_logs(client, logs, lease, pushed, deadline=deadline)
     except OutOfTime:
@@ -90,12 +90,12 @@ def _push_logs(client: SyncClient, logs: LogPush, lease: Lease, pushed: Pushed, 
     except OutOfTime:
         raise
     except PollingError as error:
-        note(logs.checkpoint, what, error, now=lease.now())
+        note_outcome(checkpoint_of(push_logs.TABLE), what, error, now=lease.now())
         raise
     finally:
         pushed.logs = logs.sent
     if had_lease:
-        note(logs.checkpoint, what, None, now=lease.now())
+        note_outcome(checkpoint_of(push_logs.TABLE), what, None, now=lease.now())
 
 
 def _work(client: SyncClient, work: Work, lease: Lease, *, deadline: float) -> bool:
@@ -131,4 +131,4 @@ def retry_now() -> None:
     """Lets the next push try at once what waits after a failure, because a person asks for it."""
     sync_state.forget_waits()
     for table in (sync_state.TABLE, push_logs.TABLE):
-        forget_wait(table)
+        forget_wait(push_of(table))

@@ -14,14 +14,13 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Min, QuerySet
 
-from polling.appwrite import checkpoints, sync_state
+from polling.appwrite import checkpoints
 from polling.appwrite.api.rows import Rows, batches
 from polling.appwrite.push import logs as push_logs
-from polling.models import PollLog, SyncCheckpoint
+from polling.models import PollLog, PollLogPush
 
 logger = logging.getLogger(__name__)
 
-PASS = sync_state.sweep_of(push_logs.TABLE)
 RANGE = 1000
 RANGES_A_RUN = 5
 SECONDS_A_RANGE = 2.0
@@ -38,19 +37,19 @@ def run(rows: Rows, *, now: datetime) -> int:
     """
     if settings.APPWRITE_POLL_LOGS == "none":
         return 0
-    after, found, looked_at = checkpoints.begin_sweep(PASS, now=now)[0], 0, 0
+    after, found, looked_at = checkpoints.begin_sweep(push_logs.TABLE, now=now)[0], 0, 0
     while rows.has_time(SECONDS_A_RANGE) and (looked_at < RANGES_A_RUN or found):
         ids = _sent_behind(after, now=now)
         missing = {row_id.hex for row_id in ids} - rows.ids_between(after, ids[-1].hex) if ids else set()
         found += _send_again(missing)
         looked_at += 1
         if len(ids) < RANGE:
-            checkpoints.end_sweep(PASS, now=now)
+            checkpoints.end_sweep(push_logs.TABLE, now=now)
             break
         after = ids[-1].hex
-        checkpoints.keep_sweep(PASS, after)
+        checkpoints.keep_sweep(push_logs.TABLE, after)
     if found:
-        checkpoints.count_repairs(PASS, found)
+        checkpoints.count_repairs(push_logs.TABLE, found)
         level = logging.WARNING if found > FEW else logging.INFO
         logger.log(level, "%d poll logs were gone from Appwrite and are sent again", found)
     return found
@@ -73,6 +72,6 @@ def _send_again(missing: Collection[str]) -> int:
             logs: QuerySet[PollLog] = PollLog.objects.filter(public_id__in=some, pushed_at__isnull=False)
             earliest = logs.aggregate(earliest=Min("finished_at"))["earliest"]
             found += logs.update(pushed_at=None)
-            pushes = SyncCheckpoint.objects.filter(target=settings.APPWRITE_TARGET, table=push_logs.TABLE)
-            pushes.filter(pulled_at__gt=earliest).update(pulled_at=earliest)
+            pushes = PollLogPush.objects.filter(target=settings.APPWRITE_TARGET)
+            pushes.filter(looked_to__gt=earliest).update(looked_to=earliest)
     return found

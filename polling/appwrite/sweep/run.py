@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from polling.appwrite import checkpoints, deletion_guard, row_compare, sync_state
 from polling.appwrite.api.client import connect
 from polling.appwrite.api.rows import MOST_ROWS, Row, Rows, batches
-from polling.appwrite.lease import Lease
+from polling.appwrite.lease import SWEEP, Lease
 from polling.appwrite.pull import unmatched_rows
 from polling.appwrite.pull.inbound import Arrivals, Tally, foresee
 from polling.appwrite.push import logs as push_logs
@@ -17,7 +17,6 @@ from polling.errors import Blocked, OutOfTime, PollingError
 from polling.models import SyncState
 from races.models import Race
 
-LEASE = sync_state.sweep_of(sync_state.TABLE)
 BUDGET = timedelta(seconds=30)
 PATIENCE = timedelta(minutes=2)
 SECONDS_PER_STEP = 2.0
@@ -26,7 +25,7 @@ TEXTS_A_SWEEP = 300  # rows whose long texts one sweep looks at: some megabytes
 
 @dataclass
 class Swept(Tally):
-    """What a sweep found. `rows` were looked at; `deleted` ones are made again, or `brake` says why none is.
+    """What a sweep found. `rows` were looked at; `deleted` ones are made again, or `deletion_guard` says why none is.
 
     Not `finished`: the next one goes on from there. `busy`: another one is under way. `logs` are poll logs that were
     gone and are sent again.
@@ -37,7 +36,7 @@ class Swept(Tally):
     logs: int = 0
     finished: bool = False
     busy: bool = False
-    brake: str = ""
+    deletion_guard: str = ""
 
 
 def run(*, now: datetime, budget: timedelta = BUDGET) -> Swept:
@@ -47,7 +46,7 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Swept:
         client = connect()
         if client is None:
             return swept
-        lease = Lease(LEASE, now=now)
+        lease = Lease(SWEEP, now=now)
         if not lease.take():
             return Swept(busy=True)
         rows = Rows.within(client, sync_state.TABLE, budget)
@@ -80,10 +79,10 @@ def _sweep_logs(rows: Rows, swept: "Swept", *, now: datetime) -> int:
 
 
 def _note(table: str, what: str, error: PollingError | None, *, now: datetime) -> None:
-    """On a checkpoint of its own: pulls and pushes may go well that know nothing of it, or have said it already."""
-    others = checkpoints.existing(table)
-    if not (error and others and others.error):
-        checkpoints.note(checkpoints.checkpoint_of(sync_state.sweep_of(table)), what, error, now=now)
+    """Pulls and pushes may go well meanwhile, or have said it already."""
+    checkpoint = checkpoints.checkpoint_of(table)
+    if not (error and checkpoint.error):
+        checkpoints.note_outcome(checkpoint, what, error, now=now, of_sweep=True)
 
 
 class _Sweep:
@@ -94,7 +93,7 @@ class _Sweep:
         self._arrivals = Arrivals(swept, now=now)
         self._after, self._began_at = checkpoints.begin_sweep(sync_state.TABLE, now=now)
         self._stays_out: set[str] | None = None if self._after else set()
-        self._made_anew, self._is_new_epoch = 0, False
+        self._made_anew, self._is_recreated = 0, False
         self._repairs = 0
 
     def run(self) -> None:
@@ -110,9 +109,9 @@ class _Sweep:
             self._swept.rows += found.count
             self._made_anew += found.made_anew
             # A few were made by hand, and are merged here.
-            if self._made_anew > deletion_guard.FEW and not self._is_new_epoch:
-                checkpoints.begin_epoch(sync_state.TABLE)
-                self._is_new_epoch = True
+            if self._made_anew > deletion_guard.FEW and not self._is_recreated:
+                checkpoints.begin_table_generation(sync_state.TABLE)
+                self._is_recreated = True
             if not self._mend(found):
                 return
             if found.is_last_page:
@@ -156,11 +155,11 @@ class _Sweep:
         return True
 
     def _end(self) -> None:
-        is_braked = checkpoints.is_braked(sync_state.TABLE)
-        if why := deletion_guard.too_many(since=None if is_braked else self._began_at):
-            checkpoints.brake(sync_state.TABLE, why)
-        self._swept.brake = checkpoints.checkpoint_of(sync_state.TABLE).brake
-        for some in batches([] if self._swept.brake else list(deletion_guard.pending()), MOST_ROWS):
+        are_deletions_held = checkpoints.are_deletions_held(sync_state.TABLE)
+        if why := deletion_guard.too_many(since=None if are_deletions_held else self._began_at):
+            checkpoints.hold_deletions(sync_state.TABLE, why)
+        self._swept.deletion_guard = checkpoints.checkpoint_of(sync_state.TABLE).deletion_guard
+        for some in batches([] if self._swept.deletion_guard else list(deletion_guard.pending()), MOST_ROWS):
             if not self._has_time():
                 return
             self._swept.deleted += sum(self._make_again(state) for state in some)
@@ -174,10 +173,10 @@ class _Sweep:
         """Goes on where the last sweep ended, and begins again behind the last row."""
         if not self._has_time():
             return
-        after = checkpoints.checkpoint_of(LEASE).sweep_after_id
+        after = checkpoints.checkpoint_of(sync_state.TABLE).texts_after_id
         differing, last = row_compare.differing_texts(self._rows, after=after, limit=TEXTS_A_SWEEP)
         if self._look_closer(differing):
-            checkpoints.keep_sweep(LEASE, last)
+            checkpoints.keep_texts(sync_state.TABLE, last)
 
     def _make_again(self, state: SyncState) -> bool:
         found = deletion_guard.pending().filter(pk=state.pk)

@@ -42,10 +42,10 @@ def signature(secret: str, url: str, body: bytes) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Hint:
+class RowChange:
     """A row of ours that was changed or deleted. `updated_at` is its `$updatedAt` then, or before it was deleted.
 
-    `row` is what the call told of it, good for no more than to know our own write by.
+    `row` is what the call says of it, good for no more than to know our own write by.
     """
 
     row_id: str
@@ -54,7 +54,7 @@ class Hint:
     row: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
-def read(body: bytes, *, events: str, database: str) -> Hint | None:
+def read(body: bytes, *, events: str, database: str) -> RowChange | None:
     """The row that a genuine call tells of; None where it is of another table, or cannot be read.
 
     The payload is the row, and nothing of it is to be applied: calls come late, twice and out of order.
@@ -67,4 +67,4 @@ def read(body: bytes, *, events: str, database: str) -> Hint | None:
     if not (isinstance(row_id, str) and ID.fullmatch(row_id)):
         return None
     deleted = any(event.strip().endswith(".delete") for event in events.split(","))
-    return Hint(row_id, str(row.get("$updatedAt") or ""), deleted, row)
+    return RowChange(row_id, str(row.get("$updatedAt") or ""), deleted, row)

@@ -27,7 +27,7 @@ class Command(BaseCommand):
     help = (
         "Sends what changed to Appwrite (push), fetches what changed there (pull), looks through all of it (sweep), "
         "or says how it stands without asking Appwrite (status). Exit code 1: the server could not be reached, or "
-        "by status something is given up, braked or failing; 2: Appwrite is not configured, or refuses us."
+        "by status something is given up, held or failing; 2: Appwrite is not configured, or refuses us."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -57,8 +57,9 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps(counts) if options["json"] else _in_words({**counts, "way": way}))
         if done.error:
             raise failure(done.error)
-        if counts.get("brake"):
-            raise CommandError(f"{counts['brake']}; once a person has looked: sync sweep --release", returncode=FAILED)
+        if counts.get("deletion_guard"):
+            words = f"{counts['deletion_guard']}; once a person has looked: sync sweep --release"
+            raise CommandError(words, returncode=FAILED)
 
     def _plan(self, way: str, *, as_json: bool, now: datetime) -> None:
         try:
@@ -70,8 +71,8 @@ class Command(BaseCommand):
     def _status(self, told: SyncStatus, *, as_json: bool) -> None:
         words = "\n".join([*map(_standing, told.tables), f"open conflicts: {told.open_conflicts}"])
         self.stdout.write(json.dumps(told.as_dict(), cls=DjangoJSONEncoder) if as_json else words)
-        if told.trouble:
-            raise CommandError("; ".join(told.trouble), returncode=FAILED)
+        if told.problems:
+            raise CommandError("; ".join(told.problems), returncode=FAILED)
 
 
 def _push(options: dict[str, Any], now: datetime) -> push.Pushed:
@@ -87,7 +88,7 @@ def _pull(options: dict[str, Any], now: datetime) -> pull.Pulled:
 
 def _sweep(options: dict[str, Any], now: datetime) -> sweep.Swept:
     if options["release"]:
-        checkpoints.release(sync_state.TABLE)
+        checkpoints.release_deletions(sync_state.TABLE)
     return sweep.run(now=now, budget=PATIENCE)
 
 
@@ -95,7 +96,7 @@ RUNS: dict[str, Any] = {"push": _push, "pull": _pull, "sweep": _sweep}
 
 
 def _standing(table: TableStatus) -> str:
-    names = ("rows", "in_sync", "dirty", "in_flight", "waiting", "missing", "dead", "strays")
+    names = ("rows", "in_sync", "dirty", "in_flight", "waiting", "missing", "dead", "unmatched_rows")
     counts = ", ".join(f"{getattr(table, name)} {name.replace('_', ' ')}" for name in names)
     age = table.checkpoint_age_seconds
     return f"{table.table}: {counts}; checkpoint {'never' if age is None else f'{age:.0f} s ago'}"

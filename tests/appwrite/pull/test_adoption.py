@@ -8,7 +8,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 
 from polling.appwrite import mapping, sync_state
-from polling.models import PollLog, SyncConflict, SyncStray
+from polling.models import PollLog, SyncConflict, UnmatchedRow
 from races.models import Meeting, Race
 from tests.appwrite.conftest import NOW, Appwrite, change, conflicts, pulled, pushed, state_of, swept
 from tests.appwrite.gate import Gate
@@ -24,8 +24,8 @@ BY_HAND = {"advertised_start": AT, "name": "Picnic Cup"}
 IN_BULK = "its id is one that Appwrite takes in bulk alone"
 
 
-def stray() -> str:
-    return SyncStray.objects.get().problem
+def problem_of_row() -> str:
+    return UnmatchedRow.objects.get().problem
 
 
 # --- a race of a provider ---------------------------------------------------------------------------------------------
@@ -69,7 +69,7 @@ def test_texts_of_a_row_lose_their_control_characters_and_the_row_is_put_right(a
 def test_an_id_with_a_control_character_is_no_id(appwrite: Appwrite) -> None:
     appwrite.create("made", **{**FIT, "provider_race_id": "r9\n"})
     pulled()
-    assert stray() == "provider_race_id: it has control characters"
+    assert problem_of_row() == "provider_race_id: it has control characters"
     assert not Race.objects.exists()
 
 
@@ -117,7 +117,7 @@ def test_a_second_row_of_a_race_is_one_conflict_and_stays_out(
     assert pulled().conflicts == 0
     assert (swept().conflicts, swept().left) == (0, 1)
     assert conflicts() == [("$id", first, "second", "local")]
-    assert stray() == f"its race has the row {first} already"
+    assert problem_of_row() == f"its race has the row {first} already"
     assert len(caplog.records) == 1
     assert Race.objects.get().staff_note == ""
     appwrite.forget()
@@ -131,7 +131,7 @@ def test_a_row_that_is_older_than_races_are_kept_becomes_no_race_again(appwrite:
     pulled()
     swept()
     assert not Race.objects.exists()
-    assert stray() == f"advertised_start: {old} is longer ago than races are kept"
+    assert problem_of_row() == f"advertised_start: {old} is longer ago than races are kept"
     appwrite.edit("old", advertised_start=kept)
     assert pulled().taken == 1
 
@@ -234,14 +234,14 @@ def test_a_row_that_is_unfit_stays_out_with_the_reason_until_it_is_fit(
 ) -> None:
     appwrite.create("unfit", **values)
     assert (pulled().left, pulled().left) == (1, 0)
-    assert stray().startswith(problem)
+    assert problem_of_row().startswith(problem)
     assert [swept().left, swept().left] == [1, 1]
     assert len(caplog.records) == 1, "it is said once"
     assert not Race.objects.exists()
     pushed()
     appwrite.edit("unfit", **{**FIT, "race_number": 1})
     assert pulled().taken == 1
-    assert not SyncStray.objects.exists()
+    assert not UnmatchedRow.objects.exists()
     assert Race.objects.get().provider_race_id == "r9"
 
 
@@ -274,15 +274,15 @@ def test_a_value_that_cannot_be_read_or_kept_is_a_reason(
 
     gate.answer["GET"] = spoiled
     assert pulled().taken == 1
-    assert stray().startswith(problem)
-    assert not SyncStray.objects.filter(row_id="fit").exists()
+    assert problem_of_row().startswith(problem)
+    assert not UnmatchedRow.objects.filter(row_id="fit").exists()
     assert Race.objects.get().provider_race_id == "r8"
     assert Meeting.objects.count() == 0
     swept()
-    assert stray().startswith(problem)
+    assert problem_of_row().startswith(problem)
     gate.answer.clear()
     swept()
-    assert not SyncStray.objects.exists()
+    assert not UnmatchedRow.objects.exists()
     assert Race.objects.count() == 2
 
 
@@ -295,14 +295,14 @@ def test_ids_that_appwrite_takes_in_bulk_alone_stay_out_and_are_never_called(app
     assert (pulled().left, pulled().left) == (len(odd), 0)
     assert (swept().left, swept().finished) == (len(odd), True)
     pushed()
-    assert set(SyncStray.objects.values_list("problem", flat=True)) == {IN_BULK}
-    assert SyncStray.objects.filter(row_id__in=["a/b", "two words", "unique()", f"{long}1"]).count() == 4
-    assert SyncStray.objects.count() == len(odd)
+    assert set(UnmatchedRow.objects.values_list("problem", flat=True)) == {IN_BULK}
+    assert UnmatchedRow.objects.filter(row_id__in=["a/b", "two words", "unique()", f"{long}1"]).count() == 4
+    assert UnmatchedRow.objects.count() == len(odd)
     assert sync_state.states().values_list("remote_id", flat=True).get() == "fit"
     assert set(appwrite.asked("GET")) == {f"GET {appwrite.path}"}
     appwrite.delete_all()
     swept(NOW + timedelta(minutes=10))
-    assert not SyncStray.objects.exists(), "rows that are gone are no strays"
+    assert not UnmatchedRow.objects.exists(), "rows that are gone are none"
 
 
 def test_a_row_whose_id_differs_by_capitals_alone_stays_out(appwrite: Appwrite, gate: Gate) -> None:
@@ -318,7 +318,7 @@ def test_a_row_whose_id_differs_by_capitals_alone_stays_out(appwrite: Appwrite, 
 
     gate.answer["GET"] = doubled
     assert pulled().left == 1
-    assert stray() == "its id differs from that of another row by capitals alone"
+    assert problem_of_row() == "its id differs from that of another row by capitals alone"
     assert swept().left == 1
     assert (state_of(race).remote_id, Race.objects.count()) == (row_id, 1)
 
@@ -331,14 +331,14 @@ def test_ids_of_a_provider_that_differ_by_capitals_are_two_races(appwrite: Appwr
     assert (Race.objects.count(), len(appwrite.rows())) == (2, 2)
 
 
-def test_a_row_that_met_a_fault_of_ours_is_a_stray_with_its_name(
+def test_a_row_that_met_a_fault_of_ours_stays_out_with_its_name(
     appwrite: Appwrite, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     appwrite.create("made", **FIT)
     settings.RACE_PROVIDERS = None
     with caplog.at_level(logging.WARNING):
         assert pulled().unreadable == 1
-    assert stray().startswith("TypeError: ")
+    assert problem_of_row().startswith("TypeError: ")
     assert caplog.records[0].exc_info
     settings.RACE_PROVIDERS = ("sandbox",)
     assert swept().taken == 1

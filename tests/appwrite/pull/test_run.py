@@ -19,7 +19,7 @@ from polling.appwrite.pull.run import Pulled
 from polling.appwrite.push import run as push
 from polling.appwrite.reconcile import TAKERS
 from polling.errors import Blocked, Unavailable
-from polling.models import PollLog, SyncCheckpoint, SyncConflict, SyncState, SyncStray, Trigger
+from polling.models import PollLog, SyncCheckpoint, SyncConflict, SyncState, Trigger, UnmatchedRow
 from races.decisions import COMMAND
 from races.models import Race
 from tests.appwrite.conftest import NOW, Appwrite, change, conflicts, pulled, pushed, state_of
@@ -133,7 +133,7 @@ def test_an_older_request_polls_nothing_and_is_logged(appwrite: Appwrite, race: 
     assert [field for field, *_ in conflicts()] == ["poll_requested_at"]
 
 
-def test_a_hint_brings_just_its_rows_and_leaves_the_checkpoint(appwrite: Appwrite, race: Race) -> None:
+def test_a_notification_brings_just_its_rows_and_leaves_the_checkpoint(appwrite: Appwrite, race: Race) -> None:
     other = make_race()
     pushed()
     pulled()
@@ -142,39 +142,41 @@ def test_a_hint_brings_just_its_rows_and_leaves_the_checkpoint(appwrite: Appwrit
     before = SyncCheckpoint.objects.values().get(table="races")
     appwrite.forget()
     row_id = state_of(race).remote_id
-    done = pull.hinted([row_id, row_id, "no-such-row", "../x", "", "a" * 40], now=NOW)
+    done = pull.run_for([row_id, row_id, "no-such-row", "../x", "", "a" * 40], now=NOW)
     assert (done.changed, done.taken, done.error) == (1, 1, None)
     assert appwrite.asked() == [f"GET {appwrite.path}"]
-    assert pull.hinted([row_id], now=NOW).changed == 0
+    assert pull.run_for([row_id], now=NOW).changed == 0
     assert SyncCheckpoint.objects.values().get(table="races") == before
     assert [Race.objects.get(pk=some.pk).staff_note for some in (race, other)] == ["x", ""]
     assert pulled().taken == 1
 
 
-def test_a_hint_of_our_own_new_row_makes_no_second_race(appwrite: Appwrite, gate: Gate) -> None:
+def test_a_notification_of_our_own_new_row_makes_no_second_race(appwrite: Appwrite, gate: Gate) -> None:
     """The webhook of a create may come before its reply has been noted."""
     for race_id in ("r1", ""):
         make_race(provider_race_id=race_id, meeting=None)
-    hinted: list[Pulled] = []
+    notified: list[Pulled] = []
 
-    def hint() -> None:
-        hinted.append(pull.hinted([row["$id"] for row in appwrite.rows()], now=NOW))
+    def notify() -> None:
+        notified.append(pull.run_for([row["$id"] for row in appwrite.rows()], now=NOW))
         connection.close()
 
-    gate.after["POST"] = hint
+    gate.after["POST"] = notify
     pushed()
-    assert hinted[0].changed == 2
+    assert notified[0].changed == 2
     assert (Race.objects.count(), len(appwrite.rows())) == (2, 2)
     assert not SyncConflict.objects.exists()
     pushed()
     assert appwrite.asked("PATCH") == []
 
 
-def test_a_hint_without_appwrite_or_with_it_down_raises_nothing(appwrite: Appwrite, race: Race, settings: Any) -> None:
+def test_a_notification_without_appwrite_or_with_it_down_raises_nothing(
+    appwrite: Appwrite, race: Race, settings: Any
+) -> None:
     appwrite.fault("drop")
-    assert isinstance(pull.hinted([state_of(race).remote_id], now=NOW).error, Unavailable)
+    assert isinstance(pull.run_for([state_of(race).remote_id], now=NOW).error, Unavailable)
     settings.APPWRITE_ENDPOINT = ""
-    assert pull.hinted(["x"], now=NOW) == Pulled()
+    assert pull.run_for(["x"], now=NOW) == Pulled()
 
 
 # --- what is undone -------------------------------------------------------------------------------------------------
@@ -459,7 +461,7 @@ def test_a_preview_says_what_a_pull_would_do_and_does_nothing(appwrite: Appwrite
     ]
     assert SyncCheckpoint.objects.values().get(table="races") == before
     assert Race.objects.get().staff_note == ""
-    assert not SyncStray.objects.exists()
+    assert not UnmatchedRow.objects.exists()
 
 
 # --- many at once ---------------------------------------------------------------------------------------------------

@@ -95,10 +95,10 @@ def test_more_deletions_than_usual_wait_for_a_person(appwrite: Appwrite, caplog:
     for _ in range(2):
         assert pushed().races.deleted == 0
     checkpoint = checkpoints.existing("races")
-    assert checkpoint and checkpoint.brake.startswith("21 of 40 rows are to go")
+    assert checkpoint and checkpoint.deletion_guard.startswith("21 of 40 rows are to go")
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert len(appwrite.rows()) == 40
-    checkpoints.release("races")
+    checkpoints.release_deletions("races")
     assert pushed().races.deleted == 21
     Race.objects.filter(pk__in=[race.pk for race in races[21:23]]).delete()
     assert pushed().races.deleted == 2
@@ -110,10 +110,10 @@ def test_deletions_that_come_while_the_brake_is_on_are_counted_when_it_is_releas
     for some in (races[:21], races[21:45]):
         Race.objects.filter(pk__in=[race.pk for race in some]).delete()
         pushed()
-    checkpoints.release("races")
+    checkpoints.release_deletions("races")
     pushed()
     checkpoint = checkpoints.existing("races")
-    assert checkpoint and checkpoint.brake.startswith("24 of 60 rows are to go")
+    assert checkpoint and checkpoint.deletion_guard.startswith("24 of 60 rows are to go")
     assert len(appwrite.rows()) == 60
 
 

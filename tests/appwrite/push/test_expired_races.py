@@ -45,14 +45,14 @@ def test_rows_of_races_that_left_by_age_go_a_hundred_with_two_calls(appwrite: Ap
 def test_the_deletion_guard_counts_none_of_them_and_holds_none_back(appwrite: Appwrite) -> None:
     races = [make_race() for _ in range(60)]
     pushed()
-    checkpoints.brake("races", "somebody deleted too much")
+    checkpoints.hold_deletions("races", "somebody deleted too much")
     remove_by_age(races[:50])
     swept()
     assert pushed().races.expired == 50
-    checkpoints.release("races")
+    checkpoints.release_deletions("races")
     swept(LATER)
     checkpoint = checkpoints.existing("races")
-    assert checkpoint and not checkpoint.brake
+    assert checkpoint and not checkpoint.deletion_guard
     assert len(appwrite.rows()) == 10
 
 

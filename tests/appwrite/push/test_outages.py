@@ -240,7 +240,7 @@ def test_a_database_deleted_amid_a_push_stops_it_and_loses_nothing(
     gate.before.clear()
     schema.apply(client)
     assert (pushed(LATER).races.created, pushed(LATER).races.merged) == (0, 0)
-    checkpoints.release("races")
+    checkpoints.release_deletions("races")
     swept(LATER + timedelta(minutes=1))
     assert pushed(LATER).races.created == 40
     path = appwrite.path.replace(DATABASE, "doomed")
@@ -395,7 +395,7 @@ def test_a_task_that_the_queue_ends_gives_its_lease_back(appwrite: Appwrite, gat
     make_race()
     with pytest.raises(TimeoutException), TimeoutHandler(1):
         push.run(now=NOW)
-    assert SyncLease.objects.get(table="races").holder == ""
+    assert SyncLease.objects.get(work="push of races").holder == ""
     gate.after.clear()
     assert pushed().races.merged == len(appwrite.rows()) == 1
 
@@ -406,7 +406,7 @@ def test_a_lease_that_was_lost_is_not_renewed() -> None:
     assert theirs.take()
     assert not mine.renew()
     mine.release()
-    assert SyncLease.objects.get(table="races").holder != ""
+    assert SyncLease.objects.get(work="push of races").holder != ""
 
 
 def test_a_busy_database_ends_the_push_and_the_rows_are_pushed_by_the_next(appwrite: Appwrite) -> None:

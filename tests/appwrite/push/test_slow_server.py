@@ -85,7 +85,7 @@ def test_replies_in_hand_are_kept_and_what_found_no_time_is_no_failure(
     assert (done.error, done.unfinished, done.races.changed, done.races.waiting) == (None, True, 5, 0)
     assert [state_of(race).pushed_version for race in races].count(2) == 5
     assert blameless(races)
-    assert SyncLease.objects.get(table="races").held_until is None
+    assert SyncLease.objects.get(work="push of races").held_until is None
     assert caplog.records == []
     brake.release()
     assert push.run(now=NOW).error is None
@@ -298,7 +298,7 @@ def test_a_push_that_found_no_time_for_all_asks_for_another(
     brake.free = brake.ends_with_answers = 1
     slow(gate, brake, "PATCH")
     asked: list[None] = []
-    monkeypatch.setattr("polling.sync_queue._enqueue", lambda task: asked.append(None))
+    monkeypatch.setattr("polling.sync_queue._enqueue", lambda task, **_: asked.append(None))
     monkeypatch.setattr(push.run, "__kwdefaults__", {"budget": BUDGET})
     tasks.push()
     assert len(asked) == 1

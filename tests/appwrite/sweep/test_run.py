@@ -16,7 +16,7 @@ from polling import tasks
 from polling.appwrite import checkpoints, row_compare, status
 from polling.appwrite.api import rows
 from polling.appwrite.api.client import connect
-from polling.appwrite.lease import Lease
+from polling.appwrite.lease import SWEEP, Lease
 from polling.appwrite.pull import run as pull
 from polling.appwrite.push import run as push
 from polling.appwrite.schema.provision import apply
@@ -130,14 +130,14 @@ def test_more_deletions_than_usual_wait_for_a_person(appwrite: Appwrite, caplog:
     why = "21 of 22 rows were deleted since the last sweep, more than 20"
     for minutes in (0, 10):
         done = swept(NOW + timedelta(minutes=minutes))
-        assert (done.deleted, done.brake, checkpoint().brake) == (0, why, why)
+        assert (done.deleted, done.deletion_guard, checkpoint().deletion_guard) == (0, why, why)
     change(races[0], name="Plate")
     pushed()
     assert len(appwrite.rows()) == 1, "nothing is made again"
     assert not SyncConflict.objects.exists()
     assert [record.levelname for record in caplog.records] == ["ERROR"]
-    assert checkpoints.release("races")
-    assert not checkpoints.release("races")
+    assert checkpoints.release_deletions("races")
+    assert not checkpoints.release_deletions("races")
     assert swept(NOW + timedelta(minutes=20)).deleted == 21
     assert pushed().races.created == 21
     assert swept() == Swept(rows=22, finished=True)
@@ -151,7 +151,7 @@ def test_while_the_brake_holds_it_says_what_later_sweeps_have_found(appwrite: Ap
             appwrite.delete(state_of(race).remote_id)
         del races[:number]
         swept(NOW + timedelta(minutes=minutes))
-    assert checkpoint().brake == "26 of 30 rows were deleted since the last sweep, more than 20"
+    assert checkpoint().deletion_guard == "26 of 30 rows were deleted since the last sweep, more than 20"
 
 
 def test_as_many_deletions_as_usual_are_made_again(appwrite: Appwrite) -> None:
@@ -164,15 +164,17 @@ def test_while_the_brake_holds_edits_come_in_and_rows_that_are_back_are_no_delet
     races = agreed(appwrite, 22)
     kept = {row["$id"]: row for row in appwrite.rows()}
     appwrite.delete_all()
-    assert swept().brake
+    assert swept().deletion_guard
     for row in kept.values():
         values = {name: value for name, value in row.items() if name[0] != "$" and value is not None}
         appwrite.create(row["$id"], **values)
     appwrite.edit(state_of(races[0]).remote_id, staff_note="restored")
-    epoch = checkpoint().epoch
-    assert swept().brake
-    assert (checkpoint().epoch, checkpoint().pass_began_at) == (epoch + 1, ""), "the table was made anew"
-    checkpoints.release("races")
+    generation = checkpoint().table_generation
+    assert swept().deletion_guard
+    assert (checkpoint().table_generation, checkpoint().pass_began_at) == (generation + 1, ""), (
+        "the table was recreated"
+    )
+    checkpoints.release_deletions("races")
     assert swept().deleted == 0
     races[0].refresh_from_db()
     assert races[0].staff_note == "restored"
@@ -182,7 +184,7 @@ def test_while_the_brake_holds_edits_come_in_and_rows_that_are_back_are_no_delet
 def test_a_table_that_is_emptied_by_a_mishap_is_no_deletion_of_races(appwrite: Appwrite) -> None:
     agreed(appwrite, 21)
     appwrite.fault("table_recreated", path_contains="/tables/races/")
-    assert swept().brake.startswith("21 of 21 rows")
+    assert swept().deletion_guard.startswith("21 of 21 rows")
     assert Race.objects.count() == 21
 
 
@@ -226,7 +228,7 @@ def test_the_sync_page_says_what_befell_appwrite(
     appwrite.fault(fault, path_contains="/tables/races/")
     assert isinstance(pull.run(now=NOW).error, Blocked)
     told = admin_client.get(page)
-    assert [words in line for line in told.context["told"].trouble] == [True]
+    assert [words in line for line in told.context["told"].problems] == [True]
     assert words in told.content.decode()
 
 
@@ -305,7 +307,7 @@ def test_a_row_made_anew_keeps_our_values_and_is_merged_alone(appwrite: Appwrite
     assert swept().taken == 1
     first.refresh_from_db()
     assert (first.staff_note, first.polling_paused) == ("ours", True)
-    assert (checkpoint().epoch, checkpoint().updated_at) == (before.epoch, before.updated_at)
+    assert (checkpoint().table_generation, checkpoint().updated_at) == (before.table_generation, before.updated_at)
     pushed()
     made = {row["$id"]: row for row in appwrite.rows()}[row_id]
     assert (made["staff_note"], made["name"]) == ("ours", first.name)
@@ -380,7 +382,7 @@ def test_a_sweep_without_time_reads_on_the_next_time(
 
 
 def test_only_one_sweep_runs_at_a_time(appwrite: Appwrite, race: Race) -> None:
-    other = Lease(sweep.LEASE, now=NOW)
+    other = Lease(SWEEP, now=NOW)
     assert other.take()
     assert sweep.run(now=NOW) == Swept(busy=True)
     other.release()
@@ -405,9 +407,9 @@ def test_a_sweep_that_fails_again_and_again_says_so_once_though_pulls_go_well(
             appwrite.fault("status", status=503)
             assert isinstance(sweep.run(now=NOW).error, Unavailable)
             pulled()
-        assert "the sweep" in status.numbers(now=NOW).trouble[0]
+        assert "the sweep" in status.numbers(now=NOW).problems[0]
         swept()
-        assert status.numbers(now=NOW).trouble == []
+        assert status.numbers(now=NOW).problems == []
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 

@@ -19,9 +19,8 @@ from polling.appwrite.api.client import connect
 from polling.appwrite.schema import provision as schema
 from polling.appwrite.webhook import calls as webhook_calls
 from polling.appwrite.webhook import change_notifications
-from polling.appwrite.webhook.calls import Caller, Hint
-from polling.models import SyncHint, SyncServer
-from polling.sync_queue import Errand
+from polling.appwrite.webhook.calls import Caller, RowChange
+from polling.models import ChangeNotification, SyncServer
 from races.models import Race
 from tests.appwrite.conftest import DATABASE, NOW, TARGET, Appwrite, change, pushed, state_of
 from tests.appwrite.gate import Gate
@@ -86,11 +85,16 @@ def test_a_url_may_be_signed_with_or_without_its_escapes() -> None:
         assert made(caller, b"{}", signature=signed(b"{}", url=url))
 
 
+UPDATED = RowChange("r1", CHANGED)
 READINGS: list[Any] = [
-    pytest.param(payload(), "update", Hint("r1", CHANGED), id="a change"),
-    pytest.param(payload(), "delete", Hint("r1", CHANGED, deleted=True), id="a deletion"),
-    pytest.param(payload(**{"$tableId": None, "$collectionId": "races"}), "update", Hint("r1", CHANGED), id="legacy"),
-    pytest.param(payload(**{"$databaseId": None}), "update", Hint("r1", CHANGED), id="a transaction names no database"),
+    pytest.param(payload(), "update", UPDATED, id="a change"),
+    pytest.param(payload(), "delete", RowChange("r1", CHANGED, deleted=True), id="a deletion"),
+    pytest.param(
+        payload(**{"$tableId": None, "$collectionId": "races"}), "update", RowChange("r1", CHANGED), id="legacy"
+    ),
+    pytest.param(
+        payload(**{"$databaseId": None}), "update", RowChange("r1", CHANGED), id="a transaction names no database"
+    ),
     pytest.param(payload(**{"$databaseId": "other"}), "update", None, id="another database"),
     pytest.param(payload(**{"$tableId": "poll_logs"}), "create", None, id="another table"),
     pytest.param(payload("../x"), "update", None, id="an id that is none"),
@@ -104,9 +108,9 @@ READINGS: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(("body", "action", "hint"), READINGS)
-def test_a_genuine_call_is_read_as_a_hint_or_as_nothing(body: bytes, action: str, hint: Hint | None) -> None:
-    assert webhook_calls.read(body, events=f"databases.*, {EVENT}.{action}", database=DATABASE) == hint
+@pytest.mark.parametrize(("body", "action", "change"), READINGS)
+def test_a_genuine_call_is_read_as_a_change_or_as_nothing(body: bytes, action: str, change: RowChange | None) -> None:
+    assert webhook_calls.read(body, events=f"databases.*, {EVENT}.{action}", database=DATABASE) == change
 
 
 # --- the door -------------------------------------------------------------------------------------------------------
@@ -132,10 +136,10 @@ def test_a_genuine_call_asks_for_a_pull_and_is_counted(door: Browser) -> None:
     with time_machine.travel(NOW, tick=False):
         answer = call(door, payload())
     assert (answer.status_code, answer.content) == (204, b"")
-    assert asked_for() == ["polling.tasks.pull_hinted"]
+    assert asked_for() == ["polling.tasks.pull_notified_rows"]
     assert change_notifications.take() == ["r1"]
     server = SyncServer.objects.get()
-    assert (server.target, server.hints, server.hinted_at) == (TARGET, 1, NOW)
+    assert (server.target, server.notifications, server.notified_at) == (TARGET, 1, NOW)
 
 
 def test_a_burst_asks_once_and_the_pull_takes_all_of_it(door: Browser) -> None:
@@ -143,13 +147,13 @@ def test_a_burst_asks_once_and_the_pull_takes_all_of_it(door: Browser) -> None:
         assert call(door, payload(f"r{number}")).status_code == 204
     assert len(asked_for()) == 1
     assert sorted(change_notifications.take()) == ["r1", "r2", "r3"]
-    assert not SyncHint.objects.exists()
-    assert SyncServer.objects.get().hints == 18
+    assert not ChangeNotification.objects.exists()
+    assert SyncServer.objects.get().notifications == 18
 
 
 def test_what_comes_once_a_pull_has_begun_asks_for_another(door: Browser) -> None:
     call(door, payload())
-    sync_queue.begins(Errand.PULL)
+    sync_queue.begin(sync_queue.NOTIFIED_PULL)
     assert change_notifications.take() == ["r1"]
     call(door, payload())
     assert (len(asked_for()), change_notifications.take()) == (2, ["r1"])
@@ -214,7 +218,7 @@ def test_a_body_too_large_is_not_read(door: Browser, settings: Any) -> None:
     assert asked_for() == []
 
 
-def test_a_hint_that_cannot_be_kept_does_not_let_appwrite_switch_its_webhook_off(
+def test_a_change_that_cannot_be_kept_does_not_let_appwrite_switch_its_webhook_off(
     door: Browser, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.APPWRITE_TARGET = None  # which the database refuses
@@ -245,16 +249,16 @@ def delivered(appwrite: Appwrite) -> list[int]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_edit_in_appwrite_is_hinted_and_pulled(hooked: Appwrite) -> None:
+def test_an_edit_in_appwrite_is_notified_and_pulled(hooked: Appwrite) -> None:
     race = make_race()
     pushed()
     assert delivered(hooked) == [204]
-    tasks.pull_hinted()
+    tasks.pull_notified_rows()
     OrmQ.objects.all().delete()
     hooked.edit(state_of(race).remote_id, staff_note="look at this")
     assert delivered(hooked) == [204, 204]
-    assert asked_for() == ["polling.tasks.pull_hinted"]
-    tasks.pull_hinted()
+    assert asked_for() == ["polling.tasks.pull_notified_rows"]
+    tasks.pull_notified_rows()
     assert Race.objects.get().staff_note == "look at this"
 
 
@@ -266,7 +270,7 @@ def test_an_edit_that_is_not_theirs_to_make_is_undone_at_once(hooked: Appwrite) 
     hooked.edit(state_of(race).remote_id, name="Plate")
     assert delivered(hooked) == [204, 204]
     OrmQ.objects.all().delete()
-    tasks.pull_hinted()
+    tasks.pull_notified_rows()
     assert asked_for() == ["polling.tasks.push"]
     tasks.push()
     assert hooked.row()["name"] == "Cup"
@@ -280,14 +284,14 @@ def test_neither_an_echo_nor_a_deletion_which_the_sweep_finds_asks_for_a_pull(
     pushed()
     assert delivered(hooked) == [204]
     row = hooked.row()
-    tasks.pull_hinted()  # the call may have come before the reply to our write
-    assert not change_notifications.note(Hint(row["$id"], row["$updatedAt"]), now=NOW)
-    assert not change_notifications.note(Hint(row["$id"], row["$updatedAt"], deleted=True), now=NOW)
+    tasks.pull_notified_rows()  # the call may have come before the reply to our write
+    assert not change_notifications.note(RowChange(row["$id"], row["$updatedAt"]), now=NOW)
+    assert not change_notifications.note(RowChange(row["$id"], row["$updatedAt"], deleted=True), now=NOW)
     OrmQ.objects.all().delete()
     hooked.delete(state_of(race).remote_id)
     assert delivered(hooked) == [204, 204]
     assert asked_for() == []
-    assert SyncServer.objects.get().hints == 4
+    assert SyncServer.objects.get().notifications == 4
 
 
 @pytest.mark.django_db(transaction=True)
@@ -297,7 +301,7 @@ def test_an_echo_that_comes_before_or_long_after_the_reply_asks_for_no_pull(appw
     told: list[bool] = []
 
     def tell(row: dict[str, Any]) -> bool:
-        return change_notifications.note(Hint(row["$id"], row["$updatedAt"], row=row), now=NOW)
+        return change_notifications.note(RowChange(row["$id"], row["$updatedAt"], row=row), now=NOW)
 
     def hear() -> None:
         rows.append(appwrite.row())
@@ -324,7 +328,7 @@ def test_an_edit_made_over_a_write_that_is_under_way_is_no_echo(appwrite: Appwri
     def edit() -> None:
         appwrite.edit(state_of(race).remote_id, staff_note="theirs")
         row = appwrite.row()
-        told.append(change_notifications.note(Hint(row["$id"], row["$updatedAt"], row=row), now=NOW))
+        told.append(change_notifications.note(RowChange(row["$id"], row["$updatedAt"], row=row), now=NOW))
 
     gate.after["PATCH"] = edit
     pushed()

@@ -23,8 +23,8 @@ from polling.models import (
     SyncConflict,
     SyncServer,
     SyncState,
-    SyncStray,
     Tick,
+    UnmatchedRow,
 )
 from polling.monitoring import heartbeat
 from tests.factories import START as NOW
@@ -101,8 +101,8 @@ def make_sync_rows(count: int) -> None:
         )
         for n in range(count)
     )  # fmt: skip
-    SyncStray.objects.bulk_create(
-        SyncStray(target=TARGET, table="races", row_id=f"s{n}", problem="no start", found_at=NOW - n * MINUTE)
+    UnmatchedRow.objects.bulk_create(
+        UnmatchedRow(target=TARGET, table="races", row_id=f"s{n}", problem="no start", found_at=NOW - n * MINUTE)
         for n in range(count)
     )
     SyncConflict.objects.bulk_create(
@@ -119,12 +119,12 @@ def make_sync_rows(count: int) -> None:
 def test_the_sync_is_judged_by_its_rows_of_the_configured_appwrite() -> None:
     make_sync_rows(4)
     SyncState.objects.create(target="other", table="races", local_pk=9, remote_id="r9", dead_since=NOW)
-    SyncStray.objects.create(target="other", table="races", row_id="s9", problem="no start", found_at=NOW)
+    UnmatchedRow.objects.create(target="other", table="races", row_id="s9", problem="no start", found_at=NOW)
     SyncConflict.objects.create(
         field="status", chosen="local", policy="ours", found_at=NOW - 9 * MINUTE, resolved_at=NOW, resolution="ours"
     )
-    SyncCheckpoint.objects.create(target=TARGET, table="races", pulled_at=NOW - SECOND, brake="60 of 80 rows are gone")
-    SyncCheckpoint.objects.create(target=TARGET, table="races sweep", error="Unavailable: 503")
+    facts = {"deletion_guard": "60 of 80 rows are gone", "sweep_error": "Unavailable: 503"}
+    SyncCheckpoint.objects.create(target=TARGET, table="races", pulled_at=NOW - SECOND, **facts)
     SyncServer.objects.create(target=TARGET, problem="it takes stale writes")
     sync = read()[0].sync
     assert sync.pulled_at == NOW - SECOND
@@ -137,10 +137,10 @@ def test_the_sync_is_judged_by_its_rows_of_the_configured_appwrite() -> None:
 
 @pytest.mark.usefixtures("appwrite")
 @pytest.mark.parametrize("table", ["races", "poll_logs"])
-@pytest.mark.parametrize("trouble", [{"brake": "60 of 80 rows are gone"}, {"error": "Blocked: 401"}], ids=str)
+@pytest.mark.parametrize("trouble", [{"deletion_guard": "60 of 80 rows are gone"}, {"error": "Blocked: 401"}], ids=str)
 def test_the_strip_and_the_sync_page_say_the_same_of_the_same(table: str, trouble: dict[str, str]) -> None:
     SyncCheckpoint.objects.create(target=TARGET, table=table, pulled_at=NOW, **trouble)
-    assert list(read()[0].sync.trouble) == status.numbers(now=NOW).trouble != []
+    assert list(read()[0].sync.trouble) == status.numbers(now=NOW).problems != []
 
 
 @pytest.mark.usefixtures("appwrite")
@@ -148,7 +148,7 @@ def test_many_rows_take_as_many_queries_as_few() -> None:
     Heartbeat.objects.create(pk=1, at=NOW)
     make_sync_rows(2)
     few = read()[1]
-    for model in (SyncState, SyncStray, SyncConflict, Incident):
+    for model in (SyncState, UnmatchedRow, SyncConflict, Incident):
         model._default_manager.all().delete()
     make_sync_rows(40)
     assert read()[1] == few <= 6

@@ -17,7 +17,7 @@ ROWS = "/tablesdb/racepoll/tables/races/rows"
 EDITS = 20
 
 
-def test_a_hinted_edit_is_in_django_within_a_second(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_notified_edit_is_in_django_within_a_second(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     port = free_ports(3)
     url = f"http://127.0.0.1:{port}/hooks/appwrite/"
     env = environment(tmp_path, PORT=str(port), APPWRITE_WEBHOOK_SECRET="long enough", APPWRITE_WEBHOOK_URL=url)
@@ -27,17 +27,17 @@ def test_a_hinted_edit_is_in_django_within_a_second(tmp_path: Path, capsys: pyte
         eventually("all is up", lambda: "Ctrl-C" in output.read_text(), seconds=90)
         api = Client(port + 2)
         row_id = eventually("races are in Appwrite", lambda: first_row(api), seconds=60)
-        # A pull comes every 15 s: between two of them, only the hint can have told of an edit.
+        # A pull comes every 15 s: between two of them, only the notification can have reported an edit.
         waits = [seconds_until_it_is_here(api, row_id, f"note {number}", tmp_path) for number in range(EDITS)]
         delivered = api.control("GET", "deliveries").json()["deliveries"]
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(40)
     with capsys.disabled():
-        print(f"\nhinted edits, seconds: median {statistics.median(waits):.3f}, longest {max(waits):.3f}")  # noqa: T201
+        print(f"\nnotified edits, seconds: median {statistics.median(waits):.3f}, longest {max(waits):.3f}")  # noqa: T201
     assert {sent["status"] for sent in delivered} == {204}, output.read_text()
     assert statistics.median(waits) < 1
-    assert sorted(waits)[EDITS * 9 // 10] < 2, "the pull, and not the hints, brought them"
+    assert sorted(waits)[EDITS * 9 // 10] < 2, "the pull, and not the notifications, brought them"
 
 
 def first_row(api: Client) -> str | None:
