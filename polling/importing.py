@@ -132,7 +132,7 @@ def _write(races: Sequence[RaceSnapshot], *, now: datetime) -> ingest.Changes:
     with transaction.atomic():
         changes = ingest.apply(races, now=now)
         reversal_alerts.report(changes.reversals, now=now)
-        replan(changes.created | changes.changed | changes.noted, now=now)
+        replan(changes.created | changes.changed | changes.bookkept, now=now)
     return changes
 
 

@@ -62,7 +62,7 @@ def pause(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) -> 
     return _then_replan(partial(decisions.pause, race_ids, by=by, reason=reason, now=now), now=now)
 
 
-def resume(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) -> list[int]:
+def resume(race_ids: Iterable[int], *, by: Actor, reason: str = "", now: datetime) -> list[int]:
     """Polls races again."""
     return _then_replan(partial(decisions.resume, race_ids, by=by, reason=reason, now=now), now=now)
 

@@ -1,4 +1,4 @@
-"""The audit: who decided or reported what, and why, in Django's own log of changes."""
+"""The audit: who decided or reported what, and why, in Django's `LogEntry` table."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ TRow = TypeVar("TRow", bound=Model)
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who decides: a member of staff, or a system by name, which the audit shows as a user that cannot log in."""
+    """Who decided: a member of staff, or a system by its name, which gets a user that cannot log in."""
 
     username: str
     source: FinalizedBy = FinalizedBy.STAFF
@@ -39,12 +39,12 @@ def record(
     """
     if not rows:
         return
-    user, made = User.objects.get_or_create(username=by.username, defaults={"is_active": False})
-    if made:
+    user, created = User.objects.get_or_create(username=by.username, defaults={"is_active": False})
+    if created:
         user.set_unusable_password()
         user.save(update_fields=["password"])
     content_type = ContentType.objects.get_for_model(rows[0])
-    instant: dict[str, Any] = {"action_time": at} if at else {}
+    action_time: dict[str, Any] = {"action_time": at} if at else {}
     LogEntry.objects.bulk_create(
         LogEntry(
             user=user,
@@ -53,7 +53,7 @@ def record(
             object_repr=name_of(row)[:200],
             action_flag=flag,
             change_message=message_of(row),
-            **instant,
+            **action_time,
         )
         for row in rows
     )

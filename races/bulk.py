@@ -1,6 +1,6 @@
-"""Writes of many rows at once, where Django's own ways cost more than the database does.
+"""Writes many rows at once, where Django's own ways cost more than the database does.
 
-bulk_update builds a CASE for every field and row, bulk_create an expression for every value.
+`bulk_update` builds a CASE per field and row, `bulk_create` an expression per value.
 """
 
 import re
@@ -11,71 +11,69 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-Row = Sequence[Any]
+RowValues = Sequence[Any]
 
 
 def write_fields(rows: Collection[models.Model], names: Iterable[str]) -> None:
-    """Writes these fields of rows that are stored, each with its own values; makes no row that is not there.
+    """Writes these fields of stored rows, each row with its own values; inserts no row that is missing.
 
-    One statement on PostgreSQL, on SQLite one for every full parameter block. No signals, as with bulk_update.
+    Takes one statement on PostgreSQL, on SQLite one per full parameter block. Sends no signals, as `bulk_update`.
     """
     names = sorted(names)
     if not rows or not names:
         return
     options: Any = next(iter(rows))._meta
-    key, *others = fields = _fields(options, [options.pk.name, *names])
-    connection = _connection()
+    key, *others = fields = [options.get_field(name) for name in (options.pk.name, *names)]
+    connection = _raw_connection()
     quote = connection.ops.quote_name
-    told = ", ".join(f"{quote(field.column)} = {_typed(n, field, connection)}" for n, field in enumerate(others, 2))
+    assignments = ", ".join(
+        f"{quote(field.column)} = {_typed_value(n, field, connection)}" for n, field in enumerate(others, 2)
+    )
     table = quote(options.db_table)
-    statement = f"UPDATE {table} SET {told} FROM (%s) AS told WHERE {table}.{quote(key.column)} = told.column1"  # noqa: S608 - our own models' names
-    _execute(statement, fields, ([getattr(row, field.attname) for field in fields] for row in rows))
+    match = f"{table}.{quote(key.column)} = new_values.column1"
+    statement = f"UPDATE {table} SET {assignments} FROM (%s) AS new_values WHERE {match}"  # noqa: S608 - our own models' names
+    _execute_blocks(statement, fields, ([getattr(row, field.attname) for field in fields] for row in rows))
 
 
-def insert_rows(model: type[models.Model], names: Sequence[str], rows: Iterable[Row]) -> None:
-    """Inserts rows given as the values of these fields (of a relation: the key), whose own keys nobody asks for."""
-    fields = _fields(model._meta, names)
-    quote = _connection().ops.quote_name
+def insert_rows(model: type[models.Model], names: Sequence[str], rows: Iterable[RowValues]) -> None:
+    """Inserts rows given as the values of these fields; of a relation the value is its key. Returns no keys."""
+    fields = [model._meta.get_field(name) for name in names]
+    quote = _raw_connection().ops.quote_name
     columns = ", ".join(quote(field.column) for field in fields)
-    _execute(f"INSERT INTO {quote(model._meta.db_table)} ({columns}) %s", fields, rows)  # noqa: S608 - as above
+    _execute_blocks(f"INSERT INTO {quote(model._meta.db_table)} ({columns}) %s", fields, rows)  # noqa: S608 - as above
 
 
-def _fields(options: Any, names: Iterable[str]) -> list[Any]:
-    return [options.get_field(name) for name in names]
-
-
-def _connection() -> BaseDatabaseWrapper:
-    """Not its proxy, which costs more than a value that it prepares."""
+def _raw_connection() -> BaseDatabaseWrapper:
+    """The connection without its proxy, which costs more per value than preparing the value does."""
     return connections[DEFAULT_DB_ALIAS]
 
 
-def _typed(n: int, field: Any, connection: BaseDatabaseWrapper) -> str:
-    """A column of VALUES, which both databases name column1, column2 and so on.
+def _typed_value(n: int, field: Any, connection: BaseDatabaseWrapper) -> str:
+    """The n-th column of VALUES, which both databases name column1, column2 and so on, with the field's type.
 
-    PostgreSQL takes one of nulls or texts for text, so it is told the type; without the length, since a cast to
+    PostgreSQL takes a column of nulls or texts for text, so it needs a cast; without the length, since a cast to
     varchar(40) would cut silently what assignment refuses. SQLite goes by the type of the stored column.
     """
     if connection.vendor != "postgresql":
-        return f"told.column{n}"
-    return f"told.column{n}::{re.sub(r'[(].*?[)]', '', field.cast_db_type(connection))}"
+        return f"new_values.column{n}"
+    return f"new_values.column{n}::{re.sub(r'[(].*?[)]', '', field.cast_db_type(connection))}"
 
 
-def _execute(statement: str, fields: Sequence[Any], rows: Iterable[Row]) -> None:
-    """Runs the statement with the VALUES of the rows in place of its %s, as often as the parameters' limit wants."""
-    connection = _connection()
-    place = f"({', '.join(['%s'] * len(fields))})"
-    with connection.cursor() as cursor:
-        for block in _blocks(rows, connection.features.max_query_params, len(fields)):
-            values = f"VALUES {', '.join([place] * len(block))}"
-            cursor.execute(statement % values, _prepared(block, fields, connection))
-
-
-def _blocks(rows: Iterable[Row], most: int | None, width: int) -> Iterator[list[Row]]:
-    left = iter(rows)
-    while block := list(islice(left, most and most // width)):
-        yield block
-
-
-def _prepared(rows: Iterable[Row], fields: Sequence[Any], connection: BaseDatabaseWrapper) -> list[Any]:
+def _execute_blocks(statement: str, fields: Sequence[Any], rows: Iterable[RowValues]) -> None:
+    """Runs the statement with the rows' VALUES in place of its %s, once per block that the parameter limit allows."""
+    connection = _raw_connection()
     prepares = [field.get_db_prep_save for field in fields]
-    return [prepare(value, connection) for row in rows for prepare, value in zip(prepares, row, strict=True)]
+    row_placeholder = f"({', '.join(['%s'] * len(fields))})"
+    with connection.cursor() as cursor:
+        for block in _row_blocks(rows, connection.features.max_query_params, len(fields)):
+            parameters = [
+                prepare(value, connection) for row in block for prepare, value in zip(prepares, row, strict=True)
+            ]
+            values = f"VALUES {', '.join([row_placeholder] * len(block))}"
+            cursor.execute(statement % values, parameters)
+
+
+def _row_blocks(rows: Iterable[RowValues], max_parameters: int | None, width: int) -> Iterator[list[RowValues]]:
+    remaining = iter(rows)
+    while block := list(islice(remaining, max_parameters and max_parameters // width)):
+        yield block

@@ -1,4 +1,4 @@
-"""A text without regard to capitals, in an order by which an index finds how it begins."""
+"""Text without regard to capitals, ordered so that an index finds it by its beginning."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from django.db.models import CharField, Func
 
 
 class CaseFolded(Func):
-    """The text in capitals. PostgreSQL compares it by its bytes; other orders skip spaces and punctuation."""
+    """The text in capitals, compared on PostgreSQL by its bytes: other collations skip spaces and punctuation."""
 
     function = "UPPER"
     arity = 1

@@ -1,7 +1,7 @@
 """The one writer of decisions: what staff, a command or Appwrite decided about a race, with an audit entry.
 
-Every function takes races by primary key, is idempotent, and returns the keys of those it changed.
-The caller replans what changed.
+Every function takes races by primary key, is idempotent, and returns the keys of those it changed, which the caller
+replans. `by` is who decided.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -24,12 +24,12 @@ COMMAND = Actor("manage.py")
 def finalize(
     race_ids: Iterable[int], *, by: Actor, reason: str, outcome: Outcome | None = None, now: datetime
 ) -> list[int]:
-    """Ends races whatever the provider reports; one that has ended already changes only to another `outcome`.
+    """Ends races whatever the provider reports; a race that has ended already changes only to another `outcome`.
 
-    Without an outcome a race that has placings is `resulted`. One that is called off keeps no result.
+    Without an outcome a race that has placings becomes `resulted`. A race that is called off loses its result.
     """
 
-    def end(race: Race) -> None:
+    def end_race(race: Race) -> None:
         race.status, race.finalized_by, race.finalized_at = RaceStatus.FINALIZED.value, by.source.value, now
         race.outcome = outcome.value if outcome else race.outcome or (Outcome.RESULTED.value if race.results else "")
         race.detail_wanted, race.bare_final_at = False, None
@@ -37,7 +37,7 @@ def finalize(
             race.result_version += bool(race.results or race.dividends)
             race.results, race.dividends, race.result_state = [], [], ResultState.NONE.value
 
-    def changes(race: Race) -> bool:
+    def is_changed(race: Race) -> bool:
         return not race.is_finalized or (outcome is not None and race.outcome != outcome)
 
     fields = [
@@ -45,11 +45,11 @@ def finalize(
         "results", "dividends", "result_state", "result_version",
     ]  # fmt: skip
     how = f" as {outcome.value}" if outcome else ""
-    return _decide(
+    return _change_races(
         race_ids,
-        end,
+        end_race,
         fields,
-        where=changes,
+        where=is_changed,
         by=by,
         now=now,
         message_of=lambda _: f"Finalized{how}: {reason}",
@@ -57,7 +57,7 @@ def finalize(
 
 
 def reopen(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) -> list[int]:
-    """Takes the end of races back: under way where they have started, scheduled where not."""
+    """Opens finalized races again: in progress if they should have started, else scheduled."""
 
     def open_again(race: Race) -> None:
         status = RaceStatus.IN_PROGRESS if race.advertised_start <= now else RaceStatus.SCHEDULED
@@ -66,7 +66,7 @@ def reopen(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) ->
         race.bare_final_at = None
 
     fields = ["status", "finalized_by", "finalized_at", "outcome", "result_state", "bare_final_at"]
-    return _decide(
+    return _change_races(
         race_ids,
         open_again,
         fields,
@@ -79,37 +79,38 @@ def reopen(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) ->
 
 def pause(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) -> list[int]:
     """Stops the polling of races until they are resumed."""
-    told = dict.fromkeys(race_ids, True)
-    return _set(told, "polling_paused", by=by, now=now, message_of=lambda _: f"Polling paused: {reason}")
+    paused = dict.fromkeys(race_ids, True)
+    return _set_field(paused, "polling_paused", by=by, now=now, message_of=lambda _: f"Polling paused: {reason}")
 
 
-def resume(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) -> list[int]:
+def resume(race_ids: Iterable[int], *, by: Actor, reason: str = "", now: datetime) -> list[int]:
     """Lets races be polled again."""
-    told = dict.fromkeys(race_ids, False)
-    return _set(told, "polling_paused", by=by, now=now, message_of=lambda _: f"Polling resumed: {reason}")
+    paused = dict.fromkeys(race_ids, False)
+    message = f"Polling resumed: {reason}" if reason else "Polling resumed"
+    return _set_field(paused, "polling_paused", by=by, now=now, message_of=lambda _: message)
 
 
 def annotate(race_ids: Iterable[int], *, note: str, by: Actor, now: datetime) -> list[int]:
-    """Sets the staff's note."""
+    """Sets the same staff note on races."""
     return annotate_each(dict.fromkeys(race_ids, note), by=by, now=now)
 
 
 def annotate_each(notes: Mapping[int, str], *, by: Actor, now: datetime) -> list[int]:
-    """Sets the staff's note of each race, without control characters but for its lines."""
+    """Sets the staff note of each race by its key; removes control characters, but keeps line breaks."""
     notes = {race_id: lines(note) for race_id, note in notes.items()}
-    return _set(notes, "staff_note", by=by, now=now, message_of=lambda race: f"Note: {race.staff_note}")
+    return _set_field(notes, "staff_note", by=by, now=now, message_of=lambda race: f"Note: {race.staff_note}")
 
 
 def override_starts(starts: Mapping[int, datetime], *, by: Actor, now: datetime) -> list[int]:
-    """Moves the advertised start of each race; where a provider tells one, as an override of what it tells."""
+    """Moves the advertised start of each race; if a provider reports its start, as an override of that."""
 
-    def move(race: Race) -> None:
+    def move_start(race: Race) -> None:
         race.advertised_start = start = starts[race.pk]
         race.start_override = start if race.provider_race_id and start != race.provider_start else None
 
-    return _decide(
+    return _change_races(
         starts,
-        move,
+        move_start,
         ["advertised_start", "start_override"],
         where=lambda race: race.advertised_start != starts[race.pk],
         by=by,
@@ -119,24 +120,25 @@ def override_starts(starts: Mapping[int, datetime], *, by: Actor, now: datetime)
 
 
 def request_poll(race_ids: Iterable[int], *, at: datetime, by: Actor, now: datetime) -> list[int]:
-    """Records that Appwrite asked for a poll at `at`; the caller makes it."""
-    told = dict.fromkeys(race_ids, at)
-    return _set(told, "poll_requested_at", by=by, now=now, message_of=lambda _: f"Poll requested at {at:%H:%M:%S} UTC")
+    """Records that Appwrite asked at `at` for a poll of races; the caller makes the poll."""
+    message = f"Poll requested at {at:%H:%M:%S} UTC"
+    instants = dict.fromkeys(race_ids, at)
+    return _set_field(instants, "poll_requested_at", by=by, now=now, message_of=lambda _: message)
 
 
 def record_forced_poll(race_ids: Iterable[int], *, by: Actor, reason: str) -> None:
-    """Audits that a poll was asked for; nothing of the race changes by it."""
+    """Writes the audit entry of a forced poll; changes nothing of the races."""
     if races := list(Race.objects.filter(pk__in=list(race_ids)).select_related("meeting")):
         audit.record(races, by=by, message_of=lambda _: f"Poll forced: {reason}")
 
 
 def record_creation(race_ids: Iterable[int], *, by: Actor, reason: str) -> None:
-    """Audits that races were made otherwise than by a provider's card."""
+    """Writes the audit entry of races that were created by hand, not from a provider's card."""
     races = list(Race.objects.filter(pk__in=list(race_ids)).select_related("meeting"))
     audit.record(races, by=by, message_of=lambda _: reason, flag=ADDITION)
 
 
-def _set(
+def _set_field(
     values: Mapping[int, Any], name: str, *, by: Actor, now: datetime, message_of: Callable[[Race], str]
 ) -> list[int]:
     def assign(race: Race) -> None:
@@ -145,10 +147,10 @@ def _set(
     def differs(race: Race) -> bool:
         return bool(getattr(race, name) != values[race.pk])
 
-    return _decide(values, assign, [name], where=differs, by=by, now=now, message_of=message_of)
+    return _change_races(values, assign, [name], where=differs, by=by, now=now, message_of=message_of)
 
 
-def _decide(
+def _change_races(
     race_ids: Iterable[int],
     change: Callable[[Race], None],
     fields: list[str],
@@ -158,6 +160,7 @@ def _decide(
     now: datetime,
     message_of: Callable[[Race], str],
 ) -> list[int]:
+    """Applies `change` to the races that pass `where`, under their locks, and audits each."""
     with transaction.atomic():
         races = [
             race

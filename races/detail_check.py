@@ -1,4 +1,4 @@
-"""Whether a status answer says that the detail of a race has changed; one rule for the import and the polls."""
+"""Whether a status answer shows that the stored detail of a race is outdated: one rule for import and polls."""
 
 from races.models import Race
 from races.snapshots import RaceSnapshot
@@ -6,9 +6,9 @@ from races.status import FinalizedBy, RaceStatus, ResultState
 
 
 def is_detail_outdated(race: Race, answer: RaceSnapshot) -> bool:
-    """Whether status, start or protest moved, an interim result has no placing yet, or an end is not stored as one.
+    """Whether status, start or protest changed, an interim result has no placing yet, or the race newly ended.
 
-    `race` is as stored before the answer; a race that has ended can have news too.
+    `race` is as stored before the answer. The detail of a race that has ended can be outdated too.
     """
     moved = answer.provider_status is not None and answer.provider_status != race.provider_status
     protested = answer.protest is not None and answer.protest != race.protest

@@ -1,6 +1,6 @@
-"""The one writer of provider facts: what a provider said becomes meetings, races, runners and odds.
+"""The one writer of provider facts: a provider's snapshots become meetings, races, runners and price changes.
 
-Everything is bulk and in one transaction, and nothing is written that did not change.
+All writes are bulk and in one transaction, and only what changed is written.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from races.snapshot_merge import (
 from races.snapshots import MeetingSnapshot, RaceSnapshot, Scope, join_snapshots
 
 Key = tuple[str, str]
-IDENTITY = ("provider", "provider_meeting_id")
-
-CLOCK = ("source_time", "older_answers")
+MEETING_IDENTITY = ("provider", "provider_meeting_id")
+PROVIDER_CLOCK = ("source_time", "older_answers")
 
 
 @dataclass
 class Changes:
-    """What an ingest did, by primary key. `races` has every race the snapshots spoke of that is stored.
+    """What an ingest did, as primary keys of races.
 
-    `refused` are those whose answer was older than what is stored; `noted` are the races whose detail is due, or no
-    more, since: they are to be planned again as the changed ones.
+    `races` maps the identity of every snapshot's race that is stored to its key. `moved` are races with another start.
+    `refused` are races whose snapshot was older than what is stored. `bookkept` are races of which only our own
+    bookkeeping changed (their detail became due, or is not due any more): plan them again like the changed ones.
     """
 
     races: dict[Key, int] = field(default_factory=dict)
@@ -50,42 +50,46 @@ class Changes:
     changed: set[int] = field(default_factory=set)
     moved: set[int] = field(default_factory=set)
     refused: set[int] = field(default_factory=set)
-    noted: set[int] = field(default_factory=set)
+    bookkept: set[int] = field(default_factory=set)
     reversals: list[Reversal] = field(default_factory=list)
 
     def add(self, others: Changes) -> None:
-        """What a further ingest did."""
+        """Adds what a further ingest did."""
         self.races |= others.races
         self.created |= others.created
         self.changed |= others.changed
         self.moved |= others.moved
         self.refused |= others.refused
-        self.noted |= others.noted
+        self.bookkept |= others.bookkept
         self.reversals += others.reversals
 
 
 def apply(snapshots: Iterable[RaceSnapshot], *, now: datetime) -> Changes:
-    """Writes what changed. Idempotent; of two snapshots of one race the newer counts, then the fuller one."""
-    latest: dict[Key, RaceSnapshot] = {}
+    """Stores what changed in the snapshots, and returns what it did. Idempotent.
+
+    Two snapshots of one race are joined: the newer counts, then the fuller one. A race that is not stored yet is
+    created once a snapshot has its advertised start. Opens a transaction and locks the races in primary-key order.
+    """
+    by_race: dict[Key, RaceSnapshot] = {}
     for snapshot in snapshots:
-        known = latest.get(snapshot.key)
-        latest[snapshot.key] = join_snapshots(known, snapshot) if known else snapshot
-    if not latest:
+        known = by_race.get(snapshot.key)
+        by_race[snapshot.key] = join_snapshots(known, snapshot) if known else snapshot
+    if not by_race:
         return Changes()
     with transaction.atomic():
-        races = _known_races(latest)
+        races = _stored_races(by_race)
         meeting_before = {race.pk: race.meeting_id for race in races.values()}
-        news = _accepted(latest, races, now=now)
-        meetings, renamed = _write_meetings(news)
-        changes, detailed = _update_races(news, races, meetings, now=now)
-        created = _create_races(news, races, meetings, now=now)
+        accepted = _accepted_snapshots(by_race, races, now=now)
+        meetings, renamed = _write_meetings(accepted)
+        changes, detailed = _update_races(accepted, races, meetings, now=now)
+        created = _create_races(accepted, races, meetings, now=now)
         changes.created = {race.pk for race in created.values()}
         changes.changed |= changes.created
         changes.races = {key: race.pk for key, race in (races | created).items()}
-        taken = {snapshot.key for snapshot in news}
+        taken = {snapshot.key for snapshot in accepted}
         changes.refused = {race.pk for key, race in races.items() if key not in taken}
-        detailed += [told for told in news if told.key in created and told.scope is Scope.FULL]
-        _write_runners({changes.races[told.key]: told for told in detailed if told.runners is not None})
+        detailed += [each for each in accepted if each.key in created and each.scope is Scope.FULL]
+        _write_runners({changes.races[each.key]: each for each in detailed if each.runners is not None})
         moved = {race.meeting_id for race in races.values() if race.pk in changes.moved}
         for race in races.values():
             if race.meeting_id != meeting_before[race.pk]:  # both meetings may have another first race now
@@ -98,25 +102,27 @@ def apply(snapshots: Iterable[RaceSnapshot], *, now: datetime) -> Changes:
     return changes
 
 
-def _accepted(latest: dict[Key, RaceSnapshot], races: dict[Key, Race], *, now: datetime) -> list[RaceSnapshot]:
-    """The answers that are not older than what is stored; keeps the provider's clock on each race."""
-    before = {key: [getattr(race, name) for name in CLOCK] for key, race in races.items()}
-    news = [answer for key, answer in latest.items() if key not in races or accept_answer(races[key], answer, now=now)]
-    ticked = [race for key, race in races.items() if before[key] != [getattr(race, name) for name in CLOCK]]
-    write_fields(ticked, CLOCK)
-    return news
+def _accepted_snapshots(
+    by_race: dict[Key, RaceSnapshot], races: dict[Key, Race], *, now: datetime
+) -> list[RaceSnapshot]:
+    """The snapshots that are not older than what is stored; writes the provider's clock to each race."""
+    before = {key: [getattr(race, name) for name in PROVIDER_CLOCK] for key, race in races.items()}
+    accepted = [each for key, each in by_race.items() if key not in races or accept_answer(races[key], each, now=now)]
+    moved_on = [race for key, race in races.items() if before[key] != [getattr(race, name) for name in PROVIDER_CLOCK]]
+    write_fields(moved_on, PROVIDER_CLOCK)
+    return accepted
 
 
 def request_detail(race_ids: Iterable[int]) -> None:
-    """Notes that the detail of these races is wanted, whatever their next status says."""
-    if owed := list(race_ids):
-        Race.objects.filter(pk__in=owed).update(detail_wanted=True)
+    """Marks these races so that their detail is fetched, whatever their next status says."""
+    if keys := list(race_ids):
+        Race.objects.filter(pk__in=keys).update(detail_wanted=True)
 
 
-def create_race(told: RaceSnapshot, *, now: datetime) -> Race:
-    """Stores a race that was made by hand, which must be new; a meeting that is known stays as it is."""
-    meeting = _admitted_meeting(told.meeting) if told.meeting else None
-    race = new_race(told, meeting=meeting, now=now)
+def create_race(snapshot: RaceSnapshot, *, now: datetime) -> Race:
+    """Stores a race that somebody created by hand, and returns it. It must be new; a known meeting stays as it is."""
+    meeting = _find_or_create_meeting(snapshot.meeting) if snapshot.meeting else None
+    race = new_race(snapshot, meeting=meeting, now=now)
     race.save(force_insert=True)
     if meeting and meeting.racing_day is None:
         meeting.racing_day = race.advertised_start.astimezone(meeting.zone).date()
@@ -124,53 +130,53 @@ def create_race(told: RaceSnapshot, *, now: datetime) -> Race:
     return race
 
 
-def _admitted_meeting(told: MeetingSnapshot) -> Meeting | None:
-    """None for one that is not known and does not tell its track."""
-    key = {"provider": told.provider, "provider_meeting_id": told.provider_meeting_id}
+def _find_or_create_meeting(snapshot: MeetingSnapshot) -> Meeting | None:
+    """None if the meeting is not known and the snapshot has no track."""
+    key = {"provider": snapshot.provider, "provider_meeting_id": snapshot.provider_meeting_id}
     known = Meeting.objects.filter(**key).first()
-    if known or not told.name:
+    if known or not snapshot.name:
         return known
     meeting = Meeting(**key)
-    set_meeting(meeting, told)
+    set_meeting(meeting, snapshot)
     meeting.save(force_insert=True)
     return meeting
 
 
-def _known_races(latest: dict[Key, RaceSnapshot]) -> dict[Key, Race]:
+def _stored_races(by_race: dict[Key, RaceSnapshot]) -> dict[Key, Race]:
     wanted = Q()
-    for provider in {provider for provider, _ in latest}:
-        wanted |= Q(provider=provider, provider_race_id__in=[pk for name, pk in latest if name == provider])
+    for provider in {provider for provider, _ in by_race}:
+        wanted |= Q(provider=provider, provider_race_id__in=[pk for name, pk in by_race if name == provider])
     return {race.key: race for race in Race.objects.filter(wanted).locked()}
 
 
 def _write_meetings(snapshots: Sequence[RaceSnapshot]) -> tuple[dict[Key, Meeting], set[int | None]]:
-    """The meetings that were told of, by identity; made where they are new and their track is told.
+    """Stores the snapshots' meetings; one that is new needs a track to be created.
 
-    Also the keys of those that were known and have changed.
+    Returns the meetings by identity, and the primary keys of those that were known and changed.
     """
-    told = {(m.provider, m.provider_meeting_id): m for snapshot in snapshots if (m := snapshot.meeting)}
+    reported = {(m.provider, m.provider_meeting_id): m for snapshot in snapshots if (m := snapshot.meeting)}
     wanted = Q(pk__in=[])
-    for provider in {provider for provider, _ in told}:
-        wanted |= Q(provider=provider, provider_meeting_id__in=[pk for name, pk in told if name == provider])
+    for provider in {provider for provider, _ in reported}:
+        wanted |= Q(provider=provider, provider_meeting_id__in=[pk for name, pk in reported if name == provider])
     known = {(m.provider, m.provider_meeting_id): m for m in Meeting.objects.filter(wanted)}
-    changed = [meeting for key, meeting in known.items() if set_meeting(meeting, told[key])]
+    changed = [meeting for key, meeting in known.items() if set_meeting(meeting, reported[key])]
     new = {
         key: Meeting(provider=key[0], provider_meeting_id=key[1])
-        for key, meeting in told.items()
+        for key, meeting in reported.items()
         if key not in known and meeting.name
     }
     for key, meeting in new.items():
-        set_meeting(meeting, told[key])
-    # Another writer may have stored them since they were looked for: a poll beside an import.
+        set_meeting(meeting, reported[key])
+    # Another writer may have stored them since the query above: a poll beside an import.
     Meeting.objects.bulk_create(
-        new.values(), update_conflicts=True, unique_fields=IDENTITY, update_fields=MEETING_FACTS
+        new.values(), update_conflicts=True, unique_fields=MEETING_IDENTITY, update_fields=MEETING_FACTS
     )
     _write_in_order(changed, MEETING_FACTS)
     return known | new, {meeting.pk for meeting in changed}
 
 
 def _set_racing_days(meetings: dict[Key, Meeting], touched: set[int | None]) -> set[int | None]:
-    """Each meeting's day is that of its first race, in the track's own time. Returns the keys of those that moved."""
+    """Sets each meeting's day to that of its first race, in the track's own time; returns the keys that changed."""
     known = {meeting.pk: meeting for meeting in meetings.values() if meeting.pk in touched}
     firsts = Race.objects.filter(meeting__in=known).values_list("meeting").annotate(first=Min("advertised_start"))
     moved = []
@@ -184,7 +190,7 @@ def _set_racing_days(meetings: dict[Key, Meeting], touched: set[int | None]) -> 
 
 
 def _write_in_order(meetings: Sequence[Meeting], fields: Iterable[str]) -> None:
-    """Under locks taken in primary-key order, so that no two writers can wait for each other."""
+    """Writes meetings under locks taken in primary-key order, so that two writers never wait for each other."""
     if meetings:
         pks = [meeting.pk for meeting in meetings]
         list(Meeting.objects.filter(pk__in=pks).order_by("pk").select_for_update(no_key=True))
@@ -192,7 +198,7 @@ def _write_in_order(meetings: Sequence[Meeting], fields: Iterable[str]) -> None:
 
 
 def _raise_versions(meeting_ids: set[int | None], *, but: frozenset[int], now: datetime) -> None:
-    """A meeting's change is one of all its races, so that they are pushed."""
+    """Raises the version of the races of changed meetings, so that they are pushed to Appwrite."""
     with transaction.atomic():
         races = Race.objects.filter(meeting__in=meeting_ids).exclude(pk__in=but)
         pks = list(races.locked().values_list("pk", flat=True))
@@ -202,9 +208,10 @@ def _raise_versions(meeting_ids: set[int | None], *, but: frozenset[int], now: d
 def mark_off_card(
     provider: str, listed: Collection[str], unsure: Collection[str], *, since: datetime, until: datetime, now: datetime
 ) -> tuple[list[Race], list[Race]]:
-    """Marks the races that a whole card should list and does not, and clears the mark of those that came back.
+    """Marks races that a complete card should list and does not, and clears the mark of races that came back.
 
-    Returns both; a race that is marked already is not returned again. Races that have ended need no card.
+    `listed` has the provider's race ids on the card, `unsure` the ids of meetings that could not be read. Returns the
+    newly marked races and those that came back. Races that have ended are left as they are.
     """
     of_provider = Race.objects.filter(provider=provider).exclude(provider_race_id="").select_related("meeting")
     expected = of_provider.open().filter(off_card_since=None, advertised_start__gte=since, advertised_start__lte=until)
@@ -217,30 +224,34 @@ def mark_off_card(
     return gone, back
 
 
-def _meeting_of(told: RaceSnapshot, meetings: dict[Key, Meeting]) -> Meeting | None:
-    return meetings.get((told.provider, told.meeting.provider_meeting_id)) if told.meeting else None
+def _meeting_of(snapshot: RaceSnapshot, meetings: dict[Key, Meeting]) -> Meeting | None:
+    reported = snapshot.meeting
+    return meetings.get((reported.provider, reported.provider_meeting_id)) if reported else None
 
 
 def _update_races(
     snapshots: Sequence[RaceSnapshot], races: dict[Key, Race], meetings: dict[Key, Meeting], *, now: datetime
 ) -> tuple[Changes, list[RaceSnapshot]]:
-    """Also returns whose detail is new, by its hash, so that an unchanged poll reads no runner."""
+    """Merges the snapshots of stored races and writes the changed fields.
+
+    Also returns the snapshots whose detail is new by its hash, so that an unchanged poll reads no runner.
+    """
     changes, fields, dirty, detailed = Changes(), set[str](), [], []
-    for told in snapshots:
-        if race := races.get(told.key):
-            merged = merge_snapshot(race, told, meeting=_meeting_of(told, meetings), now=now)
+    for snapshot in snapshots:
+        if race := races.get(snapshot.key):
+            merged = merge_snapshot(race, snapshot, meeting=_meeting_of(snapshot, meetings), now=now)
             changed = merged.changed
-            if reversal := reversal_of(race, told, merged):
+            if reversal := reversal_of(race, snapshot, merged):
                 changes.reversals.append(reversal)
             if changed:
                 fields |= changed
                 dirty.append(race)
-                (changes.changed if merged.has_content else changes.noted).add(race.pk)
+                (changes.changed if merged.has_content else changes.bookkept).add(race.pk)
             if "advertised_start" in changed:
                 changes.moved.add(race.pk)
-            # A row that could not be read says nothing of who is absent; without it the same field does.
+            # An unreadable row may be any runner's; once every row is readable, the same field shows who is absent.
             if changed & {"content_hash", "left_out"}:
-                detailed.append(told)
+                detailed.append(snapshot)
     write_fields(dirty, fields)
     record_reversals(changes.reversals)
     return changes, detailed
@@ -249,18 +260,18 @@ def _update_races(
 def _create_races(
     snapshots: Sequence[RaceSnapshot], known: dict[Key, Race], meetings: dict[Key, Meeting], *, now: datetime
 ) -> dict[Key, Race]:
-    """Races not met before. Without an advertised start there is nothing to plan by: they wait for one."""
+    """Stores races that are new. One without an advertised start cannot be planned, and waits until it has one."""
     new = {
-        told.key: new_race(told, meeting=_meeting_of(told, meetings), now=now)
-        for told in snapshots
-        if told.key not in known and told.advertised_start
+        snapshot.key: new_race(snapshot, meeting=_meeting_of(snapshot, meetings), now=now)
+        for snapshot in snapshots
+        if snapshot.key not in known and snapshot.advertised_start
     }
     Race.objects.bulk_create(new.values())
     return new
 
 
 def _write_runners(answers_by_race: dict[int, RaceSnapshot]) -> None:
-    """Runners are flagged when scratched or absent and never deleted; odds that moved leave a row behind."""
+    """Stores runners, marked when scratched or absent and never deleted, and a price change where odds moved."""
     known: dict[int, dict[tuple[int, str], Runner]] = {race_id: {} for race_id in answers_by_race}
     for runner in Runner.objects.filter(race__in=answers_by_race):
         known[runner.race_id][runner.number, runner.letter] = runner
@@ -278,7 +289,7 @@ def _write_runners(answers_by_race: dict[int, RaceSnapshot]) -> None:
                 facts_changed.append(runner)
             if set_odds(runner, snapshot):
                 moves.append((runner, answer.observed_at))
-        # Of a row that could not be read nobody knows whose it was.
+        # An unreadable row may be any runner's, so nobody is marked absent.
         for runner in absent.values() if "runners" not in dict(answer.left_out) else ():
             if set_absent(runner, since=answer.observed_at):
                 facts_changed.append(runner)

@@ -1,4 +1,4 @@
-"""Meetings, races, runners and the odds that moved."""
+"""The tables of racing: meetings, races, runners and price changes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from races.status import TERMINAL, Escalation, FinalizedBy, Outcome, RaceStatus,
 
 
 def day_of(day: date) -> str:
-    """A day as names carry it: `28 Nov`."""
+    """A day as it stands in names: `28 Nov`."""
     return f"{day.day} {day:%b}"
 
 
@@ -27,7 +27,7 @@ class Meeting(models.Model):
     country = models.CharField(max_length=8, blank=True)
     state = models.CharField(max_length=8, blank=True)
     code = models.CharField(max_length=16, blank=True, help_text="thoroughbred, harness or greyhound")
-    racing_day = models.DateField(null=True, blank=True, help_text="the track's own day of its first race")
+    racing_day = models.DateField(null=True, blank=True, help_text="the day of its first race, in the track's time")
     provider_day = models.DateField(null=True, blank=True, help_text="the day under which the provider lists it")
     timezone = models.CharField("time zone", max_length=40, default="UTC", help_text="an IANA zone")
 
@@ -40,7 +40,7 @@ class Meeting(models.Model):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The track's zone, for display only; UTC for a name that this system does not know."""
+        """The track's time zone, for display only; UTC if this system does not know its name."""
         try:
             return ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError):
@@ -48,10 +48,10 @@ class Meeting(models.Model):
 
 
 class RaceQuerySet(models.QuerySet["Race"]):
-    """The vocabulary of questions about races."""
+    """The queries about races that rules, tasks and pages use."""
 
     def due(self, *, now: datetime) -> RaceQuerySet:
-        """Races whose next poll is wanted by now."""
+        """Races whose next poll is due."""
         return self.filter(next_poll_at__lte=now)
 
     def open(self) -> RaceQuerySet:
@@ -59,15 +59,15 @@ class RaceQuerySet(models.QuerySet["Race"]):
         return self.exclude(status__in=TERMINAL)
 
     def locked(self) -> RaceQuerySet:
-        """Under row locks taken in primary-key order, so that no two writers can wait for each other.
+        """Takes row locks in primary-key order, so that two writers never wait for each other.
 
-        Keys stay as they are (`no_key`), so that a claim, which refers to its race, need not wait for a poller.
+        The locks leave keys alone (`no_key`), so that inserting a poll log for the race need not wait for a poller.
         """
         return self.select_for_update(of=("self",), no_key=True).order_by("pk")
 
 
 class Race(models.Model):
-    """One contest of a meeting. Who may write which field is said at each group."""
+    """One contest of a meeting. The comment above each group of fields names its only writers."""
 
     # Identity: number and time are attributes, they change. A race made by hand has no provider id.
     provider = models.CharField(max_length=40, blank=True)
@@ -94,17 +94,17 @@ class Race(models.Model):
     dividends = models.JSONField(default=list, blank=True)
     source_time = models.DateTimeField(null=True, blank=True, help_text="the provider's clock at its last answer")
     older_answers = models.PositiveSmallIntegerField(
-        default=0, help_text="answers refused in a row, because they were older than what is stored"
+        default=0, help_text="answers in a row that were not stored, because they were older than what is stored"
     )
     content_hash = models.CharField(max_length=64, blank=True)
     left_out = models.JSONField(
-        default=dict, blank=True, help_text="what its last whole answer had that could not be read, and how often"
+        default=dict, blank=True, help_text="what could not be read in its last full answer, and how often"
     )
     off_card_since = models.DateTimeField(
-        null=True, blank=True, help_text="when an import found that it is not on the provider's card any more"
+        null=True, blank=True, help_text="since when it is no longer on the provider's card"
     )
     detail_wanted = models.BooleanField(
-        default=False, help_text="the status called for the detail, which is not here yet"
+        default=False, help_text="its status changed, and the detail has not been fetched since"
     )
     bare_final_at = models.DateTimeField(
         null=True, blank=True, help_text="since when the provider reports Final without a placing, or before the start"
@@ -114,7 +114,7 @@ class Race(models.Model):
     # races.ingest and races.decisions
     finalized_by = models.CharField(max_length=16, choices=choices(FinalizedBy), blank=True)
     finalized_at = models.DateTimeField(null=True, blank=True)
-    version = models.PositiveIntegerField(default=1, help_text="rises with every change of content")
+    version = models.PositiveIntegerField(default=1, help_text="rises with every change of its content")
 
     # races.decisions
     start_override = models.DateTimeField(null=True, blank=True)
@@ -126,7 +126,7 @@ class Race(models.Model):
     # polling.pollers
     last_poll_time = models.DateTimeField(null=True, blank=True, help_text="when an answer last arrived")
     last_attempt_at = models.DateTimeField(null=True, blank=True)
-    failures = models.PositiveIntegerField(default=0, help_text="polls failed in a row")
+    failures = models.PositiveIntegerField(default=0, help_text="failed polls in a row")
     last_error = models.CharField(max_length=40, blank=True, help_text="the class of the last poll's error")
 
     # polling.monitoring.overdue_races
@@ -135,7 +135,7 @@ class Race(models.Model):
         choices=choices(Escalation),
         blank=True,
         db_index=True,
-        help_text="started long ago and not ended, or final without a result",
+        help_text="started long ago without an end, or Final without a result",
     )
 
     # polling.planning
@@ -177,7 +177,7 @@ class Race(models.Model):
         return f"{self._track_and_number}, {day_of(self.racing_day)}"
 
     def name_at(self, now: datetime) -> str:
-        """Track and number, with the day where it is not today at the track: `Karewa Downs R2, 28 Nov`."""
+        """Track and number, and the day unless it is today at the track: `Karewa Downs R2, 28 Nov`."""
         is_today = self.racing_day == now.astimezone(self.zone).date()
         return self._track_and_number if is_today else str(self)
 
@@ -188,50 +188,50 @@ class Race(models.Model):
 
     @property
     def racing_day(self) -> date:
-        """Its meeting's day; of a race without one the day of its start."""
-        own = self.meeting.racing_day if self.meeting else None
-        return own or self.advertised_start.astimezone(self.zone).date()
+        """The day of its meeting, or without one the day of its advertised start."""
+        meeting_day = self.meeting.racing_day if self.meeting else None
+        return meeting_day or self.advertised_start.astimezone(self.zone).date()
 
     @property
     def zone(self) -> ZoneInfo:
-        """The track's zone; UTC for a race without a meeting."""
+        """The track's time zone; UTC for a race without a meeting."""
         return self.meeting.zone if self.meeting else ZoneInfo("UTC")
 
     @property
     def key(self) -> tuple[str, str]:
-        """The identity: provider and its race id."""
+        """The race's identity: the provider and its race id."""
         return self.provider, self.provider_race_id
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the provider has not said that it started, whatever the clock says."""
+        """Whether the provider has not reported its start, whatever the clock says."""
         return self.status == RaceStatus.SCHEDULED
 
     @property
     def is_finalized(self) -> bool:
-        """Whether the race has ended, so that it is polled no more."""
+        """Whether the race has ended, so that its regular polls stop."""
         return self.status in TERMINAL
 
 
 def names_of(races: Sequence[Race], *, now: datetime, most: int = 5) -> str:
-    """The names of the first races, in words, and how many others there are."""
+    """The names of the first races, and how many others there are: `A R1, A R2 and 3 others`."""
     names = ", ".join(race.name_at(now) for race in races[:most])
     return f"{names} and {len(races) - most} others" if len(races) > most else names
 
 
 class Runner(models.Model):
-    """A horse, harness horse or greyhound in a race, by saddlecloth number. Odds are decimal, stake included."""
+    """A horse, harness horse or greyhound in a race, by its saddlecloth number. Odds are decimal, stake included."""
 
     race = models.ForeignKey(Race, models.CASCADE, related_name="runners")
     number = models.PositiveSmallIntegerField()
-    letter = models.CharField(max_length=2, blank=True, help_text="of a coupled entry: A of 1A")
+    letter = models.CharField(max_length=2, blank=True, help_text="the letter of a coupled entry: A of 1A")
     name = models.CharField(max_length=120)
     barrier = models.PositiveSmallIntegerField(null=True, blank=True)
     jockey = models.CharField(max_length=120, blank=True)
     trainer = models.CharField(max_length=120, blank=True)
     scratched_at = models.DateTimeField(null=True, blank=True)
     absent_since = models.DateTimeField(
-        null=True, blank=True, help_text="when a whole answer first had the field without it"
+        null=True, blank=True, help_text="since when full answers list the field without it"
     )
     fixed_win = models.DecimalField(max_digits=9, decimal_places=2, null=True, blank=True)
     fixed_place = models.DecimalField(max_digits=9, decimal_places=2, null=True, blank=True)
@@ -248,12 +248,12 @@ class Runner(models.Model):
 
     @property
     def label(self) -> Label:
-        """How results and dividends name it: 7, or "1A"."""
+        """The name of the runner in results and dividends: 7, or "1A"."""
         return label(self.number, self.letter)
 
 
 class PriceChange(models.Model):
-    """A runner's odds as they stood from `observed_at` on; written only when they moved."""
+    """A runner's odds from `observed_at` on; a row is written only when they moved."""
 
     runner = models.ForeignKey(Runner, models.CASCADE, related_name="price_changes")
     observed_at = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""Finds races by what their list shows, by a runner, or by the provider's id."""
+"""Finds races by what their list shows, by a runner, or by the provider's id; meetings by track, day or id."""
 
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -9,30 +9,30 @@ from races.case_folding import CaseFolded
 from races.models import Meeting, Race, Runner
 from races.search_text import SearchQuery, parse_search_text
 
-MOST_RUNNERS = 2_000
+MAX_RUNNERS = 2_000
 LAST_CHARACTER = "\U0010ffff"
 
 
 def search_races(races: QuerySet[Race], text: str, *, today: date) -> QuerySet[Race]:
-    """Those of the races that are meant by the text; all where it is empty.
+    """Filters the races by a search text; an empty text finds all.
 
-    A number after a track, with or without an R, is the race's number and nothing else. Only where no race and no
-    track is meant is it taken for a part of a name (`Catch 22`).
+    A number after a track, with or without an R, is the race's number. Only if that finds no race and no track, it is
+    taken for a part of a name (`Catch 22`).
     """
     query = parse_search_text(text, today=today)
     if not query.phrase:
         return races
-    if query.may_be_id and (of_id := _by_id(races, query.phrase)) is not None:
-        return of_id
+    if query.may_be_id and (by_id := _races_with_id(races, query.phrase)) is not None:
+        return by_id
     races = races.alias(spaced_name=Concat(Value(" "), "name", Value(" "), output_field=CharField()))
-    meant = races.filter(_by_facts(query))
-    if not query.has_taken_numbers or _names_a_track(query) or meant.exists():
-        return meant
+    found = races.filter(_matches_facts(query))
+    if not query.has_taken_numbers or _names_a_track(query) or found.exists():
+        return found
     return races.filter(_in_race_name(query.phrase) | Q(pk__in=_races_of_runner(query.phrase, whole_words=True)))
 
 
 def search_meetings(meetings: QuerySet[Meeting], text: str, *, today: date) -> QuerySet[Meeting]:
-    """Those of the meetings that are meant by the text: words of the track, a day, or the provider's id."""
+    """Filters the meetings by a search text: words of the track, a day, or the start of the provider's id."""
     query = parse_search_text(text, today=today)
     if query.may_be_id:
         return meetings.filter(Q(provider_meeting_id__istartswith=query.phrase) | Q(name__icontains=query.phrase))
@@ -43,38 +43,39 @@ def search_meetings(meetings: QuerySet[Meeting], text: str, *, today: date) -> Q
     return found
 
 
-def _by_id(races: QuerySet[Race], text: str) -> QuerySet[Race] | None:
-    """The race of this id of the provider, or those whose ids begin so; None where there is none."""
-    exactly = races.filter(provider_race_id__iexact=text)
-    if text.isdecimal() or exactly.exists():
-        return exactly if exactly.exists() else None
+def _races_with_id(races: QuerySet[Race], text: str) -> QuerySet[Race] | None:
+    """The race with this provider id, or the races whose ids begin with it; None if there is none."""
+    exact = races.filter(provider_race_id__iexact=text)
+    if text.isdecimal() or exact.exists():
+        return exact if exact.exists() else None
     beginning = races.filter(provider_race_id__istartswith=text)
     return beginning if beginning.exists() else None
 
 
-def _by_facts(query: SearchQuery) -> Q:
-    """Number and day exactly; and every word in the track or the race's name, or all of them a runner's beginning."""
+def _matches_facts(query: SearchQuery) -> Q:
+    """Matches number and day exactly, and the words: each in the track or race name, or all as a runner's beginning."""
     facts = Q()
     if query.number is not None:
         facts &= Q(number=query.number)
     if query.days:
-        facts &= _of_days(query.days)
+        facts &= _starts_on(query.days)
     if query.words:
         named = Q()
         for word in query.words:
-            named &= _in_track(word) | _in_race_name(word)
+            in_track = Q(meeting__in=Meeting.objects.filter(name__icontains=word))
+            named &= in_track | _in_race_name(word)
         facts &= named | Q(pk__in=_races_of_runner(" ".join(query.words)))
     return facts
 
 
-def _of_days(days: tuple[date, ...]) -> Q:
-    """Of meetings on these days; of races without one by their start in UTC."""
-    wanted = Q(meeting__racing_day__in=days)
+def _starts_on(days: tuple[date, ...]) -> Q:
+    """Matches races of meetings on these days; a race without a meeting's day by its start in UTC."""
+    matching = Q(meeting__racing_day__in=days)
     for day in days:
         midnight = datetime.combine(day, time(), UTC)
         within = Q(advertised_start__gte=midnight, advertised_start__lt=midnight + timedelta(days=1))
-        wanted |= within & (Q(meeting=None) | Q(meeting__racing_day=None))
-    return wanted
+        matching |= within & (Q(meeting=None) | Q(meeting__racing_day=None))
+    return matching
 
 
 def _names_a_track(query: SearchQuery) -> bool:
@@ -86,23 +87,22 @@ def _names_a_track(query: SearchQuery) -> bool:
     return tracks.exists()
 
 
-def _in_track(word: str) -> Q:
-    return Q(meeting__in=Meeting.objects.filter(name__icontains=word))
-
-
 def _in_race_name(text: str) -> Q:
-    """Whether the race's name has the text; one that ends in a digit as whole words, so that 5 is not found in 50."""
+    """Matches race names with the text; if it ends in a digit only as whole words, so that 5 is not found in 50."""
     return Q(spaced_name__icontains=f" {text} ") if text[-1].isdigit() else Q(name__icontains=text)
 
 
 def _races_of_runner(name: str, *, whole_words: bool = False) -> list[int]:
-    """The races of runners whose names begin so; of very many the first by the name, so that a whole name counts."""
-    begins = _begins(name)
+    """Keys of races with a runner whose name begins so.
+
+    Of very many runners the first by name count, so that a complete name is always found.
+    """
+    matching = _begins_with(name)
     if whole_words or name[-1].isdigit():
-        begins = Q(folded=CaseFolded(Value(name))) | _begins(f"{name} ")
-    runners = Runner.objects.alias(folded=CaseFolded("name")).filter(begins).order_by("folded")
-    return list(set(runners.values_list("race", flat=True)[:MOST_RUNNERS]))
+        matching = Q(folded=CaseFolded(Value(name))) | _begins_with(f"{name} ")
+    runners = Runner.objects.alias(folded=CaseFolded("name")).filter(matching).order_by("folded")
+    return list(set(runners.values_list("race", flat=True)[:MAX_RUNNERS]))
 
 
-def _begins(name: str) -> Q:
+def _begins_with(name: str) -> Q:
     return Q(folded__gte=CaseFolded(Value(name)), folded__lt=CaseFolded(Value(name + LAST_CHARACTER)))

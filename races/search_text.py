@@ -5,26 +5,26 @@ from calendar import month_abbr, month_name
 from dataclasses import dataclass
 from datetime import date
 
-MOST_WORDS = 8
-MOST_CHARACTERS = 200
+MAX_WORDS = 8
+MAX_CHARACTERS = 200
 
 _MONTHS = {name.lower(): number for names in (month_abbr, month_name) for number, name in enumerate(names) if name}
 _MONTHS["sept"] = 9
 _NUMBER = re.compile(r"(?:r|race|#)\.?([0-9]{1,2})")
-_MARK = re.compile(r"(?:r|race|#)\.?")
-_UNKNOWN = re.compile(r"r\?")
+_NUMBER_MARK = re.compile(r"(?:r|race|#)\.?")
+_UNKNOWN_NUMBER = re.compile(r"r\?")
 _DIGITS = re.compile(r"[0-9]{1,2}")
 _DAY = re.compile(r"([0-9]{1,2})(?:st|nd|rd|th)?")
 _YEAR = re.compile(r"[12][0-9]{3}")
-_ID = re.compile(r"(?=.*[0-9])\S{4,}")
+_PROVIDER_ID = re.compile(r"(?=.*[0-9])\S{4,}")
 
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """A race by what is known of it; what is None or empty does not matter.
+    """The parts of a search text; a part that is None or empty matches everything.
 
-    `words` are of the track, the race's name or a runner's, in small letters, as is `phrase`, the whole text.
-    `days` are those that a day may mean: without a year that of last year, of this one and of the next.
+    `words` belong to a track, a race or a runner; they are in lower case, like `phrase`, the whole text. `days` are the
+    days that the text may mean: without a year those of last year, this year and the next.
     """
 
     phrase: str = ""
@@ -34,25 +34,25 @@ class SearchQuery:
 
     @property
     def may_be_id(self) -> bool:
-        """Whether the text may be a provider's id, or the beginning of one: without spaces, with a digit."""
-        return bool(_ID.fullmatch(self.phrase)) and self.number is None and not self.days
+        """Whether the text may be a provider's id or its beginning: it has no spaces and at least one digit."""
+        return bool(_PROVIDER_ID.fullmatch(self.phrase)) and self.number is None and not self.days
 
     @property
     def has_taken_numbers(self) -> bool:
-        """Whether a part of the text was taken for a number or a day, which may be part of a name all the same."""
+        """Whether a part of the text was taken for a race number or a day, although it may belong to a name."""
         return self.number is not None or bool(self.days)
 
 
 def parse_search_text(text: str, *, today: date) -> SearchQuery:
-    """Reads a search text. A day stands at its end; a number of a race has an R, or is the last or the first word."""
-    tokens = text[:MOST_CHARACTERS].replace("\0", "").replace(",", " ").lower().split()[:MOST_WORDS]
+    """Reads a search text. A day is at its end; a race number has an R, or is the last or the first word."""
+    tokens = text[:MAX_CHARACTERS].replace("\0", "").replace(",", " ").lower().split()[:MAX_WORDS]
     rest, days = _split_day(tokens, today=today)
     rest, number = _split_number(rest)
     return SearchQuery(" ".join(tokens), tuple(rest), number, days)
 
 
 def _split_day(tokens: list[str], *, today: date) -> tuple[list[str], tuple[date, ...]]:
-    """The tokens before a day at the end, and what it may mean."""
+    """Splits off a day at the end; returns the tokens before it and the days it may mean."""
     if tokens and (day := _iso_day(tokens[-1])):
         return tokens[:-1], (day,)
     with_year = len(tokens) > 2 and _YEAR.fullmatch(tokens[-1]) is not None
@@ -62,7 +62,7 @@ def _split_day(tokens: list[str], *, today: date) -> tuple[list[str], tuple[date
         if len(rest) < 2:
             break
         number, month = _DAY.fullmatch(rest[first]), _MONTHS.get(rest[second].rstrip("."))
-        if number and month and (days := _existing(years, month, int(number[1]))):
+        if number and month and (days := _existing_days(years, month, int(number[1]))):
             return rest[:-2], days
     return tokens, ()
 
@@ -74,8 +74,8 @@ def _iso_day(token: str) -> date | None:
         return None
 
 
-def _existing(years: list[int], month: int, day: int) -> tuple[date, ...]:
-    """These days of the years, without 29 February where there is none."""
+def _existing_days(years: list[int], month: int, day: int) -> tuple[date, ...]:
+    """This day in each of the years, without 29 February in years that have none."""
     days = []
     for year in years:
         try:
@@ -86,14 +86,14 @@ def _existing(years: list[int], month: int, day: int) -> tuple[date, ...]:
 
 
 def _split_number(tokens: list[str]) -> tuple[list[str], int | None]:
-    """The tokens without the race's number; `R?` is how a race without one is shown."""
-    tokens = [word for word in tokens if not _UNKNOWN.fullmatch(word)]
-    for at, token in enumerate(tokens):
+    """Splits off the race number; `R?`, which names a race without a number, is dropped."""
+    tokens = [word for word in tokens if not _UNKNOWN_NUMBER.fullmatch(word)]
+    for position, token in enumerate(tokens):
         if marked := _NUMBER.fullmatch(token):
-            return tokens[:at] + tokens[at + 1 :], int(marked[1])
-        following = tokens[at + 1] if at + 1 < len(tokens) else ""
-        if _MARK.fullmatch(token) and _DIGITS.fullmatch(following):
-            return tokens[:at] + tokens[at + 2 :], int(following)
+            return tokens[:position] + tokens[position + 1 :], int(marked[1])
+        following = tokens[position + 1] if position + 1 < len(tokens) else ""
+        if _NUMBER_MARK.fullmatch(token) and _DIGITS.fullmatch(following):
+            return tokens[:position] + tokens[position + 2 :], int(following)
     if tokens and _DIGITS.fullmatch(tokens[-1]):
         return tokens[:-1], int(tokens[-1])
     if tokens and _DIGITS.fullmatch(tokens[0]):

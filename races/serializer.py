@@ -1,4 +1,4 @@
-"""A race as a plain document, for people and programs that read JSON."""
+"""A race as a plain dictionary, for people and programs that read JSON."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from races.models import Race
 
 
 def serialize_race(race: Race) -> dict[str, Any]:
-    """Every field of a race, its meeting's track and day, its runners; datetimes and decimals as stored."""
+    """Every field of the race, its track and racing day, and its runners; datetimes and decimals as stored."""
     fields = {field.name: getattr(race, field.attname) for field in race._meta.concrete_fields}
     runners = [
         {field.name: getattr(runner, field.attname) for field in runner._meta.concrete_fields if field.name != "race"}

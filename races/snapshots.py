@@ -1,4 +1,4 @@
-"""What a provider said about a race at one moment, normalised. A field that is None was not told."""
+"""What a provider reported about a race at one moment, normalised. A field that is None was not reported."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -10,20 +10,18 @@ from string import ascii_uppercase
 
 from races.status import Outcome, RaceStatus, ResultState
 
-Label = int | str  # a runner as results and dividends name it: its number, or text such as "1A" where it has a letter
-
-
-LeftOut = tuple[tuple[str, int], ...]
+Label = int | str  # a runner in results and dividends: its number, or text such as "1A" for a coupled entry
+LeftOut = tuple[tuple[str, int], ...]  # what of an answer was not read, and how often, sorted
 
 
 def sum_left_out(*counts: Mapping[str, int]) -> LeftOut:
-    """The sum of such counts, sorted by what was left out, without zeros."""
+    """Adds counts of what was left out; the result is sorted and has no zeros."""
     total = sum((Counter(count) for count in counts), Counter[str]())
     return tuple(sorted((what, count) for what, count in total.items() if count))
 
 
 class Scope(StrEnum):
-    """How much an answer tells: `status` never says anything of runners, odds or results."""
+    """How much an answer holds: `status` never has runners, odds or results."""
 
     STATUS = "status"
     FULL = "full"
@@ -31,7 +29,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MeetingSnapshot:
-    """One code's races at one track on one racing day. `provider_day` is the day under which the provider lists it."""
+    """One code's races at one track on one racing day; `provider_day` is the day under which the provider lists it."""
 
     provider: str
     provider_meeting_id: str
@@ -45,9 +43,9 @@ class MeetingSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class RunnerSnapshot:
-    """A runner by saddlecloth number. Odds are decimal, stake included; None where none are offered.
+    """A runner by its saddlecloth number. Odds are decimal, stake included; None if none are offered.
 
-    `letter` tells a coupled entry from the others of its number: "A" of 1A.
+    `letter` distinguishes the coupled entries of one number: "A" of 1A.
     """
 
     number: int
@@ -65,24 +63,24 @@ class RunnerSnapshot:
 
     @property
     def label(self) -> Label:
-        """How results and dividends name it."""
+        """The name of the runner in results and dividends: 7, or "1A"."""
         return label(self.number, self.letter)
 
 
 def label(number: int, letter: str) -> Label:
-    """A saddlecloth as one value: 7, or "1A"."""
+    """A saddlecloth number and letter as one value: 7, or "1A"."""
     return f"{number}{letter}" if letter else number
 
 
 def label_order(label: Label) -> tuple[int, str]:
-    """The key that sorts saddlecloths: 1, "1A", 2, 10."""
+    """The sort key of saddlecloths, for the order 1, "1A", 2, 10."""
     digits = str(label).rstrip(ascii_uppercase)
     return int(digits), str(label)[len(digits) :]
 
 
 @dataclass(frozen=True, slots=True)
 class ResultSnapshot:
-    """One runner's finish: a position, shared in a dead heat, or a code (PU, F, UR …). Margin in lengths."""
+    """One runner's finish: a position, which a dead heat shares, or a code (PU, F, UR …). The margin is in lengths."""
 
     runner_number: Label
     position: int | None = None
@@ -104,11 +102,11 @@ class DividendSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class RaceSnapshot:
-    """One race as told by one answer.
+    """One race as reported by one answer.
 
-    `status` is None where the provider told none, or one we do not know (then `provider_status` has it).
-    `source_time` is the provider's own clock, `observed_at` ours. `left_out` counts what the answer had of the race
-    and could not be read, or was reported twice, by what it was: `(("runners", 1),)`.
+    `status` is None if the provider reported none, or one without a mapping (then `provider_status` has it).
+    `source_time` is the provider's clock, `observed_at` ours. `left_out` counts what the answer had of the race and
+    could not be read, or was reported twice: `(("runners", 1),)`.
     """
 
     provider: str
@@ -134,32 +132,32 @@ class RaceSnapshot:
 
     @property
     def key(self) -> tuple[str, str]:
-        """The identity: provider and its race id."""
+        """The race's identity: the provider and its race id."""
         return self.provider, self.provider_race_id
 
     @property
     def unknown_status(self) -> str | None:
-        """The provider's status where it is one that we have no mapping for."""
+        """The provider's status if there is no mapping for it, else None."""
         return self.provider_status if self.provider_status and self.status is None else None
 
 
-STATUS_WORDS = frozenset({"status", "outcome", "result_state"})
+STATUS_FIELDS = frozenset({"status", "outcome", "result_state"})
 
 
 def join_snapshots(earlier: RaceSnapshot, later: RaceSnapshot) -> RaceSnapshot:
-    """Two reports of one race as one: the newer by the provider's clock, then the fuller one, then the later.
+    """Joins two reports of one race: the newer by the provider's clock counts, then the fuller, then the later one.
 
-    What it lacks is taken from the other, where both are of one scope.
+    Fields that it is missing are taken from the other report if both have the same scope.
     """
-    other, best = sorted((earlier, later), key=_weight)
+    other, best = sorted((earlier, later), key=_report_rank)
     if best.scope is not other.scope:
         return best
-    # What a status means stands with its word: another report's end is not the end of this one.
-    own = STATUS_WORDS if best.provider_status else ()
-    unsaid = {name: getattr(other, name) for name in best.__slots__ if getattr(best, name) is None and name not in own}
-    return replace(best, **unsaid)
+    # Outcome and result state belong to one report's status: another report's end is not the end of this one.
+    own = STATUS_FIELDS if best.provider_status else ()
+    missing = [name for name in best.__slots__ if getattr(best, name) is None and name not in own]
+    return replace(best, **{name: getattr(other, name) for name in missing})
 
 
-def _weight(report: RaceSnapshot) -> tuple[float, bool, int]:
+def _report_rank(report: RaceSnapshot) -> tuple[float, bool, int]:
     known = sum(getattr(report, name) is not None for name in report.__slots__)
     return report.source_time.timestamp() if report.source_time else 0.0, report.scope is Scope.FULL, known

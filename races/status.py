@@ -1,11 +1,11 @@
-"""The states of a race, and which moves between them are legal."""
+"""The states of a race, of its outcome and its result, and when a race that does not end is escalated."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 
 class RaceStatus(StrEnum):
-    """The brief's three; only the last ends polling."""
+    """Where a race stands; only the last status ends its polling."""
 
     SCHEDULED = "scheduled"
     IN_PROGRESS = "in_progress"
@@ -38,7 +38,10 @@ class FinalizedBy(StrEnum):
 
 
 class Escalation(StrEnum):
-    """What a race has lacked for too long: an end, an hour and six hours past its start; the result of a Final."""
+    """What a race has been missing for too long.
+
+    `late` and `overdue`: no end an hour and six hours past its start. `no_result`: a Final whose result never came.
+    """
 
     NONE = ""
     LATE = "late"
@@ -51,7 +54,7 @@ CALLED_OFF = frozenset({Outcome.ABANDONED, Outcome.VOID, Outcome.POSTPONED})  # 
 
 
 def choices(states: type[StrEnum]) -> list[tuple[str, str]]:
-    """The states as a model field's choices, labelled in words."""
+    """The choices of a model field for these states, labelled in words."""
     return [(state.value, state.value.replace("_", " ")) for state in states]
 
 
@@ -62,11 +65,11 @@ NO_RESULT_AFTER = timedelta(minutes=30)
 def escalation(
     status: RaceStatus, advertised_start: datetime, *, bare_final_at: datetime | None = None, now: datetime
 ) -> Escalation:
-    """What staff are shown of a race that does not end, or whose Final brings no result. It is never ended by us."""
-    past = now - advertised_start
+    """The escalation that staff see on a race. A race that does not end is never ended by racepoll itself."""
+    since_start = now - advertised_start
     is_open = status not in TERMINAL
-    if is_open and past >= OVERDUE_AFTER:
+    if is_open and since_start >= OVERDUE_AFTER:
         return Escalation.OVERDUE
     if bare_final_at is not None and now - bare_final_at >= NO_RESULT_AFTER:
         return Escalation.NO_RESULT
-    return Escalation.LATE if is_open and past >= LATE_AFTER else Escalation.NONE
+    return Escalation.LATE if is_open and since_start >= LATE_AFTER else Escalation.NONE

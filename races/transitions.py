@@ -1,7 +1,7 @@
-"""Whether an answer ends a race, opens it again or changes how it ended: one table of what is stored and reported.
+"""The table of transitions: what an answer changes of a race's status, from what is stored and what is reported.
 
-The provider's word is not final: it may take back what it ended itself, at once. What staff or Appwrite ended stays;
-a provider that reports otherwise is a dispute. A Final without proof waits for a second answer.
+A provider may reopen at once what it ended itself. What staff or Appwrite ended stays ended, and a provider that
+reports otherwise is a dispute. A Final without proof waits until a second answer confirms it.
 """
 
 from datetime import datetime, timedelta
@@ -9,12 +9,12 @@ from enum import StrEnum
 
 from races.status import FinalizedBy, Outcome, RaceStatus, ResultState
 
-# Two answers this far apart belong to different slots: longer than a poll takes, shorter than the tick's 15 s.
+# Answers this far apart belong to different slots: it is longer than a poll takes and shorter than the tick's 15 s.
 CONFIRMS_AFTER = timedelta(seconds=10)
 
 
 class Stored(StrEnum):
-    """How the race stands here."""
+    """The stored state of the race, and who ended it."""
 
     SCHEDULED = "scheduled"
     IN_PROGRESS = "in progress"
@@ -24,7 +24,7 @@ class Stored(StrEnum):
 
 
 class Reported(StrEnum):
-    """What an answer says, a Final by its proof: a list's status, a bare detail, or a result."""
+    """What an answer reports; a Final by its proof: only in a list, without a placing, or with a result."""
 
     NOTHING = "nothing, or an unknown status"
     OPEN = "open"
@@ -37,15 +37,15 @@ class Reported(StrEnum):
 
 
 class Transition(StrEnum):
-    """What becomes of the race."""
+    """What the answer changes of the race's status."""
 
     KEEP = "nothing changes"
     MOVE = "takes the status reported"
-    WAIT = "asked for its detail until a second answer confirms the Final"
+    WAIT = "stays open and its detail is fetched, until a second answer confirms the Final"
     END = "ends"
-    REOPEN = "opens again"
+    REOPEN = "is open again"
     CORRECT = "stays ended, with another outcome"
-    DISPUTE = "stays ended, against the provider's word"
+    DISPUTE = "stays ended, although the provider reports otherwise"
     AGREE = "stays ended, as the provider reports too"
 
 
@@ -86,13 +86,17 @@ _WITH_THE_SAME_OUTCOME = {Transition.CORRECT: Transition.KEEP, Transition.DISPUT
 
 
 def find_transition(stored: Stored, reported: Reported, *, same_outcome: bool) -> Transition:
-    """What becomes of the race; `same_outcome` where the answer ends it in the way that is stored already."""
+    """Looks the transition up in the table.
+
+    `same_outcome` says that the answer ends the race with the outcome that is stored already: nothing is corrected or
+    disputed then.
+    """
     transition = TABLE[stored][reported]
     return _WITH_THE_SAME_OUTCOME.get(transition, transition) if same_outcome else transition
 
 
 def stored_as(status: RaceStatus, finalized_by: str, outcome: str) -> Stored:
-    """Where a race stands in the table, by its fields."""
+    """The row of the table for a race with these fields."""
     if status is RaceStatus.SCHEDULED:
         return Stored.SCHEDULED
     if status is RaceStatus.IN_PROGRESS:
@@ -110,7 +114,7 @@ def reported_as(
     is_detail: bool,
     is_proven: bool,
 ) -> Reported:
-    """Where an answer stands in the table; `is_proven` says whether a Final has proof."""
+    """The column of the table for an answer; `is_proven` says whether a Final has proof."""
     if status is None:
         return Reported.NOTHING
     if status is RaceStatus.SCHEDULED:
@@ -125,12 +129,15 @@ def reported_as(
 
 
 def is_proven(*, has_placing: bool, advertised_start: datetime, bare_since: datetime | None, now: datetime) -> bool:
-    """Whether a Final counts: it has a placing and comes after the start, or an answer a slot ago said Final too."""
+    """Whether a Final has proof: a placing after the start, or a Final in an answer at least a slot ago.
+
+    `bare_since` is when a Final without proof was first reported, None if it was not.
+    """
     if has_placing and now >= advertised_start:
         return True
     return bare_since is not None and now - bare_since >= CONFIRMS_AFTER
 
 
 def is_same_outcome(stored: str, reported: Outcome | None) -> bool:
-    """Whether an answer ends a race as it is stored; an end whose outcome nobody gave agrees with any."""
+    """Whether the reported outcome equals the stored one; a stored end without an outcome equals any."""
     return reported is not None and stored in ("", reported.value)

@@ -146,7 +146,7 @@ class RaceActions(AskingAdmin[Race]):
                 said = f"Changed since the page was shown; nothing has been done. Look again at: {names}."
                 self.message_user(request, said, messages.ERROR)
                 return self.back(request)
-            changed = staff.resume(chosen, by=actor(request), reason="in the admin", now=instant(request))
+            changed = staff.resume(chosen, by=actor(request), now=instant(request))
         return self._report(request, len(changed), len(chosen), "resumed")
 
     def _with_reason(self, request: HttpRequest, races: QuerySet[Race], decision: Decision) -> HttpResponse:

@@ -35,7 +35,7 @@ def test_races_are_paused_with_a_reason_and_resumed(capsys: pytest.CaptureFixtur
     race.refresh_from_db()
     assert not race.polling_paused and race.next_poll_at
     assert capsys.readouterr().out == f"{race}: resumed\n"
-    assert audit() == [("manage.py", "Polling paused: fog"), ("manage.py", "Polling resumed: by command")]
+    assert audit() == [("manage.py", "Polling paused: fog"), ("manage.py", "Polling resumed")]
 
 
 def test_all_polling_is_paused_and_resumed(capsys: pytest.CaptureFixture[str]) -> None:

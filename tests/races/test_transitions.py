@@ -1,4 +1,4 @@
-"""The table of endings: a transition for everything that can be stored and reported, and what each comes to."""
+"""The table of transitions: one for everything that can be stored and reported, and what each comes to."""
 
 from datetime import timedelta
 from itertools import product
@@ -32,7 +32,7 @@ EXPECTED = {
 }
 
 
-def test_every_pair_of_stored_and_reported_has_its_decision() -> None:
+def test_every_pair_of_stored_and_reported_has_its_transition() -> None:
     assert set(TABLE) == set(Stored) == set(EXPECTED)
     assert {stored: set(row) for stored, row in TABLE.items()} == {stored: set(Reported) for stored in Stored}
     for stored, expected in EXPECTED.items():

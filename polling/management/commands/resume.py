@@ -20,6 +20,6 @@ class Command(BaseCommand):
         if not races:
             resumed = global_pause.resume(by=COMMAND, now=now)
             self.stdout.write("polling is resumed" if resumed else "polling was not paused")
-        changed = staff.resume([race.pk for race in races], by=COMMAND, reason="by command", now=now)
+        changed = staff.resume([race.pk for race in races], by=COMMAND, now=now)
         for race in races:
             self.stdout.write(f"{race}: {'resumed' if race.pk in changed else 'was not paused'}")
