@@ -31,8 +31,8 @@ def report(before: Sequence[Race], *, now: datetime) -> None:
     races = [race for race in counted.order_by("pk") if is_unknown(race.last_error, race.failures)]
     if not races:
         return
-    twins = relisted_races_of(races)
-    replacements = {race.pk: _words(twins.get(race.pk)) for race in races}
+    relisted = relisted_races_of(races)
+    replacements = {race.pk: _words(relisted.get(race.pk)) for race in races}
     for provider in sorted({race.provider for race in races}):
         audit.record(
             [race for race in races if race.provider == provider],

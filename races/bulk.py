@@ -37,10 +37,11 @@ def write_fields(rows: Collection[models.Model], names: Iterable[str]) -> None:
 
 def insert_rows(model: type[models.Model], names: Sequence[str], rows: Iterable[RowValues]) -> None:
     """Inserts rows given as the values of these fields; of a relation the value is its key. Returns no keys."""
-    fields = [model._meta.get_field(name) for name in names]
+    options: Any = model._meta
+    fields = [options.get_field(name) for name in names]
     quote = _raw_connection().ops.quote_name
     columns = ", ".join(quote(field.column) for field in fields)
-    _execute_blocks(f"INSERT INTO {quote(model._meta.db_table)} ({columns}) %s", fields, rows)  # noqa: S608 - as above
+    _execute_blocks(f"INSERT INTO {quote(options.db_table)} ({columns}) %s", fields, rows)  # noqa: S608 - as above
 
 
 def _raw_connection() -> BaseDatabaseWrapper:
