@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('polling', '0004_real_world'),
+        ('polling', '0005_throttle'),
     ]
 
     operations = [
