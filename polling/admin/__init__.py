@@ -4,16 +4,16 @@ from django.contrib import admin
 
 from polling.admin import (  # noqa: F401
     accounts,
-    decision,
+    audit_log,
     heartbeat,
     incident,
     meeting,
     poll_log,
+    polling_switch,
     provider_state,
-    queue,
     race,
-    switch,
     sync,
+    task_queue,
     tick,
 )
 

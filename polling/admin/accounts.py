@@ -8,7 +8,7 @@ from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 
-from polling.admin.stale_forms import CheckedAdmin, CheckedForm
+from polling.admin.concurrent_edits import NoOverwriteAdmin, NoOverwriteForm
 
 if TYPE_CHECKING:
     UserForm = UserChangeForm[User]
@@ -18,11 +18,11 @@ else:
     UserPages = UserAdmin
 
 
-class AccountForm(CheckedForm, UserForm):
+class AccountForm(NoOverwriteForm, UserForm):
     """Django's own form of a user, checked."""
 
 
-class AccountAdmin(CheckedAdmin[User], UserPages):
+class AccountAdmin(NoOverwriteAdmin[User], UserPages):
     """When somebody logged in and joined is what the machine notes."""
 
     form = AccountForm
@@ -31,8 +31,8 @@ class AccountAdmin(CheckedAdmin[User], UserPages):
         return [*super().get_readonly_fields(request, obj), "last_login", "date_joined"]
 
 
-class StaffGroupAdmin(CheckedAdmin[Group], GroupAdmin):
-    form = CheckedForm
+class StaffGroupAdmin(NoOverwriteAdmin[Group], GroupAdmin):
+    form = NoOverwriteForm
 
 
 admin.site.unregister([User, Group])

@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from polling import clock
-from polling.admin import wording
+from polling.admin import formats
 from polling.admin.bounded_lists import BoundedChangeList, KeyPaginator
 
 M = TypeVar("M", bound=models.Model)
@@ -32,7 +32,7 @@ else:
             return cls
 
 
-def instant(request: HttpRequest) -> datetime:
+def request_time(request: HttpRequest) -> datetime:
     """The one instant of a request: all that it shows and decides is measured from there."""
     now: datetime = request.META.setdefault("racepoll.now", clock.now())
     return now
@@ -44,46 +44,46 @@ def may_view(request: HttpRequest, model: type[models.Model]) -> bool:
 
 
 @cache
-def at(name: str) -> Column:
+def utc_column(name: str) -> Column:
     """A column of an instant in UTC to the second; Django's own leaves the seconds out."""
 
-    @admin.display(description=label(name), ordering=name)
+    @admin.display(description=column_label(name), ordering=name)
     def column(row: models.Model) -> SafeString:
         value = getattr(row, name)
-        return wording.time(value, wording.utc(value))
+        return formats.time_tag(value, formats.utc_text(value))
 
     column.__name__ = name
     return column
 
 
 @cache
-def block(name: str) -> Column:
+def preformatted_column(name: str) -> Column:
     """A field as preformatted text: a sample as it came, JSON indented."""
 
-    @admin.display(description=label(name))
+    @admin.display(description=column_label(name))
     def column(row: models.Model) -> SafeString:
         value = getattr(row, name)
         text = value if isinstance(value, str) else json.dumps(value, indent=1, ensure_ascii=False)
-        return format_html('<pre class="rp-block" tabindex="0">{}</pre>', text or wording.NOTHING)
+        return format_html('<pre class="rp-block" tabindex="0">{}</pre>', text or formats.NOTHING)
 
     column.__name__ = name
     return column
 
 
 @cache
-def yes_no(name: str) -> Column:
+def yes_no_column(name: str) -> Column:
     """A column of a flag in words; Django's own icon of a `no` is a red cross, also where nothing is wrong."""
 
-    @admin.display(description=label(name), ordering=name)
+    @admin.display(description=column_label(name), ordering=name)
     def column(row: models.Model) -> str:
         value: bool | None = getattr(row, name)
-        return wording.NOTHING if value is None else "yes" if value else "no"
+        return formats.NOTHING if value is None else "yes" if value else "no"
 
     column.__name__ = name
     return column
 
 
-def label(name: str) -> str:
+def column_label(name: str) -> str:
     """A field's name as the heading of a column: `finished_at` is `finished`."""
     return name.removesuffix("_at").replace("_", " ")
 
@@ -129,7 +129,7 @@ class ReadOnlyAdmin(ListAdmin[M]):
 
     def _shown(self, field: "models.Field[Any, Any]") -> str | Column:
         if isinstance(field, models.JSONField) or field.name in self.blocks:
-            return block(field.name)
+            return preformatted_column(field.name)
         if isinstance(field, models.BooleanField):
-            return yes_no(field.name)
-        return at(field.name) if isinstance(field, models.DateTimeField) else field.name
+            return yes_no_column(field.name)
+        return utc_column(field.name) if isinstance(field, models.DateTimeField) else field.name

@@ -13,7 +13,7 @@ from django.core.paginator import Page, Paginator
 from django.db.models import Func, QuerySet
 from django.http import HttpRequest
 
-MOST = 10_000
+MAX_ROWS = 10_000
 
 
 class CappedCount(int):
@@ -31,12 +31,12 @@ class KeyPaginator(Paginator):  # type: ignore[type-arg] # django's takes no arg
     @cached_property
     def keys(self) -> list[Any]:
         """The keys in the order of the list, one more than are shown where there are more."""
-        return list(self.object_list.values_list("pk", flat=True)[: MOST + 1])
+        return list(self.object_list.values_list("pk", flat=True)[: MAX_ROWS + 1])
 
     @cached_property
     def count(self) -> int:
-        """How many rows there are, as far as it was counted."""
-        return _count_of(self.keys)
+        """How many rows there are, as far as it was count_noun."""
+        return _capped_length(self.keys)
 
     def page(self, number: int | str) -> Page[Any]:
         """The rows of a page. Raises InvalidPage where there is none."""
@@ -48,13 +48,13 @@ class KeyPaginator(Paginator):  # type: ignore[type-arg] # django's takes no arg
         return Page(self.object_list.filter(pk__in=self.keys[first:last]), number, self)
 
 
-def _count_of(keys: list[Any]) -> int:
-    return len(keys) if len(keys) <= MOST else CappedCount(MOST)
+def _capped_length(keys: list[Any]) -> int:
+    return len(keys) if len(keys) <= MAX_ROWS else CappedCount(MAX_ROWS)
 
 
-def capped(rows: QuerySet[Any]) -> int:
-    """How many rows there are, counted up to ten thousand."""
-    return _count_of(list(rows.values_list("pk", flat=True)[: MOST + 1]))
+def capped_count(rows: QuerySet[Any]) -> int:
+    """How many rows there are, count_noun up to ten thousand."""
+    return _capped_length(list(rows.values_list("pk", flat=True)[: MAX_ROWS + 1]))
 
 
 class BoundedChangeList(ChangeList):
@@ -73,7 +73,7 @@ class BoundedChangeList(ChangeList):
         return super().get_ordering_field(field_name)
 
 
-class Scanned(Func):
+class UnindexedColumn(Func):
     """A column whose own index SQLite leaves alone: it knows nothing of how many rows have a value.
 
     A filter by it reads along the index of the list's order, which holds the column too, instead of fetching and
@@ -87,8 +87,8 @@ class Scanned(Func):
         return self.as_sql(compiler, connection, template="%(expressions)s", **context)
 
 
-def scanned(rows: QuerySet[Any], column: str, values: Iterable[Any] | QuerySet[Any]) -> QuerySet[Any]:
+def filter_by_scan(rows: QuerySet[Any], column: str, values: Iterable[Any] | QuerySet[Any]) -> QuerySet[Any]:
     """The rows whose column has one of the values."""
     name = f"scanned_{column}"
-    found: QuerySet[Any] = rows.alias(**{name: Scanned(column)}).filter(**{f"{name}__in": values})
+    found: QuerySet[Any] = rows.alias(**{name: UnindexedColumn(column)}).filter(**{f"{name}__in": values})
     return found

@@ -12,58 +12,63 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from polling.admin.base import ListAdmin
-from polling.admin.wording import counted
+from polling.admin.formats import count_noun
 
 M = TypeVar("M", bound=Model)
-MOST = 500  # a form takes 1,000 fields, and nobody reads a longer list
+MAX_CHOSEN = 500  # a form takes 1,000 fields, and nobody reads a longer list
 
 
-class AskingAdmin(ListAdmin[M]):
-    """The way from the question to the answer, and back to where it was asked.
+class ConfirmingAdmin(ListAdmin[M]):
+    """Pages whose actions show a confirmation page first, and then return to where the action was chosen.
 
-    `fits` says of each action on which row's page it makes sense; a list offers all of them. `depends_on` names the
-    fields that an action is about: where one has moved since they were shown, the action is not taken.
+    `applies_to` has a test per action: whether the page of a row offers it; a list offers all actions. `depends_on` has
+    the fields that an action is about: if one has changed since the row was shown, the action does nothing.
     """
 
-    fits: Mapping[str, Callable[[M], bool]] = MappingProxyType({})
+    applies_to: Mapping[str, Callable[[M], bool]] = MappingProxyType({})
     depends_on: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     def buttons(self, request: HttpRequest, row: M) -> list[tuple[str, str]]:
         """The actions that this user may take and that fit this row: name and label."""
-        return [(name, str(label)) for name, label in self.get_action_choices(request, []) if self.fits[name](row)]
+        return [
+            (name, str(label)) for name, label in self.get_action_choices(request, []) if self.applies_to[name](row)
+        ]
 
-    def page_context(self, request: HttpRequest, row: M) -> dict[str, Any]:
+    def button_context(self, request: HttpRequest, row: M) -> dict[str, Any]:
         """What `admin/page_actions.html` draws: the buttons, and for each how the row is shown."""
         buttons = self.buttons(request, row)
-        return {"buttons": buttons, "marks": [(f"shown_{name}", self.mark(name, [row])) for name, _ in buttons]}
+        return {
+            "buttons": buttons,
+            "state_tokens": [(f"shown_{name}", self.state_token(name, [row])) for name, _ in buttons],
+        }
 
-    def mark(self, action: str, rows: Iterable[M]) -> str:
+    def state_token(self, action: str, rows: Iterable[M]) -> str:
         """How the rows stand, as far as the action is about it, in one field of a form: `17:9f2c… 18:03ab…`."""
-        return " ".join(f"{row.pk}:{self._digest(action, row)}" for row in rows)
+        return " ".join(f"{row.pk}:{self._state_digest(action, row)}" for row in rows)
 
-    def moved(self, request: HttpRequest, action: str, rows: Iterable[M]) -> list[M]:
+    def changed_since_shown(self, request: HttpRequest, action: str, rows: Iterable[M]) -> list[M]:
         """The rows that stand otherwise than they were shown; none where a request does not say what was shown."""
         shown = dict(pair.split(":", 1) for pair in request.POST.get(f"shown_{action}", "").split() if ":" in pair)
-        return [row for row in rows if shown.get(str(row.pk)) not in (None, self._digest(action, row))]
+        return [row for row in rows if shown.get(str(row.pk)) not in (None, self._state_digest(action, row))]
 
-    def standing(self, action: str, row: M) -> list[Any]:
+    def relevant_state(self, action: str, row: M) -> list[Any]:
         """How the row stands, as far as the action is about it."""
         return [getattr(row, name) for name in self.depends_on.get(action, ())]
 
-    def _digest(self, action: str, row: M) -> str:
-        return hashlib.sha256(repr(self.standing(action, row)).encode()).hexdigest()[:16]
+    def _state_digest(self, action: str, row: M) -> str:
+        return hashlib.sha256(repr(self.relevant_state(action, row)).encode()).hexdigest()[:16]
 
     def response_action(
         self, request: HttpRequest, queryset: QuerySet[M], *args: Any, **options: Any
     ) -> HttpResponse | None:
         """Django's own, but for more rows than a confirmation can list."""
-        if request.POST.get("select_across") == "1" and queryset.count() > MOST:
-            most = counted(MOST, str(self.opts.verbose_name))
+        if request.POST.get("select_across") == "1" and queryset.count() > MAX_CHOSEN:
+            most = count_noun(MAX_CHOSEN, str(self.opts.verbose_name))
             self.message_user(request, f"At most {most} at once; narrow the list.", messages.ERROR)
             return None
         return super().response_action(request, queryset, *args, **options)
 
-    def question(self, request: HttpRequest, action: str, chosen: list[M], heading: str) -> dict[str, Any]:
+    def confirmation_context(self, request: HttpRequest, action: str, chosen: list[M], heading: str) -> dict[str, Any]:
         """The context of a page on `admin/confirm.html`."""
         return {
             **self.admin_site.each_context(request),
@@ -71,14 +76,14 @@ class AskingAdmin(ListAdmin[M]):
             "title": f"{heading}?",
             "button": heading,
             "action": action,
-            "shown": self.mark(action, chosen),
+            "shown": self.state_token(action, chosen),
             "chosen": chosen,
             "checkbox": ACTION_CHECKBOX_NAME,
             "page": request.POST.get("page", ""),
             "list": request.POST.get("list") or request.GET.urlencode(),
         }
 
-    def back(self, request: HttpRequest) -> HttpResponse:
+    def redirect_back(self, request: HttpRequest) -> HttpResponse:
         """To where the action was taken: the row's page, or the list as it was."""
         page, query = request.POST.get("page", ""), request.POST.get("list") or request.GET.urlencode()
         if page.isdecimal():

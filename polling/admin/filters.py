@@ -9,8 +9,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from polling.admin.base import instant
-from polling.admin.bounded_lists import scanned
+from polling.admin.base import request_time
+from polling.admin.bounded_lists import filter_by_scan
 from polling.models import ProviderState, SyncServer
 from races.models import Meeting
 
@@ -46,10 +46,10 @@ class ScannedFilter(FixedFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
-        return scanned(queryset, self.column, [value]) if value else queryset
+        return filter_by_scan(queryset, self.column, [value]) if value else queryset
 
 
-def fixed(
+def fixed_filter(
     column: str, title: str, choices: Choices, *, parameter: str = "", kind: type[FixedFilter] = FixedFilter
 ) -> type[FixedFilter]:
     """A filter by a column, under the name in the URL that Django's own would have."""
@@ -57,27 +57,27 @@ def fixed(
     return type(f"{column.title()}Filter", (kind,), {**values, "choices_of": staticmethod(choices)})
 
 
-def same(names: Iterable[str]) -> list[Choice]:
+def plain_choices(names: Iterable[str]) -> list[Choice]:
     """Choices that are shown as they are."""
     return [(name, name) for name in names]
 
 
-def providers() -> list[Choice]:
+def provider_choices() -> list[Choice]:
     """The providers that are configured, and those that were."""
-    return same(sorted({*settings.RACE_PROVIDERS, *ProviderState.objects.values_list("name", flat=True)}))
+    return plain_choices(sorted({*settings.RACE_PROVIDERS, *ProviderState.objects.values_list("name", flat=True)}))
 
 
-def targets() -> list[Choice]:
+def target_choices() -> list[Choice]:
     """The Appwrite projects that are or were synced with."""
-    return same(sorted({settings.APPWRITE_TARGET, *SyncServer.objects.values_list("target", flat=True)}))
+    return plain_choices(sorted({settings.APPWRITE_TARGET, *SyncServer.objects.values_list("target", flat=True)}))
 
 
-def of_meetings(column: str) -> Choices:
+def meeting_choices(column: str) -> Choices:
     """What the newest meetings have in a column."""
 
     def found() -> list[Choice]:
         newest = Meeting.objects.order_by("-racing_day", "name").values_list(column, flat=True)[:NEWEST_MEETINGS]
-        return same(sorted(set(newest) - {""}))
+        return plain_choices(sorted(set(newest) - {""}))
 
     return found
 
@@ -90,7 +90,7 @@ class YesNoFilter(ScannedFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
-        return scanned(queryset, self.column, [value == "1"]) if value in ("0", "1") else queryset
+        return filter_by_scan(queryset, self.column, [value == "1"]) if value in ("0", "1") else queryset
 
 
 class WhenFilter(admin.SimpleListFilter):
@@ -101,10 +101,14 @@ class WhenFilter(admin.SimpleListFilter):
     column: str
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[Choice]:
-        return [("hour", "in the last hour"), *_days(instant(request).date()), ("week", "in the last 7 days")]
+        return [
+            ("hour", "in the last hour"),
+            *_day_choices(request_time(request).date()),
+            ("week", "in the last 7 days"),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        within = bounds(self.value() or "", now=instant(request))
+        within = time_bounds(self.value() or "", now=request_time(request))
         if within is None:
             return queryset
         return queryset.filter(**{f"{self.column}__gte": within[0], f"{self.column}__lt": within[1]})
@@ -114,18 +118,20 @@ class DayFilter(WhenFilter):
     """Rows of a day, by a column of days."""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[Choice]:
-        today = instant(request).date()
-        return [((today + DAY).isoformat(), "tomorrow"), *_days(today), ("week", "in the last 7 days")]
+        today = request_time(request).date()
+        return [((today + DAY).isoformat(), "tomorrow"), *_day_choices(today), ("week", "in the last 7 days")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        within = bounds(self.value() or "", now=instant(request).replace(hour=0, minute=0, second=0, microsecond=0))
+        within = time_bounds(
+            self.value() or "", now=request_time(request).replace(hour=0, minute=0, second=0, microsecond=0)
+        )
         if within is None:
             return queryset
         since, until = within[0].date(), within[1].date()
         return queryset.filter(**{f"{self.column}__gte": since, f"{self.column}__lt": max(until, since + DAY)})
 
 
-def bounds(value: str, *, now: datetime) -> tuple[datetime, datetime] | None:
+def time_bounds(value: str, *, now: datetime) -> tuple[datetime, datetime] | None:
     """The instants from and before which rows are meant by `hour`, `week`, `today`, `yesterday` or an ISO day."""
     if value in SPANS:
         return now - SPANS[value], now + SLACK
@@ -137,11 +143,11 @@ def bounds(value: str, *, now: datetime) -> tuple[datetime, datetime] | None:
         return None
 
 
-def _days(today: date) -> list[Choice]:
+def _day_choices(today: date) -> list[Choice]:
     older = [today - back * DAY for back in range(2, 7)]
     return [("today", "today, UTC"), ("yesterday", "yesterday"), *((f"{day}", f"{day:%a %d %b}") for day in older)]
 
 
-def when(column: str, kind: type[WhenFilter] = WhenFilter) -> type[WhenFilter]:
+def when_filter(column: str, kind: type[WhenFilter] = WhenFilter) -> type[WhenFilter]:
     """The filter by an instant, or of kind DayFilter by a day."""
     return type("When", (kind,), {"column": column})

@@ -8,14 +8,14 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from polling.admin import wording
-from polling.admin.base import instant
+from polling.admin import formats
+from polling.admin.base import request_time
 from polling.health import facts as health_facts
 from polling.health import rules as health
 from polling.health.facts import Facts
 from polling.health.rules import Item, Level, Subject
 
-TONES = {Level.WELL: wording.GOOD, Level.IDLE: wording.CALM, Level.WARNING: wording.WARNING, Level.BAD: wording.BAD}
+TONES = {Level.WELL: formats.GOOD, Level.IDLE: formats.CALM, Level.WARNING: formats.WARNING, Level.BAD: formats.BAD}
 # The page that says more, and the model whose viewers may open it.
 PAGES = {
     Subject.TICK: ("admin:polling_tick_changelist", "tick", ""),
@@ -46,18 +46,18 @@ def facts_of(request: HttpRequest) -> Facts:
     """The facts at the request's instant; all that one page says comes from the same."""
     known: Facts | None = request.META.get("racepoll.facts")
     if known is None:
-        known = request.META["racepoll.facts"] = health_facts.read(now=instant(request))
+        known = request.META["racepoll.facts"] = health_facts.read(now=request_time(request))
     return known
 
 
 def nothing_polled(request: HttpRequest) -> str:
     """Why nothing at all is polled, in a few words; empty where polling goes on."""
-    return health.nothing_polled(facts_of(request), now=instant(request))
+    return health.nothing_polled(facts_of(request), now=request_time(request))
 
 
 def obstacles(request: HttpRequest, providers: Iterable[str]) -> list[str]:
     """Why polls of races of these providers, asked for now, may not be made: a sentence each."""
-    return health.obstacles(facts_of(request), providers, now=instant(request))
+    return health.obstacles(facts_of(request), providers, now=request_time(request))
 
 
 def pause_notice(request: HttpRequest) -> str:
@@ -67,13 +67,13 @@ def pause_notice(request: HttpRequest) -> str:
 
 def not_read(request: HttpRequest) -> Cell | None:
     """The cell of Appwrite where nothing has been read from it for too long; None where that is not so."""
-    item = health.appwrite(facts_of(request), now=instant(request))
-    return _cell(request, item, now=instant(request)) if item.level is Level.WARNING else None
+    item = health.appwrite(facts_of(request), now=request_time(request))
+    return _cell(request, item, now=request_time(request)) if item.level is Level.WARNING else None
 
 
 def cells(request: HttpRequest) -> list[Cell]:
     """The strip, for this user: links and quoted words only of pages that he may open."""
-    now = instant(request)
+    now = request_time(request)
     return [_cell(request, item, now=now) for item in health.items(facts_of(request), now=now)]
 
 
@@ -83,7 +83,7 @@ def _cell(request: HttpRequest, item: Item, *, now: datetime) -> Cell:
     shown = item.level in (Level.BAD, Level.WARNING) and (may or item.subject in SEEN_BY_ALL)
     return Cell(
         title=item.title,
-        badge=wording.badge(item.words, TONES[item.level]),
+        badge=formats.badge(item.words, TONES[item.level]),
         when=_when(item, now=now),
         detail=_short(item.detail) if shown else "",
         page=f"{reverse(name)}{query}" if may else "",
@@ -97,5 +97,5 @@ def _short(text: str) -> str:
 
 def _when(item: Item, *, now: datetime) -> SafeString:
     if item.since:
-        return wording.time(item.since, wording.since(item.since, now=now))
-    return wording.time(item.seen, wording.distance(item.seen, now=now) if item.seen else "")
+        return formats.time_tag(item.since, formats.since_text(item.since, now=now))
+    return formats.time_tag(item.seen, formats.relative_time(item.seen, now=now) if item.seen else "")

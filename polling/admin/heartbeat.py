@@ -2,10 +2,16 @@
 
 from django.contrib import admin
 
-from polling.admin.base import ReadOnlyAdmin, at
+from polling.admin.base import ReadOnlyAdmin, utc_column
 from polling.models import Heartbeat
 
 
 @admin.register(Heartbeat)
 class HeartbeatAdmin(ReadOnlyAdmin[Heartbeat]):
-    list_display = (at("at"), at("sleeping_until"), at("alerted_at"), at("late_since"), at("monitor_unreachable_since"))
+    list_display = (
+        utc_column("at"),
+        utc_column("sleeping_until"),
+        utc_column("alerted_at"),
+        utc_column("late_since"),
+        utc_column("monitor_unreachable_since"),
+    )

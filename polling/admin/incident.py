@@ -11,10 +11,10 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from polling.admin import wording
-from polling.admin.base import ReadOnlyAdmin, at, instant
-from polling.admin.bounded_lists import capped, scanned
-from polling.admin.filters import fixed, providers, when
+from polling.admin import formats
+from polling.admin.base import ReadOnlyAdmin, request_time, utc_column
+from polling.admin.bounded_lists import capped_count, filter_by_scan
+from polling.admin.filters import fixed_filter, provider_choices, when_filter
 from polling.models import Incident, IncidentKind, PollLog, PollState, SkipReason
 
 SKIPPED_AS: dict[IncidentKind, SkipReason | None] = {
@@ -30,38 +30,45 @@ SKIPPED_AS: dict[IncidentKind, SkipReason | None] = {
 def lasted(incident: Incident) -> SafeString:
     """How long; `open` in a badge where it goes on."""
     now: datetime = vars(incident)["now"]
-    length = wording.span((incident.ended_at or now) - incident.began_at)
-    return wording.badge(f"open for {length}", wording.BAD) if incident.ended_at is None else wording.time(None, length)
+    length = formats.duration((incident.ended_at or now) - incident.began_at)
+    return (
+        formats.badge(f"open for {length}", formats.BAD)
+        if incident.ended_at is None
+        else formats.time_tag(None, length)
+    )
 
 
 @admin.display(description="slots let go")
 def slots_let_go(incident: Incident) -> str:
-    """The polls skipped because of it; counted for one page, not for a list."""
+    """The polls skipped because of it; count_noun for one page, not for a list."""
     if (skipped_as := SKIPPED_AS[IncidentKind(incident.kind)]) is None:
-        return wording.NOTHING
-    logs = scanned(PollLog.objects.filter(slot_at__gte=incident.began_at), "state", [PollState.SKIPPED.value])
+        return formats.NOTHING
+    logs = filter_by_scan(PollLog.objects.filter(slot_at__gte=incident.began_at), "state", [PollState.SKIPPED.value])
     if incident.ended_at:
         logs = logs.filter(slot_at__lte=incident.ended_at)
-    return str(capped(logs.filter(reason=skipped_as.value, race__provider=incident.provider)))
+    return str(capped_count(logs.filter(reason=skipped_as.value, race__provider=incident.provider)))
 
 
 @admin.display(description="race")
 def subject(incident: Incident) -> SafeString:
     """The race that the incident is about, with a link; nothing where it is about the whole provider."""
     if incident.race is None:
-        return format_html("{}", wording.NOTHING)
+        return format_html("{}", formats.NOTHING)
     name = incident.race.name_at(vars(incident)["now"])
     return format_html('<a href="{}">{}</a>', reverse("admin:races_race_change", args=[incident.race.pk]), name)
 
 
 @admin.register(Incident)
 class IncidentAdmin(ReadOnlyAdmin[Incident]):
-    list_display = (at("began_at"), "provider", subject, "kind", lasted, "reason", "settled_by")
+    list_display = (utc_column("began_at"), "provider", subject, "kind", lasted, "reason", "settled_by")
     list_select_related = ("race__meeting",)
     list_filter = (
-        "kind", ("ended_at", admin.EmptyFieldListFilter), fixed("provider", "provider", providers), when("began_at"),
-    )  # fmt: skip
+        "kind",
+        ("ended_at", admin.EmptyFieldListFilter),
+        fixed_filter("provider", "provider", provider_choices),
+        when_filter("began_at"),
+    )
     computed = (lasted, slots_let_go)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
-        return super().get_queryset(request).annotate(now=Value(instant(request), output_field=DateTimeField()))
+        return super().get_queryset(request).annotate(now=Value(request_time(request), output_field=DateTimeField()))

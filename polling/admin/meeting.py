@@ -8,9 +8,9 @@ from django.http import HttpRequest
 
 from polling.admin import health_strip
 from polling.admin import race_columns as columns
-from polling.admin.base import ReadOnlyAdmin, instant
-from polling.admin.filters import DayFilter, fixed, of_meetings, providers, when
-from polling.admin.race_columns import seen
+from polling.admin.base import ReadOnlyAdmin, request_time
+from polling.admin.filters import DayFilter, fixed_filter, meeting_choices, provider_choices, when_filter
+from polling.admin.race_columns import annotate_shown
 from races.models import Meeting, Race, RaceQuerySet
 from races.search import search_meetings
 
@@ -40,17 +40,17 @@ class RaceInline(RaceInlineBase):
 
     def get_queryset(self, request: HttpRequest) -> RaceQuerySet:
         races: Any = super().get_queryset(request)
-        return seen(races, now=instant(request), nothing_polled=health_strip.nothing_polled(request))
+        return annotate_shown(races, now=request_time(request), nothing_polled=health_strip.nothing_polled(request))
 
 
 @admin.register(Meeting)
 class MeetingAdmin(ReadOnlyAdmin[Meeting]):
     list_display = ("name", "racing_day", "code", "country", "state", "timezone", "provider")
     list_filter = (
-        fixed("code", "code", of_meetings("code")),
-        fixed("country", "country", of_meetings("country")),
-        fixed("provider", "provider", providers),
-        when("racing_day", DayFilter),
+        fixed_filter("code", "code", meeting_choices("code")),
+        fixed_filter("country", "country", meeting_choices("country")),
+        fixed_filter("provider", "provider", provider_choices),
+        when_filter("racing_day", DayFilter),
     )
     search_fields = ("name",)  # what is searched for, and how: get_search_results
     search_help_text = "Track, a day (28 Nov), or the start of the provider's id"
@@ -60,4 +60,4 @@ class MeetingAdmin(ReadOnlyAdmin[Meeting]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Meeting], search_term: str
     ) -> tuple[QuerySet[Meeting], bool]:
-        return search_meetings(queryset, search_term, today=instant(request).date()), False
+        return search_meetings(queryset, search_term, today=request_time(request).date()), False

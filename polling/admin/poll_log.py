@@ -11,10 +11,19 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from polling.admin import wording
-from polling.admin.base import ReadOnlyAdmin, at, instant
-from polling.admin.bounded_lists import scanned
-from polling.admin.filters import Choice, FixedFilter, ScannedFilter, YesNoFilter, fixed, providers, same, when
+from polling.admin import formats
+from polling.admin.base import ReadOnlyAdmin, request_time, utc_column
+from polling.admin.bounded_lists import filter_by_scan
+from polling.admin.filters import (
+    Choice,
+    FixedFilter,
+    ScannedFilter,
+    YesNoFilter,
+    fixed_filter,
+    plain_choices,
+    provider_choices,
+    when_filter,
+)
 from polling.errors import PollingError
 from polling.models import PollLog, PollState, Trigger
 from races.decisions import COMMAND
@@ -24,7 +33,7 @@ from races.status import choices
 
 AROUND_NOW = timedelta(hours=12)
 REQUESTED = (Trigger.FORCED.value, Trigger.REMOTE.value)
-SORTABLE: Any = (at("slot_at"),)  # no index has the other orders
+SORTABLE: Any = (utc_column("slot_at"),)  # no index has the other orders
 MOST_RACES = 500  # whose polls are found by the races' own index
 
 
@@ -35,7 +44,7 @@ class MeetingFilter(admin.SimpleListFilter):
     parameter_name = "meeting"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        now = instant(request)
+        now = request_time(request)
         around = (now - AROUND_NOW, now + AROUND_NOW)
         races = Race.objects.filter(advertised_start__range=around)
         meetings = Meeting.objects.filter(pk__in=races.values("meeting")).order_by("name", "pk")
@@ -57,14 +66,14 @@ class ProviderFilter(FixedFilter):
 
     title = "provider"
     parameter_name = "race__provider"
-    choices_of = staticmethod(providers)
+    choices_of = staticmethod(provider_choices)
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[PollLog]) -> QuerySet[PollLog]:
         if not self.value():
             return queryset
         races = Race.objects.filter(provider=self.value()).values_list("pk", flat=True)
         few = list(races[: MOST_RACES + 1])
-        return queryset.filter(race__in=few) if len(few) <= MOST_RACES else scanned(queryset, "race_id", races)
+        return queryset.filter(race__in=few) if len(few) <= MOST_RACES else filter_by_scan(queryset, "race_id", races)
 
 
 def error_classes() -> list[Choice]:
@@ -74,7 +83,7 @@ def error_classes() -> list[Choice]:
         kinds = found.pop().__subclasses__()
         names |= {kind.__name__ for kind in kinds}
         found += kinds
-    return same(sorted(names))
+    return plain_choices(sorted(names))
 
 
 @admin.display(description="race")
@@ -87,39 +96,39 @@ def race(log: PollLog) -> SafeString:
 @admin.display(description="state")
 def outcome(log: PollLog) -> SafeString:
     """The state with its reason, or with the class of the error."""
-    return wording.poll_badge(log.state, log.reason, log.error_class)
+    return formats.poll_badge(log.state, log.reason, log.error_class)
 
 
 @admin.display(description="late by")
 def late_by(log: PollLog) -> str:
     """How long after its slot the poll began."""
-    return wording.short(log.lateness)
+    return formats.precise_duration(log.lateness)
 
 
 @admin.display(description="took")
 def took(log: PollLog) -> str:
     """From the start of the poll to its committed end."""
-    return wording.short(log.duration)
+    return formats.precise_duration(log.duration)
 
 
 @admin.display(description="changed")
 def changed(log: PollLog) -> str:
     """In a word: Django's red cross for False would look like a failure."""
-    return "changed" if log.changed else wording.NOTHING
+    return "changed" if log.changed else formats.NOTHING
 
 
 @admin.register(PollLog)
 class PollLogAdmin(ReadOnlyAdmin[PollLog]):
     change_list_template = "admin/wide_list.html"
     list_display = (
-        at("slot_at"), race, "trigger", outcome, late_by, took, "http_status", changed, "requested_by",
+        utc_column("slot_at"), race, "trigger", outcome, late_by, took, "http_status", changed, "requested_by",
     )  # fmt: skip
     list_filter = (
-        when("slot_at"),
-        fixed("state", "state", lambda: choices(PollState), parameter="state__exact", kind=ScannedFilter),
-        fixed("trigger", "trigger", lambda: choices(Trigger), parameter="trigger__exact", kind=ScannedFilter),
-        fixed("error_class", "error class", error_classes, kind=ScannedFilter),
-        fixed("changed", "changed", list, parameter="changed__exact", kind=YesNoFilter),
+        when_filter("slot_at"),
+        fixed_filter("state", "state", lambda: choices(PollState), parameter="state__exact", kind=ScannedFilter),
+        fixed_filter("trigger", "trigger", lambda: choices(Trigger), parameter="trigger__exact", kind=ScannedFilter),
+        fixed_filter("error_class", "error class", error_classes, kind=ScannedFilter),
+        fixed_filter("changed", "changed", list, parameter="changed__exact", kind=YesNoFilter),
         ProviderFilter,
         MeetingFilter,
     )
@@ -138,6 +147,6 @@ class PollLogAdmin(ReadOnlyAdmin[PollLog]):
         if not text:
             return queryset, False
         if User.objects.filter(username=text).exists() or text == COMMAND.username:
-            return scanned(queryset, "trigger", REQUESTED).filter(requested_by=text), False
-        races = search_races(Race.objects.all(), text, today=instant(request).date()).order_by("-advertised_start")
+            return filter_by_scan(queryset, "trigger", REQUESTED).filter(requested_by=text), False
+        races = search_races(Race.objects.all(), text, today=request_time(request).date()).order_by("-advertised_start")
         return queryset.filter(race__in=list(races.values_list("pk", flat=True)[:MOST_RACES])), False

@@ -9,9 +9,9 @@ from django.db.models.fields import DateTimeField
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from polling.admin import wording
-from polling.admin.base import ReadOnlyAdmin, at, instant
-from polling.admin.wording import counted
+from polling.admin import formats
+from polling.admin.base import ReadOnlyAdmin, request_time, utc_column
+from polling.admin.formats import count_noun
 from polling.models import BreakerState, ProviderState
 from polling.planning import replan_all
 from polling.quota import request_budget
@@ -19,9 +19,9 @@ from polling.quota.token_bucket import Priority
 from races.models import Race
 
 BREAKER_TONES = {
-    BreakerState.CLOSED: wording.GOOD,
-    BreakerState.OPEN: wording.BAD,
-    BreakerState.HALF_OPEN: wording.WARNING,
+    BreakerState.CLOSED: formats.GOOD,
+    BreakerState.OPEN: formats.BAD,
+    BreakerState.HALF_OPEN: formats.WARNING,
 }
 
 
@@ -36,7 +36,7 @@ def tokens(state: ProviderState) -> str:
 @admin.display(description="breaker", ordering="breaker")
 def breaker(state: ProviderState) -> SafeString:
     """Whether it is asked, in a word."""
-    return wording.badge(state.get_breaker_display(), BREAKER_TONES[BreakerState(state.breaker)])
+    return formats.badge(state.get_breaker_display(), BREAKER_TONES[BreakerState(state.breaker)])
 
 
 @admin.display(description="far windows", ordering="throttle_factor")
@@ -48,7 +48,7 @@ def far_windows(state: ProviderState) -> str:
 @admin.display(description="left out")
 def left_out(state: ProviderState) -> str:
     """What the last card had that was not read, and how often."""
-    return wording.counts(state.left_out)
+    return formats.count_list(state.left_out)
 
 
 @admin.display(description="older answers refused", ordering="older_answers")
@@ -57,20 +57,20 @@ def older_answers(state: ProviderState) -> str:
     if state.older_answer_at is None:
         return "0"
     now: datetime = vars(state)["now"]
-    return f"{state.older_answers}, the last {wording.distance(state.older_answer_at, now=now)}"
+    return f"{state.older_answers}, the last {formats.relative_time(state.older_answer_at, now=now)}"
 
 
 @admin.register(ProviderState)
 class ProviderStateAdmin(ReadOnlyAdmin[ProviderState]):
     list_display = (
-        "name", breaker, tokens, far_windows, at("not_before"), "reason",
-        "unknown_statuses", at("last_import_at"), "last_import_error", "card_races", left_out, older_answers,
+        "name", breaker, tokens, far_windows, utc_column("not_before"), "reason",
+        "unknown_statuses", utc_column("last_import_at"), "last_import_error", "card_races", left_out, older_answers,
     )  # fmt: skip
     ordering = ("name",)
     actions = ("ask_again",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ProviderState]:
-        return super().get_queryset(request).annotate(now=Value(instant(request), output_field=DateTimeField()))
+        return super().get_queryset(request).annotate(now=Value(request_time(request), output_field=DateTimeField()))
 
     def has_clear_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_active and request.user.is_superuser)
@@ -78,7 +78,7 @@ class ProviderStateAdmin(ReadOnlyAdmin[ProviderState]):
     @admin.action(description="Ask again at once, whatever held us back", permissions=["clear"])
     def ask_again(self, request: HttpRequest, providers: QuerySet[ProviderState]) -> None:
         """Ends the wait and closes the breaker; the races that they held back are planned anew."""
-        now = instant(request)
+        now = request_time(request)
         with transaction.atomic():
             held = request_budget.clear_waits(providers, now=now)
             for state in held:
@@ -86,4 +86,4 @@ class ProviderStateAdmin(ReadOnlyAdmin[ProviderState]):
         # After the commit, so that nobody waits for the provider's row meanwhile; results to be looked at again, too.
         planned = Race.objects.filter(provider__in=[state.name for state in held], next_poll_at__isnull=False)
         replan_all(planned.values_list("pk", flat=True), now=now)
-        self.message_user(request, f"{counted(len(held), 'provider')} asked again.", messages.SUCCESS)
+        self.message_user(request, f"{count_noun(len(held), 'provider')} asked again.", messages.SUCCESS)

@@ -15,14 +15,14 @@ from django.http import HttpRequest, HttpResponse
 from polling import staff
 from polling.admin import health_strip
 from polling.admin import race_columns as columns
-from polling.admin.base import instant, yes_no
-from polling.admin.filters import fixed, of_meetings
-from polling.admin.race_actions import RaceActions, actor
-from polling.admin.race_columns import nearest_first, seen, track_time
+from polling.admin.base import request_time, yes_no_column
+from polling.admin.concurrent_edits import NoOverwriteAdmin
+from polling.admin.filters import fixed_filter, meeting_choices
+from polling.admin.race_actions import RaceActions, actor_of
+from polling.admin.race_columns import annotate_shown, nearest_first, track_time_column
 from polling.admin.race_filters import StartFilter
 from polling.admin.race_order import NearestFirst
-from polling.admin.race_page import tables
-from polling.admin.stale_forms import CheckedAdmin
+from polling.admin.race_tables import tables_of_race
 from races.models import Race, RaceQuerySet
 from races.search import search_races
 
@@ -36,9 +36,13 @@ FIELDSETS: Any = (
         {
             "fields": (
                 (columns.next_poll, columns.last_poll, columns.failures),
-                (track_time("last_poll_time"), track_time("last_attempt_at"), yes_no("detail_wanted")),
-                (track_time("bare_final_at"), columns.twin),
-                (track_time("snoozed_until"), track_time("poll_requested_at")),
+                (
+                    track_time_column("last_poll_time"),
+                    track_time_column("last_attempt_at"),
+                    yes_no_column("detail_wanted"),
+                ),
+                (track_time_column("bare_final_at"), columns.relisted_as),
+                (track_time_column("snoozed_until"), track_time_column("poll_requested_at")),
             )
         },
     ),
@@ -46,8 +50,12 @@ FIELDSETS: Any = (
         "Start",
         {
             "fields": (
-                (track_time("advertised_start"), track_time("original_advertised_start")),
-                (track_time("provider_start"), track_time("start_override"), track_time("actual_start")),
+                (track_time_column("advertised_start"), track_time_column("original_advertised_start")),
+                (
+                    track_time_column("provider_start"),
+                    track_time_column("start_override"),
+                    track_time_column("actual_start"),
+                ),
             )
         },
     ),
@@ -56,11 +64,11 @@ FIELDSETS: Any = (
         {
             "fields": (
                 ("meeting", "number", "distance_m"),
-                ("name", yes_no("protest")),
+                ("name", yes_no_column("protest")),
                 ("provider", "provider_race_id", "provider_status"),
-                ("outcome", "finalized_by", track_time("finalized_at")),
-                (track_time("source_time"), "older_answers", track_time("last_changed_at")),
-                (track_time("off_card_since"), columns.left_out),
+                ("outcome", "finalized_by", track_time_column("finalized_at")),
+                (track_time_column("source_time"), "older_answers", track_time_column("last_changed_at")),
+                (track_time_column("off_card_since"), columns.left_out),
                 ("version", "result_version"),
             ),
             "classes": ("collapse",),
@@ -71,7 +79,7 @@ READ_ONLY: Any = [field for field in flatten_fieldsets(FIELDSETS) if field != NO
 
 
 @admin.register(Race)
-class RaceAdmin(RaceActions, CheckedAdmin[Race]):
+class RaceAdmin(RaceActions, NoOverwriteAdmin[Race]):
     """Providers write races, staff decide about them through actions; the note is the one field of a form."""
 
     list_display = (
@@ -81,8 +89,8 @@ class RaceAdmin(RaceActions, CheckedAdmin[Race]):
     list_filter = (
         StartFilter,
         "status",
-        fixed("meeting__code", "code", of_meetings("code")),
-        fixed("meeting__country", "country", of_meetings("country")),
+        fixed_filter("meeting__code", "code", meeting_choices("code")),
+        fixed_filter("meeting__country", "country", meeting_choices("country")),
         "escalation",
         "polling_paused",
     )
@@ -101,10 +109,10 @@ class RaceAdmin(RaceActions, CheckedAdmin[Race]):
 
     def get_queryset(self, request: HttpRequest) -> RaceQuerySet:
         races: Any = super().get_queryset(request)
-        return seen(races, now=instant(request), nothing_polled=health_strip.nothing_polled(request))
+        return annotate_shown(races, now=request_time(request), nothing_polled=health_strip.nothing_polled(request))
 
     def get_ordering(self, request: HttpRequest) -> list[Any]:
-        return nearest_first(now=instant(request))
+        return nearest_first(now=request_time(request))
 
     def get_paginator(self, request: HttpRequest, queryset: Any, *args: Any, **options: Any) -> Any:
         """In the list's own order the keys are put in order without asking the database for every distance.
@@ -113,13 +121,13 @@ class RaceAdmin(RaceActions, CheckedAdmin[Race]):
         """
         if ORDER_VAR in request.GET or queryset.model is not Race:
             return super().get_paginator(request, queryset, *args, **options)
-        return NearestFirst(queryset, *args, now=instant(request), **options)
+        return NearestFirst(queryset, *args, now=request_time(request), **options)
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[QuerySet[Race], bool]:
-        return search_races(queryset, search_term, today=instant(request).date()), False
+        return search_races(queryset, search_term, today=request_time(request).date()), False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        context = {"title": "Races", "now": instant(request), "paused": health_strip.pause_notice(request)}
+        context = {"title": "Races", "now": request_time(request), "paused": health_strip.pause_notice(request)}
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def render_change_form(
@@ -132,14 +140,14 @@ class RaceAdmin(RaceActions, CheckedAdmin[Race]):
         obj: Race | None = None,
     ) -> HttpResponse:
         if obj:
-            context |= {"tables": tables(request, obj), "paused": health_strip.pause_notice(request)}
-            context |= self.page_context(request, obj)
+            context |= {"tables": tables_of_race(request, obj), "paused": health_strip.pause_notice(request)}
+            context |= self.button_context(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def save_model(self, request: HttpRequest, obj: Race, form: "forms.ModelForm[Race]", change: bool) -> None:
         # A page left open must not put back what it showed: only a note that was edited is saved.
         if NOTE in form.changed_data:
-            staff.annotate([obj.pk], note=obj.staff_note, by=actor(request), now=instant(request))
+            staff.annotate([obj.pk], note=obj.staff_note, by=actor_of(request), now=request_time(request))
 
     def log_change(self, request: HttpRequest, obj: Race, message: object) -> LogEntry:
         """Unsaved: races.decisions has written the entry, with the note."""

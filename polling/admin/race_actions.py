@@ -15,9 +15,9 @@ from django.template.response import TemplateResponse
 from polling import staff
 from polling.admin import health_strip
 from polling.admin import race_columns as columns
-from polling.admin.base import instant
-from polling.admin.confirmation import AskingAdmin
-from polling.admin.wording import counted
+from polling.admin.base import request_time
+from polling.admin.confirmation import ConfirmingAdmin
+from polling.admin.formats import count_noun
 from races.decisions import Actor
 from races.models import Race
 from races.status import Outcome, choices
@@ -28,7 +28,7 @@ class ReasonForm(forms.Form):
 
     reason = forms.CharField(max_length=200, widget=forms.TextInput(attrs={"autofocus": True, "size": 60}))
 
-    def decided(self) -> dict[str, Any]:
+    def arguments(self) -> dict[str, Any]:
         """The arguments of the decision that the answers give."""
         return {"reason": self.cleaned_data["reason"]}
 
@@ -42,13 +42,13 @@ class FinalizeForm(ReasonForm):
         help_text="Abandoned, void and postponed races keep no placings and no dividends.",
     )
 
-    def decided(self) -> dict[str, Any]:
+    def arguments(self) -> dict[str, Any]:
         outcome = self.cleaned_data["outcome"]
-        return {**super().decided(), "outcome": Outcome(outcome) if outcome else None}
+        return {**super().arguments(), "outcome": Outcome(outcome) if outcome else None}
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class ReasonedAction:
     """A decision that wants a reason: the function of polling.staff that makes it, and how it is put to people."""
 
     action: str
@@ -59,10 +59,10 @@ class Decision:
     form: type[ReasonForm] = ReasonForm
 
 
-FORCE_POLL = Decision(
+FORCE_POLL = ReasonedAction(
     "force_poll", staff.force_poll, "Force a poll of", "being polled", "A forced poll is asked for at once."
 )
-FINALIZE = Decision(
+FINALIZE = ReasonedAction(
     "finalize",
     staff.finalize,
     "Finalize",
@@ -70,13 +70,13 @@ FINALIZE = Decision(
     "A finalized race is polled no more. Of a race that has ended already this sets the outcome.",
     FinalizeForm,
 )
-REOPEN = Decision(
+REOPEN = ReasonedAction(
     "reopen", staff.reopen, "Reopen", "reopened", "A reopened race loses its outcome and is polled again."
 )
-PAUSE = Decision("pause", staff.pause, "Pause", "paused", "A paused race is not polled until it is resumed.")
+PAUSE = ReasonedAction("pause", staff.pause, "Pause", "paused", "A paused race is not polled until it is resumed.")
 
-# What makes sense on the page of one race; the list offers all, and what changes nothing is not counted.
-FITS: dict[str, Callable[[Race], bool]] = {
+# What makes sense on the page of one race; the list offers all, and what changes nothing is not count_noun.
+APPLIES_TO: dict[str, Callable[[Race], bool]] = {
     "force_poll": lambda race: True,
     "finalize": lambda race: True,
     "reopen": lambda race: race.is_finalized,
@@ -96,16 +96,16 @@ DEPENDS_ON = {
 }
 
 
-def actor(request: HttpRequest) -> Actor:
+def actor_of(request: HttpRequest) -> Actor:
     """The member of staff who asks."""
     return Actor(request.user.get_username())
 
 
-class RaceActions(AskingAdmin[Race]):
+class RaceActions(ConfirmingAdmin[Race]):
     """The actions, and the permission that each asks for by name."""
 
-    actions = list(FITS)
-    fits = FITS
+    actions = list(APPLIES_TO)
+    applies_to = APPLIES_TO
     depends_on = DEPENDS_ON
 
     def has_force_poll_permission(self, request: HttpRequest) -> bool:
@@ -122,92 +122,96 @@ class RaceActions(AskingAdmin[Race]):
 
     @admin.action(description="Force a poll…", permissions=["force_poll"])
     def force_poll(self, request: HttpRequest, races: QuerySet[Race]) -> HttpResponse:
-        return self._with_reason(request, races, FORCE_POLL)
+        return self._decide_with_reason(request, races, FORCE_POLL)
 
     @admin.action(description="Finalize…", permissions=["finalize"])
     def finalize(self, request: HttpRequest, races: QuerySet[Race]) -> HttpResponse:
-        return self._with_reason(request, races, FINALIZE)
+        return self._decide_with_reason(request, races, FINALIZE)
 
     @admin.action(description="Reopen…", permissions=["reopen"])
     def reopen(self, request: HttpRequest, races: QuerySet[Race]) -> HttpResponse:
-        return self._with_reason(request, races, REOPEN)
+        return self._decide_with_reason(request, races, REOPEN)
 
     @admin.action(description="Pause polling…", permissions=["pause"])
     def pause(self, request: HttpRequest, races: QuerySet[Race]) -> HttpResponse:
-        return self._with_reason(request, races, PAUSE)
+        return self._decide_with_reason(request, races, PAUSE)
 
     @admin.action(description="Resume polling", permissions=["pause"])
     def resume(self, request: HttpRequest, races: QuerySet[Race]) -> HttpResponse:
         chosen = [race.pk for race in races]
         with transaction.atomic():
-            moved = self._moved_meanwhile(request, "resume", chosen)
+            moved = self._lock_and_find_changed(request, "resume", chosen)
             if moved:
                 names = ", ".join(map(str, moved))
                 said = f"Changed since the page was shown; nothing has been done. Look again at: {names}."
                 self.message_user(request, said, messages.ERROR)
-                return self.back(request)
-            changed = staff.resume(chosen, by=actor(request), now=instant(request))
-        return self._report(request, len(changed), len(chosen), "resumed")
+                return self.redirect_back(request)
+            changed = staff.resume(chosen, by=actor_of(request), now=request_time(request))
+        return self._report_changed(request, len(changed), len(chosen), "resumed")
 
-    def _with_reason(self, request: HttpRequest, races: QuerySet[Race], decision: Decision) -> HttpResponse:
+    def _decide_with_reason(
+        self, request: HttpRequest, races: QuerySet[Race], decision: ReasonedAction
+    ) -> HttpResponse:
         form = decision.form(request.POST if "confirm" in request.POST else None)
         chosen = list(races)
         if not form.is_valid():
-            return self._ask(request, chosen, decision, form)
+            return self._ask_for_reason(request, chosen, decision, form)
         keys = [race.pk for race in chosen]
         with transaction.atomic():
-            moved = self._moved_meanwhile(request, decision.action, keys)
+            moved = self._lock_and_find_changed(request, decision.action, keys)
             decide = decision.decide
-            changed = [] if moved else decide(keys, by=actor(request), now=instant(request), **form.decided())
+            changed = [] if moved else decide(keys, by=actor_of(request), now=request_time(request), **form.arguments())
         if moved:
-            return self._ask(request, chosen, decision, form, moved=moved)
+            return self._ask_for_reason(request, chosen, decision, form, moved=moved)
         if decision is FORCE_POLL:
             return self._report_forced(request, chosen, polled=len(changed))
-        return self._report(request, len(changed), len(chosen), decision.done)
+        return self._report_changed(request, len(changed), len(chosen), decision.done)
 
-    def _moved_meanwhile(self, request: HttpRequest, action: str, keys: list[int]) -> list[Race]:
+    def _lock_and_find_changed(self, request: HttpRequest, action: str, keys: list[int]) -> list[Race]:
         """The races that stand otherwise than they were shown. They are locked, so that none moves before the end."""
-        return self.moved(request, action, Race.objects.filter(pk__in=keys).select_related("meeting").locked())
+        return self.changed_since_shown(
+            request, action, Race.objects.filter(pk__in=keys).select_related("meeting").locked()
+        )
 
-    def _ask(
+    def _ask_for_reason(
         self,
         request: HttpRequest,
         races: list[Race],
-        decision: Decision,
+        decision: ReasonedAction,
         form: ReasonForm,
         *,
         moved: Sequence[Race] = (),
     ) -> HttpResponse:
-        heading = f"{decision.verb} {counted(len(races), 'race')}"
+        heading = f"{decision.verb} {count_noun(len(races), 'race')}"
         context = {
-            **self.question(request, decision.action, races, heading),
+            **self.confirmation_context(request, decision.action, races, heading),
             "verb": decision.verb,
             "effect": decision.effect,
             "rows": [(race, columns.start(race), columns.status(race)) for race in races],
             "form": form,
             "moved": moved,
-            "obstacles": _obstacles(request, races) if decision is FORCE_POLL else [],
-            "early": _not_started(races, now=instant(request)) if decision is FINALIZE else 0,
+            "obstacles": _poll_obstacles(request, races) if decision is FORCE_POLL else [],
+            "early": _not_started(races, now=request_time(request)) if decision is FINALIZE else 0,
         }
         return TemplateResponse(request, "admin/races/race/confirm.html", context)
 
     def _report_forced(self, request: HttpRequest, races: list[Race], *, polled: int) -> HttpResponse:
         """That they are being polled, or what keeps them from it."""
-        obstacles = _obstacles(request, races)
+        obstacles = _poll_obstacles(request, races)
         if not obstacles:
-            return self._report(request, polled, len(races), FORCE_POLL.done)
-        of = f"{polled} of {counted(len(races), 'race')}"
+            return self._report_changed(request, polled, len(races), FORCE_POLL.done)
+        of = f"{polled} of {count_noun(len(races), 'race')}"
         said = f"Asked for a poll of {of}, which may not be made now." if polled else "No poll was asked for."
         self.message_user(request, " ".join([said, *obstacles]), messages.WARNING)
-        return self.back(request)
+        return self.redirect_back(request)
 
-    def _report(self, request: HttpRequest, changed: int, chosen: int, done: str) -> HttpResponse:
+    def _report_changed(self, request: HttpRequest, changed: int, chosen: int, done: str) -> HttpResponse:
         level = messages.SUCCESS if changed == chosen else messages.WARNING
-        self.message_user(request, f"{changed} of {counted(chosen, 'race')} {done}.", level)
-        return self.back(request)
+        self.message_user(request, f"{changed} of {count_noun(chosen, 'race')} {done}.", level)
+        return self.redirect_back(request)
 
 
-def _obstacles(request: HttpRequest, races: Iterable[Race]) -> list[str]:
+def _poll_obstacles(request: HttpRequest, races: Iterable[Race]) -> list[str]:
     """What keeps polls of these races from being made, a sentence each."""
     providers = {race.provider if race.provider_race_id else "" for race in races}
     return health_strip.obstacles(request, providers)

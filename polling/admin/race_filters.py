@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from polling.admin.base import instant
+from polling.admin.base import request_time
 from races.models import Race
 
 HOUR = timedelta(hours=1)
@@ -35,7 +35,7 @@ class StartFilter(admin.SimpleListFilter):
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Race]) -> QuerySet[Race]:
-        now, value = instant(request), self.value()
+        now, value = request_time(request), self.value()
         if value == "overdue":
             return queryset.filter(pk__in=Race.objects.open().values("pk"), advertised_start__lte=now)
         if value in WINDOWS:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from polling.admin.bounded_lists import MOST, KeyPaginator
+from polling.admin.bounded_lists import MAX_ROWS, KeyPaginator
 from races.status import TERMINAL, RaceStatus
 
 OPEN = [status.value for status in RaceStatus if status not in TERMINAL]
@@ -30,8 +30,8 @@ class NearestFirst(KeyPaginator):
         past = open_races.filter(advertised_start__lte=self.now).order_by("-advertised_start", "-pk")
         found: list[tuple[timedelta, Any]] = []
         for races in (ahead, past):
-            for key, start in races.values_list("pk", "advertised_start")[: MOST + 1]:
+            for key, start in races.values_list("pk", "advertised_start")[: MAX_ROWS + 1]:
                 found.append((abs(start - self.now), key))
-        keys = [key for _, key in sorted(found, key=lambda pair: pair[0])][: MOST + 1]
+        keys = [key for _, key in sorted(found, key=lambda pair: pair[0])][: MAX_ROWS + 1]
         ended = unordered.filter(status__in=TERMINAL).order_by("-advertised_start", "-pk")
-        return keys + list(ended.values_list("pk", flat=True)[: MOST + 1 - len(keys)])
+        return keys + list(ended.values_list("pk", flat=True)[: MAX_ROWS + 1 - len(keys)])

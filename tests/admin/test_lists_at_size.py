@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from polling import clock
 from polling.admin import bounded_lists
-from polling.admin.filters import bounds
+from polling.admin.filters import time_bounds
 from polling.models import Incident, PollingSwitch, PollLog, PollState
 from races.models import Meeting, Race
 from tests.admin.test_pages import MAKE, url
@@ -66,7 +66,7 @@ def test_no_list_counts_or_compares_all_rows_whatever_is_chosen(
 
 @pytest.fixture
 def two_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounded_lists, "MOST", 2)
+    monkeypatch.setattr(bounded_lists, "MAX_ROWS", 2)
 
 
 @pytest.mark.usefixtures("two_at_most")
@@ -145,12 +145,12 @@ def test_polls_are_searched_along_the_index_of_their_order(
     ],
 )
 def test_a_day_of_the_filter_is_a_span_of_instants(value: str, since: datetime, until: datetime) -> None:
-    assert bounds(value, now=NOW) == (since, until)
+    assert time_bounds(value, now=NOW) == (since, until)
 
 
 @pytest.mark.parametrize("value", ["", "2026-02-30", "9999-12-31", "tomorrow?", "\x00"])
 def test_what_is_no_day_filters_nothing(value: str) -> None:
-    assert bounds(value, now=NOW) is None
+    assert time_bounds(value, now=NOW) is None
 
 
 def test_the_polls_of_a_day_are_found(admin_client: Client) -> None:

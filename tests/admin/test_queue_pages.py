@@ -132,7 +132,7 @@ import django
 django.setup()
 from django.contrib import admin
 from django_q.models import Failure, OrmQ, Schedule, Success
-from polling.admin.queue import SuperusersChange
+from polling.admin.task_queue import SuperusersChange
 for model in (Failure, OrmQ, Schedule, Success):
     assert isinstance(admin.site.get_model_admin(model), SuperusersChange), model
 """

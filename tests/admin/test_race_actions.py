@@ -12,8 +12,8 @@ from django.test import Client
 from django.urls import reverse
 from django_q.models import OrmQ
 
-from polling.admin.confirmation import MOST
-from polling.admin.race_actions import FITS
+from polling.admin.confirmation import MAX_CHOSEN
+from polling.admin.race_actions import APPLIES_TO
 from polling.models import Heartbeat, Incident, PollingSwitch, PollLog, PollState, ProviderState, Trigger
 from races.models import Race
 from races.status import FinalizedBy, Outcome, RaceStatus
@@ -31,7 +31,7 @@ PERMISSIONS = {
     "resume": "pause_race",
 }
 ASKING = ("force_poll", "finalize", "reopen", "pause")
-EACH_ACTION = pytest.mark.parametrize("action", FITS)
+EACH_ACTION = pytest.mark.parametrize("action", APPLIES_TO)
 StaffClient = Callable[..., Client]
 
 
@@ -67,7 +67,7 @@ def said(response: Any) -> list[str]:
 
 
 def test_every_action_has_a_permission_of_the_model() -> None:
-    assert list(PERMISSIONS) == list(FITS)
+    assert list(PERMISSIONS) == list(APPLIES_TO)
     assert set(PERMISSIONS.values()) == {codename for codename, _ in Race._meta.permissions}
 
 
@@ -431,8 +431,8 @@ def test_a_page_offers_what_fits_its_race(admin_client: Client, values: dict[str
 def test_more_races_than_a_confirmation_can_list_are_refused(admin_client: Client) -> None:
     meeting = make_meeting()
     start = {"advertised_start": START, "original_advertised_start": START}
-    Race.objects.bulk_create(Race(meeting=meeting, number=number, **start) for number in range(MOST + 1))
+    Race.objects.bulk_create(Race(meeting=meeting, number=number, **start) for number in range(MAX_CHOSEN + 1))
     race = Race.objects.first()
     assert race
     response = post(admin_client, "finalize", race, select_across="1")
-    assert said(response) == [f"At most {MOST} races at once; narrow the list."]
+    assert said(response) == [f"At most {MAX_CHOSEN} races at once; narrow the list."]

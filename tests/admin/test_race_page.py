@@ -10,7 +10,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
-from polling.admin.race_page import NEWEST
+from polling.admin.race_tables import NEWEST
 from polling.admin.table import Table
 from polling.models import PollState
 from races import decisions

@@ -1,4 +1,4 @@
-"""Conflicts: what both sides said, which counted and why; and a person's word on them."""
+"""Conflicts: what both sides said, which count_noun and why; and a person's word on them."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -12,15 +12,15 @@ from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from polling.admin import wording
-from polling.admin.base import Column, ReadOnlyAdmin, at, instant
-from polling.admin.confirmation import AskingAdmin
-from polling.admin.filters import Choice, fixed, same, when
-from polling.admin.race_actions import actor
+from polling.admin import formats
+from polling.admin.base import Column, ReadOnlyAdmin, request_time, utc_column
+from polling.admin.confirmation import ConfirmingAdmin
+from polling.admin.filters import Choice, fixed_filter, plain_choices, when_filter
+from polling.admin.formats import count_noun
+from polling.admin.race_actions import actor_of
 from polling.admin.sync import conflict_values
-from polling.admin.sync.race_of_record import found_by, linked, race_of, remembered, with_race
+from polling.admin.sync.linked_race import found_by, linked, race_of, remembered, with_race
 from polling.admin.table import Table
-from polling.admin.wording import counted
 from polling.appwrite import conflict_resolution
 from polling.appwrite.conflict_resolution import Resolved
 from polling.appwrite.mapping import RACE_FIELDS, canonical
@@ -53,7 +53,7 @@ class OpenFilter(admin.SimpleListFilter):
 
 
 class WonFilter(admin.ChoicesFieldListFilter):
-    """Which side counted."""
+    """Which side count_noun."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -75,21 +75,21 @@ def field(conflict: SyncConflict) -> str:
 @admin.display(description="row in Appwrite")
 def row_id(conflict: SyncConflict) -> str:
     """The row's id, to find it by."""
-    return conflict.state.remote_id if conflict.state else conflict.row.rpartition(", row ")[2] or wording.NOTHING
+    return conflict.state.remote_id if conflict.state else conflict.row.rpartition(", row ")[2] or formats.NOTHING
 
 
 @admin.display(description="state", ordering="resolved_at")
 def standing(conflict: SyncConflict) -> SafeString:
     """Open, or how it was settled and by whom."""
     if conflict.resolved_at is None:
-        return wording.badge("open", wording.WARNING)
-    badge = wording.badge(conflict.get_resolution_display(), wording.GOOD)
+        return formats.badge("open", formats.WARNING)
+    badge = formats.badge(conflict.get_resolution_display(), formats.GOOD)
     return format_html('{} <span class="rp-quiet">{}</span>', badge, conflict.resolved_by)
 
 
 @admin.display(description="won, and why", ordering="policy")
 def won(conflict: SyncConflict) -> SafeString:
-    """Whose value counted when it was found, and the rule that chose."""
+    """Whose value count_noun when it was found, and the rule that chose."""
     return format_html('{} <span class="rp-quiet rp-meaning">{}</span>', conflict.get_chosen_display(), conflict.policy)
 
 
@@ -108,20 +108,20 @@ WHOLE = tuple(_column(name, heading, conflict_values.whole) for name, heading in
 
 def fields() -> list[Choice]:
     """The fields that two sides can disagree on; `$id` is the row itself."""
-    return same(["$id", *sorted(OWNERS)])
+    return plain_choices(["$id", *sorted(OWNERS)])
 
 
 @admin.register(SyncConflict)
-class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
+class SyncConflictAdmin(ConfirmingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
     change_list_template = "admin/wide_list.html"
-    list_display = (at("found_at"), race, field, standing, *SHORT, won)
-    list_filter = (OpenFilter, fixed("field", "field", fields), ("chosen", WonFilter), when("found_at"))
+    list_display = (utc_column("found_at"), race, field, standing, *SHORT, won)
+    list_filter = (OpenFilter, fixed_filter("field", "field", fields), ("chosen", WonFilter), when_filter("found_at"))
     list_select_related = ("state",)
     search_fields = ("state__remote_id",)  # what is searched for, and how: get_search_results
     search_help_text = "A race as the list of races shows it, or the start of the row's id in Appwrite"
     actions = ("take_theirs", "keep_ours")
     depends_on = {"take_theirs": SETTLED, "keep_ours": SETTLED}
-    fits = {
+    applies_to = {
         "take_theirs": lambda conflict: conflict.resolution != conflict_resolution.THEIRS,
         "keep_ours": lambda conflict: (
             conflict.resolved_at is None and not conflict_resolution.objections_to_ours([conflict])
@@ -131,22 +131,22 @@ class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[SyncConflict]:
         return with_current(with_race(super().get_queryset(request), "state__local_pk"))
 
-    def standing(self, action: str, row: SyncConflict) -> list[Any]:
+    def relevant_state(self, action: str, row: SyncConflict) -> list[Any]:
         """Also what the race says now: a later note must not be replaced by who has not seen it."""
-        return [*super().standing(action, row), current(row)]
+        return [*super().relevant_state(action, row), current(row)]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[SyncConflict], search_term: str
     ) -> tuple[QuerySet[SyncConflict], bool]:
         if not search_term.strip():
             return queryset, False
-        today = instant(request).date()
+        today = request_time(request).date()
         found = found_by(queryset, search_term, "state__local_pk", "state__remote_id", today=today)
         # Of a conflict whose race is gone only these words are left.
         return found | queryset.filter(state=None, row__icontains=search_term.strip()), False
 
     def get_fields(self, request: HttpRequest, obj: SyncConflict | None = None) -> Any:
-        return [race, field, row_id, *WHOLE, won, at("found_at"), standing, at("resolved_at")]
+        return [race, field, row_id, *WHOLE, won, utc_column("found_at"), standing, utc_column("resolved_at")]
 
     def render_change_form(
         self,
@@ -158,7 +158,7 @@ class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
         obj: SyncConflict | None = None,
     ) -> HttpResponse:
         if obj:
-            context |= self.page_context(request, obj)
+            context |= self.button_context(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def buttons(self, request: HttpRequest, row: SyncConflict) -> list[tuple[str, str]]:
@@ -176,11 +176,11 @@ class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
             return self._ask(request, chosen, conflict_resolution.objections_to_theirs(chosen, may=may))
         keys = [conflict.pk for conflict in chosen]
         with transaction.atomic():
-            moved = self._moved_meanwhile(request, "take_theirs", keys)
+            moved = self._lock_and_find_changed(request, "take_theirs", keys)
             done = (
                 Resolved(0, {})
                 if moved
-                else conflict_resolution.take_theirs(keys, by=actor(request), may=may, now=instant(request))
+                else conflict_resolution.take_theirs(keys, by=actor_of(request), may=may, now=request_time(request))
             )
         if moved:
             return self._ask(request, chosen, conflict_resolution.objections_to_theirs(chosen, may=may), moved=moved)
@@ -191,19 +191,21 @@ class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
         chosen = list(conflicts)
         keys = [conflict.pk for conflict in chosen]
         with transaction.atomic():
-            if moved := self._moved_meanwhile(request, "keep_ours", keys):
+            if moved := self._lock_and_find_changed(request, "keep_ours", keys):
                 names = ", ".join(_names(moved))
                 said = f"Changed since the page was shown; nothing has been done. Look again at: {names}."
                 self.message_user(request, said, messages.ERROR)
-                return self.back(request)
-            done = conflict_resolution.keep_ours(keys, by=actor(request), now=instant(request))
+                return self.redirect_back(request)
+            done = conflict_resolution.keep_ours(keys, by=actor_of(request), now=request_time(request))
         return self._report(request, chosen, done, "Django's value kept")
 
-    def _moved_meanwhile(self, request: HttpRequest, action: str, keys: list[int]) -> list[SyncConflict]:
+    def _lock_and_find_changed(self, request: HttpRequest, action: str, keys: list[int]) -> list[SyncConflict]:
         """The conflicts that stand otherwise than they were shown, their races locked as by those who settle them."""
         races = SyncConflict.objects.filter(pk__in=keys).values("state__local_pk")
         list(Race.objects.filter(pk__in=races).locked().values_list("pk"))
-        return self.moved(request, action, self.get_queryset(request).filter(pk__in=keys).select_related("state"))
+        return self.changed_since_shown(
+            request, action, self.get_queryset(request).filter(pk__in=keys).select_related("state")
+        )
 
     def _ask(
         self,
@@ -214,7 +216,9 @@ class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
         moved: Sequence[SyncConflict] = (),
     ) -> HttpResponse:
         takable = len(chosen) - len(objections)
-        context = self.question(request, "take_theirs", chosen, f"{TAKE} of {counted(takable, 'conflict')}")
+        context = self.confirmation_context(
+            request, "take_theirs", chosen, f"{TAKE} of {count_noun(takable, 'conflict')}"
+        )
         context |= {"verb": TAKE, "effect": TAKE_EFFECT, "table": _question(chosen, objections)}
         context |= {"moved": _names(moved)}
         if not takable:
@@ -224,11 +228,11 @@ class SyncConflictAdmin(AskingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
     def _report(self, request: HttpRequest, chosen: list[SyncConflict], done: Resolved, words: str) -> HttpResponse:
         """How many, and of the others which and why not."""
         level = messages.WARNING if done.refused else messages.SUCCESS
-        self.message_user(request, f"{done.done} of {counted(len(chosen), 'conflict')}: {words}.", level)
+        self.message_user(request, f"{done.done} of {count_noun(len(chosen), 'conflict')}: {words}.", level)
         for objection in sorted(set(done.refused.values())):
             names = ", ".join(_names(each for each in chosen if done.refused.get(each.pk) == objection))
             self.message_user(request, f"Not for {names}: {objection}.", messages.WARNING)
-        return self.back(request)
+        return self.redirect_back(request)
 
 
 def with_current(conflicts: QuerySet[SyncConflict]) -> QuerySet[SyncConflict]:

@@ -7,8 +7,8 @@ from typing import Any
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from polling.admin import wording
-from polling.admin.wording import NOTHING
+from polling.admin import formats
+from polling.admin.formats import NOTHING
 from polling.appwrite.mapping import RACE_FIELDS, Kind
 
 MOST = 40  # characters of a value in a list
@@ -48,7 +48,7 @@ def _text(field: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if _kind(field) is Kind.INSTANT:
-        return wording.utc(datetime.fromisoformat(value))
+        return formats.utc_text(datetime.fromisoformat(value))
     return str(value)
 
 

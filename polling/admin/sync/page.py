@@ -13,8 +13,8 @@ from django.views.decorators.http import require_http_methods
 
 from polling import sync_queue
 from polling.admin import health_strip
-from polling.admin.base import instant
-from polling.admin.sync.race_of_record import with_race
+from polling.admin.base import request_time
+from polling.admin.sync.linked_race import with_race
 from polling.admin.sync.status_tables import tables, waiting
 from polling.appwrite import checkpoints, status
 from polling.appwrite.push import run as push
@@ -33,7 +33,7 @@ def page(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     if request.method == "POST":
         return _do(request)
-    return TemplateResponse(request, "admin/sync.html", _context(request, now=instant(request)))
+    return TemplateResponse(request, "admin/sync.html", _context(request, now=request_time(request)))
 
 
 def _context(request: HttpRequest, *, now: datetime) -> dict[str, object]:

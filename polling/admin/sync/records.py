@@ -2,25 +2,38 @@
 
 from django.contrib import admin
 
-from polling.admin.base import ReadOnlyAdmin, at, yes_no
+from polling.admin.base import ReadOnlyAdmin, utc_column, yes_no_column
 from polling.models import SyncCheckpoint, SyncLease, SyncServer
 
 
 @admin.register(SyncCheckpoint)
 class SyncCheckpointAdmin(ReadOnlyAdmin[SyncCheckpoint]):
-    list_display = ("table", "target", "updated_at", at("pulled_at"), at("swept_at"), "deletion_guard", "error")
+    list_display = (
+        "table",
+        "target",
+        "updated_at",
+        utc_column("pulled_at"),
+        utc_column("swept_at"),
+        "deletion_guard",
+        "error",
+    )
     ordering = ("target", "table")
 
 
 @admin.register(SyncServer)
 class SyncServerAdmin(ReadOnlyAdmin[SyncServer]):
     list_display = (
-        "target", "version", yes_no("compares_and_sets"), yes_no("webhook_enabled"), at("probed_at"), "problem",
-    )  # fmt: skip
+        "target",
+        "version",
+        yes_no_column("compares_and_sets"),
+        yes_no_column("webhook_enabled"),
+        utc_column("probed_at"),
+        "problem",
+    )
     ordering = ("target",)
 
 
 @admin.register(SyncLease)
 class SyncLeaseAdmin(ReadOnlyAdmin[SyncLease]):
-    list_display = ("work", "holder", at("held_until"))
+    list_display = ("work", "holder", utc_column("held_until"))
     ordering = ("work",)

@@ -12,11 +12,11 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from polling import sync_queue
-from polling.admin import wording
-from polling.admin.base import ReadOnlyAdmin, at, instant
-from polling.admin.filters import fixed, same, targets
-from polling.admin.sync.race_of_record import found_by, linked, race_of, with_race
-from polling.admin.wording import counted
+from polling.admin import formats
+from polling.admin.base import ReadOnlyAdmin, request_time, utc_column
+from polling.admin.filters import fixed_filter, plain_choices, target_choices
+from polling.admin.formats import count_noun
+from polling.admin.sync.linked_race import found_by, linked, race_of, with_race
 from polling.appwrite import sync_state
 from polling.models import SyncState
 from races.models import Race
@@ -33,14 +33,14 @@ def standing(state: SyncState) -> SafeString:
     """How it stands, in a word."""
     of, now = race_of(state), vars(state)["now"]
     if state.dead_since:
-        return wording.badge("dead", wording.BAD)
+        return formats.badge("dead", formats.BAD)
     if of is None:
-        return wording.badge("race gone", wording.CALM)
+        return formats.badge("race gone", formats.CALM)
     if state.remote_deleted_at and state.base_updated_at:
-        return wording.badge("missing", wording.WARNING)
+        return formats.badge("missing", formats.WARNING)
     if state.pushed_version >= of.version:
-        return wording.badge("in sync", wording.GOOD)
-    return wording.badge("waiting" if _waits(state, now) else "dirty", wording.WARNING)
+        return formats.badge("in sync", formats.GOOD)
+    return formats.badge("waiting" if _waits(state, now) else "dirty", formats.WARNING)
 
 
 def _waits(state: SyncState, now: datetime) -> bool:
@@ -72,13 +72,13 @@ class StandingFilter(admin.SimpleListFilter):
 class SyncStateAdmin(ReadOnlyAdmin[SyncState]):
     list_display = (
         "remote_id", race, standing, "error", "attempts",
-        at("dead_since"), at("next_try_at"), at("synced_at"), at("remote_deleted_at"),
+        utc_column("dead_since"), utc_column("next_try_at"), utc_column("synced_at"), utc_column("remote_deleted_at"),
     )  # fmt: skip
     change_list_template = "admin/wide_list.html"
     list_filter = (
         StandingFilter,
-        fixed("table", "table", lambda: same([sync_state.TABLE])),
-        fixed("target", "target", targets),
+        fixed_filter("table", "table", lambda: plain_choices([sync_state.TABLE])),
+        fixed_filter("target", "target", target_choices),
     )
     search_fields = ("remote_id",)  # what is searched for, and how: get_search_results
     search_help_text = "A race as the list of races shows it, or the start of the row's id in Appwrite"
@@ -88,12 +88,12 @@ class SyncStateAdmin(ReadOnlyAdmin[SyncState]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SyncState]:
         rows = with_race(super().get_queryset(request), "local_pk")
-        return rows.annotate(now=Value(instant(request), output_field=DateTimeField()))
+        return rows.annotate(now=Value(request_time(request), output_field=DateTimeField()))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[SyncState], search_term: str
     ) -> tuple[QuerySet[SyncState], bool]:
-        today = instant(request).date()
+        today = request_time(request).date()
         return found_by(queryset, search_term, "local_pk", "remote_id", today=today), False
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
@@ -105,5 +105,5 @@ class SyncStateAdmin(ReadOnlyAdmin[SyncState]):
         revived = sync_state.revive(SyncState.objects.filter(pk__in=[state.pk for state in chosen]))
         if revived:
             sync_queue.request_push()
-        said = f"{counted(revived, 'dead row')} will be tried again."
+        said = f"{count_noun(revived, 'dead row')} will be tried again."
         self.message_user(request, said, messages.SUCCESS if revived else messages.WARNING)

@@ -7,12 +7,12 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from polling.admin import wording
+from polling.admin import formats
+from polling.admin.formats import NOTHING
 from polling.admin.sync import conflict_values
 from polling.admin.sync.conflict import won
-from polling.admin.sync.race_of_record import linked
+from polling.admin.sync.linked_race import linked
 from polling.admin.table import Table
-from polling.admin.wording import NOTHING
 from polling.appwrite.status import SyncStatus, TableStatus
 from polling.models import SyncConflict
 
@@ -32,9 +32,9 @@ def tables(told: SyncStatus, conflicts: Sequence[SyncConflict], *, may: May, now
 
 def waiting(told: SyncStatus) -> list[str]:
     """What waits for a person's word, in words, though nothing fails."""
-    conflicts = {f"{wording.counted(told.open_conflicts, 'open conflict')} to look at": told.open_conflicts}
+    conflicts = {f"{formats.count_noun(told.open_conflicts, 'open conflict')} to look at": told.open_conflicts}
     rows = {
-        f"{table.table}: {wording.counted(table.unmatched_rows, 'row')} of no race": table.unmatched_rows
+        f"{table.table}: {formats.count_noun(table.unmatched_rows, 'row')} of no race": table.unmatched_rows
         for table in told.tables
     }
     return [words for words, number in {**conflicts, **rows}.items() if number]
@@ -57,7 +57,7 @@ def _rows(told: SyncStatus, *, may: May) -> Table:
 
 def _progress(told: SyncStatus, *, now: datetime) -> Table:
     def ago(instant: datetime | None) -> SafeString:
-        return wording.time(instant, wording.distance(instant, now=now) if instant else NOTHING)
+        return formats.time_tag(instant, formats.relative_time(instant, now=now) if instant else NOTHING)
 
     lines: list[tuple[str, str, Cell]] = [
         ("Checkpoint", "the last pull that ended well; poll logs: how far they are looked through",
@@ -69,7 +69,8 @@ def _progress(told: SyncStatus, *, now: datetime) -> Table:
         ("Echoes", "own writes met again and dropped", lambda table: table.echoes),
         ("Overlap finds", "changes found only by looking back", lambda table: table.overlap_hits),
         ("Repairs", "differences found only by a sweep", lambda table: table.repairs),
-        ("Left alone until", "no push begins before, after trouble", lambda table: wording.utc(table.left_alone_until)),
+        ("Left alone until", "no push begins before, after an error",
+         lambda table: formats.utc_text(table.left_alone_until)),
         ("Fails", "since the checkpoint, and with what",
          lambda table: _bad(table.error or table.sweep_error or table.push_error)),
     ]  # fmt: skip
@@ -91,7 +92,7 @@ def _server(told: SyncStatus, *, now: datetime) -> Table:
     server = told.server
 
     def ago(name: str) -> str:
-        return wording.distance(server[name], now=now) if server[name] else "never"
+        return formats.relative_time(server[name], now=now) if server[name] else "never"
 
     rows: list[tuple[object, ...]] = [("Target", told.target)]
     if server:
@@ -116,7 +117,7 @@ def _conflicts(conflicts: Sequence[SyncConflict], of: int) -> Table:
             conflict_values.short(each.field, each.local),
             conflict_values.short(each.field, each.remote),
             won(each),
-            wording.time(each.found_at, wording.utc(each.found_at)),
+            formats.time_tag(each.found_at, formats.utc_text(each.found_at)),
         )
         for each in conflicts
     ]
@@ -125,17 +126,17 @@ def _conflicts(conflicts: Sequence[SyncConflict], of: int) -> Table:
 
 
 def _utc(text: str) -> str:
-    return wording.utc(datetime.fromisoformat(text) if text else None)
+    return formats.utc_text(datetime.fromisoformat(text) if text else None)
 
 
 def _dead(number: int, *, may: May) -> object:
-    badge = wording.badge(f"{number}", wording.BAD)
+    badge = formats.badge(f"{number}", formats.BAD)
     page = f"{reverse('admin:polling_syncstate_changelist')}?state=dead"
     return _link(badge, page if may("polling.view_syncstate") else "") if number else 0
 
 
 def _unmatched(number: int, *, may: May) -> object:
-    badge = wording.badge(f"{number}", wording.WARNING)
+    badge = formats.badge(f"{number}", formats.WARNING)
     page = reverse("admin:polling_unmatchedrow_changelist")
     return _link(badge, page if may("polling.view_unmatchedrow") else "") if number else 0
 
@@ -145,7 +146,7 @@ def _link(shown: str, page: str) -> str:
 
 
 def _warned(number: int) -> object:
-    return wording.badge(f"{number}", wording.WARNING) if number else 0
+    return formats.badge(f"{number}", formats.WARNING) if number else 0
 
 
 def _bad(words: str) -> object:
@@ -155,4 +156,4 @@ def _bad(words: str) -> object:
 def _known(value: bool | None, yes: str, no: str) -> object:
     if value is None:
         return "not known"
-    return wording.badge(yes, wording.GOOD) if value else wording.badge(no, wording.WARNING)
+    return formats.badge(yes, formats.GOOD) if value else formats.badge(no, formats.WARNING)

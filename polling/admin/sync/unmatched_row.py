@@ -4,9 +4,9 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from polling.admin.base import ReadOnlyAdmin, at, instant
-from polling.admin.filters import fixed, same, targets
-from polling.admin.wording import counted
+from polling.admin.base import ReadOnlyAdmin, request_time, utc_column
+from polling.admin.filters import fixed_filter, plain_choices, target_choices
+from polling.admin.formats import count_noun
 from polling.appwrite import sync_state
 from polling.appwrite.pull import run as pull
 from polling.models import UnmatchedRow
@@ -14,8 +14,11 @@ from polling.models import UnmatchedRow
 
 @admin.register(UnmatchedRow)
 class UnmatchedRowAdmin(ReadOnlyAdmin[UnmatchedRow]):
-    list_display = ("row_id", "table", "problem", at("found_at"), "updated_at")
-    list_filter = (fixed("table", "table", lambda: same([sync_state.TABLE])), fixed("target", "target", targets))
+    list_display = ("row_id", "table", "problem", utc_column("found_at"), "updated_at")
+    list_filter = (
+        fixed_filter("table", "table", lambda: plain_choices([sync_state.TABLE])),
+        fixed_filter("target", "target", target_choices),
+    )
     search_fields = ("row_id", "problem")
     search_help_text = "The row's id in Appwrite, or words of the problem"
     actions = ("look_again",)
@@ -27,10 +30,10 @@ class UnmatchedRowAdmin(ReadOnlyAdmin[UnmatchedRow]):
     def look_again(self, request: HttpRequest, rows: QuerySet[UnmatchedRow]) -> None:
         """Reads the rows again; those that have been mended become races."""
         chosen = dict(rows.values_list("pk", "row_id"))
-        done = pull.run_for(list(chosen.values()), now=instant(request))
+        done = pull.run_for(list(chosen.values()), now=request_time(request))
         if done.error:
             self.message_user(request, f"They could not be read: {done.error}", messages.ERROR)
             return
         left = UnmatchedRow.objects.filter(pk__in=chosen).count()
-        said = f"{len(chosen) - left} of {counted(len(chosen), 'row')} found a place."
+        said = f"{len(chosen) - left} of {count_noun(len(chosen), 'row')} found a place."
         self.message_user(request, said, messages.WARNING if left else messages.SUCCESS)

@@ -7,7 +7,7 @@ from django.contrib.admin.widgets import AdminSplitDateTime
 from django.db import models, transaction
 from django.http import HttpRequest, QueryDict
 
-from polling.admin import wording
+from polling.admin import formats
 from polling.admin.base import ListAdmin
 
 M = TypeVar("M", bound=models.Model)
@@ -18,7 +18,7 @@ else:
     AnyForm = forms.ModelForm
 
 
-class CheckedForm(AnyForm):
+class NoOverwriteForm(AnyForm):
     """Compares field by field what it showed with what is stored now. Call it with the row locked.
 
     A field that was left alone keeps what is stored. One that was edited here and elsewhere is an error that shows the
@@ -83,7 +83,7 @@ def _both(stored: Any) -> str:
     if isinstance(stored, bool):
         now = "on" if stored else "off"
     elif stored in ("", None, []):
-        now = f"empty ({wording.NOTHING})"
+        now = f"empty ({formats.NOTHING})"
     elif isinstance(stored, list):
         now = ", ".join(map(str, stored))
     return (
@@ -92,10 +92,10 @@ def _both(stored: Any) -> str:
     )
 
 
-class CheckedAdmin(ListAdmin[M]):
+class NoOverwriteAdmin(ListAdmin[M]):
     """Pages whose form is checked so. Instants are left out: no form of ours edits one that the machine also sets."""
 
-    form = CheckedForm
+    form = NoOverwriteForm
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **options)

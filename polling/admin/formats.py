@@ -35,7 +35,7 @@ RESULT_TONES: Mapping[ResultState, str] = MappingProxyType(
 )
 
 
-def span(length: timedelta) -> str:
+def duration(length: timedelta) -> str:
     """The two greatest units: `4 min 10 s`, `2 h`, `0 s`."""
     left, parts = int(length.total_seconds()), list[str]()
     for unit, seconds in UNITS:
@@ -45,52 +45,52 @@ def span(length: timedelta) -> str:
     return " ".join(parts[:2]).strip()
 
 
-def short(length: timedelta | None) -> str:
+def precise_duration(length: timedelta | None) -> str:
     """To the millisecond below ten seconds, where it matters."""
     if length is None:
         return NOTHING
     milliseconds = length / timedelta(milliseconds=1)
-    return f"{milliseconds:.0f} ms" if milliseconds < 10_000 else span(length)
+    return f"{milliseconds:.0f} ms" if milliseconds < 10_000 else duration(length)
 
 
-def distance(instant: datetime, *, now: datetime) -> str:
+def relative_time(instant: datetime, *, now: datetime) -> str:
     """`in 4 min 10 s`, `3 min ago`."""
-    return f"in {span(instant - now)}" if instant > now else f"{span(now - instant)} ago"
+    return f"in {duration(instant - now)}" if instant > now else f"{duration(now - instant)} ago"
 
 
-def since(instant: datetime, *, now: datetime) -> str:
+def since_text(instant: datetime, *, now: datetime) -> str:
     """`since 12:03:10 UTC, 4 min 10 s`; of another day with its date and without the seconds."""
     at = instant.astimezone(UTC)
     same_day = at.date() == now.astimezone(UTC).date()
-    length = span(max(now - instant, timedelta()))
+    length = duration(max(now - instant, timedelta()))
     return f"since {at.strftime('%H:%M:%S' if same_day else '%d %b %H:%M')} UTC, {length}"
 
 
-def counted(number: int, noun: str) -> str:
+def count_noun(number: int, noun: str) -> str:
     """`1 race`, `2 races`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def counts(amounts: Mapping[str, int]) -> str:
+def count_list(amounts: Mapping[str, int]) -> str:
     """`2 rows, 1 runners`: what there is, each with how often."""
     return ", ".join(f"{amount} {what}" for what, amount in sorted(amounts.items())) or NOTHING
 
 
-def utc(instant: datetime | None) -> str:
+def utc_text(instant: datetime | None) -> str:
     """The instant in UTC, to the second."""
     return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if instant else NOTHING
 
 
-def time(instant: datetime | None, text: str) -> SafeString:
+def time_tag(instant: datetime | None, text: str) -> SafeString:
     """What is said of an instant, with the instant itself in UTC as its title."""
     if instant is None:
         return format_html("{}", text)
-    return format_html('<time datetime="{}" title="{}">{}</time>', instant.isoformat(), utc(instant), text)
+    return format_html('<time datetime="{}" title="{}">{}</time>', instant.isoformat(), utc_text(instant), text)
 
 
-def local(instant: datetime | None, zone: ZoneInfo, form: str = "%a %d %b %H:%M:%S %Z") -> SafeString:
+def local_time(instant: datetime | None, zone: ZoneInfo, form: str = "%a %d %b %H:%M:%S %Z") -> SafeString:
     """The instant in a track's own time, with the zone's abbreviation."""
-    return time(instant, instant.astimezone(zone).strftime(form) if instant else NOTHING)
+    return time_tag(instant, instant.astimezone(zone).strftime(form) if instant else NOTHING)
 
 
 def badge(word: str, tone: str) -> SafeString:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from polling.admin import wording
+from polling.admin import formats
 from polling.models import PollState
 from races.status import RaceStatus, ResultState
 
@@ -27,7 +27,7 @@ NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
     ids=str,
 )
 def test_a_length_is_its_two_greatest_units(length: timedelta, words: str) -> None:
-    assert wording.span(length) == words
+    assert formats.duration(length) == words
 
 
 @pytest.mark.parametrize(
@@ -41,19 +41,19 @@ def test_a_length_is_its_two_greatest_units(length: timedelta, words: str) -> No
     ids=str,
 )
 def test_a_short_length_is_told_to_the_millisecond(length: timedelta | None, words: str) -> None:
-    assert wording.short(length) == words
+    assert formats.precise_duration(length) == words
 
 
 def test_what_is_ahead_and_what_is_past_are_told_apart() -> None:
-    assert wording.distance(NOW + timedelta(seconds=250), now=NOW) == "in 4 min 10 s"
-    assert wording.distance(NOW - timedelta(minutes=3), now=NOW) == "3 min ago"
+    assert formats.relative_time(NOW + timedelta(seconds=250), now=NOW) == "in 4 min 10 s"
+    assert formats.relative_time(NOW - timedelta(minutes=3), now=NOW) == "3 min ago"
 
 
 def test_every_state_has_a_tone() -> None:
-    assert set(wording.RACE_TONES) == set(RaceStatus)
-    assert set(wording.POLL_TONES) == set(PollState)
-    assert set(wording.RESULT_TONES) == set(ResultState)
+    assert set(formats.RACE_TONES) == set(RaceStatus)
+    assert set(formats.POLL_TONES) == set(PollState)
+    assert set(formats.RESULT_TONES) == set(ResultState)
 
 
 def test_a_badge_escapes_its_word() -> None:
-    assert "<script>" not in wording.badge("<script>", wording.BAD)
+    assert "<script>" not in formats.badge("<script>", formats.BAD)

@@ -10,8 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from polling.admin.base import ReadOnlyAdmin, at
-from polling.admin.filters import Choice, fixed, when
+from polling.admin.base import ReadOnlyAdmin, utc_column
+from polling.admin.filters import Choice, fixed_filter, when_filter
 
 MOST_USERS = 200
 
@@ -42,17 +42,17 @@ def kinds() -> list[Choice]:
 
 @admin.register(LogEntry)
 class DecisionAdmin(ReadOnlyAdmin[LogEntry]):
-    list_display = (at("action_time"), "user", subject, message)
+    list_display = (utc_column("action_time"), "user", subject, message)
     list_filter = (
-        when("action_time"),
-        fixed("user", "by", users, parameter="user__id__exact"),
-        fixed("content_type", "of", kinds, parameter="content_type__id__exact"),
+        when_filter("action_time"),
+        fixed_filter("user", "by", users, parameter="user__id__exact"),
+        fixed_filter("content_type", "of", kinds, parameter="content_type__id__exact"),
     )
     list_select_related = ("user", "content_type")
     search_fields = ("object_repr", "change_message", "user__username")
 
     def get_fields(self, request: HttpRequest, obj: LogEntry | None = None) -> Any:
-        return [at("action_time"), "user", subject, message]
+        return [utc_column("action_time"), "user", subject, message]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().changelist_view(request, {"title": "Decisions", **(extra_context or {})})

@@ -10,15 +10,15 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from polling import global_pause
-from polling.admin.base import at, instant
-from polling.admin.race_actions import actor
-from polling.admin.stale_forms import CheckedAdmin, CheckedForm
+from polling.admin.base import request_time, utc_column
+from polling.admin.concurrent_edits import NoOverwriteAdmin, NoOverwriteForm
+from polling.admin.race_actions import actor_of
 from polling.models import PollingSwitch
 
-SHOWN: Any = ("paused", "reason", at("changed_at"), "changed_by")
+SHOWN: Any = ("paused", "reason", utc_column("changed_at"), "changed_by")
 
 
-class SwitchForm(CheckedForm):
+class SwitchForm(NoOverwriteForm):
     """A pause says why; whoever lifts one has seen which."""
 
     together = True
@@ -31,7 +31,7 @@ class SwitchForm(CheckedForm):
 
 
 @admin.register(PollingSwitch)
-class PollingSwitchAdmin(CheckedAdmin[PollingSwitch]):
+class PollingSwitchAdmin(NoOverwriteAdmin[PollingSwitch]):
     """One row, made on the first visit; its list is its page."""
 
     form = SwitchForm
@@ -53,7 +53,7 @@ class PollingSwitchAdmin(CheckedAdmin[PollingSwitch]):
     def save_model(
         self, request: HttpRequest, obj: PollingSwitch, form: "forms.ModelForm[PollingSwitch]", change: bool
     ) -> None:
-        by, now, was_paused = actor(request), instant(request), form.initial["paused"]
+        by, now, was_paused = actor_of(request), request_time(request), form.initial["paused"]
         if obj.paused and was_paused:
             global_pause.correct_reason(by=by, reason=obj.reason, now=now)
         elif obj.paused:

@@ -10,15 +10,15 @@ from django_q import admin as _  # noqa: F401 - registers its pages now, whereve
 from django_q.models import Failure, OrmQ, Schedule, Success
 
 from polling import schedules
-from polling.admin.filters import when
-from polling.admin.stale_forms import CheckedAdmin, CheckedForm
+from polling.admin.concurrent_edits import NoOverwriteAdmin, NoOverwriteForm
+from polling.admin.filters import when_filter
 
 
 def _may(request: HttpRequest) -> bool:
     return bool(request.user.is_active and request.user.is_superuser)
 
 
-class SuperusersChange(CheckedAdmin[Any]):
+class SuperusersChange(NoOverwriteAdmin[Any]):
     """Whoever may view may look; all else, running a task again included, is for superusers."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -34,7 +34,7 @@ class SuperusersChange(CheckedAdmin[Any]):
         return super().get_actions(request) if _may(request) else {}
 
 
-class ScheduleForm(CheckedForm):
+class ScheduleForm(NoOverwriteForm):
     """A row of a superuser's own cannot take the name of one of ours, by which `migrate` finds it."""
 
     def clean_name(self) -> str | None:
@@ -84,7 +84,7 @@ PAGES = {
     OrmQ: QueuedTasks,
 }
 # Not django-q2's own, which read a table for the groups and clusters that are in it.
-FILTERS = {Success: (when("stopped"),), Failure: (when("stopped"),), Schedule: ("schedule_type",)}
+FILTERS = {Success: (when_filter("stopped"),), Failure: (when_filter("stopped"),), Schedule: ("schedule_type",)}
 
 for model, ours in PAGES.items():
     # The queue has no page where it is in Redis.

@@ -12,11 +12,10 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from polling.admin import wording
+from polling.admin import formats
 from polling.admin.base import may_view
-from polling.admin.race_columns import zone_of
+from polling.admin.formats import NOTHING
 from polling.admin.table import Table
-from polling.admin.wording import NOTHING
 from polling.models import PollLog
 from races.models import PriceChange, Race, Runner
 from races.snapshots import Label
@@ -24,7 +23,7 @@ from races.snapshots import Label
 NEWEST = 50
 
 
-def tables(request: HttpRequest, race: Race) -> list[Table]:
+def tables_of_race(request: HttpRequest, race: Race) -> list[Table]:
     """All of them that this user may see, in six queries: polls and decisions as their own pages would let him."""
     runners = list(_runners(race))
     shown = [
@@ -62,7 +61,9 @@ def _runner_table(race: Race, runners: list[Runner]) -> Table:
 
 def _runner_name(runner: Runner, race: Race) -> SafeString:
     signs = (("scratched", runner.scratched_at), ("not in the field since", runner.absent_since))
-    badges = [(wording.badge(word, wording.WARNING), wording.local(at, race.zone, "%H:%M")) for word, at in signs if at]
+    badges = [
+        (formats.badge(word, formats.WARNING), formats.local_time(at, race.zone, "%H:%M")) for word, at in signs if at
+    ]
     name = format_html("<s>{}</s>" if badges else "{}", runner.name)
     return format_html("{}{}", name, format_html_join("", " {} {}", badges))
 
@@ -82,7 +83,7 @@ def _result_table(race: Race, names: dict[Label, str]) -> Table:
         )
         for result in sorted(race.results, key=lambda result: (result["position"] is None, result["position"] or 0))
     ]
-    title = format_html("Results {}", wording.result_badge(race.result_state))
+    title = format_html("Results {}", formats.result_badge(race.result_state))
     return Table("results", title, ("Place", "No.", "Runner", "Margin (lengths)"), rows, "There is no result yet.")
 
 
@@ -101,7 +102,7 @@ def _dividend_table(race: Race) -> Table:
             dividend["product"],
             NOTHING.join(map(str, dividend["selection"])),
             dividend["amount"],
-            wording.result_badge(dividend["state"]),
+            formats.result_badge(dividend["state"]),
         )
         for dividend in race.dividends
     ]
@@ -110,18 +111,18 @@ def _dividend_table(race: Race) -> Table:
 
 
 def _poll_table(race: Race) -> Table:
-    zone = zone_of(race)
+    zone = race.zone
     rows = [
         (
             format_html(
                 '<a href="{}">{}</a>',
                 reverse("admin:polling_polllog_change", args=[log.pk]),
-                wording.local(log.slot_at, zone, "%a %H:%M:%S %Z"),
+                formats.local_time(log.slot_at, zone, "%a %H:%M:%S %Z"),
             ),
             f"{log.trigger} {log.requested_by}",
-            wording.poll_badge(log.state, log.reason, log.error_class),
-            wording.short(log.lateness),
-            wording.short(log.duration),
+            formats.poll_badge(log.state, log.reason, log.error_class),
+            formats.precise_duration(log.lateness),
+            formats.precise_duration(log.duration),
             _or_nothing(log.http_status),
             log.message,
             "changed" if log.changed else NOTHING,
@@ -135,7 +136,7 @@ def _poll_table(race: Race) -> Table:
 def _decision_table(race: Race) -> Table:
     of_race = LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(Race), object_id=str(race.pk))
     rows = [
-        (wording.local(entry.action_time, zone_of(race)), entry.user.get_username(), entry.get_change_message())
+        (formats.local_time(entry.action_time, race.zone), entry.user.get_username(), entry.get_change_message())
         for entry in of_race.select_related("user").order_by("-action_time", "-pk")[:NEWEST]
     ]
     return Table("decisions", "Decisions", ("When", "Who", "What"), rows, "Nobody has decided anything about it.")
