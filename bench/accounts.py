@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from polling.models import PollLog, PollState
-from polling.planning import cadence, min_interval
+from polling.planning import cadence_of, min_interval_of
 from races.models import Race
 
 
@@ -70,18 +70,18 @@ def of_the_day(starts: Starts, *, until: datetime) -> list[Account]:
     for race, began in answered.values_list("race", "started_at"):
         if began is not None:
             polled.setdefault(race, []).append(began)
-    ends = dict(Race.objects.values_list("pk", "finalized_at"))
-    providers = dict(Race.objects.values_list("pk", "provider"))
+    races = {race.pk: race for race in Race.objects.all()}
     return [
-        _account(known, min(ends[race] or until, until), polled[race], providers[race])
+        _account(known, min(races[race].finalized_at or until, until), polled[race], races[race])
         for race, known in starts.items()
     ]
 
 
-def _account(known: list[Known], until: datetime, polled: list[datetime], name: str) -> Account:
+def _account(known: list[Known], until: datetime, polled: list[datetime], race: Race) -> Account:
     planned: list[datetime] = []
+    interval = min_interval_of(race.provider)
     for this, following in zip(known, [*(later.since for later in known[1:]), until], strict=True):
-        grid = cadence().suited(waiting=this.waiting, thin_to=min_interval(name))
+        grid = cadence_of(race).for_race(waiting=this.waiting, min_interval=interval)
         span = {"since": this.since, "until": min(following, until)}
-        planned += grid.between(this.start, **span, thin_to=min_interval(name))
+        planned += grid.between(this.start, **span, min_interval=interval)
     return Account(known, until, planned, polled)

@@ -14,7 +14,7 @@ from django_q.models import OrmQ
 from bench.provider import Provider
 from polling import importing, pollers, tick
 from polling.models import Tick
-from polling.planning import cadence
+from polling.planning import default_cadence
 from polling.tick import NoTick
 
 QUEUED = timedelta(milliseconds=200)  # from the tick to the worker
@@ -62,4 +62,4 @@ def slots(since: datetime, until: datetime) -> Iterator[datetime]:
     """Every slot of the tick from `since` on, before `until`."""
     while since < until:
         yield since
-        since += cadence().tick
+        since += default_cadence().tick

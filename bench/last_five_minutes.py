@@ -9,7 +9,7 @@ from bench.figures import Bar, Figure, median
 from bench.literal import Seen, last_five_minutes, polls
 from bench.provider import Provider, provider
 from bench.stage import Stage
-from polling.planning import cadence
+from polling.planning import default_cadence
 from races.models import Race
 from sandbox.provider import life
 from sandbox.provider.grid import position_at
@@ -61,5 +61,7 @@ def _follow(source: Provider, chosen: life.Race) -> tuple[Seen, Seen]:
         day.step(slot)
         Race.objects.exclude(provider_race_id=chosen.id).update(next_poll_at=None)
     asked = [entry["at"] for entry in source.requests() if entry["race_id"] == chosen.id]
-    rule = polls(start, ticks=day.ticked, until=day.ticked[-1] + timedelta(1), cadence=cadence(), random=day.random)
+    rule = polls(
+        start, ticks=day.ticked, until=day.ticked[-1] + timedelta(1), cadence=default_cadence(), random=day.random
+    )
     return last_five_minutes(asked, start), last_five_minutes(rule, start)

@@ -15,7 +15,7 @@ from bench.provider import provider
 from bench.stage import Stage
 from polling.cadence import floor
 from polling.models import PollLog, PollState, Trigger
-from polling.planning import cadence
+from polling.planning import default_cadence
 from races.models import Race
 from sandbox.provider.day import begin_of, day_number
 
@@ -57,7 +57,9 @@ def _figures(books: list[Account], requests: list[dict[str, Any]], told: dict[st
     triggers = Counter(PollLog.objects.values_list("trigger", "state"))
     made = triggers[Trigger.SLOT.value, PollState.OK.value]
     missed = [slot for book in books for slot in book.missed]
-    asked = Counter((entry["race_id"], floor(entry["at"], cadence().tick)) for entry in requests if entry["race_id"])
+    asked = Counter(
+        (entry["race_id"], floor(entry["at"], default_cadence().tick)) for entry in requests if entry["race_id"]
+    )
     doubled = sum(count - 1 for count in asked.values() if count > 1)
     logs = {f"{trigger} {state}": count for (trigger, state), count in sorted(triggers.items())}
     details = {**told, "races": len(books), "finalized": Race.objects.exclude(finalized_at=None).count(), "logs": logs}
@@ -97,4 +99,4 @@ def _beside_the_rule(books: list[Account], day: VirtualDay) -> Iterator[Figure]:
 def _by_the_rule(book: Account, day: VirtualDay) -> list[datetime]:
     opens = book.start - timedelta(minutes=61)
     ticks = [now for now in day.ticked if opens <= now <= book.until]
-    return literal.polls(book.start, ticks=ticks, until=book.until, cadence=cadence(), random=day.random)
+    return literal.polls(book.start, ticks=ticks, until=book.until, cadence=default_cadence(), random=day.random)

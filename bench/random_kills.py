@@ -23,7 +23,7 @@ from bench.tree import descendants
 from polling import clock
 from polling.cadence import floor
 from polling.models import Heartbeat, PollLog, Tick
-from polling.planning import cadence
+from polling.planning import cadence_of, default_cadence
 from races.models import Race
 from tests.processes import eventually, start
 
@@ -43,9 +43,9 @@ def run(stage: Stage) -> Iterator[Figure]:
         races = bring_near(source, starts, now=now)
         clusters = [Cluster(var) for var in _homes(stage)]
         since, killed = _live(clusters, lasting)
-        until = floor(clock.now() - timedelta(seconds=10), cadence().tick)
+        until = floor(clock.now() - timedelta(seconds=10), default_cadence().tick)
         requests = [entry for entry in source.requests() if entry["race_id"] in races]
-    arrived = Counter((entry["race_id"], floor(entry["at"], cadence().tick)) for entry in requests)
+    arrived = Counter((entry["race_id"], floor(entry["at"], default_cadence().tick)) for entry in requests)
     slots = [(race_id, slot) for race_id, race in races.items() for slot in _slots(race, since, until)]
     lost = [key for key in slots if not arrived[key]]
     at = {race_id: [e["at"] for e in requests if e["race_id"] == race_id] for race_id in races}
@@ -104,7 +104,7 @@ def _live(clusters: list[Cluster], seconds: float) -> tuple[datetime, list[int]]
             ends.callback(cluster.end)
         eventually("all run", lambda: all(descendants(cluster.process.pid) for cluster in clusters), seconds=60)
         eventually("one ticks", lambda: Heartbeat.objects.exists(), seconds=60)
-        since, next_kill = floor(clock.now(), cadence().tick) + cadence().tick, random.uniform(5, 15)
+        since, next_kill = floor(clock.now(), default_cadence().tick) + default_cadence().tick, random.uniform(5, 15)
         for passed in every(0.2, lasting=seconds):
             for cluster in clusters:
                 cluster.restart_if_ended()
@@ -122,9 +122,9 @@ def _kill(pid: int) -> int:
 
 
 def _slots(race: Race, since: datetime, until: datetime) -> list[datetime]:
-    opens = cadence().anchor(race.advertised_start) - timedelta(minutes=5)
-    until = min(until, cadence().anchor(race.advertised_start))
-    return cadence().between(race.advertised_start, since=max(since, opens), until=until)
+    opens = cadence_of(race).anchor(race.advertised_start) - timedelta(minutes=5)
+    until = min(until, cadence_of(race).anchor(race.advertised_start))
+    return cadence_of(race).between(race.advertised_start, since=max(since, opens), until=until)
 
 
 def _ticks(since: datetime, until: datetime) -> list[datetime]:

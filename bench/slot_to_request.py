@@ -13,7 +13,7 @@ from bench.near import bring_near, in_groups
 from bench.provider import provider
 from bench.stage import Stage
 from polling import clock
-from polling.planning import cadence
+from polling.planning import cadence_of, default_cadence
 from races.models import Race
 
 BARS = {"embedded": {0.99: Bar("<=", 500)}, MACHINES: {0.99: Bar("<=", 200)}}
@@ -40,7 +40,11 @@ def run(stage: Stage) -> Iterator[Figure]:
         for slot in _slots(race, since, until)
     }
     came = [ms for ms in late.values() if ms is not None]
-    details: dict[str, Any] = {"tick_step_s": cadence().tick.total_seconds(), "races": len(races), "due_together": 8}
+    details: dict[str, Any] = {
+        "tick_step_s": default_cadence().tick.total_seconds(),
+        "races": len(races),
+        "due_together": 8,
+    }
     details |= {"slots": len(late)}
     yield Figure("slots_without_a_request", len(late) - len(came), "slots", Bar("=", 0), len(late), details=details)
     yield from percentiles("slot_to_request", came, "ms", BARS[stage.stack], **details)
@@ -48,9 +52,9 @@ def run(stage: Stage) -> Iterator[Figure]:
 
 def _slots(race: Race, since: datetime, until: datetime) -> list[datetime]:
     """The slots of the race's last five minutes in between."""
-    opens = cadence().anchor(race.advertised_start) - timedelta(minutes=5)
-    until = min(until, cadence().anchor(race.advertised_start))
-    return cadence().between(race.advertised_start, since=max(since, opens), until=until)
+    opens = cadence_of(race).anchor(race.advertised_start) - timedelta(minutes=5)
+    until = min(until, cadence_of(race).anchor(race.advertised_start))
+    return cadence_of(race).between(race.advertised_start, since=max(since, opens), until=until)
 
 
 def _until_arrival(arrivals: list[datetime], slot: datetime) -> float | None:

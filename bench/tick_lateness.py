@@ -14,7 +14,7 @@ from bench.stage import Stage
 from polling import clock
 from polling.cadence import floor, next_tick
 from polling.models import PollLog, PollState, Tick
-from polling.planning import cadence
+from polling.planning import default_cadence
 from races.models import Race
 
 BARS = {"embedded": {0.5: Bar("<=", 60), 0.99: Bar("<=", 300)}, MACHINES: {0.99: Bar("<=", 100)}}
@@ -36,18 +36,18 @@ def run(stage: Stage) -> Iterator[Figure]:
 
 def _measured(stage: Stage, lasting: float) -> Iterator[Figure]:
     with cluster(stage, **AMPLE):
-        since = next_tick(clock.now() + WARMING, cadence().tick)
+        since = next_tick(clock.now() + WARMING, default_cadence().tick)
         busy = [_busy_workers() for passed in every(1, lasting=lasting + WARMING.total_seconds())]
-        until = floor(clock.now(), cadence().tick)
+        until = floor(clock.now(), default_cadence().tick)
     ticks = list(Tick.objects.filter(slot_at__gte=since, slot_at__lt=until))
     late = [tick.lateness.total_seconds() * 1000 for tick in ticks]
     took = [(tick.finished_at - tick.started_at).total_seconds() * 1000 for tick in ticks if tick.finished_at]
     workers = int(str(settings.Q_CLUSTER["workers"]))
     measured = busy[int(WARMING.total_seconds()) :]
     blocked = sum(count >= workers for count in measured) / max(1, len(measured))
-    expected, failed = (until - since) // cadence().tick, sum(bool(tick.error) for tick in ticks)
+    expected, failed = (until - since) // default_cadence().tick, sum(bool(tick.error) for tick in ticks)
     details = {
-        "tick_step_s": cadence().tick.total_seconds(),
+        "tick_step_s": default_cadence().tick.total_seconds(),
         "open_races": Race.objects.open().count(),
         "due_at_a_tick": round(sum(tick.due for tick in ticks) / max(1, len(ticks)), 1),
         "all_workers_blocked_share": round(blocked, 2),

@@ -1,11 +1,10 @@
-"""Claims polls and hands them to the queue; used by the tick, the admin, the commands and the pull."""
+"""The claims of polls and their way to the queue; for the tick, the admin, the commands and the pull."""
 
 import logging
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 
 from django.conf import settings
 from django.db import transaction
@@ -14,7 +13,6 @@ from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
 from polling import providers
-from polling.errors import Blocked
 from polling.models import REQUESTS, PollingSwitch, PollLog, PollState, SkipReason, Trigger
 from polling.planning import is_urgent
 from polling.request_policy import Asked, chunks
@@ -22,16 +20,16 @@ from races.models import Race
 
 logger = logging.getLogger(__name__)
 
-QUEUE_MARGIN = timedelta(seconds=10)
+CLAIM_MARGIN = timedelta(seconds=10)
 # A worker that has not ended by the task's timeout is killed; its poll is free for the next tick, not the one after.
 RUN_MARGIN = timedelta(seconds=2)
 PAUSED = "all polling is paused"
-FAST = "fast"  # the lane of races about to start
+FAST_LANE = "fast"  # the queue's second lane, for races about to start, where POLL_FAST_WORKERS gives it workers
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
-    """A poll that is wanted of a race, at an instant, for a reason."""
+class WantedPoll:
+    """A poll that is to be claimed: of which race, for which instant, and why."""
 
     race: Race
     slot_at: datetime
@@ -40,14 +38,14 @@ class Want:
     retry_of: int | None = None
 
 
-def lock(race_ids: Iterable[int]) -> None:
-    """Locks races, in the order of all others; whoever writes claims of a race does it first."""
+def lock_races(race_ids: Iterable[int]) -> None:
+    """Locks races by primary key, the order of all others; whoever writes claims of a race does it first."""
     list(Race.objects.filter(pk__in=list(race_ids)).locked().values_list("pk"))
 
 
 def claim_lease() -> timedelta:
     """How long a claim may wait for a worker; past it the queue is taken to have lost it."""
-    return settings.POLL_TASK_TIMEOUT + QUEUE_MARGIN
+    return settings.POLL_TASK_TIMEOUT + CLAIM_MARGIN
 
 
 def run_lease() -> timedelta:
@@ -56,7 +54,7 @@ def run_lease() -> timedelta:
 
 
 def write_off_lost(lost: QuerySet[PollLog], *, now: datetime) -> dict[int, PollLog]:
-    """Ends claims whose lease ran out; returns them by race. Their races count a failure and want a retry.
+    """Ends claims whose lease ran out; returns them by race. Each counts as a failure, and its race is tried again.
 
     Call it with the races locked, as everything that writes claims.
     """
@@ -70,43 +68,36 @@ def write_off_lost(lost: QuerySet[PollLog], *, now: datetime) -> dict[int, PollL
     return late
 
 
-def claim(wants: Sequence[Want], *, waiting: Collection[int] = (), now: datetime) -> list[PollLog]:
-    """Claims by inserting logs; returns those won. Who else holds the slot, or a poll of the race, keeps it.
+def claim(polls: Sequence[WantedPoll], *, waiting: Collection[int] = (), now: datetime) -> list[PollLog]:
+    """Claims polls by inserting their logs, which only one host can do for a race and slot; returns those won.
 
-    The polls of the races in `waiting` are noted to wait for the next tick.
-
-    Call it with the races locked, so that nobody waits for another's claim. While all polling is paused the slots
-    are logged as skipped and nothing is won.
+    A slot, or another poll of the race, that somebody holds stays theirs. The polls of the races in `waiting` (primary
+    keys) are noted to wait for the next tick. While all polling is paused the slots are logged as skipped and nothing
+    is won. Call it with the races locked, so that nobody waits for another's claim.
     """
-    if not wants:
+    if not polls:
         return []
     if PollingSwitch.is_paused():
-        _log_skipped(wants, SkipReason.PAUSED, now=now, message=PAUSED)
+        _log_skipped(polls, SkipReason.PAUSED, now=now, message=PAUSED)
         return []
-    _drop_unstarted([want.race.pk for want in wants], now=now)
+    _drop_unstarted([poll.race.pk for poll in polls], now=now)
     token = uuid.uuid4().hex
+    values = {"claim": token, "claimed_at": now, "lease_until": now + claim_lease()}
     logs = [
-        _log(
-            want,
-            PollState.WAITING if want.race.pk in waiting else PollState.CLAIMED,
-            claim=token,
-            claimed_at=now,
-            lease_until=now + claim_lease(),
-        )
-        for want in wants
+        _log_of(poll, PollState.WAITING if poll.race.pk in waiting else PollState.CLAIMED, **values) for poll in polls
     ]
     PollLog.objects.bulk_create(logs, ignore_conflicts=True)
     won = list(PollLog.objects.filter(claim=token).select_related("race"))
     winners = {log.race_id for log in won}
-    _log_skipped([want for want in wants if want.race.pk not in winners], SkipReason.BUSY, now=now)
+    _log_skipped([poll for poll in polls if poll.race.pk not in winners], SkipReason.BUSY, now=now)
     return won
 
 
 def _drop_unstarted(race_ids: list[int], *, now: datetime) -> None:
-    """A claim of an earlier tick that no worker has begun gives way to the slot that has begun since."""
+    """Ends claims of an earlier tick that no worker has begun: they give way to the slot that has begun since."""
     planned = (Trigger.SLOT.value, Trigger.RETRY.value, Trigger.FOUND.value, Trigger.RECHECK.value)
-    begun_by_none = (PollState.CLAIMED.value, PollState.WAITING.value)
-    older = PollLog.objects.filter(race__in=race_ids, state__in=begun_by_none, trigger__in=planned)
+    unstarted = (PollState.CLAIMED.value, PollState.WAITING.value)
+    older = PollLog.objects.filter(race__in=race_ids, state__in=unstarted, trigger__in=planned)
     older = older.filter(claimed_at__lte=now - settings.POLL_TICK / 2)
     # In the order in which pollers take them; one that was taken meanwhile has begun.
     found = list(older.select_for_update().order_by("pk").values_list("pk", flat=True))
@@ -115,26 +106,26 @@ def _drop_unstarted(race_ids: list[int], *, now: datetime) -> None:
     )
 
 
-def log_throttled(wants: Sequence[Want], *, now: datetime) -> None:
+def log_throttled(polls: Sequence[WantedPoll], *, now: datetime) -> None:
     """Logs slots that are not polled because their provider's tokens run short."""
-    _log_skipped(wants, SkipReason.THROTTLED, now=now, message="tokens run short: far slots are left out")
+    _log_skipped(polls, SkipReason.THROTTLED, now=now, message="tokens run short: far slots are left out")
 
 
-def _log_skipped(wants: Sequence[Want], reason: SkipReason, *, now: datetime, message: str = "") -> None:
-    if wants:
+def _log_skipped(polls: Sequence[WantedPoll], reason: SkipReason, *, now: datetime, message: str = "") -> None:
+    if polls:
         values = {"reason": reason.value, "message": message, "finished_at": now}
-        logs = [_log(want, PollState.SKIPPED, **values) for want in wants]
+        logs = [_log_of(poll, PollState.SKIPPED, **values) for poll in polls]
         PollLog.objects.bulk_create(logs, ignore_conflicts=True)
 
 
-def _log(want: Want, state: PollState, **values: object) -> PollLog:
+def _log_of(poll: WantedPoll, state: PollState, **values: object) -> PollLog:
     return PollLog(
-        race=want.race,
-        slot_at=want.slot_at,
-        trigger=want.trigger.value,
+        race=poll.race,
+        slot_at=poll.slot_at,
+        trigger=poll.trigger.value,
         state=state.value,
-        requested_by=want.requested_by,
-        retry_of_id=want.retry_of,
+        requested_by=poll.requested_by,
+        retry_of_id=poll.retry_of,
         **values,
     )
 
@@ -146,40 +137,45 @@ def claim_now(
 
     A request (forced, remote, push) makes its own what the plan has claimed and no worker has begun: trigger, who
     asked, the detail, staff's reserve of tokens. A poll that is running already is followed by another, which waits
-    for its end. What an earlier request has asked for is joined.
+    for its end. What an earlier request has asked for is joined. A race without a provider's id, as one made by hand,
+    is left out.
     """
-    # A race made by hand has nobody to be asked of.
     asked_for = [race for race in races if race.provider_race_id]
     race_ids = [race.pk for race in asked_for]
     with transaction.atomic():
-        lock(race_ids)
-        instants = _free_instants(race_ids, now=now)
-        wants = [Want(race, instants.get(race.pk, now), trigger, requested_by) for race in asked_for]
+        lock_races(race_ids)
+        polls = _polls_at_once(asked_for, trigger, requested_by, now=now)
         write_off_lost(PollLog.objects.lost(now=now).filter(race__in=race_ids), now=now)
         # Locked, so that no poller takes a claim between this look at it and its change.
         found = PollLog.objects.unfinished().filter(race__in=race_ids).select_for_update(of=("self",))
         known = list(found.select_related("race").order_by("pk"))
         if trigger.value not in REQUESTS:
             busy = {log.race_id for log in known}
-            return claim([want for want in wants if want.race.pk not in busy], now=now), known
+            return claim([poll for poll in polls if poll.race.pk not in busy], now=now), known
         planned = [log for log in known if log.state == PollState.CLAIMED.value and log.trigger not in REQUESTS]
         asked = [log for log in known if log.state != PollState.RUNNING.value and log.trigger in REQUESTS]
         running = {log.race_id for log in known if log.state == PollState.RUNNING.value}
-        settled = {log.race_id for log in planned + asked}
-        _take_over(planned, trigger=trigger, requested_by=requested_by, now=now)
-        waiting = _wait([want for want in wants if want.race.pk in running - settled])
-        won = claim([want for want in wants if want.race.pk not in running | settled], now=now)
+        served = {log.race_id for log in planned + asked}
+        _take_over_claims(planned, trigger=trigger, requested_by=requested_by, now=now)
+        waiting = [_log_of(poll, PollState.WAITING) for poll in polls if poll.race.pk in running - served]
+        for log in waiting:  # one by one, since a bulk insert that ignores conflicts returns no keys
+            log.save()
+        won = claim([poll for poll in polls if poll.race.pk not in running | served], now=now)
         return won + planned, asked + waiting
 
 
-def _free_instants(race_ids: Sequence[int], *, now: datetime) -> dict[int, datetime]:
-    """For races that have a log of this very instant, the first one that is free; the instant is part of the key."""
-    taken = PollLog.objects.filter(race__in=race_ids, slot_at__gte=now, slot_at__lt=now + timedelta(milliseconds=1))
-    newest = taken.order_by().values_list("race").annotate(Max("slot_at"))
-    return {race_id: slot_at + timedelta.resolution for race_id, slot_at in newest}
+def _polls_at_once(
+    races: Sequence[Race], trigger: Trigger, requested_by: str, *, now: datetime
+) -> Sequence[WantedPoll]:
+    """The polls that a request asks for at `now`, or at the first free instant after it: that is part of their key."""
+    following = now + timedelta(milliseconds=1)
+    taken = PollLog.objects.filter(race__in=[race.pk for race in races], slot_at__gte=now, slot_at__lt=following)
+    newest = dict(taken.order_by().values_list("race").annotate(Max("slot_at")))
+    free = {race_id: slot_at + timedelta.resolution for race_id, slot_at in newest.items()}
+    return [WantedPoll(race, free.get(race.pk, now), trigger, requested_by) for race in races]
 
 
-def _take_over(logs: Sequence[PollLog], *, trigger: Trigger, requested_by: str, now: datetime) -> None:
+def _take_over_claims(logs: Sequence[PollLog], *, trigger: Trigger, requested_by: str, now: datetime) -> None:
     """Makes planned claims those of a request. Call it with the logs locked."""
     for log in logs:
         log.trigger, log.requested_by = trigger.value, requested_by
@@ -189,16 +185,8 @@ def _take_over(logs: Sequence[PollLog], *, trigger: Trigger, requested_by: str, 
     )
 
 
-def _wait(wants: Sequence[Want]) -> list[PollLog]:
-    """Notes polls that begin when the ones that run have ended. Call it with the races locked."""
-    logs = [_log(want, PollState.WAITING) for want in wants]
-    for log in logs:  # one by one, since a bulk insert that ignores conflicts returns no keys
-        log.save()
-    return logs
-
-
 def claim_waiting(race_ids: Iterable[int], *, now: datetime, triggers: Iterable[str] = tuple(Trigger)) -> list[PollLog]:
-    """Claims what waits for tokens, or for the end of another poll of its race, where that has ended.
+    """Claims the polls that wait for tokens, or for the end of another poll of their race, where that has ended.
 
     Call it with the races locked, and send what it returns after the commit. One query while nothing waits.
     """
@@ -224,16 +212,22 @@ def force(races: Iterable[Race], *, trigger: Trigger, requested_by: str, now: da
 
 
 def send(logs: Sequence[PollLog], *, now: datetime) -> int:
-    """Hands claims to the queue, the urgent first; returns how many. Call it after the commit."""
+    """Hands claims to the queue, the urgent first; returns how many.
+
+    One claim is a task of its own, more share tasks by provider and urgency. Call it after the commit.
+    """
     if not logs:
         return 0
-    lanes = {False: {"broker": get_broker()}}
-    lanes[True] = {"broker": get_broker(FAST), "cluster": FAST} if settings.POLL_FAST_WORKERS else lanes[False]
+
+    def asked_of(log: PollLog) -> Asked:
+        return Asked(log.race.provider, log.race.advertised_start, is_urgent(log.race, now=now))
+
+    far = {"broker": get_broker()}
+    urgent = {"broker": get_broker(FAST_LANE), "cluster": FAST_LANE} if settings.POLL_FAST_WORKERS else far
     by_race = sorted(logs, key=lambda log: log.race_id)
-    asked_of = partial(_asked_of, now=now)
     for chunk in chunks(by_race, asked_of, max_batch=max_batch, now=now):
         # The poll log is the audit, so the queue keeps no record of its own.
-        options = {**lanes[asked_of(chunk[0]).urgent], "save": False}
+        options = {**(urgent if asked_of(chunk[0]).urgent else far), "save": False}
         if len(chunk) == 1:
             async_task("polling.tasks.poll_race", chunk[0].pk, q_options=options)
         else:
@@ -241,18 +235,11 @@ def send(logs: Sequence[PollLog], *, now: datetime) -> int:
     return len(logs)
 
 
-def _asked_of(log: PollLog, *, now: datetime) -> Asked:
-    return Asked(log.race.provider, log.race.advertised_start, is_urgent(log.race, now=now))
-
-
 def max_batch(provider: str) -> int:
     """How many polls of the provider share a task."""
-    try:
-        return providers.get(provider).capabilities.max_batch
-    except Blocked:
-        return 20
+    return providers.capabilities_of(provider).max_batch
 
 
-def queued() -> int:
+def queue_size() -> int:
     """How many tasks wait. Raises the queue's own errors where it cannot be reached."""
     return int(get_broker().queue_size())

@@ -5,7 +5,7 @@ PollingError
 │   └── Ambiguous      a write whose answer was lost: it may have landed, read it back
 ├── OutOfTime          our own deadline ended first: no failure of the other side, the next run goes on
 ├── RateLimited        too fast: not before `retry_after`
-│   └── LeftAlone      not asked at all: it wants to be left alone, or we have no tokens, or its breaker is open
+│   └── NotAsked      not asked at all: it wants to be left alone, or we have no tokens, or its breaker is open
 ├── Blocked            refused (401, 403, wrong set-up): a person must act
 ├── NotFound           the other side does not know the thing
 ├── Malformed          an answer that cannot be read: keep `sample`, mend the parser
@@ -68,7 +68,7 @@ class RateLimited(PollingError):
     retry_after: timedelta | None = None
 
 
-class LeftAlone(RateLimited):
+class NotAsked(RateLimited):
     """Not asked at all; the next one due asks."""
 
 
@@ -88,6 +88,6 @@ class Conflict(PollingError):
     """The row changed since it was read."""
 
 
-def words_of(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """An error by its class and message, as records keep it."""
     return f"{type(error).__name__}: {error}"[:500]

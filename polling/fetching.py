@@ -9,9 +9,9 @@ from django.conf import settings
 from polling import providers
 from polling.errors import Blocked, NotFound, PollingError, RateLimited
 from polling.models import SkipReason
-from polling.providers.base import BatchScope, Provider, RaceRef
+from polling.providers.base import Provider, RaceRef
 from polling.quota.request_budget import RequestBudget
-from polling.request_policy import wants_detail
+from polling.request_policy import asks_singly
 from races.detail_check import is_detail_outdated
 from races.models import Race
 from races.snapshots import RaceSnapshot
@@ -130,10 +130,8 @@ def _answer(status: RaceSnapshot | None, detail: RaceSnapshot | PollingError | N
 
 
 def _asks_singly(provider: Provider, race: Race, *, now: datetime) -> bool:
-    if provider.capabilities.batch_scope is BatchScope.NONE:
-        return True
-    return wants_detail(
-        race.advertised_start, waiting=race.is_waiting, policy=settings.RACE_DETAIL,
+    return asks_singly(
+        provider.capabilities.batch_scope, race.advertised_start, waiting=race.is_waiting, policy=settings.RACE_DETAIL,
         has_detail=bool(race.content_hash), wanted=race.detail_wanted, now=now,
     )  # fmt: skip
 

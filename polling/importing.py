@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from polling import providers, sync_queue
-from polling.errors import LeftAlone, Malformed, PollingError, words_of
+from polling.errors import Malformed, NotAsked, PollingError, error_text
 from polling.models import ProviderState
 from polling.monitoring import reversal_alerts
 from polling.planning import replan, spread_first_polls
@@ -33,7 +33,7 @@ AT_ONCE = 250  # races stored in one transaction: a whole card in one would keep
 def import_schedule(provider: str, *, now: datetime, deadline_seconds: float = 10) -> ingest.Changes:
     """Fetches and stores one provider's card. A race that has gone from it is kept, and marked.
 
-    Raises the PollingError that the provider met, after noting it on the provider's row; LeftAlone if it was not asked.
+    Raises the PollingError that the provider met, after noting it on the provider's row; NotAsked if it was not asked.
     A card without a race is Malformed where races are known that it should have.
     """
     schedule = _fetch(provider, now=now, deadline_seconds=deadline_seconds)
@@ -56,7 +56,7 @@ def import_schedule(provider: str, *, now: datetime, deadline_seconds: float = 1
 def _fetch(provider: str, *, now: datetime, deadline_seconds: float) -> Schedule:
     budget = request_budget.RequestBudget(provider, Priority.URGENT, now)
     if not budget.take(1):
-        raise LeftAlone(f"{provider} was not asked: {budget.refusal}")
+        raise NotAsked(f"{provider} was not asked: {budget.refusal}")
     try:
         schedule = providers.get(provider).fetch_schedule(
             now - BEHIND, now + AHEAD, now=now, deadline=time.monotonic() + deadline_seconds
@@ -141,7 +141,7 @@ def import_all(*, now: datetime) -> None:
     for provider in settings.RACE_PROVIDERS:
         try:
             import_schedule(provider, now=now)
-        except LeftAlone as why:
+        except NotAsked as why:
             logger.info("no import: %s", why)
         except PollingError as error:
             logger.debug("no import from %s: %s", provider, error)  # its begin and its end are logged where it is noted
@@ -151,7 +151,7 @@ def _note_failure(provider: str, error: PollingError) -> None:
     """Keeps the failure on the provider's row, and logs it where imports did not fail so before."""
     state, _ = ProviderState.objects.get_or_create(name=provider)
     kind, before = type(error).__name__, state.last_import_error.partition(":")[0]
-    state.last_import_error = words_of(error)
+    state.last_import_error = error_text(error)
     state.save(update_fields=["last_import_error"])
     if kind != before:
         logger.warning("import from %s failed: %s", provider, state.last_import_error)

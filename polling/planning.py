@@ -1,4 +1,4 @@
-"""The one writer of `next_poll_at`; and which grid a race is on."""
+"""The plan of a race: which cadence and grid it is on, and the one writer of `next_poll_at`."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -24,124 +24,120 @@ from races.status import FinalizedBy, Outcome
 
 Slots = tuple[datetime | None, datetime | None]
 NOT_FOUND_TIMES = 3  # in a row; then the provider no longer knows the race
-AT_ONCE = 500  # races replanned in one transaction, so that none holds its locks for long
+RACES_PER_TRANSACTION = 500  # replanned together, so that none of them stays locked for long
+FIRST_POLLS_SHARE = 3, 4  # of the tokens of far races, at each tick; the rest is for what is due beside them
+SPARE_TICKS = 20  # beside those that the new races fill by themselves: others may be planned for some of them
 
 
 @cache
-def cadence() -> Cadence:
-    """The cadence in force, before what bends it for a single race."""
+def default_cadence() -> Cadence:
+    """The cadence of the settings, read once per process; its `tick` is the step of every cadence.
+
+    For those that have no race at hand. Whoever has one asks `cadence_of`.
+    """
     return Cadence(settings.POLL_WINDOWS, settings.POLL_TICK, settings.POLL_HOLD)
 
 
+def cadence_of(race: Race) -> Cadence:
+    """The cadence of a race: at present the default for each. A cadence per code of racing is decided here."""
+    return default_cadence()
+
+
+def grid_of(race: Race) -> Cadence:
+    """The race's cadence as it is in effect now: held past the start while the race has not started."""
+    return cadence_of(race).for_race(waiting=race.is_waiting, min_interval=min_interval_of(race.provider))
+
+
+def min_interval_of(provider: str) -> timedelta:
+    """The shortest time between two polls of a race that the provider can answer with news."""
+    return providers.capabilities_of(provider).min_interval
+
+
 def is_urgent(race: Race, *, now: datetime) -> bool:
-    """Whether a poll of this race must wait behind no other."""
-    return cadence().is_urgent(race.advertised_start, waiting=race.is_waiting, now=now)
-
-
-def min_interval(provider: str) -> timedelta:
-    """The shortest time between two polls that the provider can answer with news."""
-    try:
-        return providers.get(provider).capabilities.min_interval
-    except Blocked:  # not configured (any more): its polls fail and say so
-        return timedelta()
-
-
-def grid(race: Race) -> Cadence:
-    """The cadence that this race is on."""
-    return cadence().suited(waiting=race.is_waiting, thin_to=min_interval(race.provider))
+    """Whether the race is in its last minutes, so that its poll must wait behind no far race's."""
+    return cadence_of(race).is_urgent(race.advertised_start, waiting=race.is_waiting, now=now)
 
 
 def newest_slot(race: Race, *, now: datetime) -> datetime | None:
-    """The slot of the race begun last, at or before `now`."""
-    thin_to = min_interval(race.provider)
-    return grid(race).newest_slot(race.advertised_start, now=now, thin_to=thin_to)
+    """The slot of the race begun last, at or before `now`; None before its first slot."""
+    return grid_of(race).newest_slot(race.advertised_start, now=now, min_interval=min_interval_of(race.provider))
 
 
 def is_throttled(race: Race, slot: datetime, *, factor: int) -> bool:
     """Whether the race is not polled at this slot, because tokens run short and it is far from its start.
 
-    What is more than the plan is polled all the same: the retry of a failure, a detail that is owed.
+    One slot in `factor` is polled. What is more than the plan is polled in any case: the retry of a failure, a detail
+    that is missing.
     """
     if race.failures or race.detail_wanted or race.is_finalized:
         return False
-    thin_to = min_interval(race.provider)
-    return not grid(race).keeps(race.advertised_start, slot, factor=factor, thin_to=thin_to)
+    interval = min_interval_of(race.provider)
+    return not grid_of(race).keeps(race.advertised_start, slot, factor=factor, min_interval=interval)
+
+
+def is_unknown(last_error: str, failures: int) -> bool:
+    """Whether the provider has answered often enough that it does not know a race any more."""
+    return last_error == NotFound.__name__ and failures >= NOT_FOUND_TIMES
 
 
 def replan(race_ids: Iterable[int], *, now: datetime) -> None:
-    """Plans the next poll of each race from stored facts, under row locks; call it after whatever changed them."""
-    wanted = sorted(set(race_ids))
-    if not wanted:
+    """Plans the next poll of each race from stored facts and writes `next_poll_at`; the only writer of that field.
+
+    Call it after whatever changed the facts, in the same transaction. It locks the races by primary key, and makes
+    the same few queries however many races there are. Races whose plan stays as it is are not written.
+    """
+    ids = sorted(set(race_ids))
+    if not ids:
         return
     with transaction.atomic():
-        races = list(Race.objects.filter(pk__in=wanted).locked())
-        slots = _newest_slots(wanted)
+        races = list(Race.objects.filter(pk__in=ids).locked())
+        slots = _newest_slots(ids)
         not_before = request_budget.next_allowed_at()
         moved = []
         for race in races:
-            facts = _facts(race, slots[race.pk], not_before.get(race.provider))
-            planned = next_poll(facts, cadence=cadence(), now=now)
+            facts = _facts_of(race, slots[race.pk], not_before.get(race.provider))
+            planned = next_poll(facts, cadence=cadence_of(race), now=now)
             if planned != race.next_poll_at:
                 race.next_poll_at = planned
                 moved.append(race)
         write_fields(moved, ["next_poll_at"])
 
 
-def _newest_slots(race_ids: Sequence[int]) -> dict[int, Slots]:
-    """Of each race: the newest slot claimed or let go, and the newest not let go; each one step into an index.
-
-    Not together with the lock, which reads anew what it waited for, but not what a subquery saw.
-    """
-    logs = PollLog.objects.filter(race=OuterRef("pk")).exclude(state=PollState.MISSED.value).order_by("-slot_at")
-    asked = logs.exclude(state=PollState.SKIPPED.value)
-    newest = [Subquery(some.values("slot_at")[:1]) for some in (logs, asked)]
-    found = Race.objects.filter(pk__in=race_ids).values_list("pk", *newest)
-    return {race_id: (covered, asked_at) for race_id, covered, asked_at in found}
-
-
-def standing(races: Sequence[Race]) -> dict[int, RaceFacts]:
-    """What the plan of each race depends on now, by primary key; without failures, which pass."""
-    slots = _newest_slots([race.pk for race in races])
-    passing: dict[str, Any] = {"planned": None, "failures": 0, "refused": False, "unknown": False}
-    return {race.pk: replace(_facts(race, slots[race.pk], None), **passing) for race in races}
-
-
 def replan_all(race_ids: Iterable[int], *, now: datetime) -> None:
-    """As `replan`, a transaction for every few hundred: for a whole card, or a whole provider."""
-    wanted = sorted(set(race_ids))
-    for first in range(0, len(wanted), AT_ONCE):
-        replan(wanted[first : first + AT_ONCE], now=now)
+    """Plans a whole card, or all races of a provider, in transactions of some hundred races each."""
+    ids = sorted(set(race_ids))
+    for first in range(0, len(ids), RACES_PER_TRANSACTION):
+        replan(ids[first : first + RACES_PER_TRANSACTION], now=now)
 
 
-def is_unknown(last_error: str, failures: int) -> bool:
-    """Whether the provider has said often enough that it does not know a race any more."""
-    return last_error == NotFound.__name__ and failures >= NOT_FOUND_TIMES
-
-
-def _slot_from(race: Race, instant: datetime) -> datetime:
-    """The first slot of the race at or after an instant."""
-    after, thin_to = instant - timedelta.resolution, min_interval(race.provider)
-    return grid(race).next_slot(race.advertised_start, after=after, thin_to=thin_to)
+def standing_facts(races: Sequence[Race]) -> dict[int, RaceFacts]:
+    """What the plan of each race depends on, by primary key, as if nothing had failed: failures pass."""
+    slots = _newest_slots([race.pk for race in races])
+    passing: dict[str, Any] = {"planned_at": None, "failures": 0, "refused": False, "unknown": False}
+    return {race.pk: replace(_facts_of(race, slots[race.pk], None), **passing) for race in races}
 
 
 def far_share() -> int:
     """How many far races find a token at every tick, tick after tick."""
     limits = request_budget.token_bucket()
-    return max(1, min(limits.inflow(cadence().tick), limits.most_for(Priority.FAR)))
+    return max(1, min(limits.inflow(default_cadence().tick), limits.most_for(Priority.FAR)))
 
 
 def spread_first_polls(race_ids: Iterable[int], *, now: datetime) -> None:
-    """Has races that are new, and far from their start, polled over the next ticks, the nearest first: no more at each
-    than its share of the tokens, beside what is planned for it already. A whole card at one tick would find too few.
+    """Spreads the first polls of new far races over the next ticks, the nearest to their start first.
+
+    A whole card at one tick would find too few tokens. No tick gets more than its share of them, and what is planned
+    for it already counts. A race whose own slot comes sooner waits for that.
     """
-    step, share = cadence().tick, max(1, far_share() * 3 // 4)
+    part, whole = FIRST_POLLS_SHARE
+    step, share = default_cadence().tick, max(1, far_share() * part // whole)
     coming = next_tick(now, step)
     with transaction.atomic():
         new = Race.objects.filter(pk__in=list(race_ids), next_poll_at=coming, last_attempt_at__isnull=True)
         far = [race for race in new.locked() if not is_urgent(race, now=coming)]
-        last = coming + step * (len(far) // share + 20)
+        last = coming + step * (len(far) // share + SPARE_TICKS)
         others = Race.objects.exclude(pk__in=[race.pk for race in far]).filter(next_poll_at__range=(coming, last))
-        slots = [_slot_from(race, coming) for race in far]
+        slots = [_first_slot_from(race, coming) for race in far]
         planned = Counter([*others.order_by().values_list("next_poll_at", flat=True), *slots])
         at = coming
         for race, slot in sorted(zip(far, slots, strict=True), key=lambda pair: abs(pair[0].advertised_start - now)):
@@ -152,9 +148,28 @@ def spread_first_polls(race_ids: Iterable[int], *, now: datetime) -> None:
         write_fields(far, ["next_poll_at"])
 
 
-def _facts(race: Race, slots: Slots, not_before: datetime | None) -> RaceFacts:
-    covered, asked = slots
-    # Only what a provider called final is looked at again: what staff or Appwrite ended stays as they said.
+def _first_slot_from(race: Race, instant: datetime) -> datetime:
+    """The first slot of the race at or after an instant."""
+    after, interval = instant - timedelta.resolution, min_interval_of(race.provider)
+    return grid_of(race).next_slot(race.advertised_start, after=after, min_interval=interval)
+
+
+def _newest_slots(race_ids: Sequence[int]) -> dict[int, Slots]:
+    """By race: the newest slot that was claimed or skipped, and the newest that was not skipped.
+
+    Each is one step into an index. Not together with the lock, which reads again what it waited for, but not what a
+    subquery found.
+    """
+    logs = PollLog.objects.filter(race=OuterRef("pk")).exclude(state=PollState.MISSED.value).order_by("-slot_at")
+    asked = logs.exclude(state=PollState.SKIPPED.value)
+    newest = [Subquery(some.values("slot_at")[:1]) for some in (logs, asked)]
+    found = Race.objects.filter(pk__in=race_ids).values_list("pk", *newest)
+    return {race_id: (covered_at, asked_at) for race_id, covered_at, asked_at in found}
+
+
+def _facts_of(race: Race, slots: Slots, not_before: datetime | None) -> RaceFacts:
+    covered_at, asked_at = slots
+    # Only what a provider called final is looked at again: what staff or Appwrite ended stays as they decided.
     was_decided = race.is_finalized and race.finalized_by != FinalizedBy.PROVIDER
     is_result = race.finalized_by == FinalizedBy.PROVIDER and race.outcome == Outcome.RESULTED
     return RaceFacts(
@@ -165,9 +180,9 @@ def _facts(race: Race, slots: Slots, not_before: datetime | None) -> RaceFacts:
         # Without a provider's id there is nobody to ask.
         paused=race.polling_paused or not race.provider_race_id,
         snoozed_until=race.snoozed_until,
-        covered=covered,
-        asked=asked,
-        planned=race.next_poll_at,
+        covered_at=covered_at,
+        asked_at=asked_at,
+        planned_at=race.next_poll_at,
         failures=race.failures,
         detail_wanted=race.detail_wanted and not was_decided,
         bare_final_at=race.bare_final_at,
@@ -175,5 +190,5 @@ def _facts(race: Race, slots: Slots, not_before: datetime | None) -> RaceFacts:
         refused=race.last_error == Blocked.__name__ and not_before is None,
         unknown=is_unknown(race.last_error, race.failures),
         not_before=not_before,
-        thin_to=min_interval(race.provider),
+        min_interval=min_interval_of(race.provider),
     )

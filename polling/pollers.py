@@ -101,7 +101,7 @@ def _skip(logs: list[PollLog], skipped: list[PollLog], reason: SkipReason, *, no
     if not skipped:
         return logs
     with transaction.atomic():
-        dispatch.lock(log.race_id for log in skipped)
+        dispatch.lock_races(log.race_id for log in skipped)
         PollLog.objects.filter(pk__in=[log.pk for log in skipped]).update(
             state=PollState.SKIPPED.value, reason=reason.value, finished_at=now
         )
@@ -114,7 +114,7 @@ def _settle(token: str, answers: dict[int, Answer], *, now: datetime) -> list[in
     """Stores the answers and finishes the logs, of those claims that are still ours."""
     with transaction.atomic():
         own = PollLog.objects.filter(run=token, state=PollState.RUNNING.value)
-        dispatch.lock(own.values_list("race", flat=True))
+        dispatch.lock_races(own.values_list("race", flat=True))
         logs = list(own.select_for_update(of=("self",)).select_related("race__meeting").order_by("pk"))
         told = {log.race_id: snapshot for log in logs if (snapshot := answers[log.race_id].told)}
         errors = {log.race_id: error for log in logs if (error := answers[log.race_id].error)}

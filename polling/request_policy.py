@@ -1,17 +1,26 @@
-"""How polls become requests: which share a list of statuses, and which want their race's detail at once."""
+"""Which requests a poll makes: which polls share a list of statuses, and which ask for their race's detail. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from itertools import groupby
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
+class BatchScope(StrEnum):
+    """What one request of a provider for many races answers: it has no such request, their status, or all there is."""
+
+    NONE = "none"
+    STATUS = "status"
+    FULL = "full"
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Whom a poll asks, about a race with what advertised start, and whether it must wait behind no other."""
+    """Which provider a poll asks, the advertised start of its race, and whether it must wait behind no other poll."""
 
     provider: str
     start: datetime
@@ -21,9 +30,10 @@ class Asked:
 def chunks(
     polls: Iterable[T], asked_of: Callable[[T], Asked], *, max_batch: Callable[[str], int], now: datetime
 ) -> Iterator[list[T]]:
-    """By provider and urgency, the nearest first: a race about to start never waits behind a far one.
+    """The polls in the groups that share a task: by provider and urgency, the nearest to their start first.
 
-    `max_batch` is how many polls of a provider share a task.
+    Urgent groups come first and hold no far race, so that a race about to start never waits behind a far one.
+    `asked_of` describes a poll; `max_batch` is how many polls of a provider fit into one task.
     """
 
     def place(poll: T) -> tuple[bool, str]:
@@ -37,11 +47,18 @@ def chunks(
             yield rest[first : first + size]
 
 
-def wants_detail(start: datetime, *, waiting: bool, policy: str, has_detail: bool, wanted: bool, now: datetime) -> bool:
-    """Until the race has started, by the clock and by the provider's word (`waiting`), the odds are the point.
+def asks_singly(
+    scope: BatchScope, start: datetime, *, waiting: bool, policy: str, has_detail: bool, wanted: bool, now: datetime
+) -> bool:
+    """Whether a race is asked by a request of its own from the outset, and not by the list of many.
 
-    After that it is what moved; `policy` (RACE_DETAIL) may say otherwise.
+    Where the list answers all there is (`BatchScope.FULL`) no race is; where there is no list each one is. Where it
+    answers their status, the detail is asked until the race has started, by the clock and by the provider's report
+    (`waiting`), as the odds are the point till then; also where none is stored, or news calls for it (`wanted`).
+    `policy` is the setting RACE_DETAIL: always, until_start, or changed.
     """
+    if scope is not BatchScope.STATUS:
+        return scope is BatchScope.NONE
     if policy == "always" or wanted or not has_detail:
         return True
     return policy == "until_start" and (waiting or now < start)

@@ -20,7 +20,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django_q.models import Task
 
 from polling.appwrite.push.expired_races import expire_races
-from polling.errors import words_of
+from polling.errors import error_text
 from polling.models import Incident, PollLog, RetentionState, SyncConflict, SyncState, Tick
 from polling.models.poll_log import OPEN_STATES
 from races.models import Meeting, PriceChange, Race, Runner
@@ -195,7 +195,7 @@ def _stepped(work: _Work, *, now: datetime) -> bool:
     try:
         more, took = work.step(now=now)
     except Exception as error:  # noqa: BLE001 - one table that fails must not stop the others
-        work.error = words_of(error)
+        work.error = error_text(error)
         if work.retention.what not in failures():
             logger.warning("old %s cannot be deleted", work.retention.what, exc_info=True)
         return False

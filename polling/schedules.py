@@ -46,8 +46,8 @@ def rows() -> list[Row]:
         Row("look for changes past the sync", "polling.tasks.scan_for_changes", "* * * * * 40"),
         Row("watch Appwrite's webhook", "polling.tasks.watch_webhook", "*/5 * * * * 35"),
         Row("import the card", "polling.tasks.import_schedule", "*/5 * * * * 5", patient),
-        Row("flag races that do not end", "polling.tasks.escalate", "*/5 * * * * 20"),
-        Row("tell the monitor", "polling.tasks.tell_monitor", "* * * * * 10"),
+        Row("flag races that do not end", "polling.tasks.flag_overdue_races", "*/5 * * * * 20"),
+        Row("ping the monitor", "polling.tasks.ping_monitor", "* * * * * 10"),
         Row("delete old rows", "polling.tasks.delete_old_rows", "*/2 * * * * 25", patient),
     ]
 

@@ -78,12 +78,12 @@ def watch_webhook() -> None:
     watch.run(now=clock.now())
 
 
-def escalate() -> None:
+def flag_overdue_races() -> None:
     """Flags races that started long ago and have not ended."""
     overdue_races.escalate(now=clock.now())
 
 
-def tell_monitor() -> None:
+def ping_monitor() -> None:
     """Tells an outside monitor, if there is one, that ticks come on time."""
     ping.ping_monitor(now=clock.now())
 

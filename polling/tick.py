@@ -1,7 +1,7 @@
 """The master tick: finds what is due, claims it, plans on, and hands it to the queue after the commit.
 
-A constant number of queries whatever is due, two while nothing is due within the hour; no HTTP; nothing may escape, it
-runs in the cluster's sentinel.
+It makes a constant number of queries whatever is due, and two while nothing is due within the hour. It makes no HTTP
+request, and nothing may escape it: it runs in the cluster's sentinel.
 """
 
 import logging
@@ -15,41 +15,44 @@ from django.db.models import Exists, Max
 
 from polling import dispatch
 from polling.cadence import floor
-from polling.dispatch import Want
+from polling.dispatch import WantedPoll
 from polling.models import REQUESTS, PollLog, PollState, ProviderState, Tick, Trigger
 from polling.monitoring import heartbeat
 from polling.monitoring.lasting_problem import LastingProblem
-from polling.next_poll import Wanted, wanted
-from polling.planning import cadence, far_share, grid, is_throttled, is_urgent, min_interval, replan
+from polling.next_poll import DueSlot, due_slot
+from polling.planning import default_cadence, far_share, grid_of, is_throttled, is_urgent, min_interval_of, replan
 from polling.quota import throttle
 from races.models import Race
 
 logger = logging.getLogger(__name__)
 
-MOST_MISSED = 40  # rows a race after an outage: enough to see it, not enough to drown in it
+MOST_MISSED = 40  # rows per race after an outage: enough to see it, and no flood of rows
 SLEEPS_BEFORE = timedelta(hours=1)
 THROTTLE = LastingProblem(logger, "the throttle cannot be adjusted; slots are polled as planned")
 HEARTBEAT = LastingProblem(logger, "the heartbeat cannot be written; ticks go on")
 
-
-Plan = tuple[Race, Wanted]
+Plan = tuple[Race, DueSlot]
 
 
 class NoTick(StrEnum):
-    """Why there was none to run."""
+    """Why there was no tick to run."""
 
     ASLEEP = "nothing is due within the hour"
     TAKEN = "this slot has been ticked already"  # here or on another host
 
 
 def run(*, now: datetime) -> Tick | NoTick:
-    """One tick, or why there was none."""
-    if _sleeps(now=now):
+    """Runs the tick of the slot that `now` lies in, on whichever host gets there first.
+
+    Returns the row that records it, with how many races were due and claimed, and the error where it failed; or why
+    there was no tick. Raises nothing but what the database raises for the row itself.
+    """
+    if _rest_until_due(now=now):
         return NoTick.ASLEEP
     began = time.monotonic()
-    slot = floor(now, cadence().tick)
-    tick, mine = Tick.objects.get_or_create(slot_at=slot, defaults={"started_at": now})
-    if not mine:
+    slot = floor(now, default_cadence().tick)
+    tick, is_ours = Tick.objects.get_or_create(slot_at=slot, defaults={"started_at": now})
+    if not is_ours:
         return NoTick.TAKEN
     try:
         with transaction.atomic():
@@ -66,27 +69,29 @@ def run(*, now: datetime) -> Tick | NoTick:
     return tick
 
 
-def _sleeps(*, now: datetime) -> bool:
-    """Whether there is nothing to do, which the heartbeat then says."""
+def _rest_until_due(*, now: datetime) -> bool:
+    """Writes to the heartbeat until when nothing is due, where that is far off; returns whether it did so."""
     try:
         with transaction.atomic():
-            if until := _sleeps_until(now=now):
-                heartbeat.record(now=now, sleeping_until=until)
-            return until is not None
-    except DatabaseError:  # the tick that follows meets it too, and records it
+            sleeping_until = _sleeping_until(now=now)
+            if sleeping_until is None:
+                return False
+            heartbeat.record(now=now, sleeping_until=sleeping_until)
+            return True
+    except DatabaseError:  # the tick that follows finds it too, and records it
         return False
 
 
-def _sleeps_until(*, now: datetime) -> datetime | None:
+def _sleeping_until(*, now: datetime) -> datetime | None:
     """When the next poll is due, where that is far off and no claim is open; None where there is work.
 
-    Asked anew at every tick, so that whatever is planned meanwhile is met at its slot.
+    Read again at every tick, so that what is planned meanwhile is polled at its slot.
     """
     claims = PollLog.objects.unfinished()
     planned = Race.objects.filter(next_poll_at__isnull=False).order_by("next_poll_at")
     nearest = planned.values_list("next_poll_at", Exists(claims))[:1]
-    [(due_at, busy)] = nearest or [(now + SLEEPS_BEFORE, claims.exists())]
-    return None if busy or due_at is None or due_at - now < SLEEPS_BEFORE else due_at
+    [(due_at, is_busy)] = nearest or [(now + SLEEPS_BEFORE, claims.exists())]
+    return None if is_busy or due_at is None or due_at - now < SLEEPS_BEFORE else due_at
 
 
 def _dispatch_due(tick: Tick, *, now: datetime) -> None:
@@ -104,88 +109,43 @@ def _dispatch_due(tick: Tick, *, now: datetime) -> None:
     # At once, but for those that have been finalized or paused since, or planned on by others.
     due = [race for race in locked.values() if race.next_poll_at and (race.pk in late or race.next_poll_at <= now)]
     races = sorted(due, key=lambda race: abs(race.advertised_start - now))
-    plans = [(race, _wanted(race, now=now)) for race in races]
+    plans = [(race, _due_slot_of(race, now=now)) for race in races]
     _log_missed(plans, now=now)
     plans = _log_throttled(plans, throttle_factors, now=now)
     failed = _newest_failures([race for race in races if race.failures])
     won = _claim_waiting(locked, plans, now=now)
     begun = {log.race_id for log in won}
     left = [(race, plan) for race, plan in plans if plan.on_grid or race.pk not in begun]
-    wants = [_want(race, plan, failed.get(race.pk)) for race, plan in left]
-    won += dispatch.claim(wants, waiting=_first_polls_in_the_way(left, now=now), now=now)
-    replan(locked, now=now)  # also those that were lost and are due for no poll, as after the last look at a result
+    polls = [_wanted_poll(race, plan, failed.get(race.pk)) for race, plan in left]
+    won += dispatch.claim(polls, waiting=_postponed_first_polls(left, now=now), now=now)
+    replan(locked, now=now)  # also those that were lost and are due for no poll, as after the last recheck
     tick.due, tick.claimed = len(races), len(won)
     if won:
-        transaction.on_commit(lambda: _send(tick, won, now=now), robust=True)
+        transaction.on_commit(lambda: _send_claimed(tick, won, now=now), robust=True)
 
 
-def _claim_waiting(race_ids: Iterable[int], plans: list[Plan], *, now: datetime) -> list[PollLog]:
-    """Claims what waits, before the plan has its turn; only a first poll gives way to a slot of its race."""
-    slots = {race.pk for race, plan in plans if plan.on_grid}
-    waited = dispatch.claim_waiting(set(race_ids) - slots, now=now)
-    return waited + dispatch.claim_waiting(slots, now=now, triggers=REQUESTS)
-
-
-def _first_polls_in_the_way(plans: list[Plan], *, now: datetime) -> set[int]:
-    """The races whose first poll waits for the next tick, because the tokens of this one are wanted for far slots.
-
-    All at once they come where a card is new and the first tick late. The nearest first are not among them.
-    """
-    far = {race.pk for race, plan in plans if not is_urgent(race, now=now)}
-    waiting: set[int] = set()
-    for provider in {race.provider for race, plan in plans if plan.on_grid and race.pk in far}:
-        mine = [(race, plan) for race, plan in plans if race.provider == provider]
-        first = [race.pk for race, plan in mine if not plan.on_grid and race.last_attempt_at is None and race.pk in far]
-        room = _polls_that_fit(far_share(), dispatch.max_batch(provider)) - (len(mine) - len(first))
-        waiting |= set(first[max(room, 0) :])
-    return waiting
-
-
-def _polls_that_fit(requests: int, most: int) -> int:
-    """How many polls these requests are enough for: one per race for its detail, one per `most` races for their status.
-
-    The workers take tokens in any order, so that what is sent beside a slot must not cost the slot its own.
-    """
-    return requests * most // (most + 1)
-
-
-def _wanted(race: Race, *, now: datetime) -> Wanted:
-    tick = floor(now, cadence().tick)
+def _due_slot_of(race: Race, *, now: datetime) -> DueSlot:
+    tick = floor(now, default_cadence().tick)
     if race.is_finalized:
-        return Wanted(tick, on_grid=False)
-    planned = min(race.next_poll_at or tick, tick)
-    thin_to = min_interval(race.provider)
-    return wanted(race.advertised_start, planned=planned, cadence=grid(race), now=now, thin_to=thin_to)
-
-
-def _newest_failures(races: list[Race]) -> dict[int, int]:
-    """The poll that each race's retry is a retry of."""
-    states = (PollState.FAILED.value, PollState.LOST.value)
-    failed = PollLog.objects.filter(race__in=races, state__in=states).order_by()
-    return dict(failed.values_list("race").annotate(Max("pk"))) if races else {}
-
-
-def _want(race: Race, plan: Wanted, failed: int | None) -> Want:
-    if plan.on_grid:
-        return Want(race, plan.slot_at, Trigger.SLOT)
-    off_grid = Trigger.RECHECK if race.is_finalized else Trigger.FOUND
-    return Want(race, plan.slot_at, Trigger.RETRY if race.failures else off_grid, retry_of=failed)
+        return DueSlot(tick, on_grid=False)
+    planned_at, interval = min(race.next_poll_at or tick, tick), min_interval_of(race.provider)
+    grid = grid_of(race)
+    return due_slot(race.advertised_start, planned_at=planned_at, cadence=grid, now=now, min_interval=interval)
 
 
 def _log_missed(plans: list[Plan], *, now: datetime) -> None:
-    """The slots of the present grid that passed between the plan and the slot claimed now."""
+    """Logs the slots of the present grid that passed between the plan and the slot claimed now."""
     missed = [
         PollLog(race=race, slot_at=slot, trigger=Trigger.SLOT.value, state=PollState.MISSED.value, finished_at=now)
         for race, plan in plans
         for slot in plan.missed[-MOST_MISSED:]
     ]
-    if missed and not _is_first_after_import():
+    if not missed:
+        return
+    # Where the card was imported before any worker ran, as when all is set up, no one was there to miss a slot.
+    has_card = ProviderState.objects.filter(last_import_at__isnull=False)
+    if heartbeat.last() is not None or not has_card.exists():
         PollLog.objects.bulk_create(missed, ignore_conflicts=True)
-
-
-def _is_first_after_import() -> bool:
-    """Whether the card was imported before any worker ran, as when all is set up: no one was there to miss a slot."""
-    return heartbeat.last() is None and ProviderState.objects.filter(last_import_at__isnull=False).exists()
 
 
 def _log_throttled(plans: list[Plan], throttle_factors: Mapping[str, int], *, now: datetime) -> list[Plan]:
@@ -195,13 +155,55 @@ def _log_throttled(plans: list[Plan], throttle_factors: Mapping[str, int], *, no
         for race, plan in plans
         if plan.on_grid and is_throttled(race, plan.slot_at, factor=throttle_factors.get(race.provider, 1))
     }
-    dispatch.log_throttled([_want(race, plan, None) for race, plan in plans if race.pk in left_out], now=now)
+    dispatch.log_throttled([_wanted_poll(race, plan, None) for race, plan in plans if race.pk in left_out], now=now)
     return [(race, plan) for race, plan in plans if race.pk not in left_out]
 
 
-def _send(tick: Tick, won: list[PollLog], *, now: datetime) -> None:
-    won = [log for log in won if log.state == PollState.CLAIMED.value]
-    found = [log for log in won if log.trigger == Trigger.FOUND.value]  # which may wait where tokens do not suffice
-    sent = dispatch.send([log for log in won if log not in found], now=now) + dispatch.send(found, now=now)
+def _newest_failures(races: list[Race]) -> dict[int, int]:
+    """By race: the failed or lost poll that its retry is a retry of, by primary key."""
+    states = (PollState.FAILED.value, PollState.LOST.value)
+    failed = PollLog.objects.filter(race__in=races, state__in=states).order_by()
+    return dict(failed.values_list("race").annotate(Max("pk"))) if races else {}
+
+
+def _claim_waiting(race_ids: Iterable[int], plans: list[Plan], *, now: datetime) -> list[PollLog]:
+    """Claims what waits, before the plan has its turn; only a first poll gives way to a slot of its race."""
+    slots = {race.pk for race, plan in plans if plan.on_grid}
+    waited = dispatch.claim_waiting(set(race_ids) - slots, now=now)
+    return waited + dispatch.claim_waiting(slots, now=now, triggers=REQUESTS)
+
+
+def _wanted_poll(race: Race, plan: DueSlot, failed: int | None) -> WantedPoll:
+    if plan.on_grid:
+        return WantedPoll(race, plan.slot_at, Trigger.SLOT)
+    off_grid = Trigger.RECHECK if race.is_finalized else Trigger.FOUND
+    return WantedPoll(race, plan.slot_at, Trigger.RETRY if race.failures else off_grid, retry_of=failed)
+
+
+def _postponed_first_polls(plans: list[Plan], *, now: datetime) -> set[int]:
+    """The races whose first poll waits for the next tick, because far slots need the tokens of this one.
+
+    First polls come all at once where a card is new and the first tick late. The nearest to their start are not
+    postponed.
+    """
+    far = {race.pk for race, plan in plans if not is_urgent(race, now=now)}
+    waiting: set[int] = set()
+    for provider in {race.provider for race, plan in plans if plan.on_grid and race.pk in far}:
+        ours = [(race, plan) for race, plan in plans if race.provider == provider]
+        first = [race.pk for race, plan in ours if not plan.on_grid and race.last_attempt_at is None and race.pk in far]
+        # Requests for one detail per race and one list per task: workers take tokens in any order, so that what is
+        # sent beside a slot must not cost the slot its own.
+        most = dispatch.max_batch(provider)
+        polls_that_fit = far_share() * most // (most + 1)
+        waiting |= set(first[max(polls_that_fit - (len(ours) - len(first)), 0) :])
+    return waiting
+
+
+def _send_claimed(tick: Tick, won: list[PollLog], *, now: datetime) -> None:
+    """Hands the claims to the queue, those that may wait for tokens last, and notes their number on the tick."""
+    claimed = [log for log in won if log.state == PollState.CLAIMED.value]
+    planned = [log for log in claimed if log.trigger != Trigger.FOUND.value]
+    found = [log for log in claimed if log.trigger == Trigger.FOUND.value]
+    sent = dispatch.send(planned, now=now) + dispatch.send(found, now=now)
     Tick.objects.filter(pk=tick.pk).update(dispatched=sent)
     logger.info("tick %s: %d due, %d sent", tick.slot_at.strftime("%H:%M:%S"), tick.due, sent)

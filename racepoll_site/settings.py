@@ -291,9 +291,12 @@ TAB_AFFILIATES_IDENTITY = {
         "X-Partner-ID": "TAB_AFFILIATES_PARTNER_ID",
     }.items()
 }
+# Every provider there is, and the setting that holds its address.
+PROVIDER_URL_SETTINGS = {"tab_affiliates": "TAB_AFFILIATES_URL", "sandbox": "SANDBOX_PROVIDER_URL"}
 for _name in RACE_PROVIDERS:
-    if _name not in ("tab_affiliates", "sandbox"):
-        env.reject("RACE_PROVIDERS", f"names the unknown provider {_name!r}; there are tab_affiliates, sandbox", None)
+    if _name not in PROVIDER_URL_SETTINGS:
+        _there_are = ", ".join(PROVIDER_URL_SETTINGS)
+        env.reject("RACE_PROVIDERS", f"names the unknown provider {_name!r}; there are {_there_are}", None)
 if "sandbox" in RACE_PROVIDERS and not SANDBOX_PROVIDER_URL:
     env.needed("SANDBOX_PROVIDER_URL", "RACE_PROVIDERS names the sandbox; `make run` sets both")
 

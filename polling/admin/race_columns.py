@@ -26,9 +26,9 @@ from django.utils.safestring import SafeString
 
 from polling.admin import formats
 from polling.admin.base import Column, column_label
-from polling.cadence import URGENT
+from polling.cadence import URGENT_WITHIN
 from polling.models import Incident, IncidentKind, PollLog, ProviderState
-from polling.planning import grid, is_unknown
+from polling.planning import grid_of, is_unknown
 from races.models import Race, RaceQuerySet
 from races.relisted_races import relisted_races_of
 from races.status import Escalation, RaceStatus
@@ -146,11 +146,11 @@ def window(race: Race) -> str:
         return formats.NOTHING
     if race.is_finalized:
         return "result, looked at again"
-    cadence, start, now = grid(race), race.advertised_start, now_of(race)
+    cadence, start, now = grid_of(race), race.advertised_start, now_of(race)
     inside = cadence.window(start, now=now)
     if inside is None:
         return f"before {cadence.windows[0].name}"
-    factor = (vars(race)["throttle_factor"] or 1) if start - now > URGENT else 1
+    factor = (vars(race)["throttle_factor"] or 1) if start - now > URGENT_WITHIN else 1
     return f"{inside.name}, every {formats.duration(inside.step * factor)}"
 
 

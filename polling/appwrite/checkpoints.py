@@ -9,7 +9,7 @@ from django.db.models import F, QuerySet
 from polling.appwrite.api.errors import lasting_foreign_answer
 from polling.appwrite.api.rows import ListPosition
 from polling.appwrite.known_problems import is_known, is_news
-from polling.errors import Blocked, PollingError, Unavailable, words_of
+from polling.errors import Blocked, PollingError, Unavailable, error_text
 from polling.models import SyncCheckpoint
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def note_outcome(
     since = (failing_since or now) if error else None
     if isinstance(error, Unavailable) and error.foreign and since and now - since >= RESTART_WITHIN:
         error = lasting_foreign_answer(error)
-    words = words_of(error) if error else ""
+    words = error_text(error) if error else ""
     if error and is_news(error, words, before=before):
         logger.log(logging.DEBUG if is_known(words) else level_of(error), "%s fails: %s", what, words)
     if before and not words:

@@ -15,7 +15,7 @@ from polling.appwrite.api.errors import InvalidRequest
 from polling.appwrite.api.rows import Rows
 from polling.appwrite.checkpoints import level_of
 from polling.appwrite.schema.table_faults import DIAGNOSIS_SECONDS, TableRefusals
-from polling.errors import Blocked, Conflict, NotFound, OutOfTime, PollingError, Unavailable, words_of
+from polling.errors import Blocked, Conflict, NotFound, OutOfTime, PollingError, Unavailable, error_text
 from polling.models import SyncServer
 
 logger = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ def run(client: SyncClient, *, now: datetime, deadline: float = inf) -> SyncServ
         raise
     except PollingError as error:
         server.probed_at = None
-        _keep(server, words_of(error), level=level_of(error))
+        _keep(server, error_text(error), level=level_of(error))
         raise
     if version < SAFE_COMPARE_AND_SET and server.version != _text(version):
         logger.warning("Appwrite %s: %s", _text(version), RACY)

@@ -10,7 +10,7 @@ from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import Collate, Upper
 
 from polling.appwrite.mapping import Remote
-from polling.errors import words_of
+from polling.errors import error_text
 from polling.models import SyncState
 from races.models import Race
 from races.status import TERMINAL, RaceStatus
@@ -112,7 +112,7 @@ def postpone(found: Sequence[SyncState], error: Exception, *, until: datetime, o
     for state in found:
         attempts = state.attempts + 1
         state.attempts = attempts if own else max(state.attempts, min(attempts, MOST_IN_TROUBLE))
-        state.next_try_at, state.error = until, words_of(error)
+        state.next_try_at, state.error = until, error_text(error)
     with transaction.atomic():
         save(_unsettled(found), ("attempts", "next_try_at", "error"))
 
@@ -122,7 +122,7 @@ def bury(state: SyncState, error: Exception, *, now: datetime, version: int | No
 
     Not if its base, or the version of its race, is another than it failed with: that may be fit.
     """
-    state.attempts, state.dead_since, state.error = state.attempts + 1, now, words_of(error)
+    state.attempts, state.dead_since, state.error = state.attempts + 1, now, error_text(error)
     with transaction.atomic():
         same = version is None or Race.objects.filter(pk=state.local_pk, version=version).exists()
         found = _unsettled([state]) if same else []
@@ -132,7 +132,7 @@ def bury(state: SyncState, error: Exception, *, now: datetime, version: int | No
 
 def is_given_up_for(error: Exception) -> bool:
     """Whether a row has been given up for the same reason, and nobody has acted yet."""
-    return states().filter(dead_since__isnull=False, error=words_of(error)).exists()
+    return states().filter(dead_since__isnull=False, error=error_text(error)).exists()
 
 
 def _unsettled(found: Sequence[SyncState]) -> list[SyncState]:

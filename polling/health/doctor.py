@@ -18,7 +18,7 @@ from polling.appwrite.api.client import SyncClient, connect
 from polling.appwrite.api.errors import MissingScope
 from polling.appwrite.schema import provision as schema
 from polling.appwrite.schema import webhook_subscription
-from polling.errors import Blocked, PollingError, words_of
+from polling.errors import Blocked, PollingError, error_text
 from polling.models import ProviderState, SyncServer
 from polling.monitoring import heartbeat
 from races.models import Race
@@ -64,7 +64,7 @@ def _found(name: str, check: Callable[[], Said]) -> Finding:
     except PollingError as error:
         state, words = State.FAILED, str(error)
     except Exception as error:  # noqa: BLE001 - a check that breaks must not hide the others
-        state, words = State.FAILED, words_of(error)
+        state, words = State.FAILED, error_text(error)
     return Finding(name, state, " ".join(words.split()))
 
 
@@ -80,7 +80,7 @@ def _database() -> Said:
 
 def _queue() -> Said:
     kind = "Redis" if settings.REDIS_URL else "the database"
-    return State.OK, f"{dispatch.queued()} tasks wait in {kind}"
+    return State.OK, f"{dispatch.queue_size()} tasks wait in {kind}"
 
 
 def _ticks(now: datetime) -> Said:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from polling.errors import words_of
+from polling.errors import error_text
 
 
 @dataclass(slots=True)
@@ -51,6 +51,6 @@ class LastingProblem:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - whatever fails here is a by-product, and the duty goes on
-            self.begin(words_of(error))
+            self.begin(error_text(error))
         else:
             self.end()

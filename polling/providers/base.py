@@ -3,19 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Protocol
 
 from polling.errors import PollingError
+from polling.request_policy import BatchScope
 from races.snapshots import LeftOut, RaceSnapshot
-
-
-class BatchScope(StrEnum):
-    """What one request for many races tells: nothing, their status, or all there is."""
-
-    NONE = "none"
-    STATUS = "status"
-    FULL = "full"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ from urllib.parse import quote
 
 from polling.errors import Malformed, NotFound, PollingError
 from polling.http import POOL_SIZE, HttpClient
-from polling.providers.base import Answer, BatchScope, Capabilities, RaceRef, Schedule
+from polling.providers.base import Answer, Capabilities, RaceRef, Schedule
 from polling.providers.reading import instant_or_none
 from polling.providers.tab_payloads import Listing, echo, listing, parse_event, parse_meetings
+from polling.request_policy import BatchScope
 from races.snapshots import RaceSnapshot, join_snapshots, sum_left_out
 
 logger = logging.getLogger(__name__)

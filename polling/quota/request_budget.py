@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Case, F, Q, QuerySet, When
 
-from polling.errors import Blocked, Malformed, PollingError, RateLimited, Unavailable, words_of
+from polling.errors import Blocked, Malformed, PollingError, RateLimited, Unavailable, error_text
 from polling.models import BreakerState, IncidentKind, ProviderState, SkipReason
 from polling.quota import incidents
 from polling.quota.circuit_breaker import Breaker, after_failures
@@ -200,7 +200,7 @@ def _record_failures(provider: str, errors: Sequence[PollingError], refused: Col
         _store_breaker(state, breaker)
         if breaker.state is BreakerState.OPEN:
             kind = IncidentKind.BLOCKED if refusal else IncidentKind.FAILING
-            incidents.begin(provider, kind, words_of(refusal or counted[0]), now=now)
+            incidents.begin(provider, kind, error_text(refusal or counted[0]), now=now)
 
 
 def _errors_of_the_provider(

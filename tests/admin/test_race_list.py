@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from polling.models import PollingSwitch, PollState, ProviderState, SkipReason
-from polling.planning import cadence
+from polling.planning import default_cadence
 from races.models import Race
 from races.status import FinalizedBy, RaceStatus
 from tests.factories import START, make_log, make_meeting, make_race
@@ -93,13 +93,13 @@ def test_a_race_that_is_not_polled_has_no_window(admin_client: Client) -> None:
 
 def test_a_race_that_is_late_is_told_to_keep_its_last_step(admin_client: Client, settings: Any) -> None:
     settings.POLL_HOLD = timedelta(minutes=5)
-    cadence.cache_clear()
+    default_cadence.cache_clear()
     try:
         make_race(start=NOW - timedelta(minutes=1), next_poll_at=NOW + timedelta(seconds=10))
         make_race(start=NOW - timedelta(minutes=1), next_poll_at=NOW + timedelta(minutes=4), status="in_progress")
         html = page(admin_client)
     finally:
-        cadence.cache_clear()
+        default_cadence.cache_clear()
     assert html.count("T-5, every 15 s") == 1
     assert html.count("start, every 5 min") == 1
 

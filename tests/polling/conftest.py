@@ -63,9 +63,9 @@ class ProviderBox:
 def no_hold(settings: Any) -> Iterator[None]:
     """Races that are late go over to the window after the start at once."""
     settings.POLL_HOLD = timedelta()
-    planning.cadence.cache_clear()
+    planning.default_cadence.cache_clear()
     yield
-    planning.cadence.cache_clear()
+    planning.default_cadence.cache_clear()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polling.cadence import DEFAULT_WINDOWS, Cadence, Window, floor, next_tick
-from polling.next_poll import RaceFacts, Wanted, backoff, next_poll, wanted
+from polling.next_poll import DueSlot, RaceFacts, backoff, due_slot, next_poll
 
 START = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 TICK = timedelta(seconds=15)
@@ -107,25 +107,25 @@ def test_every_slot_falls_on_a_tick_whatever_the_start(seconds: int, tick_second
 
 @given(st.integers(0, 7200), st.integers(0, 1200))
 def test_walking_slot_by_slot_gives_the_plan(before: int, thin_seconds: int) -> None:
-    thin_to = timedelta(seconds=thin_seconds)
+    min_interval = timedelta(seconds=thin_seconds)
     now, walked = START - timedelta(seconds=before), []
-    while (now := CADENCE.next_slot(START, after=now, thin_to=thin_to)) < at(30):
+    while (now := CADENCE.next_slot(START, after=now, min_interval=min_interval)) < at(30):
         walked.append(now)
-        assert CADENCE.newest_slot(START, now=now, thin_to=thin_to) == now
+        assert CADENCE.newest_slot(START, now=now, min_interval=min_interval) == now
     since = START - timedelta(seconds=before)
-    assert walked == [slot for slot in CADENCE.plan(START, until=at(30), thin_to=thin_to) if slot > since]
+    assert walked == [slot for slot in CADENCE.plan(START, until=at(30), min_interval=min_interval) if slot > since]
 
 
 @given(st.integers(0, 1800))
 def test_no_two_slots_are_nearer_than_the_provider_allows(seconds: int) -> None:
     least = timedelta(seconds=seconds)
-    slots = CADENCE.plan(START, until=at(60), thin_to=least)
+    slots = CADENCE.plan(START, until=at(60), min_interval=least)
     assert START in slots
     assert all(later - sooner >= least for sooner, later in zip(slots, slots[1:], strict=False))
 
 
 def test_thinning_drops_the_slot_too_near_to_the_start_not_the_start() -> None:
-    slots = CADENCE.plan(START, until=at(1), thin_to=MINUTE * 5)
+    slots = CADENCE.plan(START, until=at(1), min_interval=MINUTE * 5)
     assert slots[-3:] == [at(-14), at(-9), at(0)]
 
 
@@ -135,7 +135,7 @@ def test_jittered_ticks_poll_twenty_times_in_the_last_five_minutes() -> None:
     for index in range(-60 * 4, 1):
         now = START + index * TICK + jitter[index]
         if planned <= now:
-            want = wanted(START, planned=planned, cadence=CADENCE, now=now)
+            want = due_slot(START, planned_at=planned, cadence=CADENCE, now=now)
             assert not want.missed
             polled.append(want.slot_at)
             planned = CADENCE.next_slot(START, after=now)
@@ -148,55 +148,71 @@ def test_jittered_ticks_poll_twenty_times_in_the_last_five_minutes() -> None:
     [
         pytest.param({}, at(-90), at(-60), id="known early: the first slot"),
         pytest.param({}, at(-37), at(-37, 15), id="found late: at the next tick"),
-        pytest.param({"covered": at(-40)}, at(-37), at(-35), id="covered: the next slot"),
-        pytest.param({"covered": at(-55)}, at(-37), at(-37, 15), id="a start that moved nearer: at the next tick"),
-        pytest.param({"covered": at(0)}, at(0, 1), at(5), id="polled at the start"),
+        pytest.param({"covered_at": at(-40)}, at(-37), at(-35), id="covered: the next slot"),
+        pytest.param({"covered_at": at(-55)}, at(-37), at(-37, 15), id="a start that moved nearer: at the next tick"),
+        pytest.param({"covered_at": at(0)}, at(0, 1), at(5), id="polled at the start"),
         pytest.param({"finalized": True}, at(1), None, id="finalized"),
         pytest.param({"paused": True}, at(-30), None, id="paused"),
         pytest.param({"snoozed_until": at(-10)}, at(-30), at(-10), id="snoozed: when it ends"),
-        pytest.param({"covered": at(-40), "failures": 1}, at(-39, 50), at(-38), id="failed once: the next tick"),
-        pytest.param({"covered": at(-40), "failures": 3}, at(-39, 50), at(-38, 45), id="failed thrice: backoff"),
-        pytest.param({"covered": at(-40), "failures": 9}, at(-39, 50), at(-35), id="failing: no later than the slot"),
-        pytest.param({"covered": at(-4), "failures": 9}, at(-4, 2), at(-4, 15), id="failing near the start"),
+        pytest.param({"covered_at": at(-40), "failures": 1}, at(-39, 50), at(-38), id="failed once: the next tick"),
+        pytest.param({"covered_at": at(-40), "failures": 3}, at(-39, 50), at(-38, 45), id="failed thrice: backoff"),
         pytest.param(
-            {"covered": at(-40), "failures": 1, "not_before": at(-37, 5)}, at(-39, 50), at(-37, 15), id="held off"
+            {"covered_at": at(-40), "failures": 9}, at(-39, 50), at(-35), id="failing: no later than the slot"
         ),
-        pytest.param({"covered": at(5), "detail_wanted": True}, at(6), at(6, 15), id="a final without its result"),
+        pytest.param({"covered_at": at(-4), "failures": 9}, at(-4, 2), at(-4, 15), id="failing near the start"),
+        pytest.param(
+            {"covered_at": at(-40), "failures": 1, "not_before": at(-37, 5)}, at(-39, 50), at(-37, 15), id="held off"
+        ),
+        pytest.param({"covered_at": at(5), "detail_wanted": True}, at(6), at(6, 15), id="a final without its result"),
         pytest.param({}, at(120), at(125), id="found long after the start: its next slot"),
         pytest.param({"detail_wanted": True}, at(120), at(125), id="found final long after the start: its next slot"),
         pytest.param(
-            {"covered": at(120), "asked": at(120), "detail_wanted": True}, at(121), at(121, 15), id="news long after it"
+            {"covered_at": at(120), "asked_at": at(120), "detail_wanted": True},
+            at(121),
+            at(121, 15),
+            id="news long after it",
         ),
         pytest.param({"detail_wanted": True}, at(-90), at(-60), id="news long before the first slot"),
         pytest.param(
             {"detail_wanted": True, "bare_final_at": at(-90)}, at(-90), at(-90, 15), id="a bare Final before the first"
         ),
         pytest.param(
-            {"covered": at(2), "asked": at(2), "detail_wanted": True, "bare_final_at": at(-2)},
+            {"covered_at": at(2), "asked_at": at(2), "detail_wanted": True, "bare_final_at": at(-2)},
             at(2, 1),
             at(4),
             id="a bare Final of four minutes: two later",
         ),
         pytest.param(
-            {"covered": at(-4), "failures": 1, "refused": True}, at(-4, 2), at(-3, -45), id="refused: the next tick"
+            {"covered_at": at(-4), "failures": 1, "refused": True}, at(-4, 2), at(-3, -45), id="refused: the next tick"
         ),
         pytest.param(
-            {"covered": at(-4), "failures": 5, "refused": True}, at(-4, 2), at(0), id="refused: backoff, not the grid"
+            {"covered_at": at(-4), "failures": 5, "refused": True},
+            at(-4, 2),
+            at(0),
+            id="refused: backoff, not the grid",
         ),
-        pytest.param({"covered": at(-4), "failures": 3, "unknown": True}, at(-4, 2), at(1), id="unknown: five minutes"),
         pytest.param(
-            {"covered": at(-4), "failures": 3, "unknown": True, "snoozed_until": at(3)},
+            {"covered_at": at(-4), "failures": 3, "unknown": True}, at(-4, 2), at(1), id="unknown: five minutes"
+        ),
+        pytest.param(
+            {"covered_at": at(-4), "failures": 3, "unknown": True, "snoozed_until": at(3)},
             at(-4, 2),
             at(3),
             id="unknown, and snoozed",
         ),
-        pytest.param({"covered": at(-30)}, at(-40), at(-25), id="the clock stepped back: no slot twice"),
-        pytest.param({"covered": at(-40), "planned": at(-35)}, at(-35, 0.1), at(-35), id="due, its tick still to come"),
-        pytest.param({"covered": at(-40), "planned": at(-35)}, at(-34), at(-35), id="due, its tick long overdue"),
-        pytest.param({"covered": at(-35), "planned": at(-35)}, at(-35, 0.1), at(-30), id="due and claimed: plans on"),
-        pytest.param({"covered": at(-40), "planned": at(-35)}, at(-35, -1), at(-35), id="not due yet: its next slot"),
-        pytest.param({"planned": at(-35), "paused": True}, at(-35, 1), None, id="due, but paused since"),
-        pytest.param({"planned": at(-35), "snoozed_until": at(-20)}, at(-34), at(-20), id="due, but snoozed since"),
+        pytest.param({"covered_at": at(-30)}, at(-40), at(-25), id="the clock stepped back: no slot twice"),
+        pytest.param(
+            {"covered_at": at(-40), "planned_at": at(-35)}, at(-35, 0.1), at(-35), id="due, its tick still to come"
+        ),
+        pytest.param({"covered_at": at(-40), "planned_at": at(-35)}, at(-34), at(-35), id="due, its tick long overdue"),
+        pytest.param(
+            {"covered_at": at(-35), "planned_at": at(-35)}, at(-35, 0.1), at(-30), id="due and claimed: plans on"
+        ),
+        pytest.param(
+            {"covered_at": at(-40), "planned_at": at(-35)}, at(-35, -1), at(-35), id="not due yet: its next slot"
+        ),
+        pytest.param({"planned_at": at(-35), "paused": True}, at(-35, 1), None, id="due, but paused since"),
+        pytest.param({"planned_at": at(-35), "snoozed_until": at(-20)}, at(-34), at(-20), id="due, but snoozed since"),
     ],
 )
 def test_the_plan_follows_from_the_facts(facts: dict, now: datetime, planned: datetime | None) -> None:
@@ -205,23 +221,23 @@ def test_the_plan_follows_from_the_facts(facts: dict, now: datetime, planned: da
 
 
 def test_a_start_moved_into_the_past_is_polled_at_the_next_tick() -> None:
-    moved = RaceFacts(advertised_start=at(-10), covered=at(-9))
+    moved = RaceFacts(advertised_start=at(-10), covered_at=at(-9))
     assert next_poll(moved, cadence=CADENCE, now=at(-4)) == at(-3, -45)
 
 
 @pytest.mark.parametrize(
     ("planned", "now", "expected"),
     [
-        pytest.param(at(-55), at(-55, 0.04), Wanted(at(-55), on_grid=True), id="on time"),
-        pytest.param(at(-37), at(-37, 0.1), Wanted(at(-37), on_grid=False), id="found late"),
-        pytest.param(at(-4), at(-3, -30), Wanted(at(-3, -30), True, (at(-4), at(-4, 15))), id="two were missed"),
-        pytest.param(at(-56), at(-55), Wanted(at(-55), on_grid=True), id="a retry gives way to a slot"),
+        pytest.param(at(-55), at(-55, 0.04), DueSlot(at(-55), on_grid=True), id="on time"),
+        pytest.param(at(-37), at(-37, 0.1), DueSlot(at(-37), on_grid=False), id="found late"),
+        pytest.param(at(-4), at(-3, -30), DueSlot(at(-3, -30), True, (at(-4), at(-4, 15))), id="two were missed"),
+        pytest.param(at(-56), at(-55), DueSlot(at(-55), on_grid=True), id="a retry gives way to a slot"),
     ],
 )
 def test_a_due_race_wants_its_newest_slot_and_names_those_missed(
-    planned: datetime, now: datetime, expected: Wanted
+    planned: datetime, now: datetime, expected: DueSlot
 ) -> None:
-    assert wanted(START, planned=planned, cadence=CADENCE, now=now) == expected
+    assert due_slot(START, planned_at=planned, cadence=CADENCE, now=now) == expected
 
 
 @pytest.mark.parametrize(
@@ -257,7 +273,7 @@ HOLDING = Cadence(DEFAULT_WINDOWS, TICK, hold=MINUTE * 5)
 
 
 def test_a_race_that_has_not_started_keeps_its_last_step_past_the_start_for_as_long_as_the_hold() -> None:
-    held = HOLDING.suited(waiting=True)
+    held = HOLDING.for_race(waiting=True)
     slots = held.plan(START, until=at(21))
     assert [slot for slot in slots if slot < START] == CADENCE.plan(START, until=START)
     assert [slot for slot in slots if slot >= START] == [at(0, 15 * step) for step in range(20)] + [
@@ -266,37 +282,37 @@ def test_a_race_that_has_not_started_keeps_its_last_step_past_the_start_for_as_l
 
 
 def test_a_race_that_has_started_goes_over_to_the_slow_step_at_once() -> None:
-    running = RaceFacts(advertised_start=START, waiting=False, covered=at(1, 15))
+    running = RaceFacts(advertised_start=START, waiting=False, covered_at=at(1, 15))
     assert next_poll(running, cadence=HOLDING, now=at(1, 16)) == at(5)
-    open_still = RaceFacts(advertised_start=START, waiting=True, covered=at(1, 15))
+    open_still = RaceFacts(advertised_start=START, waiting=True, covered_at=at(1, 15))
     assert next_poll(open_still, cadence=HOLDING, now=at(1, 16)) == at(1, 30)
 
 
 def test_a_race_that_was_reopened_is_polled_at_the_next_tick() -> None:
-    reopened = RaceFacts(advertised_start=START, waiting=True, covered=at(0))
+    reopened = RaceFacts(advertised_start=START, waiting=True, covered_at=at(0))
     assert next_poll(reopened, cadence=HOLDING, now=at(3, 2)) == at(3, 15)
 
 
 @pytest.mark.parametrize("waiting", [False, True])
 def test_without_a_hold_waiting_changes_nothing(waiting: bool) -> None:
-    assert CADENCE.suited(waiting=waiting) == CADENCE
+    assert CADENCE.for_race(waiting=waiting) == CADENCE
 
 
 def test_a_hold_shorter_than_the_provider_can_be_asked_is_none() -> None:
     least = MINUTE * 5
-    assert HOLDING.suited(waiting=True, thin_to=least) == HOLDING.suited(thin_to=least)
+    assert HOLDING.for_race(waiting=True, min_interval=least) == HOLDING.for_race(min_interval=least)
 
 
 @given(st.integers(0, 299), st.integers(0, 7200))
 def test_a_held_grid_walks_as_it_is_planned(thin_seconds: int, before: int) -> None:
-    thin_to = timedelta(seconds=thin_seconds)
-    held = HOLDING.suited(waiting=True, thin_to=thin_to)
+    min_interval = timedelta(seconds=thin_seconds)
+    held = HOLDING.for_race(waiting=True, min_interval=min_interval)
     now, walked = START - timedelta(seconds=before), []
-    while (now := held.next_slot(START, after=now, thin_to=thin_to)) < at(30):
+    while (now := held.next_slot(START, after=now, min_interval=min_interval)) < at(30):
         walked.append(now)
-        assert held.newest_slot(START, now=now, thin_to=thin_to) == now
+        assert held.newest_slot(START, now=now, min_interval=min_interval) == now
     assert START in walked or before == 0
-    assert all(later - sooner >= thin_to for sooner, later in zip(walked, walked[1:], strict=False))
+    assert all(later - sooner >= min_interval for sooner, later in zip(walked, walked[1:], strict=False))
 
 
 def test_a_baseline_is_one_more_window_and_leaves_the_others_as_they_are() -> None:
@@ -306,8 +322,8 @@ def test_a_baseline_is_one_more_window_and_leaves_the_others_as_they_are() -> No
     assert slots[-38:] == CADENCE.plan(START, until=START)
 
 
-FIRST = {"covered": at(5), "asked": at(5)}
-SECOND = {"covered": at(22, 15), "asked": at(22, 15)}
+FIRST = {"covered_at": at(5), "asked_at": at(5)}
+SECOND = {"covered_at": at(22, 15), "asked_at": at(22, 15)}
 ENDED = {"finalized": True, "ended_at": at(7, 3)}
 
 
@@ -316,7 +332,7 @@ ENDED = {"finalized": True, "ended_at": at(7, 3)}
     [
         pytest.param({**FIRST}, at(7, 4), at(22, 15), id="a quarter of an hour after the end"),
         pytest.param({**SECOND}, at(22, 16), at(67, 15), id="then an hour after it"),
-        pytest.param({"covered": at(67, 15), "asked": at(67, 15)}, at(67, 16), None, id="then no more"),
+        pytest.param({"covered_at": at(67, 15), "asked_at": at(67, 15)}, at(67, 16), None, id="then no more"),
         pytest.param({**FIRST}, at(90), at(90, 15), id="an outage swallowed both: made up for at once"),
         pytest.param({**FIRST}, at(200), None, id="after two hours no more"),
         pytest.param(
@@ -326,20 +342,25 @@ ENDED = {"finalized": True, "ended_at": at(7, 3)}
             id="one that failed is repeated",
         ),
         pytest.param({**FIRST, "paused": True}, at(8), None, id="not while paused"),
-        pytest.param({"covered": at(22, 15), "asked": at(5)}, at(22, 16), at(27, 15), id="one let go is made up for"),
+        pytest.param(
+            {"covered_at": at(22, 15), "asked_at": at(5)}, at(22, 16), at(27, 15), id="one let go is made up for"
+        ),
         pytest.param({**FIRST, "ended_at": None}, at(8), None, id="not what staff ended"),
         pytest.param({**FIRST, "detail_wanted": True}, at(8), at(8, 15), id="news: at the next tick"),
         pytest.param(
             {**FIRST, "ended_at": None, "detail_wanted": True}, at(500), at(500, 15), id="news of an abandoned race"
         ),
         pytest.param(
-            {"covered": at(8), "asked": at(5), "detail_wanted": True}, at(8, 1), at(13), id="news that was skipped"
+            {"covered_at": at(8), "asked_at": at(5), "detail_wanted": True},
+            at(8, 1),
+            at(13),
+            id="news that was skipped",
         ),
         pytest.param(
             {**FIRST, "ended_at": None, "detail_wanted": True, "failures": 24}, at(500), None, id="news given up"
         ),
         pytest.param(
-            {"covered": at(27), "asked": at(27), "detail_wanted": True, "bare_final_at": at(7)},
+            {"covered_at": at(27), "asked_at": at(27), "detail_wanted": True, "bare_final_at": at(7)},
             at(27, 1),
             at(32),
             id="a bare Final of twenty minutes: five later",

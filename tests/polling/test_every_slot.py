@@ -36,7 +36,7 @@ def slots_without_a_row(race: Race, *, known_at: datetime, until: datetime) -> l
     """The slots of the race's grid from when it was known on, up to its end, that nothing was logged for."""
     logged = set(race.poll_logs.values_list("slot_at", flat=True))
     ended_at = min(race.finalized_at or until, until)
-    cadence = planning.cadence()
+    cadence = planning.default_cadence()
     # Past the start the grid depends on how long the race waited for its jump, and what follows on its end.
     slots = cadence.plan(race.advertised_start, until=min(ended_at, race.advertised_start))
     return [slot for slot in slots if slot > known_at and slot not in logged]

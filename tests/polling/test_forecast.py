@@ -35,17 +35,22 @@ def at(minutes: float) -> datetime:
 
 
 def entry(
-    start: datetime = START, known_at: datetime = START - 90 * MINUTE, *, has_detail: bool = False, **facts: Any
+    start: datetime = START,
+    known_at: datetime = START - 90 * MINUTE,
+    *,
+    cadence: Cadence = CADENCE,
+    has_detail: bool = False,
+    **facts: Any,
 ) -> Entry:
-    return Entry("sandbox", RaceFacts(start, waiting=True, **facts), known_at, has_detail)
+    return Entry("sandbox", RaceFacts(start, waiting=True, **facts), known_at, cadence, has_detail)
 
 
 def twenty(_: str) -> int:
     return 20
 
 
-def test_a_race_that_jumps_on_time_is_38_polls_before_its_start_three_after_it_and_two_looks_at_the_result() -> None:
-    planned = list(polls(entry(), CADENCE, assume=Assumptions()))
+def test_a_race_that_jumps_on_time_is_38_polls_before_its_start_three_after_it_and_two_rechecks() -> None:
+    planned = list(polls(entry(), assume=Assumptions()))
     assert len([poll for poll in planned if poll.at < START]) == 38
     assert planned[38:] == [
         Poll(at(0), urgent=True, listed=False, detailed=True),
@@ -57,23 +62,25 @@ def test_a_race_that_jumps_on_time_is_38_polls_before_its_start_three_after_it_a
 
 
 def test_a_race_known_late_is_polled_at_the_next_tick() -> None:
-    assert next(polls(entry(known_at=at(-37) + SECOND), CADENCE, assume=Assumptions())).at == at(-37) + 15 * SECOND
+    assert next(polls(entry(known_at=at(-37) + SECOND), assume=Assumptions())).at == at(-37) + 15 * SECOND
 
 
 def test_a_race_that_has_been_polled_in_this_slot_is_polled_in_the_next() -> None:
-    known = entry(known_at=at(-54) + SECOND, covered=at(-55))
-    assert next(polls(known, CADENCE, assume=Assumptions())).at == at(-50)
+    known = entry(known_at=at(-54) + SECOND, covered_at=at(-55))
+    assert next(polls(known, assume=Assumptions())).at == at(-50)
 
 
 def test_each_minute_of_a_late_start_costs_four_polls_where_races_are_held() -> None:
     held = Cadence(DEFAULT_WINDOWS, timedelta(seconds=15), hold=5 * MINUTE)
-    late, prompt = (len(list(polls(entry(), held, assume=Assumptions(late=late)))) for late in (4 * MINUTE, 0 * MINUTE))
+    late, prompt = (
+        len(list(polls(entry(cadence=held), assume=Assumptions(late=late)))) for late in (4 * MINUTE, 0 * MINUTE)
+    )
     assert late - prompt == 4 * 4 + 1, "and one more until the end"
 
 
 def test_races_past_their_start_share_a_request_and_ask_for_themselves_when_they_move() -> None:
     running = [replace(entry(), ends_at=at(60)) for _ in range(21)]
-    [load] = loads(running, CADENCE, DAY, quota=100, max_batch=twenty, assume=Assumptions(until_interim=8 * MINUTE))
+    [load] = loads(running, DAY, quota=100, max_batch=twenty, assume=Assumptions(until_interim=8 * MINUTE))
     assert load.by_minute[at(-1)] == 21 * 4
     assert load.by_minute[at(0)] == 21, "they start: until then each is asked for its odds"
     assert load.by_minute[at(5)] == 2
@@ -86,12 +93,12 @@ def test_races_about_to_start_never_share_a_request_with_others() -> None:
     far, near = entry(at(35), known_at=at(0), has_detail=True), entry(at(5), known_at=at(0), has_detail=True)
     changed = Assumptions(detail="changed")
     soon = Span(at(0), at(1))
-    together = [loads([some, near], CADENCE, soon, quota=9, max_batch=twenty, assume=changed) for some in (near, far)]
+    together = [loads([some, near], soon, quota=9, max_batch=twenty, assume=changed) for some in (near, far)]
     assert [load.by_minute for [load] in together] == [{at(0): 3}, {at(0): 4}]
 
 
 def test_the_peak_is_the_first_of_the_fullest_minutes_and_what_is_above_the_quota_is_told() -> None:
-    [load] = loads([entry(), entry()], CADENCE, DAY, quota=7, max_batch=twenty, assume=Assumptions())
+    [load] = loads([entry(), entry()], DAY, quota=7, max_batch=twenty, assume=Assumptions())
     assert load.peak == (at(-5), 8)
     assert load.over == {at(minutes): 1 for minutes in (-5, -4, -3, -2, -1)}
 
@@ -153,7 +160,7 @@ def test_under_a_frozen_clock_what_is_planned_is_what_is_made_and_what_is_asked(
     hold: int, detail: str,
 ) -> None:  # fmt: skip
     settings.POLL_HOLD, settings.RACE_DETAIL = timedelta(seconds=hold), detail
-    planning.cadence.cache_clear()
+    planning.default_cadence.cache_clear()
     adapter = providers.get("sandbox")
     adapter.capabilities = replace(adapter.capabilities, max_batch=2)
     known_at = START - known * SECOND
@@ -165,14 +172,17 @@ def test_under_a_frozen_clock_what_is_planned_is_what_is_made_and_what_is_asked(
         provider, {race: (at, at + assume.until_interim, at + assume.until_official) for race, at in jumps.items()}
     )
 
-    entries = [entry(race.advertised_start, known_at, thin_to=15 * SECOND) for race in races]
+    entries = [
+        entry(race.advertised_start, known_at, cadence=planning.cadence_of(race), min_interval=15 * SECOND)
+        for race in races
+    ]
     for race, known_race in zip(races, entries, strict=True):
-        planned = [poll.at for poll in polls(known_race, planning.cadence(), assume=assume)]
+        planned = [poll.at for poll in polls(known_race, assume=assume)]
         assert polled(race) == planned
     assert set(PollLog.objects.values_list("state", flat=True)) == {"ok"}
-    [load] = loads(entries, planning.cadence(), DAY, quota=240, max_batch=dispatch.max_batch, assume=assume)
+    [load] = loads(entries, DAY, quota=240, max_batch=dispatch.max_batch, assume=assume)
     assert load.by_minute == asked(provider)
-    planning.cadence.cache_clear()
+    planning.default_cadence.cache_clear()
 
 
 # --- the command --------------------------------------------------------------------------------------------

@@ -63,9 +63,9 @@ def plan_from(race: Race, slot: datetime) -> None:
 def hold(settings: Any) -> Iterator[timedelta]:
     """Races that are late are held for three minutes."""
     settings.POLL_HOLD = 3 * MINUTE
-    planning.cadence.cache_clear()
+    planning.default_cadence.cache_clear()
     yield settings.POLL_HOLD
-    planning.cadence.cache_clear()
+    planning.default_cadence.cache_clear()
 
 
 def since(race: Race, instant: datetime) -> list[float]:

@@ -75,7 +75,7 @@ def test_after_a_clock_was_set_back_every_row_comes_back_to_its_next_instant() -
         "import the card": NOON.replace(second=5),
         "flag races that do not end": NOON.replace(second=20),
         "look for changes past the sync": NOON.replace(second=40),
-        "tell the monitor": NOON.replace(second=10),
+        "ping the monitor": NOON.replace(second=10),
         "delete old rows": NOON.replace(second=25),
     }
 

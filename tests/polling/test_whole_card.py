@@ -84,13 +84,13 @@ def assert_no_slot_passed(logs: list[PollLog], life: Life, imports: list[datetim
 
     The grid is held past the start until we were told of the jump.
     """
-    cadence = planning.cadence()
+    cadence = planning.default_cadence()
     before_end = [log for log in logs if log.trigger != Trigger.RECHECK.value]
     start = told_start(life, before_end[:1], imports, now=before_end[0].slot_at)
     assert before_end[0].slot_at == cadence.anchor(start) - 60 * MINUTE
     for earlier, later in pairwise(before_end):
         start = told_start(life, before_end, imports, now=later.slot_at)
-        grid = cadence.suited(waiting=waits(life, before_end, imports, now=later.slot_at))
+        grid = cadence.for_race(waiting=waits(life, before_end, imports, now=later.slot_at))
         assert grid.next_slot(start, after=earlier.slot_at) >= later.slot_at, (life.moves, earlier, later)
     # Off the grid is only what follows an import, which heard some news.
     off_grid = [log for log in before_end if log.trigger != Trigger.SLOT.value]
@@ -98,7 +98,7 @@ def assert_no_slot_passed(logs: list[PollLog], life: Life, imports: list[datetim
     if not life.moves:
         slots = [log.slot_at for log in before_end if log.trigger == Trigger.SLOT.value]
         end = before_end[-1].slot_at + timedelta(seconds=1)
-        held, plain = (cadence.suited(waiting=waiting).plan(life.first_start, until=end) for waiting in (True, False))
+        held, plain = (cadence.for_race(waiting=waiting).plan(life.first_start, until=end) for waiting in (True, False))
         waited = [slot for slot in held if waits(life, before_end, imports, now=slot)]
         assert slots == waited + [slot for slot in plain if not waits(life, before_end, imports, now=slot)]
 

@@ -14,8 +14,9 @@ from werkzeug import Request, Response
 
 from polling.errors import Blocked, Malformed, NotFound, PollingError, RateLimited, Unavailable
 from polling.http import HttpClient
-from polling.providers.base import BatchScope, Provider, RaceRef
+from polling.providers.base import Provider, RaceRef
 from polling.providers.tab_affiliates import TabAffiliates
+from polling.request_policy import BatchScope
 from races.snapshots import RaceSnapshot, Scope
 from races.status import RaceStatus
 from tests.providers.payloads import NOW, NZ_MEETING, OHIO_MEETING, QLD_MEETING, fixture, race_id

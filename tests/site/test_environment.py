@@ -146,7 +146,7 @@ def test_the_url_of_a_webhook_is_kept_to_the_letter(tmp_path: Path) -> None:
 
 
 def test_the_windows_of_the_cadence_may_be_set(tmp_path: Path) -> None:
-    code = "from polling.planning import cadence; print([window.name for window in cadence().windows])"
+    code = "from polling.planning import default_cadence; print([window.name for window in default_cadence().windows])"
     done = manage(environment(tmp_path, POLL_WINDOWS="30:300,2.5:15,0:60"), "shell", "-v0", "-c", code)
     assert done.stdout.strip() == "['T-30', 'T-2.5', 'start']"
 

@@ -167,7 +167,7 @@ class Machines:
         for race in self.query("SELECT * FROM races_race WHERE advertised_start = original_advertised_start"):
             ended = race["finalized_at"] and instant(race["finalized_at"]) - CADENCE.windows[-1].step
             last = min(until, ended) if ended else until
-            slots = CADENCE.between(instant(race["advertised_start"]), since=since, until=last, thin_to=NEWS_EVERY)
+            slots = CADENCE.between(instant(race["advertised_start"]), since=since, until=last, min_interval=NEWS_EVERY)
             planned |= {(race["id"], slot) for slot in slots}
         return planned
 

@@ -12,7 +12,7 @@ from polling.appwrite.mapping import Remote
 from polling.appwrite.pull import adoption, unmatched_rows
 from polling.appwrite.pull.adoption import SecondRow, Unfit
 from polling.appwrite.reconcile import Met, Settled, planned, settle
-from polling.errors import PollingError, Unavailable, words_of
+from polling.errors import PollingError, Unavailable, error_text
 from polling.models import SyncState
 from races.models import Race
 
@@ -99,7 +99,7 @@ class Arrivals:
     def _blame(self, row: Row, error: Exception) -> None:
         """Says once what is wrong with a row, and keeps it on its state, or as a stray."""
         unexpected = None if isinstance(error, ValueError) else error
-        words = words_of(error)
+        words = error_text(error)
         known = sync_state.states().filter(remote_id=row["$id"]).first()
         if known is None:
             unmatched_rows.note(row, words if unexpected else str(error), now=self._now, error=unexpected)

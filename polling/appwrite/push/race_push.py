@@ -14,7 +14,7 @@ from polling.appwrite.known_problems import is_known, is_news
 from polling.appwrite.mapping import Values
 from polling.appwrite.merge import differing, outgoing
 from polling.appwrite.reconcile import local_values
-from polling.errors import Blocked, RateLimited, words_of
+from polling.errors import Blocked, RateLimited, error_text
 from polling.models import SyncState
 from races.models import Race
 
@@ -131,7 +131,7 @@ def row_id_of(race: Race, state: SyncState | None) -> str:
 
 def put_off(found: Sequence[SyncState], error: Exception, *, now: datetime, own: bool = False) -> None:
     """Lets rows wait for a later try; says so once, as long as any row waits for the same, or for what will pass."""
-    words = words_of(error)
+    words = error_text(error)
     before = sync_state.failing().values_list("error", flat=True).first() or ""
     is_said = not is_news(error, words, before=before) or is_known(words)
     level = logging.DEBUG if is_said else level_of(error)

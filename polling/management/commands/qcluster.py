@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management import BaseCommand, CommandParser
 from django.db import OperationalError, connection
 
-from polling.dispatch import FAST
+from polling.dispatch import FAST_LANE
 from polling.management.arguments import refusal, whole_number
 from polling.models import PollLog
 from polling.worker import supervisor
@@ -22,7 +22,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         inner = parser.add_argument_group("for the supervisor itself")
-        inner.add_argument("--lane", metavar="NAME", choices=[supervisor.DEFAULT, FAST], help="be this lane")
+        inner.add_argument("--lane", metavar="NAME", choices=[supervisor.DEFAULT, FAST_LANE], help="be this lane")
         inner.add_argument("--pulse", metavar="FD", help="the pipe that tells it the lane is alive")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -31,7 +31,7 @@ class Command(BaseCommand):
 
             sys.exit(pool.run(pulse=_open_file("--pulse", options["pulse"])))
         _refuse_database_that_stays_unusable()
-        lanes = [supervisor.DEFAULT, *([FAST] if settings.POLL_FAST_WORKERS else [])]
+        lanes = [supervisor.DEFAULT, *([FAST_LANE] if settings.POLL_FAST_WORKERS else [])]
         self.stdout.flush()
         # The supervisor has no use for what Django has loaded: 40 MB.
         os.execv(sys.executable, [sys.executable, supervisor.__file__, *lanes])  # noqa: S606 - our own script

@@ -11,7 +11,7 @@ from django.db.models import Value
 from django.db.models.functions import Concat
 
 from polling import dispatch, importing, pollers, tick
-from polling.errors import Blocked, LeftAlone, NotFound, RateLimited, Unavailable
+from polling.errors import Blocked, NotAsked, NotFound, RateLimited, Unavailable
 from polling.models import Incident, PollLog, PollState, ProviderState, SkipReason, Trigger
 from polling.planning import replan
 from polling.quota import request_budget, throttle
@@ -123,7 +123,7 @@ def test_a_forced_poll_finds_a_token_when_all_others_find_none(provider: Provide
 @pytest.mark.usefixtures("limits")
 def test_an_import_takes_tokens_and_is_left_out_when_there_are_none(provider: ProviderBox) -> None:
     take(10)
-    with pytest.raises(LeftAlone, match="quota"):
+    with pytest.raises(NotAsked, match="quota"):
         importing.import_schedule("sandbox", now=START)
     assert provider.requests() == []
     assert importing.import_schedule("sandbox", now=after(60)).created

@@ -72,9 +72,9 @@ def test_far_windows_are_released_soon_after_it_ends(
     assert following(factor, changed=changed, since=at + 200, at=at, fits=fits) == wanted
 
 
-def kept(cadence: Cadence, factor: int, thin_to: timedelta = timedelta()) -> list[datetime]:
-    slots = cadence.plan(START, until=START + timedelta(hours=1), thin_to=thin_to)
-    return [slot for slot in slots if cadence.keeps(START, slot, factor=factor, thin_to=thin_to)]
+def kept(cadence: Cadence, factor: int, min_interval: timedelta = timedelta()) -> list[datetime]:
+    slots = cadence.plan(START, until=START + timedelta(hours=1), min_interval=min_interval)
+    return [slot for slot in slots if cadence.keeps(START, slot, factor=factor, min_interval=min_interval)]
 
 
 @pytest.mark.parametrize("factor", [2, 4])
@@ -101,7 +101,7 @@ def test_a_window_that_opens_before_the_last_five_minutes_is_not_throttled_withi
 
 
 def test_of_a_grid_that_the_provider_thins_slots_are_left_out_too() -> None:
-    thin_to = timedelta(seconds=150)
-    whole = CADENCE.plan(START, until=START - timedelta(minutes=5, seconds=1), thin_to=thin_to)
-    left = [slot for slot in kept(CADENCE, 2, thin_to) if slot in whole]
+    min_interval = timedelta(seconds=150)
+    whole = CADENCE.plan(START, until=START - timedelta(minutes=5, seconds=1), min_interval=min_interval)
+    left = [slot for slot in kept(CADENCE, 2, min_interval) if slot in whole]
     assert len(whole) / 2 <= len(left) < len(whole)
