@@ -12,9 +12,9 @@ from polling import schedules
 def queue_outlasts_its_tasks(**_: object) -> list[CheckMessage]:
     """A task is delivered again after `retry`; it must have ended by then, prefetched behind the slowest of all too."""
     queue: dict[str, Any] = settings.Q_CLUSTER
-    lanes = [queue, *({**queue, **lane} for lane in queue.get("ALT_CLUSTERS", {}).values())]
+    pools = [queue, *({**queue, **pool} for pool in queue.get("ALT_CLUSTERS", {}).values())]
     before = schedules.longest_timeout()
-    least = max(before + lane["timeout"] * (1 + lane["queue_limit"] / lane["workers"]) for lane in lanes)
+    least = max(before + pool["timeout"] * (1 + pool["queue_limit"] / pool["workers"]) for pool in pools)
     if queue["retry"] > least:
         return []
     return [Error(f"Q_CLUSTER retry must be above {least:g} s, or tasks run twice.", id="polling.E001")]

@@ -24,7 +24,7 @@ CLAIM_MARGIN = timedelta(seconds=10)
 # A worker that has not ended by the task's timeout is killed; its poll is free for the next tick, not the one after.
 RUN_MARGIN = timedelta(seconds=2)
 PAUSED = "all polling is paused"
-FAST_LANE = "fast"  # the queue's second lane, for races about to start, where POLL_FAST_WORKERS gives it workers
+FAST_POOL = "fast"  # a second worker pool, for races about to start, where POLL_FAST_WORKERS gives it workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +223,7 @@ def send(logs: Sequence[PollLog], *, now: datetime) -> int:
         return Asked(log.race.provider, log.race.advertised_start, is_urgent(log.race, now=now))
 
     far = {"broker": get_broker()}
-    urgent = {"broker": get_broker(FAST_LANE), "cluster": FAST_LANE} if settings.POLL_FAST_WORKERS else far
+    urgent = {"broker": get_broker(FAST_POOL), "cluster": FAST_POOL} if settings.POLL_FAST_WORKERS else far
     by_race = sorted(logs, key=lambda log: log.race_id)
     for chunk in chunks(by_race, asked_of, max_batch=max_batch, now=now):
         # The poll log is the audit, so the queue keeps no record of its own.

@@ -41,7 +41,7 @@ def begin(task: str) -> None:
 
 def _enqueue(task: str, *, now: datetime, **options: int) -> None:
     if _is_first_request(task, now=now):
-        # Never in the lane of the races about to start, which a poller would otherwise send it to: its own.
+        # Never in the pool of the races about to start, which a poller would otherwise send it to: its own.
         async_task(task, q_options={"cluster": settings.Q_CLUSTER["name"], "save": False, **options})
 
 

@@ -18,7 +18,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from polling.cadence import Window, read_windows
-from polling.files import Unusable, read_text
+from polling.files import UnreadableFile, read_text
 from racepoll_site.service_urls import BadURL, database_config, redis_url
 from racepoll_site.unknown_variables import unknown_in_file, unknown_in_process
 
@@ -67,7 +67,7 @@ class Environment:
         path = Path(os.environ[f"{name}_FILE"].strip())
         try:
             value = read_text(path).strip()
-        except Unusable as error:
+        except UnreadableFile as error:
             return self._reject_once(name, f"{_path_shown(path)} {error}", "", f"{name}_FILE:")
         return value or self._reject_once(name, f"{_path_shown(path)} is empty", "", f"{name}_FILE:")
 
@@ -232,7 +232,7 @@ def read_env_file(file: Path) -> dict[str, tuple[int, str]]:
     """
     try:
         numbered = [(number, line.strip()) for number, line in enumerate(read_text(file).splitlines(), start=1)]
-    except Unusable as error:
+    except UnreadableFile as error:
         raise ImproperlyConfigured(f"{file} {error}") from None
     found: dict[str, tuple[int, str]] = {}
     problems = []

@@ -10,7 +10,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from polling.cadence import DEFAULT_WINDOWS, Cadence, Window
-from polling.files import Unusable, keep_secret, make_private_folder
+from polling.files import UnreadableFile, make_private_folder, stored_secret
 from racepoll_site.environment import Environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -31,10 +31,10 @@ def _folder(path: Path) -> Path:
 def _own_secret_key() -> str:
     """A key made on first use and kept in `var/`: enough for one machine."""
     try:
-        return keep_secret(VAR / "secret_key", lambda: secrets.token_urlsafe(50))
+        return stored_secret(VAR / "secret_key", lambda: secrets.token_urlsafe(50))
     except OSError as error:
         raise ImproperlyConfigured(f"RACEPOLL_VAR: {VAR / 'secret_key'}: {error.strerror}") from error
-    except Unusable as error:
+    except UnreadableFile as error:
         raise ImproperlyConfigured(f"RACEPOLL_VAR: {VAR / 'secret_key'} {error}") from error
 
 
@@ -229,7 +229,7 @@ MONITOR_PING_URL = env.url("MONITOR_PING_URL", is_base=False)
 POLL_TASK_TIMEOUT = timedelta(seconds=12)  # above the deadline of a request, below the step of 15 s
 POLL_REQUEST_DEADLINE = timedelta(seconds=8)
 POLL_FAST_WORKERS = env.integer("POLL_FAST_WORKERS", default=0, least=0, most=64)
-_fast_lane = {"workers": POLL_FAST_WORKERS, "queue_limit": 1, "scheduler": False}
+_fast_pool = {"workers": POLL_FAST_WORKERS, "queue_limit": 1, "scheduler": False}
 Q_CLUSTER = {
     "name": "racepoll",
     "broker_class": "polling.worker.broker.RedisBroker" if REDIS_URL else "polling.worker.broker.OrmBroker",
@@ -250,7 +250,7 @@ Q_CLUSTER = {
     "label": "Task queue",
     **({"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}),
     # A queue of their own for the races about to start.
-    **({"ALT_CLUSTERS": {"fast": _fast_lane}} if POLL_FAST_WORKERS else {}),
+    **({"ALT_CLUSTERS": {"fast": _fast_pool}} if POLL_FAST_WORKERS else {}),
 }
 
 # --- retention (what each covers: polling/retention.py) -------------------------------------------------------

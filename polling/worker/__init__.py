@@ -1,1 +1,5 @@
-"""What makes django-q2 trustworthy: ticks to the second, processes that are watched and restarted."""
+"""What makes django-q2 trustworthy: ticks to the second, worker pools that are watched and started again.
+
+Entries: `supervisor` (what `manage.py qcluster` becomes), `pool.run` (one of its children), `broker` (named in the
+settings), `dev_processes` and `instance_lock` (for `manage.py up`).
+"""

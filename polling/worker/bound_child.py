@@ -1,6 +1,7 @@
-"""Runs a command that ends with the process that started it, however that came: `bound.py PARENT PROGRAM ARGUMENT…`.
+"""Runs a command that ends with the process that started it, however that ended.
 
-The kernel sends it SIGTERM when its parent dies. A script that imports nothing of ours, so that it stays quick.
+`bound_child.py PARENT PROGRAM ARGUMENT…`, where PARENT is that process's number. The kernel sends the command SIGTERM
+when its parent dies. A script that imports nothing of ours, so that it stays quick.
 """
 
 import ctypes
@@ -18,6 +19,6 @@ def die_with_parent(number: signal.Signals) -> None:
 
 if __name__ == "__main__":
     die_with_parent(signal.SIGTERM)
-    if os.getppid() != int(sys.argv[1]):  # it had died before the kernel knew
+    if os.getppid() != int(sys.argv[1]):  # it had died before the kernel knew of the bond
         sys.exit(1)
     os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606 - what our own process asked for; the bond outlives it

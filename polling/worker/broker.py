@@ -2,7 +2,7 @@
 
 django-q2 looks at its schedules every 30 s, hard coded. But the cluster's sentinel calls `set_stat` of its
 broker once per guard cycle (0.5 s), between its own checks: there, at every tick of the wall clock, these
-brokers call django-q2's own scheduler(), and let the watchdog look.
+brokers call django-q2's own scheduler(), and let the watchdog check the pool.
 
 The statistics that `set_stat` is for are a by-product: neither an error nor a slow disk under them may hold a tick.
 """
@@ -13,7 +13,7 @@ import time
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.db import Error as DatabaseTrouble
+from django.db import Error as AnyDatabaseError
 from django_q.brokers import Broker
 from django_q.brokers.orm import ORM
 from django_q.brokers.redis_broker import Redis
@@ -43,21 +43,21 @@ class TickScheduler:
 
     def __init__(self, list_key: str | None = None) -> None:
         super().__init__(list_key)  # type: ignore[call-arg] # the broker's
-        self._metronome: Ticker | None = None
-        self._rows_lie_ahead = False
+        self._ticker: Ticker | None = None
+        self._schedules_lie_ahead = False
         self._store_after = 0.0
         self._statistics = LastingProblem(logger, self.statistics_problem)
-        self._undone = LastingProblem(logger, "the queue's schedules cannot be run")
+        self._broken_schedules = LastingProblem(logger, "the queue's schedules cannot be run")
 
     def set_stat(self, key: str, value: str, timeout: int) -> None:
         """Fires the schedules if a tick falls into this cycle, and stores the cluster's statistics."""
         stat: Any = SignedPackage.loads(value)
         running = stat.status in (Conf.IDLE, Conf.WORKING)  # not while the cluster starts or stops
-        watchdog.look(stat, running=running)
+        watchdog.check(stat, running=running)
         if self.statistics_prove_the_queue:
             self._store_statistics(key, value, timeout)
         if running and Conf.SCHEDULER:
-            self._keep_time(fires=not (self.statistics_prove_the_queue and self._statistics.lasts))
+            self._tick_if_due(fires=not (self.statistics_prove_the_queue and self._statistics.lasts))
         if not self.statistics_prove_the_queue and time.monotonic() >= self._store_after:
             self._store_statistics(key, value, timeout)
 
@@ -69,16 +69,16 @@ class TickScheduler:
         return None
 
     def dequeue(self) -> list[tuple[Any, Any]] | None:
-        """Fetches tasks as django-q2 does; in the pusher, and the watchdog hears of it."""
-        watchdog.note_fetching()
+        """Fetches tasks as django-q2 does, in the pusher; the watchdog sees when it begins and ends."""
+        watchdog.record_fetch()
         try:
             found: list[tuple[Any, Any]] | None = super().dequeue()  # type: ignore[misc] # the broker's
         finally:
-            watchdog.note_fetching()
+            watchdog.record_fetch()
         return found
 
     def _store_statistics(self, key: str, value: str, timeout: int) -> None:
-        """As django-q2 does. After an error, or where it is slow, it is tried again only after a while."""
+        """Stores them as django-q2 does; after an error, or where it is slow, again only after RETRY_SECONDS."""
         began = time.monotonic()
         with self._statistics.guard():
             if self.cache is None:
@@ -88,42 +88,45 @@ class TickScheduler:
         if self._statistics.lasts or ended - began > SLOW_SECONDS:
             self._store_after = ended + RETRY_SECONDS
 
-    def _keep_time(self, *, fires: bool) -> None:
-        """While the queue is away nothing fires, since nothing could be sent; the tick stays due, and that is said."""
-        if self._metronome is None:
-            self._metronome = Ticker(settings.POLL_TICK.total_seconds())
-        if self._metronome.is_set_anew(_wall(), time.monotonic()):
-            self._rows_lie_ahead = True
-        if self._rows_lie_ahead:
-            with contextlib.suppress(DatabaseTrouble):  # of which the scheduler is about to complain
+    def _tick_if_due(self, *, fires: bool) -> None:
+        """Waits for a tick that falls into this cycle, reports that ticks are overdue, and runs the schedules.
+
+        With `fires` off (the queue is away, so nothing could be sent) nothing is run and the tick stays due.
+        """
+        if self._ticker is None:
+            self._ticker = Ticker(settings.POLL_TICK.total_seconds())
+        if self._ticker.reset_if_set_back(_wall_seconds(), time.monotonic()):
+            self._schedules_lie_ahead = True
+        if self._schedules_lie_ahead:
+            with contextlib.suppress(AnyDatabaseError):  # which the scheduler is about to report
                 schedules.move_back(now=clock.now())
-                self._rows_lie_ahead = False
-        wait = self._metronome.wait(_wall())
+                self._schedules_lie_ahead = False
+        wait = self._ticker.wait(_wall_seconds())
         if wait <= Conf.GUARD_CYCLE:
             time.sleep(max(0.0, wait))
-            # Before the tick, which may end the pause that is to be said.
-            with contextlib.suppress(DatabaseTrouble):
+            # Before the tick, which may end the pause that is to be reported.
+            with contextlib.suppress(AnyDatabaseError):
                 heartbeat.alert_if_overdue(now=clock.now())
             if fires:
-                self._metronome.move_on(_wall())
-                self._fire()
+                self._ticker.advance(_wall_seconds())
+                self._run_schedules()
 
-    def _fire(self) -> None:
-        """One pass of django-q2's scheduler. A single row that breaks undoes all of it, the tick included."""
+    def _run_schedules(self) -> None:
+        """One pass of django-q2's scheduler, which a single broken row undoes; the tick is then run without it."""
         fired_at = clock.now()
         scheduler(broker=self)
-        with contextlib.suppress(DatabaseTrouble):  # of which the scheduler has just complained
+        with contextlib.suppress(AnyDatabaseError):  # which the scheduler has just reported
             if schedules.is_tick_due(now=fired_at):
-                if self._undone.begins():
+                if self._broken_schedules.begins():
                     logger.error(
                         "the queue's schedules cannot be run, so the tick is run without them; is a row broken?"
                     )
                 tasks.master_tick()
             else:
-                self._undone.end()
+                self._broken_schedules.end()
 
 
-def _wall() -> float:
+def _wall_seconds() -> float:
     return clock.now().timestamp()
 
 

@@ -1,4 +1,4 @@
-"""Child processes that live and die together, each a session of its own, their output prefixed by name."""
+"""The processes of `manage.py up`: they live and die together, and their output is prefixed by name."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ from typing import IO
 
 GRACE_SECONDS = 20.0
 MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
-BOUND = Path(__file__).with_name("bound.py")
+BOUND_CHILD = Path(__file__).with_name("bound_child.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,12 @@ class Child:
     process: subprocess.Popen[str]
 
 
-class Family:
+class DevProcesses:
     """Starts children and stops them all; the first that dies ends the others.
 
     Each gets a session of its own: a signal to a whole process group would hang django-q2's cluster. Where this
-    process is killed, the kernel ends each of them (`bound.py`). `kept_open` are files they hold open while they live.
+    process is killed, the kernel ends each of them (`bound_child.py`). `kept_open` are files that they hold open while
+    they live.
     """
 
     def __init__(self, kept_open: Sequence[int] = ()) -> None:
@@ -40,7 +41,7 @@ class Family:
 
     def start(self, name: str, *command: str) -> None:
         """Runs a command of `manage.py`. Call it in the main thread, to whose life the kernel binds the child's."""
-        bound = [sys.executable, "-IS", str(BOUND), str(os.getpid())]
+        bound = [sys.executable, "-IS", str(BOUND_CHILD), str(os.getpid())]
         process = subprocess.Popen(  # noqa: S603 - our own commands, no shell
             [*bound, sys.executable, str(MANAGE), *command],
             pass_fds=self._kept_open,
@@ -52,11 +53,11 @@ class Family:
             start_new_session=True,
         )
         self._children.append(Child(name, process))
-        threading.Thread(target=_relay, args=(name, process.stdout), daemon=True).start()
+        threading.Thread(target=_relay_output, args=(name, process.stdout), daemon=True).start()
 
     @contextlib.contextmanager
     def stopped_by_signals(self) -> Iterator[None]:
-        """Turns SIGINT, SIGTERM and SIGHUP into an orderly stop, and stops all at the end whatever happened."""
+        """Turns SIGINT, SIGTERM and SIGHUP into an orderly stop; stops all children at the end, whatever happened."""
 
         def stop(_number: int, _frame: FrameType | None) -> None:
             self._stopping.set()
@@ -66,14 +67,14 @@ class Family:
         try:
             yield
         finally:
-            self._stop_all()
+            self._stop_children()
             for number, handler in before.items():
                 signal.signal(number, handler)
 
     def wait(self) -> Child | None:
-        """Blocks until a signal came (None) or a child died (that child)."""
+        """Blocks until a signal comes (None) or a child dies (that child)."""
         while not self._stopping.wait(0.2):
-            if dead := self.dead():
+            if dead := self.first_dead():
                 return dead
         return None
 
@@ -82,12 +83,12 @@ class Family:
         """Whether a signal has asked for the end."""
         return self._stopping.is_set()
 
-    def dead(self) -> Child | None:
-        """A child that has ended."""
+    def first_dead(self) -> Child | None:
+        """A child that has ended; None while all live."""
         return next((child for child in self._children if child.process.poll() is not None), None)
 
-    def _stop_all(self) -> None:
-        """One after another, the last started first: what the others depend on must outlive them."""
+    def _stop_children(self) -> None:
+        """Stops them one after another, the last started first: what the others depend on must outlive them."""
         deadline = time.monotonic() + GRACE_SECONDS
         for child in reversed(self._children):
             child.process.terminate()
@@ -99,7 +100,7 @@ class Family:
             child.process.wait()
 
 
-def _relay(name: str, output: IO[str] | None) -> None:
+def _relay_output(name: str, output: IO[str] | None) -> None:
     for line in output or ():
         # Where nobody reads us any more the children must still be drained, or they would stand still.
         with contextlib.suppress(OSError, ValueError):

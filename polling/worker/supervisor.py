@@ -1,8 +1,8 @@
-"""Keeps the lanes of the cluster running. A script that imports nothing of Django, so that it stays small.
+"""Keeps the worker pools running. A script that imports nothing of Django, so that it stays small.
 
-`manage.py qcluster` becomes this process. Each lane is a child in a session of its own, which writes a byte into
-an inherited pipe twice a second. A lane that ended or fell silent is killed, whatever is left of it, and started
-again; SIGTERM, SIGINT and SIGHUP end all of them.
+`manage.py qcluster` becomes this process. Each pool (django-q2's cluster for one queue) is a child in a session of its
+own, which writes a byte into an inherited pipe twice a second, its keepalive. A pool that ended or fell silent is
+killed, whatever is left of it, and started again; SIGTERM, SIGINT and SIGHUP end all of them.
 """
 
 import contextlib
@@ -20,35 +20,38 @@ MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
 DEFAULT = "default"
 LOOK_EVERY = 1.0
 SILENT_AFTER = 30.0  # above the longest wait for SQLite's lock, 20 s, and the tick's own 10 s
-SETTLED_AFTER = 10.0  # a lane that lived as long has not failed at starting
-LONGEST_PAUSE = 10.0
+EARLY_DEATH = 10.0  # a pool that ended before has failed at starting
+LONGEST_DELAY = 10.0
 GRACE_SECONDS = 18.0  # a task may take 15 s; whoever supervises us waits 20 s or more
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 logger = logging.getLogger("polling.supervisor")
 
 
-def pause(young_deaths: int) -> float:
-    """Seconds before the next start, after so many in a row that did not last: at once, then ever later."""
-    return min(LONGEST_PAUSE, 2.0 ** (young_deaths - 2)) if young_deaths > 1 else 0.0
+def restart_delay(early_deaths: int) -> float:
+    """Seconds before the next start after so many early deaths in a row: none after the first, then ever more."""
+    return min(LONGEST_DELAY, 2.0 ** (early_deaths - 2)) if early_deaths > 1 else 0.0
 
 
-def is_silent(heard_at: float, *, now: float) -> bool:
-    """Whether the sentinel has said nothing for so long that it must be stuck."""
-    return now - heard_at > SILENT_AFTER
+def is_silent(keepalive_at: float, *, now: float) -> bool:
+    """Whether the last keepalive is so long ago that the sentinel must be stuck."""
+    return now - keepalive_at > SILENT_AFTER
 
 
-class Lane:
-    """A child that runs one queue's cluster."""
+class PoolProcess:
+    """The child process that runs one worker pool: started, watched, killed and started again.
+
+    `now` is `time.monotonic()` everywhere.
+    """
 
     def __init__(self, name: str, command: Sequence[str] = (sys.executable, str(MANAGE), "qcluster")) -> None:
         self.name = name
         self.start_at = 0.0
-        self.young_deaths = 0
+        self.early_deaths = 0
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
-        self._pulse = -1
-        self._started_at = self._heard_at = 0.0
+        self._keepalives = -1
+        self._started_at = self._keepalive_at = 0.0
 
     @property
     def pid(self) -> int | None:
@@ -59,7 +62,7 @@ class Lane:
         """Starts the child, with the writing end of a new pipe. Raises OSError where the system cannot."""
         ours, theirs = os.pipe()
         os.set_blocking(ours, False)
-        command = [*self._command, "--lane", self.name, "--pulse", str(theirs), "--skip-checks"]
+        command = [*self._command, "--pool", self.name, "--keepalive", str(theirs), "--skip-checks"]
         # django-q2 reads at import which of its clusters it is.
         environment = {name: value for name, value in os.environ.items() if name != "Q_CLUSTER_NAME"}
         if self.name != DEFAULT:
@@ -73,50 +76,50 @@ class Lane:
             raise
         finally:
             os.close(theirs)
-        self._pulse = ours
-        self._started_at = self._heard_at = now
-        if self.young_deaths < 2:
-            logger.info("lane %s started, process %d", self.name, self._process.pid)
+        self._keepalives = ours
+        self._started_at = self._keepalive_at = now
+        if self.early_deaths < 2:
+            logger.info("worker pool %s started, process %d", self.name, self._process.pid)
 
-    def listen(self, *, now: float) -> None:
-        """Takes what the sentinel has said; kills a lane that has fallen silent."""
+    def check_keepalive(self, *, now: float) -> None:
+        """Reads the keepalives that have come; kills a pool that has sent none for too long."""
         if self._process is None:
             return
         with contextlib.suppress(BlockingIOError):
-            if os.read(self._pulse, 4096):
-                self._heard_at = now
-        if self.young_deaths and now - self._started_at > SETTLED_AFTER:
-            if self.young_deaths > 1:
-                logger.info("lane %s runs again", self.name)
-            self.young_deaths = 0
-        if is_silent(self._heard_at, now=now):
-            logger.error("lane %s has been silent for %.0f s", self.name, SILENT_AFTER)
-            self.signal(signal.SIGKILL)
+            if os.read(self._keepalives, 4096):
+                self._keepalive_at = now
+        if self.early_deaths and now - self._started_at > EARLY_DEATH:
+            if self.early_deaths > 1:
+                logger.info("worker pool %s runs again", self.name)
+            self.early_deaths = 0
+        if is_silent(self._keepalive_at, now=now):
+            logger.error("worker pool %s has been silent for %.0f s", self.name, SILENT_AFTER)
+            self.send_signal(signal.SIGKILL)
 
     def has_ended(self) -> bool:
-        """Whether the child is dead; it stays a zombie until `bury`, so that its group's number stays its own."""
+        """Whether the child is dead; it stays a zombie until `reap`, so that its group's number stays its own."""
         if self._process is None:
             return False
         return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
 
-    def bury(self, *, now: float) -> int:
+    def reap(self, *, now: float) -> int:
         """Kills what the dead child left behind and plans the next start; returns its exit code."""
         if self._process is None:
             return 0
-        self.signal(signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
         code = self._process.wait()
-        os.close(self._pulse)
+        os.close(self._keepalives)
         self._process = None
-        self.put_off(self.young_deaths + 1 if now - self._started_at < SETTLED_AFTER else 1, now=now)
+        self.plan_start(self.early_deaths + 1 if now - self._started_at < EARLY_DEATH else 1, now=now)
         return code
 
-    def put_off(self, young_deaths: int, *, now: float) -> None:
-        """Plans the next start, after so many in a row that did not last."""
-        self.young_deaths = young_deaths
-        self.start_at = now + pause(young_deaths)
+    def plan_start(self, early_deaths: int, *, now: float) -> None:
+        """Plans the next start, after so many early deaths in a row."""
+        self.early_deaths = early_deaths
+        self.start_at = now + restart_delay(early_deaths)
 
-    def signal(self, number: signal.Signals) -> None:
-        """To the child, which ends its own; SIGKILL to all of its group."""
+    def send_signal(self, number: signal.Signals) -> None:
+        """Signals the child, which ends its own; SIGKILL goes to all of its group."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 kill = os.killpg if number is signal.SIGKILL else os.kill
@@ -124,68 +127,68 @@ class Lane:
 
 
 class Supervisor:
-    """Starts lanes, looks after them, and ends them when a signal says so."""
+    """Starts the worker pools, restarts those that ended, and ends all of them when a signal asks for it."""
 
-    def __init__(self, lanes: Sequence[Lane]) -> None:
-        self._lanes = lanes
+    def __init__(self, pools: Sequence[PoolProcess]) -> None:
+        self._pools = pools
         self._stopping = False
         self._wake, wake = os.pipe()
         for end in (self._wake, wake):
             os.set_blocking(end, False)
         signal.set_wakeup_fd(wake)
         for number in STOPS:
-            signal.signal(number, self._stop)
+            signal.signal(number, self._on_stop_signal)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # wakes
 
     def run(self) -> None:
-        """Until a signal ends it; then until every lane has ended, or was killed."""
+        """Runs until a signal ends it; then until every pool has ended, or was killed."""
         while not self._stopping:
             now = time.monotonic()
-            for lane in self._lanes:
-                lane.listen(now=now)
-                self._revive(lane, now=now)
-            _reap_strangers(self._lanes)
-            self._sleep(LOOK_EVERY)
-        self._end(deadline=time.monotonic() + GRACE_SECONDS)
+            for pool in self._pools:
+                pool.check_keepalive(now=now)
+                self._restart_if_ended(pool, now=now)
+            _reap_orphans(self._pools)
+            self._wait_for_signal(LOOK_EVERY)
+        self._end_pools(deadline=time.monotonic() + GRACE_SECONDS)
 
-    def _revive(self, lane: Lane, *, now: float) -> None:
-        if lane.has_ended():
-            code = lane.bury(now=now)
-            _complain(lane, f"ended with {_said(code)}")
-        if lane.pid is None and now >= lane.start_at:
+    def _restart_if_ended(self, pool: PoolProcess, *, now: float) -> None:
+        if pool.has_ended():
+            code = pool.reap(now=now)
+            _report_failure(pool, f"ended with {signal.Signals(-code).name if code < 0 else f'exit code {code}'}")
+        if pool.pid is None and now >= pool.start_at:
             try:
-                lane.start(now=now)
-            except OSError as error:  # no memory, no process to be had: it may pass, and the other lanes live
-                lane.put_off(lane.young_deaths + 1, now=now)
-                _complain(lane, f"could not be started ({error})")
+                pool.start(now=now)
+            except OSError as error:  # no memory, no process to be had: it may pass, and the other pools live
+                pool.plan_start(pool.early_deaths + 1, now=now)
+                _report_failure(pool, f"could not be started ({error})")
 
-    def _end(self, *, deadline: float) -> None:
-        for lane in self._lanes:
-            lane.signal(signal.SIGTERM)
-        while any(lane.pid for lane in self._lanes):
+    def _end_pools(self, *, deadline: float) -> None:
+        for pool in self._pools:
+            pool.send_signal(signal.SIGTERM)
+        while any(pool.pid for pool in self._pools):
             now = time.monotonic()
-            for lane in self._lanes:
-                if lane.has_ended():
-                    lane.bury(now=now)
+            for pool in self._pools:
+                if pool.has_ended():
+                    pool.reap(now=now)
                 elif now > deadline:
-                    logger.error("lane %s did not end in %.0f s and is killed", lane.name, GRACE_SECONDS)
-                    lane.signal(signal.SIGKILL)
-            self._sleep(0.2)
-        logger.info("all lanes have ended")
+                    logger.error("worker pool %s did not end in %.0f s and is killed", pool.name, GRACE_SECONDS)
+                    pool.send_signal(signal.SIGKILL)
+            self._wait_for_signal(0.2)
+        logger.info("all worker pools have ended")
 
-    def _stop(self, *_: object) -> None:
+    def _on_stop_signal(self, *_: object) -> None:
         self._stopping = True
 
-    def _sleep(self, seconds: float) -> None:
-        """Until a signal comes, at most so long."""
+    def _wait_for_signal(self, seconds: float) -> None:
+        """Sleeps until a signal comes, at most so long."""
         select.select([self._wake], [], [], seconds)
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake, 4096)
 
 
-def _reap_strangers(lanes: Sequence[Lane]) -> None:
+def _reap_orphans(pools: Sequence[PoolProcess]) -> None:
     """As process 1 of a container we inherit orphans, which would stay zombies."""
-    ours = {lane.pid for lane in lanes}
+    ours = {pool.pid for pool in pools}
     with contextlib.suppress(ChildProcessError):
         while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT | os.WNOHANG):
             if found.si_pid in ours:
@@ -193,18 +196,14 @@ def _reap_strangers(lanes: Sequence[Lane]) -> None:
             os.waitpid(found.si_pid, 0)
 
 
-def _complain(lane: Lane, trouble: str) -> None:
-    """Of the first and the second trouble in a row, not of all that follow."""
-    if lane.young_deaths < 2:
-        logger.warning("lane %s %s; it is started again", lane.name, trouble)
-    elif lane.young_deaths == 2:
-        logger.error("lane %s %s again; it is tried on and on", lane.name, trouble)
-
-
-def _said(code: int) -> str:
-    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+def _report_failure(pool: PoolProcess, problem: str) -> None:
+    """Logs the first and the second failure in a row, not all that follow."""
+    if pool.early_deaths < 2:
+        logger.warning("worker pool %s %s; it is started again", pool.name, problem)
+    elif pool.early_deaths == 2:
+        logger.error("worker pool %s %s again; restarting goes on", pool.name, problem)
 
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="{asctime} {levelname:<7} {name}: {message}", style="{")
-    Supervisor([Lane(name) for name in sys.argv[1:]]).run()
+    Supervisor([PoolProcess(name) for name in sys.argv[1:]]).run()

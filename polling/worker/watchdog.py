@@ -1,8 +1,8 @@
-"""What the sentinel of a lane looks at once a cycle: deaths and queues that django-q2 does not survive.
+"""What the sentinel of a worker pool checks once per cycle: deaths and queues that django-q2 does not survive.
 
 A process that waits at a queue holds the queue's lock, and one that is killed never gives it back: the others then
 wait for ever, all of them alive. The sentinel ends itself; its children die with it and the supervisor starts the
-lane anew. Without a supervisor (a bare cluster) nothing here acts.
+pool again. Without a supervisor (a bare cluster) nothing here acts.
 """
 
 import contextlib
@@ -45,8 +45,8 @@ class Death:
     timer: float = IDLE
 
 
-def verdict(death: Death) -> str:
-    """Why the lane cannot go on after this death; empty where django-q2 replaces the process and goes on."""
+def fatal_reason(death: Death) -> str:
+    """Why the pool cannot go on after this death; empty where django-q2 replaces the process and goes on."""
     if death.exitcode >= 0:
         return ""
     if death.role is Role.MONITOR:
@@ -57,14 +57,14 @@ def verdict(death: Death) -> str:
 
 
 @dataclass(slots=True)
-class Flow:
-    """Whether what waits at one end of a queue is taken at the other."""
+class QueueFlow:
+    """Whether what waits at one end of a queue is taken at the other, in time; `limit` in seconds."""
 
     limit: float
     _waiting_since: float | None = None
 
     def is_stuck(self, waiting: int, *, last: float, now: float) -> bool:
-        """Something has waited all the time, and nothing was taken (`last`), for longer than the limit."""
+        """Whether something has waited all the time, and nothing was taken since `last`, for longer than the limit."""
         if waiting <= 0:
             self._waiting_since = None
             return False
@@ -75,43 +75,45 @@ class Flow:
 
 @dataclass(slots=True)
 class Watchdog:
-    """The state between two looks. `marks` is shared memory: when a worker last began a task, when the monitor last
-    saved one, when the pusher last went to fetch some or came back."""
+    """What is known between two checks; all instants are `time.monotonic()`.
 
-    pulse: int
+    `marks` is shared memory: when a worker last began a task, when the monitor last saved one, when the pusher last
+    went to fetch some or came back.
+    """
+
+    keepalive_fd: int
     marks: Any = field(default_factory=lambda: RawArray("d", [time.monotonic()] * 3))
     _children: list[BaseProcess] = field(default_factory=list)
     _monitor: int = 0
     _pusher: int = 0
-    _begin: Flow = field(default_factory=lambda: Flow(Conf.TIMEOUT + BEGIN_WITHIN))
-    _save: Flow = field(default_factory=lambda: Flow(SAVE_WITHIN))
-    _fetch: Flow = field(default_factory=lambda: Flow(FETCH_WITHIN))
+    _begin: QueueFlow = field(default_factory=lambda: QueueFlow(Conf.TIMEOUT + BEGIN_WITHIN))
+    _save: QueueFlow = field(default_factory=lambda: QueueFlow(SAVE_WITHIN))
+    _fetch: QueueFlow = field(default_factory=lambda: QueueFlow(FETCH_WITHIN))
     _all_busy_at: float = 0.0
 
-    def trouble(self, stat: Any, *, running: bool, now: float) -> str:
-        """Why the lane cannot go on; empty while it can."""
-        reasons = [verdict(death) for death in self._deaths(stat)]
+    def problem(self, stat: Any, *, running: bool, now: float) -> str:
+        """Why the pool cannot go on; empty while it can. `stat` is django-q2's own status of the cluster."""
+        reasons = [fatal_reason(death) for death in self._deaths_since_last_check(stat)]
         if running:
-            reasons += self._stuck(stat, now=now)
+            reasons += self._stuck_queues(stat, now=now)
         return next(filter(None, reasons), "")
 
-    def _deaths(self, stat: Any) -> list[Death]:
-        """The children that have ended since the last look."""
+    def _deaths_since_last_check(self, stat: Any) -> list[Death]:
         living = multiprocessing.active_children()
-        dead = [self._death(child) for child in self._children if child not in living]
+        dead = [self._death_of(child) for child in self._children if child not in living]
         self._children, self._monitor, self._pusher = living, stat.monitor, stat.pusher
         return dead
 
-    def _death(self, child: BaseProcess) -> Death:
+    def _death_of(self, child: BaseProcess) -> Death:
         exitcode = child.exitcode or 0
         if child.pid in (self._monitor, self._pusher):
             return Death(Role.MONITOR if child.pid == self._monitor else Role.PUSHER, exitcode)
-        return Death(Role.WORKER, exitcode, _timer(child))
+        return Death(Role.WORKER, exitcode, _timer_of(child))
 
-    def _stuck(self, stat: Any, *, now: float) -> list[str]:
+    def _stuck_queues(self, stat: Any, *, now: float) -> list[str]:
         began, saved, fetched = self.marks
         # None is free to take a task; django-q2 ends those that are busy beyond the timeout of their own.
-        timers = [_timer(child) for child in self._children if hasattr(child, "timer")]
+        timers = [_timer_of(child) for child in self._children if hasattr(child, "timer")]
         if timers and all(timer > 0 for timer in timers):
             self._all_busy_at = now
         reasons = []
@@ -125,59 +127,62 @@ class Watchdog:
         return reasons
 
 
-def _timer(worker: Any) -> float:
-    """What django-q2 counts down for it, read past its lock, which the dead may hold."""
+def _timer_of(worker: Any) -> float:
+    """What django-q2 counts down for a worker, read past its lock, which the dead may hold."""
     return float(worker.timer.get_obj().value)
 
 
 _armed: Watchdog | None = None
 
 
-def arm(pulse: int) -> None:
-    """Watches over this lane from now on; call it before the cluster forks. `pulse` is the supervisor's pipe."""
+def arm(keepalive_fd: int) -> None:
+    """Watches over this pool from now on; call it before the cluster forks. `keepalive_fd` is the supervisor's pipe."""
     global _armed
-    os.set_blocking(pulse, False)
-    _armed = Watchdog(pulse)
-    pre_execute.connect(_note_begun, dispatch_uid="polling.worker.watchdog")
-    post_execute.connect(_note_saved, dispatch_uid="polling.worker.watchdog")
+    os.set_blocking(keepalive_fd, False)
+    _armed = Watchdog(keepalive_fd)
+    pre_execute.connect(_record_begun_task, dispatch_uid="polling.worker.watchdog")
+    post_execute.connect(_record_saved_task, dispatch_uid="polling.worker.watchdog")
 
 
-def beat() -> bool:
-    """Tells the supervisor that the lane lives; False where nobody listens any more."""
+def send_keepalive() -> bool:
+    """Shows the supervisor that the pool lives; False where nobody listens any more."""
     if _armed is not None:
         with contextlib.suppress(BlockingIOError):
             try:
-                os.write(_armed.pulse, b".")
+                os.write(_armed.keepalive_fd, b".")
             except BrokenPipeError:
                 return False
     return True
 
 
-def look(stat: Any, *, running: bool) -> None:
-    """One look by the sentinel, which does not return where the lane cannot go on."""
+def check(stat: Any, *, running: bool) -> None:
+    """One check by the sentinel, which ends the process where the pool cannot go on.
+
+    `stat` is django-q2's own status of the cluster; `running` is False while it starts or stops.
+    """
     if _armed is None:
         return
-    beat()
-    if reason := _armed.trouble(stat, running=running, now=time.monotonic()):
-        logger.error("%s: the lane is started anew", reason)
+    send_keepalive()
+    if reason := _armed.problem(stat, running=running, now=time.monotonic()):
+        logger.error("%s: the worker pool is started again", reason)
         os._exit(EXIT_CODE)
 
 
-def note_fetching() -> None:
-    """The pusher goes to its broker, or comes back from it."""
+def record_fetch() -> None:
+    """Records that the pusher goes to its broker, or comes back from it."""
     if _armed is not None:
         _armed.marks[2] = time.monotonic()
 
 
-def _note_begun(task: dict[str, Any], **_: object) -> None:
-    _note(0, task)
+def _record_begun_task(task: dict[str, Any], **_: object) -> None:
+    _set_mark(0, task)
 
 
-def _note_saved(task: dict[str, Any], **_: object) -> None:
-    _note(1, task)
+def _record_saved_task(task: dict[str, Any], **_: object) -> None:
+    _set_mark(1, task)
 
 
-def _note(mark: int, task: dict[str, Any]) -> None:
-    """Not for what the sentinel runs itself."""
+def _set_mark(mark: int, task: dict[str, Any]) -> None:
+    """Marks now, but for the tasks that the sentinel runs itself."""
     if _armed is not None and not task.get("sync"):
         _armed.marks[mark] = time.monotonic()

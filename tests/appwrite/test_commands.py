@@ -42,12 +42,12 @@ def refused(*command: str) -> tuple[int, str]:
 def test_the_schema_is_planned_and_applied(appwrite: Appwrite, settings: Any) -> None:
     settings.APPWRITE_DATABASE_ID = "by-command"
     code, words = refused("appwrite_schema", "plan")
-    assert (code, words) == (1, "39 steps are wanting in Appwrite")
+    assert (code, words) == (1, "39 steps are missing in Appwrite")
     assert "create in races.columns track: string (120)\n" in said("appwrite_schema", "apply", "--dry-run")
     code, words = refused("appwrite_schema", "check")
-    assert (code, words) == (1, "39 things are wanting or otherwise than declared in Appwrite")
+    assert (code, words) == (1, "39 things are missing or differ from the declaration in Appwrite")
     assert "create in races.columns track: string (120)\n" in said("appwrite_schema", "apply")
-    nothing = "nothing is wanting: the tables are as declared\n"
+    nothing = "nothing is missing: the tables are as declared\n"
     assert {said("appwrite_schema", what) for what in ("plan", "apply", "check")} == {nothing}
     assert said("appwrite_schema", "plan", verbosity=0) == ""
 

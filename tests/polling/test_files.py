@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from polling.files import Unusable, keep_secret, make_private_folder, read_text, write_private
+from polling.files import UnreadableFile, make_private_folder, read_text, stored_secret, write_private
 
 
 def mode(path: Path) -> int:
@@ -21,14 +21,14 @@ def test_a_secret_is_made_once_and_made_again_where_a_full_disk_left_none(blank:
     if blank is not None:
         file.write_text(blank)
     made = iter(["first", "second"])
-    assert [keep_secret(file, lambda: next(made)) for _ in range(3)] == ["first"] * 3
+    assert [stored_secret(file, lambda: next(made)) for _ in range(3)] == ["first"] * 3
     assert mode(file) == 0o600
     assert os.listdir(tmp_path) == ["secret_key"]  # noqa: PTH208
 
 
 def _keep(file: Path, start: Barrier, found: "multiprocessing.SimpleQueue[str]") -> None:
     start.wait(60)
-    found.put(keep_secret(file, lambda: secrets.token_urlsafe(50)))
+    found.put(stored_secret(file, lambda: secrets.token_urlsafe(50)))
 
 
 @pytest.mark.parametrize("is_blank", [False, True])
@@ -61,10 +61,10 @@ def test_what_cannot_be_written_leaves_the_old_file_and_no_other(tmp_path: Path)
 )
 def test_what_is_not_a_small_text_is_unusable(content: bytes, said: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(content)
-    with pytest.raises(Unusable) as caught:
+    with pytest.raises(UnreadableFile) as caught:
         read_text(tmp_path / "file")
     assert str(caught.value) == said
-    with pytest.raises(Unusable, match="cannot be read: Is a directory"):
+    with pytest.raises(UnreadableFile, match="cannot be read: Is a directory"):
         read_text(tmp_path)
 
 

@@ -32,7 +32,7 @@ def messages_at_error(files: Iterable[Path], root: Path) -> Found:
 
 
 def plain(template: str) -> str:
-    """A format string as people read it: `lane %s ended in %.0f s` is `lane … ended in … s`."""
+    """A format string as people read it: `pool %s ended in %.0f s` is `pool … ended in … s`."""
     return PLACEHOLDER.sub("…", template).replace("%%", "%").strip()
 
 

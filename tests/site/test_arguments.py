@@ -130,8 +130,8 @@ def test_an_age_is_a_number_of_seconds(age: str) -> None:
 
 
 @pytest.mark.parametrize("descriptor", ["-1", "1e3", "99999", BIG])
-def test_a_lane_refuses_a_pipe_that_is_none(descriptor: str) -> None:
-    assert refusal("qcluster", "--lane=default", f"--pulse={descriptor}").startswith("--pulse ")
+def test_a_pool_refuses_a_pipe_that_is_none(descriptor: str) -> None:
+    assert refusal("qcluster", "--pool=default", f"--keepalive={descriptor}").startswith("--keepalive ")
 
 
 @pytest.mark.parametrize("proxy", ["", "*", "proxy.example", "10.0.0.0/8", "127.0.0.1:80", "a b", "127.1"])
@@ -152,8 +152,8 @@ def test_an_address_is_a_host_and_a_port(listen: str) -> None:
 
 
 def test_an_address_may_be_of_either_kind() -> None:
-    assert arguments.address("--listen", "[::1]:8000") == ("::1", 8000)
-    assert arguments.address("--listen", "racepoll.example:80") == ("racepoll.example", 80)
+    assert arguments.host_and_port("--listen", "[::1]:8000") == ("::1", 8000)
+    assert arguments.host_and_port("--listen", "racepoll.example:80") == ("racepoll.example", 80)
 
 
 @pytest.mark.parametrize("command", [("pull", "--retry-dead"), ("push", "--release"), ("status", "--release")])

@@ -19,7 +19,7 @@ STEPS = [
     "starting a simulated provider",
     "starting a simulated Appwrite",
     "starting the web",
-    "looking at the tables in Appwrite",
+    "checking the tables in Appwrite",
     "importing the card of races",
     "starting the worker",
 ]

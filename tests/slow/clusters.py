@@ -23,7 +23,7 @@ ROLES = """
 import json
 from django_q.status import Stat
 print(json.dumps([
-    {"lane": s.pid, "sentinel": s.sentinel, "monitor": s.monitor, "pusher": s.pusher, "workers": s.workers}
+    {"pool": s.pid, "sentinel": s.sentinel, "monitor": s.monitor, "pusher": s.pusher, "workers": s.workers}
     for s in Stat.get_all() if s.workers and s.monitor and s.pusher
 ]))
 """
@@ -58,14 +58,14 @@ class Running:
         """What lives of this home, wherever it descends from."""
         return living(self.var)
 
-    def roles(self, lane: str = "default") -> dict[str, Any]:
+    def roles(self, pool: str = "default") -> dict[str, Any]:
         """Process ids by role, as django-q2 tells them to its monitor pages."""
 
         def look() -> dict[str, Any] | None:
             found = json.loads(manage(self.env, "shell", "-v0", "-c", ROLES).stdout)
-            return next((one for one in found if lane in _arguments(one["lane"])), None)
+            return next((one for one in found if pool in _arguments(one["pool"])), None)
 
-        return eventually(f"the lane {lane} is up", look)
+        return eventually(f"the pool {pool} is up", look)
 
     def query(self, sql: str, *values: object) -> list[sqlite3.Row]:
         with contextlib.closing(sqlite3.connect(f"file:{self.var}/racepoll.sqlite3?mode=ro", uri=True)) as connection:

@@ -45,7 +45,7 @@ def test_nothing_outlives_a_killed_up_and_the_next_start_needs_no_other_port(
     up: subprocess.Popen[str], env: dict[str, str], tmp_path: Path
 ) -> None:
     below = descendants(up.pid)[1:]
-    assert len(below) >= 8, "web, two simulations, supervisor, lane, sentinel, pusher, monitor, workers"
+    assert len(below) >= 8, "web, two simulations, supervisor, pool, sentinel, pusher, monitor, workers"
     up.kill()
     up.wait()
     again = _started(env, tmp_path)

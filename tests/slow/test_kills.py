@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 RESUMES_WITHIN = timedelta(seconds=30)
 ENDS_WITHIN = 25
 STEP = timedelta(seconds=15)  # of the product's tick: an outage shorter than this loses one tick at the most
-VICTIMS = ("idle worker", "busy worker", "monitor", "pusher", "sentinel", "lane", "parent")
+VICTIMS = ("idle worker", "busy worker", "monitor", "pusher", "sentinel", "pool", "parent")
 
 
 @pytest.fixture(scope="session")
@@ -108,8 +108,8 @@ def test_a_pusher_that_stands_still_is_replaced(
 
 
 @pytest.mark.parametrize("cluster", ["orm"], indirect=True)
-def test_a_task_within_its_own_timeout_does_not_cost_the_only_worker_its_lane(cluster: Running) -> None:
-    lane = cluster.roles()["lane"]
+def test_a_task_within_its_own_timeout_does_not_cost_the_only_worker_its_pool(cluster: Running) -> None:
+    pool = cluster.roles()["pool"]
     send = (
         "from django_q.tasks import async_task;async_task('time.sleep', 30, q_options={'timeout': 40, 'group': 'long'})"
     )
@@ -117,7 +117,7 @@ def test_a_task_within_its_own_timeout_does_not_cost_the_only_worker_its_lane(cl
     assert done.returncode == 0, done.stderr
     count = "SELECT count(*) AS count FROM django_q_task WHERE \"group\" = 'long' AND success"
     eventually("the task has run", lambda: cluster.query(count)[0]["count"] == 1, seconds=60)
-    assert cluster.roles()["lane"] == lane
+    assert cluster.roles()["pool"] == pool
     assert "started anew" not in cluster.output
 
 
@@ -148,7 +148,7 @@ def test_a_signal_ends_all_of_it(cluster: Running, reach: str, number: signal.Si
     _end(cluster, number, reach)
 
 
-@pytest.mark.parametrize("victim", ["workers", "sentinel", "lane"])
+@pytest.mark.parametrize("victim", ["workers", "sentinel", "pool"])
 @pytest.mark.parametrize("cluster", ["orm"], indirect=True)
 def test_it_ends_even_with_some_of_it_killed_before(cluster: Running, victim: str) -> None:
     roles = cluster.roles()
@@ -158,18 +158,18 @@ def test_it_ends_even_with_some_of_it_killed_before(cluster: Running, victim: st
 
 
 @pytest.mark.parametrize("broker", ["orm", "redis"])
-def test_a_race_about_to_start_has_a_lane_of_its_own(broker: str, tmp_path: Path, template: Path) -> None:
+def test_a_race_about_to_start_has_a_pool_of_its_own(broker: str, tmp_path: Path, template: Path) -> None:
     with running(broker, tmp_path, template, POLL_WORKERS="1", POLL_FAST_WORKERS="1") as cluster:
-        lanes = {name: cluster.roles(name) for name in ("default", "fast")}
-        assert lanes["default"]["lane"] != lanes["fast"]["lane"]
-        # The default lane stands still; what is polled then is polled by the other.
+        pools = {name: cluster.roles(name) for name in ("default", "fast")}
+        assert pools["default"]["pool"] != pools["fast"]["pool"]
+        # The default pool stands still; what is polled then is polled by the other.
         eventually("nobody polls", lambda: not cluster.polls("running"))
         since = clock.now()
-        for worker in lanes["default"]["workers"]:
+        for worker in pools["default"]["workers"]:
             os.kill(worker, signal.SIGSTOP)
         eventually("an urgent race is polled", lambda: cluster.answered(since=since), seconds=40)
-        os.kill(lanes["fast"]["sentinel"], signal.SIGKILL)
-        eventually("the lane is started again", lambda: cluster.roles("fast")["lane"] != lanes["fast"]["lane"])
+        os.kill(pools["fast"]["sentinel"], signal.SIGKILL)
+        eventually("the pool is started again", lambda: cluster.roles("fast")["pool"] != pools["fast"]["pool"])
         assert cluster.doubled() == []
         _end(cluster, signal.SIGTERM)
 

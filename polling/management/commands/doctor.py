@@ -1,4 +1,4 @@
-"""`manage.py doctor`: whether all is there that racepoll needs."""
+"""`manage.py doctor`: whether everything is there that racepoll needs to run."""
 
 import json
 from dataclasses import asdict
@@ -8,12 +8,12 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 
 from polling import clock
 from polling.health import doctor
-from polling.management.appwrite_errors import FAILED
+from polling.management.exit_codes import FAILED
 
 
 class Command(BaseCommand):
     help = (
-        "Checks database, queue, ticks, providers and Appwrite, and says in a line each what is wrong. "
+        "Checks database, queue, ticks, providers and Appwrite, and prints one line for each. "
         "A row is written to Appwrite and removed again. Exit code 1: a check failed."
     )
     requires_system_checks: list[str] = []

@@ -1,11 +1,11 @@
-"""`manage.py finalize RACE --reason TEXT [--outcome OUTCOME]`: ends a race by hand."""
+"""`manage.py finalize RACE --reason TEXT [--outcome OUTCOME]`: finalizes a race by hand."""
 
 from typing import Any
 
 from django.core.management import BaseCommand, CommandParser
 
 from polling import clock, staff
-from polling.management.arguments import races_named, reason_given
+from polling.management.arguments import find_races, reason_of_decision
 from races.decisions import COMMAND
 from races.status import Outcome
 
@@ -19,13 +19,13 @@ class Command(BaseCommand):
         parser.add_argument(
             "--outcome",
             choices=[outcome.value for outcome in Outcome],
-            help="how it ended; without it a race that has placings is resulted. Sets that of an ended race, too",
+            help="how it ended; without it a race that has placings is resulted. It also corrects a finalized race",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        reason, now = reason_given(options["reason"]), clock.now()
+        reason, now = reason_of_decision(options["reason"]), clock.now()
         outcome = Outcome(options["outcome"]) if options["outcome"] else None
-        [race] = races_named([options["race"]])
+        [race] = find_races([options["race"]])
         if race.is_waiting and race.advertised_start > now:
             start = f"{race.advertised_start:%Y-%m-%d %H:%M} UTC"
             self.stderr.write(f"{race.name_at(now)} has not started, its start is {start}: it is ended before it")

@@ -14,7 +14,7 @@ from polling.monitoring import heartbeat
 class Command(BaseCommand):
     help = (
         "Exit code 0 if a tick ended well lately, 1 if not, or if ticks come late time after time. "
-        "An overdue tick is also said in the log, once, at ERROR."
+        "An overdue tick is also logged, once, at ERROR."
     )
     requires_system_checks: list[str] = []
 
@@ -22,7 +22,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--max-age",
             metavar="SECONDS",
-            help="how old the last tick may be; by default two slots and a half",
+            help="how old the last tick may be; by default two and a half slots",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -38,10 +38,10 @@ class Command(BaseCommand):
         if last is None:
             raise CommandError("no tick has ended well yet")
         age = max(now - last.at, timedelta())
-        said = f"the last tick ended well {age.total_seconds():.0f} s ago"
+        words = f"the last tick ended well {age.total_seconds():.0f} s ago"
         if age > most:
-            raise CommandError(f"{said}, more than {most.total_seconds():g} s")
+            raise CommandError(f"{words}, more than {most.total_seconds():g} s")
         if last.late_since:
-            raise CommandError(f"{said}, but ticks come late since {last.late_since:%Y-%m-%d %H:%M:%S} UTC")
+            raise CommandError(f"{words}, but ticks come late since {last.late_since:%Y-%m-%d %H:%M:%S} UTC")
         asleep = f"; nothing is due before {last.sleeping_until:%H:%M:%S} UTC" if last.sleeping_until else ""
-        self.stdout.write(f"{said}{asleep}")
+        self.stdout.write(f"{words}{asleep}")

@@ -7,7 +7,7 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 
 from polling import clock, importing
 from polling.errors import PollingError
-from polling.management.arguments import refusal, shown
+from polling.management.arguments import argument_error, quoted
 from polling.providers import configured
 
 
@@ -20,14 +20,14 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         names = [options["provider"]] if options["provider"] is not None else list(settings.RACE_PROVIDERS)
         if not names:
-            raise refusal("no provider is configured: name one in RACE_PROVIDERS")
+            raise argument_error("no provider is configured: name one in RACE_PROVIDERS")
         if not set(names) <= set(settings.RACE_PROVIDERS):
-            what = f"the provider {shown(options['provider'])}"
-            raise refusal(f"{what} is not configured; RACE_PROVIDERS names: {configured()}")
+            what = f"the provider {quoted(options['provider'])}"
+            raise argument_error(f"{what} is not configured; RACE_PROVIDERS names: {configured()}")
         for name in names:
-            self._import(name)
+            self._import_card(name)
 
-    def _import(self, name: str) -> None:
+    def _import_card(self, name: str) -> None:
         try:
             changes = importing.import_schedule(name, now=clock.now())
         except PollingError as error:

@@ -1,4 +1,4 @@
-"""`manage.py plan_day`: what the imported card will ask of its providers, minute by minute, and what if."""
+"""`manage.py plan_day`: the requests that the imported card will need, minute by minute, and what if."""
 
 import json
 from dataclasses import replace
@@ -12,7 +12,7 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 from polling import clock, dispatch, planning, providers
 from polling.cadence import WIDEST_WINDOW, Cadence, read_windows
 from polling.forecast import Assumptions, Entry, Load, Span, loads
-from polling.management.arguments import duration, refusal, shown, shown_path, text_of, whole_number
+from polling.management.arguments import argument_error, duration, quoted, quoted_path, text_of_file, whole_number
 from polling.next_poll import RaceFacts
 from polling.quota.request_budget import token_bucket
 from races.models import Race, RaceQuerySet
@@ -23,8 +23,8 @@ MOST_A_MINUTE = 60_000  # as POLL_REQUESTS_A_MINUTE
 
 class Command(BaseCommand):
     help = (
-        "Adds up, from the imported card, the requests that each provider will get: a minute, at the peak, in all, "
-        "against its quota. Without --date: the next 24 hours."
+        "Adds up the requests that each provider will get for the imported card: per minute, at the peak, in all, "
+        "and against its quota. Without --date: the next 24 hours."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -59,17 +59,17 @@ class Command(BaseCommand):
             self.stdout.write(_load_text(load, span))
 
 
-def _polled() -> RaceQuerySet:
-    """In the order in which dispatch takes those that are equally near."""
+def _races_to_poll() -> RaceQuerySet:
+    """The races that are polled, in the order in which dispatch takes those that are equally near."""
     return Race.objects.exclude(provider_race_id="").filter(polling_paused=False).order_by("pk")
 
 
 def _next_day(what_if: Cadence | None, *, now: datetime) -> tuple[list[Entry], Span]:
     """The races as they stand, those whose result will be polled again included."""
-    ahead = _polled().open().filter(advertised_start__lt=now + DAY + WIDEST_WINDOW)
+    ahead = _races_to_poll().open().filter(advertised_start__lt=now + DAY + WIDEST_WINDOW)
     races = [
         race
-        for race in ahead | _polled().filter(next_poll_at__isnull=False)
+        for race in ahead | _races_to_poll().filter(next_poll_at__isnull=False)
         if race.next_poll_at or race.advertised_start < now + DAY + _cadence_for(race, what_if).windows[0].opens
     ]
     facts = planning.standing_facts(races)
@@ -79,9 +79,9 @@ def _next_day(what_if: Cadence | None, *, now: datetime) -> tuple[list[Entry], S
 def _racing_day(text: str, what_if: Cadence | None, assume: Assumptions) -> tuple[list[Entry], Span]:
     """The races of a racing day as if it had not begun, and the time in which any of them is polled."""
     try:
-        races = list(_polled().filter(meeting__racing_day=date.fromisoformat(text)))
+        races = list(_races_to_poll().filter(meeting__racing_day=date.fromisoformat(text)))
     except ValueError:
-        raise refusal(f"--date is {shown(text)}, not YYYY-MM-DD") from None
+        raise argument_error(f"--date is {quoted(text)}, not YYYY-MM-DD") from None
     if not races:
         raise CommandError(f"no race of {text} has been imported")
     cadences = [(race, _cadence_for(race, what_if)) for race in races]
@@ -110,9 +110,9 @@ def _cadence_from(file: Path | None) -> Cadence | None:
     if file is None:
         return None
     try:
-        return Cadence(read_windows(text_of("--cadence", file)), settings.POLL_TICK, settings.POLL_HOLD)
+        return Cadence(read_windows(text_of_file("--cadence", file)), settings.POLL_TICK, settings.POLL_HOLD)
     except ValueError as error:
-        raise refusal(f"--cadence: {shown_path(file)} makes no grid: {error}") from error
+        raise argument_error(f"--cadence: {quoted_path(file)} makes no grid: {error}") from error
 
 
 def _quota_share(load: Load, span: Span) -> float:

@@ -7,21 +7,21 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 
 from polling import clock, dispatch, pollers
-from polling.management.arguments import races_named
+from polling.management.arguments import find_races
 from polling.models import PollLog, PollState, Trigger
 from races.models import Race
 from races.serializer import serialize_race
 
 
 class Command(BaseCommand):
-    help = "Polls races now, whatever their plan says, and shows what came of it. Exit code 1 if one did not answer."
+    help = "Polls races now, whatever their plan says, and prints the results. Exit code 1 if one was not answered."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("races", nargs="+", metavar="RACE", help="our id or the provider's")
         parser.add_argument("--json", action="store_true", help="print the updated races as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        races, now = races_named(options["races"]), clock.now()
+        races, now = find_races(options["races"]), clock.now()
         won, joined = dispatch.claim_now(races, trigger=Trigger.FORCED, requested_by="manage.py", now=now)
         pollers.run([log.pk for log in won], now=now)
         logs = PollLog.objects.filter(pk__in=[log.pk for log in won + joined]).select_related("race__meeting")
@@ -29,10 +29,12 @@ class Command(BaseCommand):
             self._print_json(races)
         else:
             for log in logs:
-                self.stdout.write(f"{log.race.name_at(now)}: {_outcome(log)}")
+                self.stdout.write(f"{log.race.name_at(now)}: {_result_of(log)}")
         unanswered = len(races) - sum(log.state == PollState.OK.value for log in logs)
         if unanswered:
-            raise CommandError("; ".join(f"race {log.race_id}: {_outcome(log)}" for log in logs) or "polling is paused")
+            raise CommandError(
+                "; ".join(f"race {log.race_id}: {_result_of(log)}" for log in logs) or "polling is paused"
+            )
 
     def _print_json(self, races: list[Race]) -> None:
         fresh = Race.objects.filter(pk__in=[race.pk for race in races]).select_related("meeting")
@@ -40,7 +42,7 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps(documents, cls=DjangoJSONEncoder, indent=1))
 
 
-def _outcome(log: PollLog) -> str:
+def _result_of(log: PollLog) -> str:
     if log.state == PollState.WAITING.value:
         return "a poll of it is running; one of its own follows"
     if log.state in (PollState.CLAIMED.value, PollState.RUNNING.value):

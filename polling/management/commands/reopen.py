@@ -1,11 +1,11 @@
-"""`manage.py reopen RACE --reason TEXT`: takes the end of a race back."""
+"""`manage.py reopen RACE --reason TEXT`: reopens a finalized race."""
 
 from typing import Any
 
 from django.core.management import BaseCommand, CommandParser
 
 from polling import clock, staff
-from polling.management.arguments import races_named, reason_given
+from polling.management.arguments import find_races, reason_of_decision
 from races.decisions import COMMAND
 
 
@@ -17,8 +17,8 @@ class Command(BaseCommand):
         parser.add_argument("--reason", required=True, help="why, for the audit")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        reason = reason_given(options["reason"])
-        [race] = races_named([options["race"]])
+        reason = reason_of_decision(options["reason"])
+        [race] = find_races([options["race"]])
         now = clock.now()
         changed = staff.reopen([race.pk], by=COMMAND, reason=reason, now=now)
         self.stdout.write(f"{race.name_at(now)}: {'reopened' if changed else 'was not finalized'}")

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management import BaseCommand, CommandParser
 
 from polling import clock, global_pause, staff
-from polling.management.pause_arguments import add_races, races_or_all
+from polling.management.arguments import add_races_or_all, races_or_all
 from races.decisions import COMMAND
 
 
@@ -13,7 +13,7 @@ class Command(BaseCommand):
     help = "Polls races again that were paused, or lifts the pause of all polling (--all)."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        add_races(parser)
+        add_races_or_all(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         now, races = clock.now(), races_or_all(options)

@@ -9,7 +9,7 @@ from polling.tick import NoTick
 
 
 class Command(BaseCommand):
-    help = "Runs one master tick: claims what is due and hands it to the queue, which a running qcluster works off."
+    help = "Runs one master tick: claims what is due and queues it for a running qcluster."
 
     def handle(self, *args: Any, **options: Any) -> None:
         done = tick.run(now=clock.now())

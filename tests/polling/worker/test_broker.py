@@ -1,4 +1,4 @@
-"""The broker's place in the sentinel: it keeps time, also when the clock is set."""
+"""The broker's place in the sentinel: it ticks on time, also when the clock is set."""
 
 import logging
 from datetime import UTC, datetime, timedelta
@@ -64,7 +64,9 @@ def test_a_clock_that_was_set_forward_fires_at_once(broker: OrmBroker) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_ticks_that_fail_to_come_are_said_by_the_sentinel(broker: OrmBroker, caplog: pytest.LogCaptureFixture) -> None:
+def test_ticks_that_fail_to_come_are_reported_by_the_sentinel(
+    broker: OrmBroker, caplog: pytest.LogCaptureFixture
+) -> None:
     """As where the row of the master tick is gone: the sentinel lives, and nothing ticks."""
     Schedule.objects.all().delete()
     heartbeat.record(now=NOON)
@@ -76,20 +78,20 @@ def test_ticks_that_fail_to_come_are_said_by_the_sentinel(broker: OrmBroker, cap
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_first_tick_after_a_pause_leaves_the_pause_to_be_said(
+def test_the_first_tick_after_a_pause_leaves_the_pause_to_be_reported(
     broker: OrmBroker, caplog: pytest.LogCaptureFixture
 ) -> None:
     heartbeat.record(now=NOON)
     cycle(broker, NOON + timedelta(minutes=5))
-    said = [record.getMessage() for record in caplog.records if record.name == "polling.monitoring.heartbeat"]
-    assert said == [
+    reported = [record.getMessage() for record in caplog.records if record.name == "polling.monitoring.heartbeat"]
+    assert reported == [
         "the master tick is overdue: the last one ended at 2026-11-23 12:00:01 UTC",
         "the master tick is back, after 0:05:00 without one",
     ]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_redis_that_is_away_does_not_keep_the_sentinel_from_saying_that_no_tick_comes(
+def test_a_redis_that_is_away_does_not_keep_the_sentinel_from_reporting_that_no_tick_comes(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(Conf, "REDIS", "redis://127.0.0.1:9/0")
@@ -102,8 +104,8 @@ def test_a_redis_that_is_away_does_not_keep_the_sentinel_from_saying_that_no_tic
     [problem] = [record.getMessage() for record in caplog.records if record.name == "polling.worker.broker"]
     assert problem.startswith("the queue in Redis takes nothing; no tick is run until it does: ConnectionError")
     assert not [record for record in caplog.records if record.name == "django-q"], "django-q2 heard of no error"
-    said = [record.getMessage() for record in caplog.records if record.name == "polling.monitoring.heartbeat"]
-    assert said == ["the master tick is overdue: the last one ended at 2026-11-23 12:00:01 UTC"]
+    reported = [record.getMessage() for record in caplog.records if record.name == "polling.monitoring.heartbeat"]
+    assert reported == ["the master tick is overdue: the last one ended at 2026-11-23 12:00:01 UTC"]
     assert next_tick() == NOON.replace(second=15), "it is due until it can be made"
 
 
@@ -176,9 +178,9 @@ def test_a_schedule_row_that_breaks_does_not_hold_the_tick(broker: OrmBroker, ca
     broken.delete()
     cycle(broker, NOON.replace(second=46))
     assert Heartbeat.objects.get().at == NOON.replace(second=46)
-    said = [record for record in caplog.records if record.name == "polling.worker.broker"]
-    assert [record.levelname for record in said] == ["ERROR", "WARNING"]
-    assert "is a row broken?" in said[0].getMessage()
+    reported = [record for record in caplog.records if record.name == "polling.worker.broker"]
+    assert [record.levelname for record in reported] == ["ERROR", "WARNING"]
+    assert "is a row broken?" in reported[0].getMessage()
 
 
 def test_a_mistyped_cron_of_another_row_keeps_none_from_coming_back(broker: OrmBroker) -> None:

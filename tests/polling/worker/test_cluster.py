@@ -140,7 +140,7 @@ def test_the_cluster_ends_on_sigterm_and_leaves_no_process(box: Box) -> None:
     cluster, before = box.cluster(), box.query("SELECT slot_at FROM polling_tick")
     eventually("it ticks", lambda: len(box.query("SELECT slot_at FROM polling_tick")) > len(before))
     running = descendants(cluster.pid)
-    assert len(running) >= 7, "a supervisor, a lane, its sentinel, pusher and monitor, two workers"
+    assert len(running) >= 7, "a supervisor, a pool, its sentinel, pusher and monitor, two workers"
     cluster.send_signal(signal.SIGTERM)
     assert cluster.wait(25) == 0
     assert [pid for pid in running if is_alive(pid)] == []

@@ -17,13 +17,13 @@ import sys, time
 import django
 django.setup()
 from pathlib import Path
-from polling.worker.dev_processes import Family
-from polling.worker.instance_lock import only_one_in
-lock = only_one_in(Path(sys.argv[1]), say=lambda _: None)
-family = Family(kept_open=[lock])
-with family.stopped_by_signals():
-    family.start("provider", "sandbox", "provider", "--port", "0")
-    family.wait()
+from polling.worker.dev_processes import DevProcesses
+from polling.worker.instance_lock import take_instance_lock
+lock = take_instance_lock(Path(sys.argv[1]), report=lambda _: None)
+processes = DevProcesses(kept_open=[lock])
+with processes.stopped_by_signals():
+    processes.start("provider", "sandbox", "provider", "--port", "0")
+    processes.wait()
 """
 
 

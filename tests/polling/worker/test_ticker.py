@@ -8,10 +8,10 @@ NOON = 1_795_608_000.0  # a multiple of 60
 
 
 def at(step: float, wall: float = NOON + 1, elapsed: float = 100.0) -> Ticker:
-    """A metronome that has looked once."""
-    metronome = Ticker(step)
-    assert metronome.is_set_anew(wall, elapsed)
-    return metronome
+    """A ticker that has looked once."""
+    ticker = Ticker(step)
+    assert ticker.reset_if_set_back(wall, elapsed)
+    return ticker
 
 
 @pytest.mark.parametrize(
@@ -28,14 +28,14 @@ def test_a_tick_is_waited_for_with_a_little_grace() -> None:
 
 @pytest.mark.parametrize("late", [0.5, 40.0])
 def test_a_tick_that_was_overslept_is_due_at_once_and_the_next_is_on_the_grid(late: float) -> None:
-    metronome = at(15)
-    assert metronome.wait(NOON + 15 + late) < 0
-    metronome.move_on(NOON + 15 + late)
-    assert metronome.tick_at == NOON + (30 if late < 15 else 60)
+    ticker = at(15)
+    assert ticker.wait(NOON + 15 + late) < 0
+    ticker.advance(NOON + 15 + late)
+    assert ticker.tick_at == NOON + (30 if late < 15 else 60)
 
 
 @pytest.mark.parametrize(
-    ("wall", "elapsed", "anew"),
+    ("wall", "elapsed", "is_reset"),
     [
         pytest.param(1.5, 100.5, False, id="both clocks went on"),
         pytest.param(13.0, 112.0, False, id="a cycle took long"),
@@ -45,14 +45,14 @@ def test_a_tick_that_was_overslept_is_due_at_once_and_the_next_is_on_the_grid(la
         pytest.param(3600.0, 100.5, False, id="set forward: the tick is due"),
     ],
 )
-def test_only_a_clock_set_back_sets_the_tick_anew(wall: float, elapsed: float, anew: bool) -> None:
-    metronome = at(15)
-    assert metronome.is_set_anew(NOON + wall, elapsed) is anew
-    assert metronome.tick_at is not None
-    assert metronome.tick_at - (NOON + wall) <= 15
+def test_only_a_clock_set_back_resets_the_tick(wall: float, elapsed: float, is_reset: bool) -> None:
+    ticker = at(15)
+    assert ticker.reset_if_set_back(NOON + wall, elapsed) is is_reset
+    assert ticker.tick_at is not None
+    assert ticker.tick_at - (NOON + wall) <= 15
 
 
 def test_a_step_back_is_noticed_once() -> None:
-    metronome = at(15)
-    assert metronome.is_set_anew(NOON - 99, 100.5)
-    assert not metronome.is_set_anew(NOON - 98.5, 101.0)
+    ticker = at(15)
+    assert ticker.reset_if_set_back(NOON - 99, 100.5)
+    assert not ticker.reset_if_set_back(NOON - 98.5, 101.0)

@@ -11,20 +11,20 @@ import pytest
 from django_q.conf import Conf
 
 from polling.worker import watchdog
-from polling.worker.watchdog import Death, Flow, Role, Watchdog, verdict
+from polling.worker.watchdog import Death, QueueFlow, Role, Watchdog, fatal_reason
 
 KILLED, ENDED = -9, -15
 
 
 @pytest.mark.parametrize(
-    ("death", "ends_the_lane"),
+    ("death", "ends_the_pool"),
     [
         pytest.param(Death(Role.WORKER, KILLED, timer=-1), True, id="an idle worker"),
         pytest.param(Death(Role.WORKER, ENDED, timer=-1), True, id="an idle worker, by SIGTERM"),
         pytest.param(Death(Role.WORKER, KILLED, timer=11.5), False, id="a busy worker"),
         pytest.param(Death(Role.WORKER, ENDED, timer=0), False, id="a worker that was ended for its timeout"),
         pytest.param(Death(Role.WORKER, 0, timer=-2), False, id="a recycled worker"),
-        pytest.param(Death(Role.WORKER, 0, timer=-1), False, id="a worker that was told to stop"),
+        pytest.param(Death(Role.WORKER, 0, timer=-1), False, id="a worker that was asked to stop"),
         pytest.param(Death(Role.WORKER, 1, timer=-1), False, id="a worker that raised has given back its lock"),
         pytest.param(Death(Role.MONITOR, KILLED), True, id="the monitor"),
         pytest.param(Death(Role.MONITOR, 1), False, id="a monitor that raised"),
@@ -32,8 +32,8 @@ KILLED, ENDED = -9, -15
         pytest.param(Death(Role.PUSHER, 0), False, id="a pusher that lost its broker"),
     ],
 )
-def test_a_death_ends_the_lane_only_where_it_may_hold_a_lock(death: Death, ends_the_lane: bool) -> None:
-    assert bool(verdict(death)) is ends_the_lane
+def test_a_death_ends_the_pool_only_where_it_may_hold_a_lock(death: Death, ends_the_pool: bool) -> None:
+    assert bool(fatal_reason(death)) is ends_the_pool
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_death_ends_the_lane_only_where_it_may_hold_a_lock(death: Death, ends_
 def test_a_queue_is_stuck_when_something_waits_and_nothing_is_taken(
     looks: list[tuple[float, int, float]], stuck: bool
 ) -> None:
-    flow = Flow(limit=22)
+    flow = QueueFlow(limit=22)
     said = [flow.is_stuck(waiting, last=last, now=now) for now, waiting, last in looks]
     assert said == [False] * (len(looks) - 1) + [stuck]
 
@@ -68,7 +68,7 @@ def timer() -> Iterator["Synchronized[float]"]:
 
 
 @pytest.fixture
-def first_trouble() -> Callable[..., tuple[float, str]]:
+def first_problem() -> Callable[..., tuple[float, str]]:
     """Looks twice a second for so long; when something was wrong first, and what."""
     dog, began = Watchdog(0), 1000.0
     dog.marks[:] = [began] * 3
@@ -78,7 +78,7 @@ def first_trouble() -> Callable[..., tuple[float, str]]:
             if fetching:
                 dog.marks[2] = began + step / 2
             stat = SimpleNamespace(monitor=0, pusher=0, task_q_size=waiting, done_q_size=0)
-            if reason := dog.trouble(stat, running=True, now=began + step / 2):
+            if reason := dog.problem(stat, running=True, now=began + step / 2):
                 return step / 2, reason
         return until, ""
 
@@ -88,34 +88,34 @@ def first_trouble() -> Callable[..., tuple[float, str]]:
 Look = Callable[..., tuple[float, str]]
 
 
-def test_a_worker_busy_within_the_timeout_of_its_own_task_is_no_reason_to_end_the_lane(
-    timer: "Synchronized[float]", first_trouble: Look
+def test_a_worker_busy_within_the_timeout_of_its_own_task_is_no_reason_to_end_the_pool(
+    timer: "Synchronized[float]", first_problem: Look
 ) -> None:
     timer.value = 43
-    assert first_trouble(0, 40, waiting=2) == (40, "")
+    assert first_problem(0, 40, waiting=2) == (40, "")
     timer.value = watchdog.IDLE
-    when, why = first_trouble(40, 100, waiting=2)
+    when, why = first_problem(40, 100, waiting=2)
     assert why == "no worker takes a task"
-    assert 62 <= when <= 63, "the limit begins anew when it has ended"
+    assert 62 <= when <= 63, "the limit begins again when it has ended"
 
 
-def test_tasks_that_an_idle_worker_does_not_take_end_the_lane(
-    timer: "Synchronized[float]", first_trouble: Look
+def test_tasks_that_an_idle_worker_does_not_take_end_the_pool(
+    timer: "Synchronized[float]", first_problem: Look
 ) -> None:
-    assert first_trouble(0, 100, waiting=1) == (22.5, "no worker takes a task")
+    assert first_problem(0, 100, waiting=1) == (22.5, "no worker takes a task")
 
 
-def test_a_pusher_that_stands_still_is_noticed_as_soon_whatever_waits_for_it(first_trouble: Look) -> None:
-    assert first_trouble(0, 100, waiting=0, fetching=False) == (15.5, "the pusher fetches nothing")
+def test_a_pusher_that_stands_still_is_noticed_as_soon_whatever_waits_for_it(first_problem: Look) -> None:
+    assert first_problem(0, 100, waiting=0, fetching=False) == (15.5, "the pusher fetches nothing")
 
 
-def test_a_pusher_that_waits_for_room_in_the_queue_is_well(timer: "Synchronized[float]", first_trouble: Look) -> None:
+def test_a_pusher_that_waits_for_room_in_the_queue_is_well(timer: "Synchronized[float]", first_problem: Look) -> None:
     timer.value = 43
-    assert first_trouble(0, 40, waiting=Conf.QUEUE_LIMIT, fetching=False) == (40, "")
-    assert first_trouble(40, 55, waiting=0, fetching=False) == (55, ""), "the limit begins when there is room"
+    assert first_problem(0, 40, waiting=Conf.QUEUE_LIMIT, fetching=False) == (40, "")
+    assert first_problem(40, 55, waiting=0, fetching=False) == (55, ""), "the limit begins when there is room"
 
 
 def test_without_a_supervisor_nothing_is_watched() -> None:
-    watchdog.look(None, running=True)
-    watchdog.note_fetching()
-    assert watchdog.beat()
+    watchdog.check(None, running=True)
+    watchdog.record_fetch()
+    assert watchdog.send_keepalive()
