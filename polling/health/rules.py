@@ -1,4 +1,4 @@
-"""How polling and the sync stand, judged from facts alone: the rules that the strip and the pages share."""
+"""How polling and the sync stand, judged from facts alone: the rules that all pages of the admin share."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from polling.health.facts import Facts
-from polling.models import BreakerState, Incident, IncidentKind, PollingSwitch, ProviderState
+from polling.models import BreakerState, Incident, IncidentKind, ProviderState
+from polling.monitoring import heartbeat
+from polling.monitoring.heartbeat import Condition
 
 STARTING = timedelta(minutes=2)  # a worker that has just been started need not have ticked yet
 STILL_READS = timedelta(minutes=2)  # Appwrite is read every 15 s; many rows take their time
@@ -75,45 +77,44 @@ def items(facts: Facts, *, now: datetime) -> list[Item]:
 
 def last_tick(facts: Facts, *, now: datetime) -> Item:
     """When a tick last ended well."""
-    beat, tick = facts.heartbeat, facts.tick
-    if beat and now - beat.at <= facts.overdue_after:
-        if beat.late_since:
-            return Item(Subject.TICK, Level.WARNING, "late, slot after slot", since=beat.late_since)
-        asleep = beat.sleeping_until and beat.sleeping_until > now
-        return Item(Subject.TICK, Level.WELL, "nothing due yet" if asleep else "on time", seen=beat.at)
-    error = tick.error if tick and not (beat and tick.started_at <= beat.at) else ""
+    last, tick = facts.heartbeat, facts.newest_tick
+    condition = heartbeat.condition(last, limit=facts.overdue_after, now=now)
+    if last and condition is Condition.LATE:
+        return Item(Subject.TICK, Level.WARNING, "late, slot after slot", since=last.late_since)
+    if last and condition is Condition.ON_TIME:
+        asleep = last.sleeping_until and last.sleeping_until > now
+        return Item(Subject.TICK, Level.WELL, "nothing due yet" if asleep else "on time", seen=last.at)
+    error = tick.error if tick and not (last and tick.started_at <= last.at) else ""
     if error:
-        return Item(Subject.TICK, Level.BAD, "failing", since=beat.at if beat else None, detail=error)
-    if beat:
-        return Item(Subject.TICK, Level.BAD, "overdue", since=beat.at)
-    return _without_a_tick(Subject.TICK, "none has ended well", facts, now=now)
+        return Item(Subject.TICK, Level.BAD, "failing", since=last.at if last else None, detail=error)
+    if last:
+        return Item(Subject.TICK, Level.BAD, "overdue", since=last.at)
+    return _judge_before_first_tick(Subject.TICK, "none has ended well", facts, now=now)
 
 
 def worker(facts: Facts, *, now: datetime) -> Item:
     """Whether a worker lives, which its ticks show, and begins the polls that are claimed."""
-    seen = max((at for at in (_beat_at(facts), facts.tick and facts.tick.started_at) if at), default=None)
+    last, tick = facts.heartbeat, facts.newest_tick
+    seen = max((at for at in (last and last.at, tick and tick.started_at) if at), default=None)
     if seen is None:
-        return _without_a_tick(Subject.WORKER, "none has been seen", facts, now=now)
+        return _judge_before_first_tick(Subject.WORKER, "none has been seen", facts, now=now)
     if now - seen > facts.overdue_after:
         return Item(Subject.WORKER, Level.BAD, "not running", since=seen, detail=ASK)
-    late = facts.too_late
+    late = facts.polls_not_begun
     if not late.number or late.since is None:
         return Item(Subject.WORKER, Level.WELL, "running", seen=seen)
-    polls = f"{_counted(late.number, 'poll')} not begun in time"
-    if facts.begun_at is None or facts.begun_at < late.since:
+    polls = f"{_count_words(late.number, 'poll')} not begun in time"
+    if facts.poll_begun_at is None or facts.poll_begun_at < late.since:
         return Item(Subject.WORKER, Level.BAD, "begins no polls", since=late.since, detail=polls)
     return Item(Subject.WORKER, Level.WARNING, "behind", since=late.since, detail=polls)
 
 
-def _beat_at(facts: Facts) -> datetime | None:
-    return facts.heartbeat.at if facts.heartbeat else None
-
-
-def _without_a_tick(subject: Subject, words: str, facts: Facts, *, now: datetime) -> Item:
-    began = facts.tick.started_at if facts.tick else facts.scheduled_at
+def _judge_before_first_tick(subject: Subject, words: str, facts: Facts, *, now: datetime) -> Item:
+    """Starting, or bad with `words` once the first tick should have ended well."""
+    began = facts.newest_tick.started_at if facts.newest_tick else facts.first_tick_at
     if began is None:
         return Item(subject, Level.BAD, words, detail="the schedule is missing; run manage.py migrate")
-    if now - began > (facts.overdue_after if facts.tick else STARTING):
+    if now - began > (facts.overdue_after if facts.newest_tick else STARTING):
         return Item(subject, Level.BAD, words, since=began, detail=ASK)
     return Item(subject, Level.IDLE, "starting", since=began)
 
@@ -125,20 +126,19 @@ def providers(facts: Facts, *, now: datetime) -> list[Item]:
     """One item per configured provider."""
     if not facts.providers:
         return [Item(Subject.PROVIDER, Level.BAD, "none is named", detail="RACE_PROVIDERS is not set")]
-    states = {state.name: state for state in facts.states}
-    return [_provider(name, states.get(name), _incidents_of(facts, name), now=now) for name in facts.providers]
+    states = {state.name: state for state in facts.provider_states}
+    return [_judge_provider(name, states.get(name), _incidents_of(facts, name), now=now) for name in facts.providers]
 
 
 def _incidents_of(facts: Facts, provider: str) -> dict[str, Incident]:
     return {incident.kind: incident for incident in facts.incidents if incident.provider == provider}
 
 
-def _provider(name: str, state: ProviderState | None, found: dict[str, Incident], *, now: datetime) -> Item:
+def _judge_provider(name: str, state: ProviderState | None, found: dict[str, Incident], *, now: datetime) -> Item:
     def item(level: Level, words: str, kind: IncidentKind | None = None, detail: str = "") -> Item:
         incident = found.get(kind.value) if kind else None
-        said = detail or (incident.reason if incident else "")
-        since = incident.began_at if incident else None
-        return Item(Subject.PROVIDER, level, words, since=since, detail=said, name=name)
+        reason, since = (incident.reason, incident.began_at) if incident else ("", None)
+        return Item(Subject.PROVIDER, level, words, since=since, detail=detail or reason, name=name)
 
     if state is None:
         return item(Level.IDLE, "not asked yet")
@@ -156,7 +156,7 @@ def _provider(name: str, state: ProviderState | None, found: dict[str, Incident]
 
 
 def incidents(facts: Facts) -> Item:
-    """The open ones; red where a person may have to act."""
+    """The open incidents; bad where a person may have to act."""
     if not facts.incidents:
         return Item(Subject.INCIDENTS, Level.WELL, "none open")
     kinds = Counter(incident.kind for incident in facts.incidents)
@@ -174,15 +174,17 @@ def incidents(facts: Facts) -> Item:
 
 
 def appwrite(facts: Facts, *, now: datetime) -> Item:
-    """How the sync stands; like the sync page it is not well while rows there are of no race."""
+    """How the sync stands; as on the sync page it is bad while Appwrite has unmatched rows."""
     sync = facts.sync
     if not sync.configured:
         return Item(Subject.APPWRITE, Level.IDLE, "not configured")
-    if sync.trouble:
-        return Item(Subject.APPWRITE, Level.BAD, "needs attention", sync.trouble_since, detail="; ".join(sync.trouble))
-    if sync.unmatched.number:
-        words = _counted(sync.unmatched.number, "unmatched row")
-        return Item(Subject.APPWRITE, Level.BAD, words, since=sync.unmatched.since)
+    if sync.problems:
+        return Item(
+            Subject.APPWRITE, Level.BAD, "needs attention", sync.problems_since, detail="; ".join(sync.problems)
+        )
+    if sync.unmatched_rows.number:
+        words = _count_words(sync.unmatched_rows.number, "unmatched row")
+        return Item(Subject.APPWRITE, Level.BAD, words, since=sync.unmatched_rows.since)
     if sync.pulled_at is None:
         return Item(Subject.APPWRITE, Level.IDLE, "not read yet")
     if now - sync.pulled_at > STILL_READS:
@@ -191,7 +193,7 @@ def appwrite(facts: Facts, *, now: datetime) -> Item:
 
 
 def conflicts(facts: Facts) -> Item:
-    """Those that nobody has settled."""
+    """The conflicts that nobody has settled."""
     found = facts.sync.conflicts
     if not found.number:
         return Item(Subject.CONFLICTS, Level.WELL, "none open")
@@ -202,22 +204,18 @@ def conflicts(facts: Facts) -> Item:
 
 
 def switch(facts: Facts) -> Item:
-    """Whether staff have paused all polling, since when, who and why."""
+    """Whether staff have paused all polling, since when, who did and why."""
     row = facts.switch
     if row is None or not row.paused:
         return Item(Subject.SWITCH, Level.WELL, "on", since=row.changed_at if row else None)
-    return Item(Subject.SWITCH, Level.BAD, "paused", since=row.changed_at, detail=why_paused(row))
-
-
-def why_paused(row: PollingSwitch) -> str:
-    """Who paused all polling, and why."""
-    return ": ".join(words for words in (row.changed_by and f"by {row.changed_by}", row.reason) if words)
+    why = ": ".join(words for words in (row.changed_by and f"by {row.changed_by}", row.reason) if words)
+    return Item(Subject.SWITCH, Level.BAD, "paused", since=row.changed_at, detail=why)
 
 
 def pause_notice(facts: Facts) -> str:
     """That all polling is paused, since when, who paused it and why, in a sentence; empty where it is not."""
     item = switch(facts)
-    return _sentence(item) if item.level is Level.BAD else ""
+    return _sentence_of(item) if item.level is Level.BAD else ""
 
 
 def nothing_polled(facts: Facts, *, now: datetime) -> str:
@@ -234,14 +232,14 @@ def obstacles(facts: Facts, asked: Iterable[str], *, now: datetime) -> list[str]
 
     A race made by hand is of the provider "".
     """
-    found = [_sentence(item) for item in (switch(facts), worker(facts, now=now)) if item.level is Level.BAD]
-    states, names = {state.name: state for state in facts.states}, sorted(set(asked))
+    found = [_sentence_of(item) for item in (switch(facts), worker(facts, now=now)) if item.level is Level.BAD]
+    states, names = {state.name: state for state in facts.provider_states}, sorted(set(asked))
     for name in (name for name in names if name in states and name in facts.providers):
-        item = _provider(name, states[name], _incidents_of(facts, name), now=now)
+        item = _judge_provider(name, states[name], _incidents_of(facts, name), now=now)
         if item.level is Level.BAD:
-            found.append(f"{_sentence(item)} One request is let through to find out whether it answers again.")
+            found.append(f"{_sentence_of(item)} One request is let through to find out whether it answers again.")
         elif _must_wait(states[name], now=now):
-            found.append(_sentence(item))
+            found.append(_sentence_of(item))
     unknown = [f"{name} is not a configured provider." for name in names if name and name not in facts.providers]
     return [*found, *unknown, *([] if "" not in names else ["A race made by hand has no provider to ask."])]
 
@@ -257,14 +255,14 @@ SENTENCES = {
 }
 
 
-def _sentence(item: Item) -> str:
+def _sentence_of(item: Item) -> str:
     """`All polling is paused since 2026-11-27 16:00:00 UTC, by ann: maintenance.`"""
     subject = SENTENCES.get(item.subject, f"{item.title}: {item.words}")
     since = f" since {item.since:%Y-%m-%d %H:%M:%S} UTC" if item.since else ""
     detail = f", {item.detail}" if item.detail else ""
-    said = f"{subject}{since}{detail}"
-    return said if said.endswith(("?", ".", "!")) else f"{said}."
+    sentence = f"{subject}{since}{detail}"
+    return sentence if sentence.endswith(("?", ".", "!")) else f"{sentence}."
 
 
-def _counted(number: int, noun: str) -> str:
+def _count_words(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -2,6 +2,7 @@
 
 import logging
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 
 from django.conf import settings
 
@@ -17,6 +18,15 @@ SKIPPED_STEPS = 1.5  # an age of the last heartbeat from which on a slot had no 
 # slots in a row are an alert, and a single one is none.
 LATE, MOST = 2, 8
 NEVER = datetime.fromtimestamp(0, UTC)  # `at` of a row that keeps only this: it was reported that no tick ended well
+
+
+class Condition(StrEnum):
+    """How the ticks come, by their heartbeat: not yet, not any more, late slot after slot, or on time."""
+
+    MISSING = "missing"
+    OVERDUE = "overdue"
+    LATE = "late"
+    ON_TIME = "on time"
 
 
 def overdue_after() -> timedelta:
@@ -77,12 +87,21 @@ def last() -> Heartbeat | None:
     return Heartbeat.objects.filter(pk=1).exclude(at=NEVER).first()
 
 
+def condition(newest: Heartbeat | None, *, limit: timedelta, now: datetime) -> Condition:
+    """How ticks come, by the last heartbeat; `limit` is the age past which they are overdue."""
+    if newest is None:
+        return Condition.MISSING
+    if now - newest.at > limit:
+        return Condition.OVERDUE
+    return Condition.LATE if newest.late_since else Condition.ON_TIME
+
+
 def alert_if_overdue(*, now: datetime) -> bool:
     """Whether the tick is overdue; of all processes that notice it one logs it, at ERROR."""
     newest = last()
     if newest is None:
         return _alert_without_heartbeat(now=now)
-    if now - newest.at <= overdue_after():
+    if condition(newest, limit=overdue_after(), now=now) is not Condition.OVERDUE:
         return False
     if Heartbeat.objects.filter(pk=1, at=newest.at, alerted_at__isnull=True).update(alerted_at=now):
         logger.error("the master tick is overdue: the last one ended at %s UTC", newest)

@@ -58,7 +58,7 @@ def test_where_all_is_well_every_check_says_so(appwrite: Appwrite) -> None:
         "ok     queue: 0 tasks wait in the database\n"
         "ok     ticks: the last tick ended well 0 s ago\n"
         "ok     providers: sandbox\n"
-        "ok     answers: all that came was taken\n"
+        "ok     answers: everything that came was stored\n"
         "ok     old rows: none is older than it is kept\n"
         "ok     appwrite: Appwrite 1.9.6 answers\n"
         "ok     key: it has every scope that is needed\n"
@@ -93,7 +93,7 @@ def test_what_was_not_taken_of_the_answers_is_a_note_while_it_is_fresh() -> None
     )
     Race.objects.update(advertised_start=now - timedelta(minutes=1))
     ProviderState.objects.update(older_answer_at=now - timedelta(minutes=61), left_out={"rows that are no races": 1})
-    assert line("answers") == "ok all that came was taken"
+    assert line("answers") == "ok everything that came was stored"
 
 
 def test_without_appwrite_that_is_a_note() -> None:
@@ -229,13 +229,13 @@ def test_the_state_of_the_webhook(hooked: Appwrite) -> None:
     assert line("webhook").startswith("note there is none")
     body = {"webhookId": "hook", "name": "x", "url": "http://127.0.0.1:9/", "events": [webhook_subscription.event()]}
     hooked.api.call("POST", "/webhooks", body)
-    assert line("webhook") == "ok it is enabled; it has not told of a row yet"
+    assert line("webhook") == "ok it is enabled; it has not reported a row yet"
     SyncServer.objects.filter(target=TARGET).update(notified_at=NOW)
-    assert line("webhook") == f"ok it is enabled; it last told of a row at {NOW:%Y-%m-%d %H:%M:%S} UTC"
+    assert line("webhook") == f"ok it is enabled; it last reported a row at {NOW:%Y-%m-%d %H:%M:%S} UTC"
     hooked.api.call("PUT", "/webhooks/hook", {**body, "events": ["databases.*.create"], "enabled": False})
     assert line("webhook") == "failed it does not tell of races and is disabled"
 
 
 def test_a_webhook_that_the_key_may_not_look_at_is_a_note(hooked: Appwrite, settings: Any) -> None:
     settings.APPWRITE_API_KEY = f"sandbox:{RUN},{LOOK}"
-    assert line("webhook") == "note this key may not look at it; it has not told of a row yet"
+    assert line("webhook") == "note this key may not read it; it has not reported a row yet"

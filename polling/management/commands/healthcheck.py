@@ -9,6 +9,7 @@ from django.db import DatabaseError
 from polling import clock
 from polling.management.arguments import seconds_up_to_a_year
 from polling.monitoring import heartbeat
+from polling.monitoring.heartbeat import Condition
 
 
 class Command(BaseCommand):
@@ -26,9 +27,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        most = heartbeat.overdue_after()
+        limit = heartbeat.overdue_after()
         if options["max_age"] is not None:
-            most = seconds_up_to_a_year("--max-age", str(options["max_age"]))
+            limit = seconds_up_to_a_year("--max-age", str(options["max_age"]))
         now = clock.now()
         try:
             heartbeat.alert_if_overdue(now=now)
@@ -37,11 +38,11 @@ class Command(BaseCommand):
             raise CommandError(f"the database does not answer: {type(error).__name__}") from error
         if last is None:
             raise CommandError("no tick has ended well yet")
-        age = max(now - last.at, timedelta())
-        words = f"the last tick ended well {age.total_seconds():.0f} s ago"
-        if age > most:
-            raise CommandError(f"{words}, more than {most.total_seconds():g} s")
-        if last.late_since:
+        words = f"the last tick ended well {max(now - last.at, timedelta()).total_seconds():.0f} s ago"
+        condition = heartbeat.condition(last, limit=limit, now=now)
+        if condition is Condition.OVERDUE:
+            raise CommandError(f"{words}, more than {limit.total_seconds():g} s")
+        if condition is Condition.LATE:
             raise CommandError(f"{words}, but ticks come late since {last.late_since:%Y-%m-%d %H:%M:%S} UTC")
         asleep = f"; nothing is due before {last.sleeping_until:%H:%M:%S} UTC" if last.sleeping_until else ""
         self.stdout.write(f"{words}{asleep}")

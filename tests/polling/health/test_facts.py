@@ -50,8 +50,8 @@ def read() -> tuple[Facts, int]:
 def test_an_empty_database_has_no_facts_but_when_the_first_tick_is_due() -> None:
     found, _ = read()
     scheduled = Schedule.objects.get(name="master tick").next_run
-    assert (found.heartbeat, found.tick, found.scheduled_at, found.switch) == (None, None, scheduled, None)
-    assert (found.too_late, found.begun_at, found.incidents) == (Counted(), None, [])
+    assert (found.heartbeat, found.newest_tick, found.first_tick_at, found.switch) == (None, None, scheduled, None)
+    assert (found.polls_not_begun, found.poll_begun_at, found.incidents) == (Counted(), None, [])
 
 
 def test_the_facts_are_those_of_the_database() -> None:
@@ -67,11 +67,14 @@ def test_the_facts_are_those_of_the_database() -> None:
     found, _ = read()
     assert found.heartbeat and (found.heartbeat.at, found.heartbeat.sleeping_until) == (NOW - SECOND, NOW + MINUTE)
     assert found.heartbeat.late_since == NOW - MINUTE
-    assert found.tick and (found.tick.started_at, found.tick.error) == (NOW - 59 * SECOND, "OperationalError")
+    assert found.newest_tick and (found.newest_tick.started_at, found.newest_tick.error) == (
+        NOW - 59 * SECOND,
+        "OperationalError",
+    )
     switch = found.switch
     assert switch and (switch.paused, switch.reason, switch.changed_by) == (True, "fog", "ann")
     assert switch.changed_at == NOW - MINUTE
-    assert [(state.name, state.throttle_factor) for state in found.states] == [("sandbox", 2)]
+    assert [(state.name, state.throttle_factor) for state in found.provider_states] == [("sandbox", 2)]
     assert [incident.began_at for incident in found.incidents] == [NOW - MINUTE]
 
 
@@ -90,7 +93,7 @@ def test_polls_that_no_worker_began_in_time_are_counted_of_late() -> None:
     ):
         make_log(make_race(), slot_at=NOW - seconds * SECOND, state=state, reason=reason)
     found, _ = read()
-    assert (found.too_late, found.begun_at) == (Counted(2, NOW - MINUTE), NOW - 15 * SECOND)
+    assert (found.polls_not_begun, found.poll_begun_at) == (Counted(2, NOW - MINUTE), NOW - 15 * SECOND)
 
 
 def make_sync_rows(count: int) -> None:
@@ -128,19 +131,19 @@ def test_the_sync_is_judged_by_its_rows_of_the_configured_appwrite() -> None:
     SyncServer.objects.create(target=TARGET, problem="it takes stale writes")
     sync = read()[0].sync
     assert sync.pulled_at == NOW - SECOND
-    assert (sync.unmatched, sync.conflicts) == (Counted(4, NOW - 3 * MINUTE), Counted(4, NOW - 3 * MINUTE))
-    assert sync.trouble_since == NOW - 2 * MINUTE
-    words = "; ".join(sync.trouble)
-    for said in ("2 given up", "60 of 80 rows are gone", "2 wait after: 500", "503", "it takes stale writes"):
-        assert said in words
+    assert (sync.unmatched_rows, sync.conflicts) == (Counted(4, NOW - 3 * MINUTE), Counted(4, NOW - 3 * MINUTE))
+    assert sync.problems_since == NOW - 2 * MINUTE
+    words = "; ".join(sync.problems)
+    for expected in ("2 given up", "60 of 80 rows are gone", "2 wait after: 500", "503", "it takes stale writes"):
+        assert expected in words
 
 
 @pytest.mark.usefixtures("appwrite")
 @pytest.mark.parametrize("table", ["races", "poll_logs"])
-@pytest.mark.parametrize("trouble", [{"deletion_guard": "60 of 80 rows are gone"}, {"error": "Blocked: 401"}], ids=str)
-def test_the_strip_and_the_sync_page_say_the_same_of_the_same(table: str, trouble: dict[str, str]) -> None:
-    SyncCheckpoint.objects.create(target=TARGET, table=table, pulled_at=NOW, **trouble)
-    assert list(read()[0].sync.trouble) == status.numbers(now=NOW).problems != []
+@pytest.mark.parametrize("problem", [{"deletion_guard": "60 of 80 rows are gone"}, {"error": "Blocked: 401"}], ids=str)
+def test_the_strip_and_the_sync_page_say_the_same_of_the_same(table: str, problem: dict[str, str]) -> None:
+    SyncCheckpoint.objects.create(target=TARGET, table=table, pulled_at=NOW, **problem)
+    assert list(read()[0].sync.problems) == status.numbers(now=NOW).problems != []
 
 
 @pytest.mark.usefixtures("appwrite")

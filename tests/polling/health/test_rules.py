@@ -18,8 +18,8 @@ WELL = Facts(
     overdue_after=LIMIT,
     providers=("sandbox",),
     heartbeat=Heartbeat(at=NOW - 4 * SECOND),
-    tick=Tick(started_at=NOW - 4 * SECOND),
-    states=[ProviderState(name="sandbox", last_import_at=NOW - 3 * MINUTE)],
+    newest_tick=Tick(started_at=NOW - 4 * SECOND),
+    provider_states=[ProviderState(name="sandbox", last_import_at=NOW - 3 * MINUTE)],
     switch=PollingSwitch(paused=False, changed_at=NOW - 60 * MINUTE),
     sync=SyncFacts(configured=True, pulled_at=NOW - 5 * SECOND),
 )
@@ -56,11 +56,11 @@ def test_what_is_well_is_shown_so_seven_times_and_with_an_instant() -> None:
 
 
 DEAD = Heartbeat(at=NOW - 10 * MINUTE)
-GONE = {"heartbeat": None, "tick": None}
+GONE = {"heartbeat": None, "newest_tick": None}
 CASES: dict[str, tuple[Facts, Subject, Level, str]] = {
     "a tick at the limit": (facts(heartbeat=Heartbeat(at=NOW - LIMIT)), Subject.TICK, Level.WELL, "on time"),
     "a tick past it": (
-        facts(heartbeat=Heartbeat(at=NOW - LIMIT - SECOND), tick=None), Subject.TICK, Level.BAD, "overdue",
+        facts(heartbeat=Heartbeat(at=NOW - LIMIT - SECOND), newest_tick=None), Subject.TICK, Level.BAD, "overdue",
     ),
     "ticks that come late": (
         facts(heartbeat=Heartbeat(at=NOW, late_since=NOW - MINUTE)),
@@ -70,51 +70,55 @@ CASES: dict[str, tuple[Facts, Subject, Level, str]] = {
         facts(heartbeat=Heartbeat(at=NOW, sleeping_until=NOW + MINUTE)), Subject.TICK, Level.WELL, "nothing due yet",
     ),
     "a tick that fails": (
-        facts(heartbeat=DEAD, tick=Tick(started_at=NOW, error="OperationalError")), Subject.TICK, Level.BAD, "failing",
+        facts(heartbeat=DEAD, newest_tick=Tick(started_at=NOW, error="OperationalError")),
+        Subject.TICK, Level.BAD, "failing",
     ),
     "its worker lives": (
-        facts(heartbeat=DEAD, tick=Tick(started_at=NOW, error="x")), Subject.WORKER, Level.WELL, "running",
+        facts(heartbeat=DEAD, newest_tick=Tick(started_at=NOW, error="x")), Subject.WORKER, Level.WELL, "running",
     ),
-    "a dead worker": (facts(heartbeat=DEAD, tick=None), Subject.WORKER, Level.BAD, "not running"),
+    "a dead worker": (facts(heartbeat=DEAD, newest_tick=None), Subject.WORKER, Level.BAD, "not running"),
     "a clock set back": (facts(heartbeat=Heartbeat(at=NOW + MINUTE)), Subject.WORKER, Level.WELL, "running"),
-    "just set up": (facts(**GONE, scheduled_at=NOW - health.STARTING), Subject.WORKER, Level.IDLE, "starting"),
+    "just set up": (facts(**GONE, first_tick_at=NOW - health.STARTING), Subject.WORKER, Level.IDLE, "starting"),
     "never started": (
-        facts(**GONE, scheduled_at=NOW - health.STARTING - SECOND), Subject.WORKER, Level.BAD, "none has been seen",
+        facts(**GONE, first_tick_at=NOW - health.STARTING - SECOND), Subject.WORKER, Level.BAD, "none has been seen",
     ),
     "no schedule": (facts(**GONE), Subject.TICK, Level.BAD, "none has ended well"),
     "no worker begins polls": (
-        facts(too_late=Counted(3, NOW - MINUTE), begun_at=NOW - 2 * MINUTE),
+        facts(polls_not_begun=Counted(3, NOW - MINUTE), poll_begun_at=NOW - 2 * MINUTE),
         Subject.WORKER, Level.BAD, "begins no polls",
     ),
     "a worker that is behind": (
-        facts(too_late=Counted(1, NOW - MINUTE), begun_at=NOW), Subject.WORKER, Level.WARNING, "behind",
+        facts(polls_not_begun=Counted(1, NOW - MINUTE), poll_begun_at=NOW), Subject.WORKER, Level.WARNING, "behind",
     ),
     "no provider named": (facts(providers=()), Subject.PROVIDER, Level.BAD, "none is named"),
-    "a provider not asked yet": (facts(states=[]), Subject.PROVIDER, Level.IDLE, "not asked yet"),
+    "a provider not asked yet": (facts(provider_states=[]), Subject.PROVIDER, Level.IDLE, "not asked yet"),
     "an open breaker": (
-        facts(states=[provider(breaker="open")], incidents=[incident("failing")]),
+        facts(provider_states=[provider(breaker="open")], incidents=[incident("failing")]),
         Subject.PROVIDER, Level.BAD, "failing, left alone",
     ),
     "a half-open one": (
-        facts(states=[provider(breaker="half_open")], incidents=[incident("blocked")]),
+        facts(provider_states=[provider(breaker="half_open")], incidents=[incident("blocked")]),
         Subject.PROVIDER, Level.BAD, "blocked, left alone",
     ),
     "a 429": (
-        facts(states=[provider(not_before=NOW + MINUTE)]),
+        facts(provider_states=[provider(not_before=NOW + MINUTE)]),
         Subject.PROVIDER, Level.WARNING, "asked us to wait until 03:01:00 UTC",
     ),
-    "a 429 that is over": (facts(states=[provider(not_before=NOW)]), Subject.PROVIDER, Level.WELL, "answers"),
+    "a 429 that is over": (facts(provider_states=[provider(not_before=NOW)]), Subject.PROVIDER, Level.WELL, "answers"),
     "a card not read": (
-        facts(states=[provider(last_import_error="Malformed")]), Subject.PROVIDER, Level.WARNING, "card not read",
+        facts(provider_states=[provider(last_import_error="Malformed")]),
+        Subject.PROVIDER, Level.WARNING, "card not read",
     ),
-    "few tokens": (facts(states=[provider(throttle_factor=2)]), Subject.PROVIDER, Level.WARNING, "one far slot in 2"),
+    "few tokens": (
+        facts(provider_states=[provider(throttle_factor=2)]), Subject.PROVIDER, Level.WARNING, "one far slot in 2",
+    ),
     "no Appwrite": (sync(configured=False), Subject.APPWRITE, Level.IDLE, "not configured"),
     "not read yet": (sync(pulled_at=None), Subject.APPWRITE, Level.IDLE, "not read yet"),
     "read long ago": (
         sync(pulled_at=NOW - health.STILL_READS - SECOND), Subject.APPWRITE, Level.WARNING, "not read",
     ),
-    "a refused key": (sync(trouble=["races: 401"]), Subject.APPWRITE, Level.BAD, "needs attention"),
-    "unmatched rows": (sync(unmatched=Counted(1, NOW)), Subject.APPWRITE, Level.BAD, "1 unmatched row"),
+    "a refused key": (sync(problems=["races: 401"]), Subject.APPWRITE, Level.BAD, "needs attention"),
+    "unmatched rows": (sync(unmatched_rows=Counted(1, NOW)), Subject.APPWRITE, Level.BAD, "1 unmatched row"),
     "conflicts": (sync(conflicts=Counted(2, NOW)), Subject.CONFLICTS, Level.BAD, "2 open"),
     "an incident": (facts(incidents=[incident("blocked")]), Subject.INCIDENTS, Level.BAD, "1 open"),
     "a dispute": (facts(incidents=[incident("disputed")] * 2), Subject.INCIDENTS, Level.BAD, "2 open"),
@@ -131,8 +135,8 @@ def test_each_state_has_its_level_and_its_words(found: Facts, subject: Subject, 
 
 
 def test_what_began_says_since_when() -> None:
-    assert item(facts(heartbeat=DEAD, tick=None), Subject.WORKER).since == DEAD.at
-    failing = facts(states=[provider(breaker="open")], incidents=[incident("failing")])
+    assert item(facts(heartbeat=DEAD, newest_tick=None), Subject.WORKER).since == DEAD.at
+    failing = facts(provider_states=[provider(breaker="open")], incidents=[incident("failing")])
     assert item(failing, Subject.PROVIDER).since == item(failing, Subject.INCIDENTS).since == NOW - 2 * MINUTE
     assert item(sync(conflicts=Counted(2, NOW - MINUTE)), Subject.CONFLICTS).since == NOW - MINUTE
 
@@ -147,19 +151,19 @@ OPEN_WORDS = (
 OBSTACLES: dict[str, tuple[Facts, str, list[str]]] = {
     "none": (WELL, "sandbox", []),
     "a pause": (facts(switch=PAUSE), "sandbox", [PAUSED_WORDS]),
-    "a dead worker": (facts(heartbeat=DEAD, tick=None), "sandbox", [DEAD_WORDS]),
+    "a dead worker": (facts(heartbeat=DEAD, newest_tick=None), "sandbox", [DEAD_WORDS]),
     "an open breaker": (
-        facts(states=[provider(breaker="open")], incidents=[incident("failing")]), "sandbox", [OPEN_WORDS],
+        facts(provider_states=[provider(breaker="open")], incidents=[incident("failing")]), "sandbox", [OPEN_WORDS],
     ),
     "a 429": (
-        facts(states=[provider(not_before=NOW + MINUTE)]), "sandbox",
+        facts(provider_states=[provider(not_before=NOW + MINUTE)]), "sandbox",
         ["sandbox: asked us to wait until 03:01:00 UTC."],
     ),
-    "few tokens": (facts(states=[provider(throttle_factor=2)]), "sandbox", []),
+    "few tokens": (facts(provider_states=[provider(throttle_factor=2)]), "sandbox", []),
     "another provider": (WELL, "elsewhere", ["elsewhere is not a configured provider."]),
     "a race made by hand": (WELL, "", ["A race made by hand has no provider to ask."]),
     "all at once": (
-        facts(switch=PAUSE, heartbeat=DEAD, tick=None), "sandbox", [PAUSED_WORDS, DEAD_WORDS],
+        facts(switch=PAUSE, heartbeat=DEAD, newest_tick=None), "sandbox", [PAUSED_WORDS, DEAD_WORDS],
     ),
 }  # fmt: skip
 
@@ -173,11 +177,11 @@ def test_what_keeps_a_poll_from_being_made_is_a_sentence_each(found: Facts, aske
     ("found", "words"),
     [
         (WELL, ""),
-        (facts(switch=PAUSE, heartbeat=DEAD, tick=None), "all polling is paused"),
-        (facts(heartbeat=DEAD, tick=None), "no worker begins polls"),
-        (facts(heartbeat=DEAD, tick=Tick(started_at=NOW, error="x")), "ticks are failing"),
-        (facts(states=[provider(breaker="open")]), ""),
-        (facts(**GONE, scheduled_at=NOW), ""),
+        (facts(switch=PAUSE, heartbeat=DEAD, newest_tick=None), "all polling is paused"),
+        (facts(heartbeat=DEAD, newest_tick=None), "no worker begins polls"),
+        (facts(heartbeat=DEAD, newest_tick=Tick(started_at=NOW, error="x")), "ticks are failing"),
+        (facts(provider_states=[provider(breaker="open")]), ""),
+        (facts(**GONE, first_tick_at=NOW), ""),
     ],
 )
 def test_nothing_is_polled_while_paused_or_without_a_worker(found: Facts, words: str) -> None:
