@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import OuterRef, Subquery
 
 from polling import providers
-from polling.cadence import Cadence, next_tick
+from polling.cadence import URGENT_WITHIN, Cadence, Window, next_tick
 from polling.errors import Blocked, NotFound
 from polling.models import PollLog, PollState
 from polling.next_poll import RaceFacts, next_poll
@@ -73,6 +73,14 @@ def is_throttled(race: Race, slot: datetime, *, factor: int) -> bool:
         return False
     interval = min_interval_of(race.provider)
     return not grid_of(race).keeps(race.advertised_start, slot, factor=factor, min_interval=interval)
+
+
+def window_at(race: Race, *, factor: int, now: datetime) -> Window | None:
+    """The window that the race is in, its step as throttled now by `factor`; None before its first window."""
+    window = grid_of(race).window(race.advertised_start, now=now)
+    if window is None or race.advertised_start - now <= URGENT_WITHIN:
+        return window
+    return replace(window, step=window.step * factor)
 
 
 def is_unknown(last_error: str, failures: int) -> bool:

@@ -58,6 +58,10 @@ class RaceQuerySet(models.QuerySet["Race"]):
         """Races that have not ended."""
         return self.exclude(status__in=TERMINAL)
 
+    def open_past_start(self, *, now: datetime) -> RaceQuerySet:
+        """Races whose advertised start has passed and that have not ended."""
+        return self.filter(pk__in=Race.objects.open().values("pk"), advertised_start__lte=now)
+
     def locked(self) -> RaceQuerySet:
         """Takes row locks in primary-key order, so that two writers never wait for each other.
 
@@ -203,9 +207,18 @@ class Race(models.Model):
         return self.provider, self.provider_race_id
 
     @property
+    def polled_provider(self) -> str:
+        """The provider that a poll of the race asks; empty for a race that was created by hand."""
+        return self.provider if self.provider_race_id else ""
+
+    @property
     def is_waiting(self) -> bool:
         """Whether the provider has not reported its start, whatever the clock says."""
         return self.status == RaceStatus.SCHEDULED
+
+    def is_before_start(self, *, now: datetime) -> bool:
+        """Whether the race has not started, neither by the clock nor by the provider's report."""
+        return self.is_waiting and self.advertised_start > now
 
     @property
     def is_finalized(self) -> bool:

@@ -1,4 +1,4 @@
-"""What the pages share: the request's instant, columns of instants, and pages that only show."""
+"""What all pages share: the instant and the user of a request, kinds of columns, and read-only pages."""
 
 import json
 from collections.abc import Callable
@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 from polling import clock
 from polling.admin import formats
 from polling.admin.bounded_lists import BoundedChangeList, KeyPaginator
+from races.audit import Actor
 
 M = TypeVar("M", bound=models.Model)
 Column = Callable[[Any], str]
@@ -33,9 +34,19 @@ else:
 
 
 def request_time(request: HttpRequest) -> datetime:
-    """The one instant of a request: all that it shows and decides is measured from there."""
+    """The one instant of a request: everything it shows and decides is measured from it."""
     now: datetime = request.META.setdefault("racepoll.now", clock.now())
     return now
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """The logged-in member of staff, as the one who decides."""
+    return Actor(request.user.get_username())
+
+
+def is_superuser(request: HttpRequest) -> bool:
+    """Whether this user may do everything, also what no permission covers."""
+    return bool(request.user.is_active and request.user.is_superuser)
 
 
 def may_view(request: HttpRequest, model: type[models.Model]) -> bool:
@@ -45,7 +56,7 @@ def may_view(request: HttpRequest, model: type[models.Model]) -> bool:
 
 @cache
 def utc_column(name: str) -> Column:
-    """A column of an instant in UTC to the second; Django's own leaves the seconds out."""
+    """A column that shows an instant in UTC to the second; Django's own leaves the seconds out."""
 
     @admin.display(description=column_label(name), ordering=name)
     def column(row: models.Model) -> SafeString:
@@ -58,7 +69,7 @@ def utc_column(name: str) -> Column:
 
 @cache
 def preformatted_column(name: str) -> Column:
-    """A field as preformatted text: a sample as it came, JSON indented."""
+    """A field shown as preformatted text: text as it is stored, JSON indented."""
 
     @admin.display(description=column_label(name))
     def column(row: models.Model) -> SafeString:
@@ -72,7 +83,7 @@ def preformatted_column(name: str) -> Column:
 
 @cache
 def yes_no_column(name: str) -> Column:
-    """A column of a flag in words; Django's own icon of a `no` is a red cross, also where nothing is wrong."""
+    """A column that shows a flag as yes or no; Django's icon for no is a red cross, as if something were wrong."""
 
     @admin.display(description=column_label(name), ordering=name)
     def column(row: models.Model) -> str:
@@ -84,12 +95,12 @@ def yes_no_column(name: str) -> Column:
 
 
 def column_label(name: str) -> str:
-    """A field's name as the heading of a column: `finished_at` is `finished`."""
+    """The heading of a field's column: `finished` for `finished_at`."""
     return name.removesuffix("_at").replace("_", " ")
 
 
 class ListAdmin(ModelAdmin[M]):
-    """A list that opens at once however many rows there are: no count, no facets, and no sorting, of all of them."""
+    """A list that opens quickly however many rows there are: it never counts or sorts all of them."""
 
     paginator = KeyPaginator
     show_full_result_count = False
@@ -102,17 +113,17 @@ class ListAdmin(ModelAdmin[M]):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """A history shows decisions, so it opens for who may view those."""
+        """Shows a row's decisions, so it needs the permission to view log entries."""
         if not may_view(request, LogEntry):
             raise PermissionDenied
         return super().history_view(request, object_id, extra_context)
 
 
 class ReadOnlyAdmin(ListAdmin[M]):
-    """Pages to look at: every field is shown, and nobody adds, changes or deletes."""
+    """Read-only pages: they show every field, and nobody can add, change or delete a row."""
 
     actions: Any = None
-    blocks: tuple[str, ...] = ()
+    preformatted: tuple[str, ...] = ()
     computed: tuple[Column, ...] = ()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -125,10 +136,11 @@ class ReadOnlyAdmin(ListAdmin[M]):
         return False
 
     def get_fields(self, request: HttpRequest, obj: M | None = None) -> Any:
-        return [*(self._shown(field) for field in self.opts.concrete_fields if not field.primary_key), *self.computed]
+        fields = (field for field in self.opts.concrete_fields if not field.primary_key)
+        return [*map(self._column_of, fields), *self.computed]
 
-    def _shown(self, field: "models.Field[Any, Any]") -> str | Column:
-        if isinstance(field, models.JSONField) or field.name in self.blocks:
+    def _column_of(self, field: "models.Field[Any, Any]") -> str | Column:
+        if isinstance(field, models.JSONField) or field.name in self.preformatted:
             return preformatted_column(field.name)
         if isinstance(field, models.BooleanField):
             return yes_no_column(field.name)

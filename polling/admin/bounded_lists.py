@@ -35,7 +35,7 @@ class KeyPaginator(Paginator):  # type: ignore[type-arg] # django's takes no arg
 
     @cached_property
     def count(self) -> int:
-        """How many rows there are, as far as it was count_noun."""
+        """How many rows there are, as far as it was counted."""
         return _capped_length(self.keys)
 
     def page(self, number: int | str) -> Page[Any]:
@@ -53,7 +53,7 @@ def _capped_length(keys: list[Any]) -> int:
 
 
 def capped_count(rows: QuerySet[Any]) -> int:
-    """How many rows there are, count_noun up to ten thousand."""
+    """How many rows there are, counted up to ten thousand."""
     return _capped_length(list(rows.values_list("pk", flat=True)[: MAX_ROWS + 1]))
 
 

@@ -1,4 +1,4 @@
-"""Actions that ask before they act, taken from a list or from a page, which posts to the list's own actions."""
+"""Actions that ask for confirmation, from a list or from a row's page, which posts to the list's own actions."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
@@ -29,13 +29,12 @@ class ConfirmingAdmin(ListAdmin[M]):
     depends_on: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     def buttons(self, request: HttpRequest, row: M) -> list[tuple[str, str]]:
-        """The actions that this user may take and that fit this row: name and label."""
-        return [
-            (name, str(label)) for name, label in self.get_action_choices(request, []) if self.applies_to[name](row)
-        ]
+        """Name and label of the actions that this user may take and that apply to this row."""
+        actions = self.get_action_choices(request, [])
+        return [(name, str(label)) for name, label in actions if self.applies_to[name](row)]
 
     def button_context(self, request: HttpRequest, row: M) -> dict[str, Any]:
-        """What `admin/page_actions.html` draws: the buttons, and for each how the row is shown."""
+        """The context of `admin/page_actions.html`: the buttons, and a token of the row's state for each."""
         buttons = self.buttons(request, row)
         return {
             "buttons": buttons,
@@ -43,16 +42,16 @@ class ConfirmingAdmin(ListAdmin[M]):
         }
 
     def state_token(self, action: str, rows: Iterable[M]) -> str:
-        """How the rows stand, as far as the action is about it, in one field of a form: `17:9f2c… 18:03ab…`."""
+        """The state of rows that the action is about, for one hidden field of a form: `17:9f2c… 18:03ab…`."""
         return " ".join(f"{row.pk}:{self._state_digest(action, row)}" for row in rows)
 
     def changed_since_shown(self, request: HttpRequest, action: str, rows: Iterable[M]) -> list[M]:
-        """The rows that stand otherwise than they were shown; none where a request does not say what was shown."""
+        """The rows whose state differs from the request's token; none if the request has no token."""
         shown = dict(pair.split(":", 1) for pair in request.POST.get(f"shown_{action}", "").split() if ":" in pair)
         return [row for row in rows if shown.get(str(row.pk)) not in (None, self._state_digest(action, row))]
 
     def relevant_state(self, action: str, row: M) -> list[Any]:
-        """How the row stands, as far as the action is about it."""
+        """The values of the row that the action is about."""
         return [getattr(row, name) for name in self.depends_on.get(action, ())]
 
     def _state_digest(self, action: str, row: M) -> str:
@@ -61,7 +60,7 @@ class ConfirmingAdmin(ListAdmin[M]):
     def response_action(
         self, request: HttpRequest, queryset: QuerySet[M], *args: Any, **options: Any
     ) -> HttpResponse | None:
-        """Django's own, but for more rows than a confirmation can list."""
+        """Refuses more rows than a confirmation page can list; else Django's own."""
         if request.POST.get("select_across") == "1" and queryset.count() > MAX_CHOSEN:
             most = count_noun(MAX_CHOSEN, str(self.opts.verbose_name))
             self.message_user(request, f"At most {most} at once; narrow the list.", messages.ERROR)
@@ -69,7 +68,7 @@ class ConfirmingAdmin(ListAdmin[M]):
         return super().response_action(request, queryset, *args, **options)
 
     def confirmation_context(self, request: HttpRequest, action: str, chosen: list[M], heading: str) -> dict[str, Any]:
-        """The context of a page on `admin/confirm.html`."""
+        """The context of a page that extends `admin/confirm.html`."""
         return {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -83,8 +82,14 @@ class ConfirmingAdmin(ListAdmin[M]):
             "list": request.POST.get("list") or request.GET.urlencode(),
         }
 
+    def refuse_changed(self, request: HttpRequest, names: Iterable[str]) -> HttpResponse:
+        """Reports that nothing was done because these rows have changed since they were shown."""
+        message = f"Changed since the page was shown; nothing has been done. Look again at: {', '.join(names)}."
+        self.message_user(request, message, messages.ERROR)
+        return self.redirect_back(request)
+
     def redirect_back(self, request: HttpRequest) -> HttpResponse:
-        """To where the action was taken: the row's page, or the list as it was."""
+        """Redirects to where the action was chosen: the row's page, or the list with its filters."""
         page, query = request.POST.get("page", ""), request.POST.get("list") or request.GET.urlencode()
         if page.isdecimal():
             return redirect(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", page)

@@ -40,7 +40,7 @@ def lasted(incident: Incident) -> SafeString:
 
 @admin.display(description="slots let go")
 def slots_let_go(incident: Incident) -> str:
-    """The polls skipped because of it; count_noun for one page, not for a list."""
+    """The polls skipped because of it; counted for one page, not for a list."""
     if (skipped_as := SKIPPED_AS[IncidentKind(incident.kind)]) is None:
         return formats.NOTHING
     logs = filter_by_scan(PollLog.objects.filter(slot_at__gte=incident.began_at), "state", [PollState.SKIPPED.value])

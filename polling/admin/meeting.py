@@ -52,7 +52,7 @@ class MeetingAdmin(ReadOnlyAdmin[Meeting]):
         fixed_filter("provider", "provider", provider_choices),
         when_filter("racing_day", DayFilter),
     )
-    search_fields = ("name",)  # what is searched for, and how: get_search_results
+    search_fields = ("name",)  # get_search_results decides what is searched
     search_help_text = "Track, a day (28 Nov), or the start of the provider's id"
     ordering = ("-racing_day", "name")
     inlines = (RaceInline,)

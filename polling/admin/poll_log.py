@@ -134,9 +134,9 @@ class PollLogAdmin(ReadOnlyAdmin[PollLog]):
     )
     list_select_related = ("race__meeting",)
     sortable_by = SORTABLE
-    search_fields = ("race__provider_race_id",)  # what is searched for, and how: get_search_results
+    search_fields = ("race__provider_race_id",)  # get_search_results decides what is searched
     search_help_text = "A race as the list shows it, a runner, the start of the provider's id, or who asked"
-    blocks = ("sample",)
+    preformatted = ("sample",)
     computed = (late_by, took)
 
     def get_search_results(

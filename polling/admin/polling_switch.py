@@ -10,9 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from polling import global_pause
-from polling.admin.base import request_time, utc_column
+from polling.admin.base import actor_of, request_time, utc_column
 from polling.admin.concurrent_edits import NoOverwriteAdmin, NoOverwriteForm
-from polling.admin.race_actions import actor_of
 from polling.models import PollingSwitch
 
 SHOWN: Any = ("paused", "reason", utc_column("changed_at"), "changed_by")

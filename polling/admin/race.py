@@ -15,10 +15,10 @@ from django.http import HttpRequest, HttpResponse
 from polling import staff
 from polling.admin import health_strip
 from polling.admin import race_columns as columns
-from polling.admin.base import request_time, yes_no_column
+from polling.admin.base import actor_of, request_time, yes_no_column
 from polling.admin.concurrent_edits import NoOverwriteAdmin
 from polling.admin.filters import fixed_filter, meeting_choices
-from polling.admin.race_actions import RaceActions, actor_of
+from polling.admin.race_actions import RaceActions
 from polling.admin.race_columns import annotate_shown, nearest_first, track_time_column
 from polling.admin.race_filters import StartFilter
 from polling.admin.race_order import NearestFirst
@@ -95,7 +95,7 @@ class RaceAdmin(RaceActions, NoOverwriteAdmin[Race]):
         "polling_paused",
     )
     list_select_related = ("meeting",)
-    search_fields = ("provider_race_id",)  # what is searched for, and how: get_search_results
+    search_fields = ("provider_race_id",)  # get_search_results decides what is searched
     search_help_text = "As the list shows it (Halloran R5, 28 Nov), a runner, or the start of the provider's id"
     formfield_overrides = {models.TextField: {"widget": AdminTextareaWidget(attrs={"rows": 3})}}
     fieldsets = FIELDSETS

@@ -1,8 +1,7 @@
-"""What staff may do to races, from the list or from a race's page."""
+"""The actions of staff on races, from the list or from a race's page."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -15,29 +14,28 @@ from django.template.response import TemplateResponse
 from polling import staff
 from polling.admin import health_strip
 from polling.admin import race_columns as columns
-from polling.admin.base import request_time
+from polling.admin.base import actor_of, request_time
 from polling.admin.confirmation import ConfirmingAdmin
 from polling.admin.formats import count_noun
-from races.decisions import Actor
 from races.models import Race
 from races.status import Outcome, choices
 
 
 class ReasonForm(forms.Form):
-    """Why: it goes into the audit."""
+    """Asks for the reason of a decision, which goes into the audit."""
 
     reason = forms.CharField(max_length=200, widget=forms.TextInput(attrs={"autofocus": True, "size": 60}))
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments of the decision that the answers give."""
+        """The answers, as arguments of the function that decides."""
         return {"reason": self.cleaned_data["reason"]}
 
 
 class FinalizeForm(ReasonForm):
-    """How the race ended, and why it is ended by hand."""
+    """Asks how the race ended, and for the reason to end it by hand."""
 
     outcome = forms.ChoiceField(
-        choices=[("", "resulted where there is a result, else not known"), *choices(Outcome)],
+        choices=[("", "resulted if there is a result, else not known"), *choices(Outcome)],
         required=False,
         help_text="Abandoned, void and postponed races keep no placings and no dividends.",
     )
@@ -49,7 +47,7 @@ class FinalizeForm(ReasonForm):
 
 @dataclass(frozen=True, slots=True)
 class ReasonedAction:
-    """A decision that wants a reason: the function of polling.staff that makes it, and how it is put to people."""
+    """An action that asks for a reason: the function of polling.staff behind it, and the words for staff."""
 
     action: str
     decide: Callable[..., list[int]]
@@ -60,14 +58,14 @@ class ReasonedAction:
 
 
 FORCE_POLL = ReasonedAction(
-    "force_poll", staff.force_poll, "Force a poll of", "being polled", "A forced poll is asked for at once."
+    "force_poll", staff.force_poll, "Force a poll of", "being polled", "A forced poll is made at once."
 )
 FINALIZE = ReasonedAction(
     "finalize",
     staff.finalize,
     "Finalize",
     "finalized",
-    "A finalized race is polled no more. Of a race that has ended already this sets the outcome.",
+    "A finalized race is not polled any more. If a race has ended already, this sets its outcome.",
     FinalizeForm,
 )
 REOPEN = ReasonedAction(
@@ -75,7 +73,7 @@ REOPEN = ReasonedAction(
 )
 PAUSE = ReasonedAction("pause", staff.pause, "Pause", "paused", "A paused race is not polled until it is resumed.")
 
-# What makes sense on the page of one race; the list offers all, and what changes nothing is not count_noun.
+# Which buttons a race's page offers. The list offers all, and its report counts only races that changed.
 APPLIES_TO: dict[str, Callable[[Race], bool]] = {
     "force_poll": lambda race: True,
     "finalize": lambda race: True,
@@ -83,8 +81,6 @@ APPLIES_TO: dict[str, Callable[[Race], bool]] = {
     "pause": lambda race: not race.polling_paused,
     "resume": lambda race: race.polling_paused,
 }
-
-
 ENDING = (
     "status", "outcome", "result_state", "result_version", "finalized_by", "finalized_at", "polling_paused",
 )  # fmt: skip
@@ -96,13 +92,8 @@ DEPENDS_ON = {
 }
 
 
-def actor_of(request: HttpRequest) -> Actor:
-    """The member of staff who asks."""
-    return Actor(request.user.get_username())
-
-
 class RaceActions(ConfirmingAdmin[Race]):
-    """The actions, and the permission that each asks for by name."""
+    """The actions; each `has_<name>_permission` is asked by Django for the action of that name."""
 
     actions = list(APPLIES_TO)
     applies_to = APPLIES_TO
@@ -138,85 +129,71 @@ class RaceActions(ConfirmingAdmin[Race]):
 
     @admin.action(description="Resume polling", permissions=["pause"])
     def resume(self, request: HttpRequest, races: QuerySet[Race]) -> HttpResponse:
-        chosen = [race.pk for race in races]
+        keys = [race.pk for race in races]
         with transaction.atomic():
-            moved = self._lock_and_find_changed(request, "resume", chosen)
-            if moved:
-                names = ", ".join(map(str, moved))
-                said = f"Changed since the page was shown; nothing has been done. Look again at: {names}."
-                self.message_user(request, said, messages.ERROR)
-                return self.redirect_back(request)
-            changed = staff.resume(chosen, by=actor_of(request), now=request_time(request))
-        return self._report_changed(request, len(changed), len(chosen), "resumed")
+            if changed := self._lock_and_find_changed(request, "resume", keys):
+                return self.refuse_changed(request, map(str, changed))
+            resumed = staff.resume(keys, by=actor_of(request), now=request_time(request))
+        return self._report_done(request, len(resumed), len(keys), "resumed")
 
-    def _decide_with_reason(
-        self, request: HttpRequest, races: QuerySet[Race], decision: ReasonedAction
-    ) -> HttpResponse:
-        form = decision.form(request.POST if "confirm" in request.POST else None)
+    def _decide_with_reason(self, request: HttpRequest, races: QuerySet[Race], action: ReasonedAction) -> HttpResponse:
+        """Asks for the reason, and then decides about races that are still as they were shown."""
+        form = action.form(request.POST if "confirm" in request.POST else None)
         chosen = list(races)
         if not form.is_valid():
-            return self._ask_for_reason(request, chosen, decision, form)
+            return self._ask_for_reason(request, chosen, action, form)
         keys = [race.pk for race in chosen]
         with transaction.atomic():
-            moved = self._lock_and_find_changed(request, decision.action, keys)
-            decide = decision.decide
-            changed = [] if moved else decide(keys, by=actor_of(request), now=request_time(request), **form.arguments())
-        if moved:
-            return self._ask_for_reason(request, chosen, decision, form, moved=moved)
-        if decision is FORCE_POLL:
-            return self._report_forced(request, chosen, polled=len(changed))
-        return self._report_changed(request, len(changed), len(chosen), decision.done)
+            if changed := self._lock_and_find_changed(request, action.action, keys):
+                return self._ask_for_reason(request, chosen, action, form, changed=changed)
+            decided = action.decide(keys, by=actor_of(request), now=request_time(request), **form.arguments())
+        if action is FORCE_POLL:
+            return self._report_forced(request, chosen, polled=len(decided))
+        return self._report_done(request, len(decided), len(chosen), action.done)
 
     def _lock_and_find_changed(self, request: HttpRequest, action: str, keys: list[int]) -> list[Race]:
-        """The races that stand otherwise than they were shown. They are locked, so that none moves before the end."""
-        return self.changed_since_shown(
-            request, action, Race.objects.filter(pk__in=keys).select_related("meeting").locked()
-        )
+        """The races that have changed since they were shown; all are locked, so that none changes before the commit."""
+        races = Race.objects.filter(pk__in=keys).select_related("meeting").locked()
+        return self.changed_since_shown(request, action, races)
 
     def _ask_for_reason(
         self,
         request: HttpRequest,
         races: list[Race],
-        decision: ReasonedAction,
+        action: ReasonedAction,
         form: ReasonForm,
         *,
-        moved: Sequence[Race] = (),
+        changed: Sequence[Race] = (),
     ) -> HttpResponse:
-        heading = f"{decision.verb} {count_noun(len(races), 'race')}"
+        now = request_time(request)
+        heading = f"{action.verb} {count_noun(len(races), 'race')}"
         context = {
-            **self.confirmation_context(request, decision.action, races, heading),
-            "verb": decision.verb,
-            "effect": decision.effect,
+            **self.confirmation_context(request, action.action, races, heading),
+            "effect": action.effect,
             "rows": [(race, columns.start(race), columns.status(race)) for race in races],
             "form": form,
-            "moved": moved,
-            "obstacles": _poll_obstacles(request, races) if decision is FORCE_POLL else [],
-            "early": _not_started(races, now=request_time(request)) if decision is FINALIZE else 0,
+            "changed": changed,
+            "obstacles": _poll_obstacles(request, races) if action is FORCE_POLL else [],
+            "not_started": sum(race.is_before_start(now=now) for race in races) if action is FINALIZE else 0,
         }
         return TemplateResponse(request, "admin/races/race/confirm.html", context)
 
     def _report_forced(self, request: HttpRequest, races: list[Race], *, polled: int) -> HttpResponse:
-        """That they are being polled, or what keeps them from it."""
+        """Reports that the races are being polled, or what prevents it."""
         obstacles = _poll_obstacles(request, races)
         if not obstacles:
-            return self._report_changed(request, polled, len(races), FORCE_POLL.done)
+            return self._report_done(request, polled, len(races), FORCE_POLL.done)
         of = f"{polled} of {count_noun(len(races), 'race')}"
-        said = f"Asked for a poll of {of}, which may not be made now." if polled else "No poll was asked for."
-        self.message_user(request, " ".join([said, *obstacles]), messages.WARNING)
+        result = f"Asked for a poll of {of}, which may not be made now." if polled else "No poll was asked for."
+        self.message_user(request, " ".join([result, *obstacles]), messages.WARNING)
         return self.redirect_back(request)
 
-    def _report_changed(self, request: HttpRequest, changed: int, chosen: int, done: str) -> HttpResponse:
-        level = messages.SUCCESS if changed == chosen else messages.WARNING
-        self.message_user(request, f"{changed} of {count_noun(chosen, 'race')} {done}.", level)
+    def _report_done(self, request: HttpRequest, number: int, chosen: int, done: str) -> HttpResponse:
+        level = messages.SUCCESS if number == chosen else messages.WARNING
+        self.message_user(request, f"{number} of {count_noun(chosen, 'race')} {done}.", level)
         return self.redirect_back(request)
 
 
 def _poll_obstacles(request: HttpRequest, races: Iterable[Race]) -> list[str]:
-    """What keeps polls of these races from being made, a sentence each."""
-    providers = {race.provider if race.provider_race_id else "" for race in races}
-    return health_strip.obstacles(request, providers)
-
-
-def _not_started(races: list[Race], *, now: datetime) -> int:
-    """How many of them would be ended before their start."""
-    return sum(race.is_waiting and race.advertised_start > now for race in races)
+    """Why polls of these races may not be made now, one sentence per obstacle."""
+    return health_strip.obstacles(request, {race.polled_provider for race in races})

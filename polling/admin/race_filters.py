@@ -1,14 +1,14 @@
-"""The filters of the race list that Django has no field for."""
+"""The filter of the race list by the time around the start."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from polling.admin.base import request_time
-from races.models import Race
+from races.models import Race, RaceQuerySet
 
 HOUR = timedelta(hours=1)
 WINDOWS = {
@@ -18,7 +18,7 @@ WINDOWS = {
 
 
 class StartFilter(admin.SimpleListFilter):
-    """Races that start around now. A day is 12 hours to both sides: a racing day is the track's, not UTC's."""
+    """Races that start around now; "today" is 12 hours to both sides, because racing days are the tracks' own."""
 
     title = "start"
     parameter_name = "start"
@@ -37,7 +37,7 @@ class StartFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Race]) -> QuerySet[Race]:
         now, value = request_time(request), self.value()
         if value == "overdue":
-            return queryset.filter(pk__in=Race.objects.open().values("pk"), advertised_start__lte=now)
+            return cast(RaceQuerySet, queryset).open_past_start(now=now)
         if value in WINDOWS:
             since, until = WINDOWS[value]
             return queryset.filter(advertised_start__gte=now + since, advertised_start__lte=now + until)

@@ -1,4 +1,4 @@
-"""Conflicts: what both sides said, which count_noun and why; and a person's word on them."""
+"""Conflicts: both sides' values, which of them counted and why, and the actions that resolve them."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -13,11 +13,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from polling.admin import formats
-from polling.admin.base import Column, ReadOnlyAdmin, request_time, utc_column
+from polling.admin.base import Column, ReadOnlyAdmin, actor_of, request_time, utc_column
 from polling.admin.confirmation import ConfirmingAdmin
 from polling.admin.filters import Choice, fixed_filter, plain_choices, when_filter
 from polling.admin.formats import count_noun
-from polling.admin.race_actions import actor_of
 from polling.admin.sync import conflict_values
 from polling.admin.sync.linked_race import found_by, linked, race_of, remembered, with_race
 from polling.admin.table import Table
@@ -29,16 +28,16 @@ from polling.models import SyncConflict
 from races.models import Race
 
 SIDES = (("base", "agreed before"), ("local", "Django's"), ("remote", "Appwrite's"))
-SETTLED = ("resolution", "resolved_by", "resolved_at", "remote")
+RESOLUTION = ("resolution", "resolved_by", "resolved_at", "remote")
 TAKE, KEEP = "Take Appwrite's value", "Keep Django's value"
 TAKE_EFFECT = (
     "Appwrite's value is written into Django, with an entry in the audit, and pushed back to Appwrite. "
-    "Nothing happens to the conflicts below that say why not."
+    "Conflicts below that give a reason against it stay as they are."
 )
 
 
 class OpenFilter(admin.SimpleListFilter):
-    """Whether a person has settled it."""
+    """Conflicts that somebody has resolved, or not."""
 
     title = "state"
     parameter_name = "state"
@@ -53,7 +52,7 @@ class OpenFilter(admin.SimpleListFilter):
 
 
 class WonFilter(admin.ChoicesFieldListFilter):
-    """Which side count_noun."""
+    """Conflicts by the side whose value counted."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -68,19 +67,19 @@ def race(conflict: SyncConflict) -> SafeString:
 
 @admin.display(description="field", ordering="field")
 def field(conflict: SyncConflict) -> str:
-    """The field that both sides say otherwise."""
+    """The field in which both sides differ."""
     return conflict_values.field_name(conflict.field)
 
 
 @admin.display(description="row in Appwrite")
 def row_id(conflict: SyncConflict) -> str:
-    """The row's id, to find it by."""
+    """The id of the row in Appwrite."""
     return conflict.state.remote_id if conflict.state else conflict.row.rpartition(", row ")[2] or formats.NOTHING
 
 
 @admin.display(description="state", ordering="resolved_at")
 def standing(conflict: SyncConflict) -> SafeString:
-    """Open, or how it was settled and by whom."""
+    """Open, or how it was resolved and who did it."""
     if conflict.resolved_at is None:
         return formats.badge("open", formats.WARNING)
     badge = formats.badge(conflict.get_resolution_display(), formats.GOOD)
@@ -89,11 +88,11 @@ def standing(conflict: SyncConflict) -> SafeString:
 
 @admin.display(description="won, and why", ordering="policy")
 def won(conflict: SyncConflict) -> SafeString:
-    """Whose value count_noun when it was found, and the rule that chose."""
+    """The side whose value counted when the conflict was found, and the rule that chose it."""
     return format_html('{} <span class="rp-quiet rp-meaning">{}</span>', conflict.get_chosen_display(), conflict.policy)
 
 
-def _column(name: str, heading: str, shown: Callable[[str, Any], str]) -> Column:
+def _value_column(name: str, heading: str, shown: Callable[[str, Any], str]) -> Column:
     @admin.display(description=heading)
     def column(conflict: SyncConflict) -> str:
         return shown(conflict.field, getattr(conflict, name))
@@ -102,25 +101,30 @@ def _column(name: str, heading: str, shown: Callable[[str, Any], str]) -> Column
     return column
 
 
-SHORT = tuple(_column(name, heading, conflict_values.short) for name, heading in SIDES)
-WHOLE = tuple(_column(name, heading, conflict_values.whole) for name, heading in SIDES)
+SHORT_VALUES = tuple(_value_column(name, heading, conflict_values.short) for name, heading in SIDES)
+WHOLE_VALUES = tuple(_value_column(name, heading, conflict_values.whole) for name, heading in SIDES)
 
 
-def fields() -> list[Choice]:
-    """The fields that two sides can disagree on; `$id` is the row itself."""
+def field_choices() -> list[Choice]:
+    """The fields in which two sides can differ; `$id` stands for the whole row."""
     return plain_choices(["$id", *sorted(OWNERS)])
 
 
 @admin.register(SyncConflict)
 class SyncConflictAdmin(ConfirmingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflict]):
     change_list_template = "admin/wide_list.html"
-    list_display = (utc_column("found_at"), race, field, standing, *SHORT, won)
-    list_filter = (OpenFilter, fixed_filter("field", "field", fields), ("chosen", WonFilter), when_filter("found_at"))
+    list_display = (utc_column("found_at"), race, field, standing, *SHORT_VALUES, won)
+    list_filter = (
+        OpenFilter,
+        fixed_filter("field", "field", field_choices),
+        ("chosen", WonFilter),
+        when_filter("found_at"),
+    )
     list_select_related = ("state",)
-    search_fields = ("state__remote_id",)  # what is searched for, and how: get_search_results
+    search_fields = ("state__remote_id",)  # get_search_results decides what is searched
     search_help_text = "A race as the list of races shows it, or the start of the row's id in Appwrite"
     actions = ("take_theirs", "keep_ours")
-    depends_on = {"take_theirs": SETTLED, "keep_ours": SETTLED}
+    depends_on = {"take_theirs": RESOLUTION, "keep_ours": RESOLUTION}
     applies_to = {
         "take_theirs": lambda conflict: conflict.resolution != conflict_resolution.THEIRS,
         "keep_ours": lambda conflict: (
@@ -132,7 +136,7 @@ class SyncConflictAdmin(ConfirmingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflic
         return with_current(with_race(super().get_queryset(request), "state__local_pk"))
 
     def relevant_state(self, action: str, row: SyncConflict) -> list[Any]:
-        """Also what the race says now: a later note must not be replaced by who has not seen it."""
+        """Adds the race's present value: who has not seen a later note must not replace it."""
         return [*super().relevant_state(action, row), current(row)]
 
     def get_search_results(
@@ -142,11 +146,11 @@ class SyncConflictAdmin(ConfirmingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflic
             return queryset, False
         today = request_time(request).date()
         found = found_by(queryset, search_term, "state__local_pk", "state__remote_id", today=today)
-        # Of a conflict whose race is gone only these words are left.
+        # Of a conflict whose race is gone only its description is left.
         return found | queryset.filter(state=None, row__icontains=search_term.strip()), False
 
     def get_fields(self, request: HttpRequest, obj: SyncConflict | None = None) -> Any:
-        return [race, field, row_id, *WHOLE, won, utc_column("found_at"), standing, utc_column("resolved_at")]
+        return [race, field, row_id, *WHOLE_VALUES, won, utc_column("found_at"), standing, utc_column("resolved_at")]
 
     def render_change_form(
         self,
@@ -162,9 +166,10 @@ class SyncConflictAdmin(ConfirmingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflic
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def buttons(self, request: HttpRequest, row: SyncConflict) -> list[tuple[str, str]]:
-        """Without the one whose question would only say why not."""
+        """Leaves out a button whose confirmation page could only say why it is refused."""
+        buttons = super().buttons(request, row)
         refused = conflict_resolution.objections_to_theirs([row], may=request.user.has_perm)
-        return [button for button in super().buttons(request, row) if not (button[0] == "take_theirs" and refused)]
+        return [(name, label) for name, label in buttons if not (name == "take_theirs" and refused)]
 
     def has_resolve_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("polling.change_syncconflict")
@@ -173,103 +178,99 @@ class SyncConflictAdmin(ConfirmingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflic
     def take_theirs(self, request: HttpRequest, conflicts: QuerySet[SyncConflict]) -> HttpResponse:
         chosen, may = list(conflicts), request.user.has_perm
         if "confirm" not in request.POST:
-            return self._ask(request, chosen, conflict_resolution.objections_to_theirs(chosen, may=may))
+            return self._ask_to_take(request, chosen)
         keys = [conflict.pk for conflict in chosen]
         with transaction.atomic():
-            moved = self._lock_and_find_changed(request, "take_theirs", keys)
-            done = (
-                Resolved(0, {})
-                if moved
-                else conflict_resolution.take_theirs(keys, by=actor_of(request), may=may, now=request_time(request))
-            )
-        if moved:
-            return self._ask(request, chosen, conflict_resolution.objections_to_theirs(chosen, may=may), moved=moved)
-        return self._report(request, chosen, done, "Appwrite's value taken")
+            changed = self._lock_and_find_changed(request, "take_theirs", keys)
+            if not changed:
+                resolved = conflict_resolution.take_theirs(
+                    keys, by=actor_of(request), may=may, now=request_time(request)
+                )
+        if changed:
+            return self._ask_to_take(request, chosen, changed=changed)
+        return self._report_resolved(request, chosen, resolved, "Appwrite's value taken")
 
     @admin.action(description=KEEP, permissions=["resolve"])
     def keep_ours(self, request: HttpRequest, conflicts: QuerySet[SyncConflict]) -> HttpResponse:
         chosen = list(conflicts)
         keys = [conflict.pk for conflict in chosen]
         with transaction.atomic():
-            if moved := self._lock_and_find_changed(request, "keep_ours", keys):
-                names = ", ".join(_names(moved))
-                said = f"Changed since the page was shown; nothing has been done. Look again at: {names}."
-                self.message_user(request, said, messages.ERROR)
-                return self.redirect_back(request)
-            done = conflict_resolution.keep_ours(keys, by=actor_of(request), now=request_time(request))
-        return self._report(request, chosen, done, "Django's value kept")
+            if changed := self._lock_and_find_changed(request, "keep_ours", keys):
+                return self.refuse_changed(request, _names_of(changed))
+            resolved = conflict_resolution.keep_ours(keys, by=actor_of(request), now=request_time(request))
+        return self._report_resolved(request, chosen, resolved, "Django's value kept")
 
     def _lock_and_find_changed(self, request: HttpRequest, action: str, keys: list[int]) -> list[SyncConflict]:
-        """The conflicts that stand otherwise than they were shown, their races locked as by those who settle them."""
+        """The conflicts that changed since they were shown; locks their races, as every resolution does."""
         races = SyncConflict.objects.filter(pk__in=keys).values("state__local_pk")
         list(Race.objects.filter(pk__in=races).locked().values_list("pk"))
-        return self.changed_since_shown(
-            request, action, self.get_queryset(request).filter(pk__in=keys).select_related("state")
-        )
+        conflicts = self.get_queryset(request).filter(pk__in=keys).select_related("state")
+        return self.changed_since_shown(request, action, conflicts)
 
-    def _ask(
-        self,
-        request: HttpRequest,
-        chosen: list[SyncConflict],
-        objections: dict[int, str],
-        *,
-        moved: Sequence[SyncConflict] = (),
+    def _ask_to_take(
+        self, request: HttpRequest, chosen: list[SyncConflict], *, changed: Sequence[SyncConflict] = ()
     ) -> HttpResponse:
+        objections = conflict_resolution.objections_to_theirs(chosen, may=request.user.has_perm)
         takable = len(chosen) - len(objections)
-        context = self.confirmation_context(
-            request, "take_theirs", chosen, f"{TAKE} of {count_noun(takable, 'conflict')}"
-        )
-        context |= {"verb": TAKE, "effect": TAKE_EFFECT, "table": _question(chosen, objections)}
-        context |= {"moved": _names(moved)}
+        heading = f"{TAKE} of {count_noun(takable, 'conflict')}"
+        context = {
+            **self.confirmation_context(request, "take_theirs", chosen, heading),
+            "effect": TAKE_EFFECT,
+            "table": _confirmation_table(chosen, objections),
+            "changed": _names_of(changed),
+        }
         if not takable:
             context |= {"title": "Appwrite's value cannot be taken", "effect": "Each conflict says why.", "button": ""}
         return TemplateResponse(request, "admin/polling/syncconflict/confirm.html", context)
 
-    def _report(self, request: HttpRequest, chosen: list[SyncConflict], done: Resolved, words: str) -> HttpResponse:
-        """How many, and of the others which and why not."""
-        level = messages.WARNING if done.refused else messages.SUCCESS
-        self.message_user(request, f"{done.done} of {count_noun(len(chosen), 'conflict')}: {words}.", level)
-        for objection in sorted(set(done.refused.values())):
-            names = ", ".join(_names(each for each in chosen if done.refused.get(each.pk) == objection))
+    def _report_resolved(
+        self, request: HttpRequest, chosen: list[SyncConflict], resolved: Resolved, done: str
+    ) -> HttpResponse:
+        """Reports how many conflicts were resolved, and which were not and why."""
+        level = messages.WARNING if resolved.refused else messages.SUCCESS
+        self.message_user(request, f"{resolved.done} of {count_noun(len(chosen), 'conflict')}: {done}.", level)
+        for objection in sorted(set(resolved.refused.values())):
+            names = ", ".join(_names_of(each for each in chosen if resolved.refused.get(each.pk) == objection))
             self.message_user(request, f"Not for {names}: {objection}.", messages.WARNING)
         return self.redirect_back(request)
 
 
 def with_current(conflicts: QuerySet[SyncConflict]) -> QuerySet[SyncConflict]:
-    """The conflicts with `current`, what their races say now in the fields whose values can be taken."""
-    said = JSONObject(**{field: RACE_FIELDS[field].source for field in conflict_resolution.TAKERS})
-    race = Race.objects.filter(pk=OuterRef("state__local_pk")).values(said=said)
+    """Annotates conflicts with `current`: their races' present values of the fields that can be taken, as JSON."""
+    values = JSONObject(**{field: RACE_FIELDS[field].source for field in conflict_resolution.TAKERS})
+    race = Race.objects.filter(pk=OuterRef("state__local_pk")).values(values=values)
     annotated: QuerySet[Any] = conflicts.annotate(current=Subquery(race[:1]))
     return annotated
 
 
 def current(conflict: SyncConflict) -> Any:
-    """What the race says now, in canonical form; None where that cannot be taken, or the race is gone."""
-    said = vars(conflict)["current"]
-    return canonical(RACE_FIELDS[conflict.field], said[conflict.field]) if said and conflict.field in said else None
+    """The race's present value in canonical form; None if the field cannot be taken, or the race is gone."""
+    values = vars(conflict)["current"] or {}
+    name = conflict.field
+    return canonical(RACE_FIELDS[name], values[name]) if name in values else None
 
 
-def _local_and_current(conflict: SyncConflict) -> str:
-    """Django's value when the conflict was found, and what it is now where it has moved since."""
-    local, now = conflict_values.short(conflict.field, conflict.local), current(conflict)
-    moved = conflict.field in (vars(conflict)["current"] or {}) and now != conflict.local
-    return f"{conflict_values.short(conflict.field, now)} now, {local} when it was found" if moved else local
-
-
-def _names(conflicts: Iterable[SyncConflict]) -> list[str]:
+def _names_of(conflicts: Iterable[SyncConflict]) -> list[str]:
     return [f"{race_of(each) or remembered(each.row)} {conflict_values.field_name(each.field)}" for each in conflicts]
 
 
-def _question(conflicts: list[SyncConflict], objections: dict[int, str]) -> Table:
+def _confirmation_table(conflicts: list[SyncConflict], objections: dict[int, str]) -> Table:
     headers = ("Race", "Field", "Django's", "Appwrite's", "What happens")
     rows = [
         (
             linked(each, gone=each.row),
             conflict_values.field_name(each.field),
-            _local_and_current(each),
+            _local_value(each),
             conflict_values.short(each.field, each.remote),
             objections.get(each.pk, "Appwrite's is taken"),
         )
         for each in conflicts
     ]
     return Table("conflicts", "Conflicts", headers, rows, row_headers=True)
+
+
+def _local_value(conflict: SyncConflict) -> str:
+    """Django's value when the conflict was found, and the present one if it has changed since."""
+    local, now = conflict_values.short(conflict.field, conflict.local), current(conflict)
+    has_changed = conflict.field in (vars(conflict)["current"] or {}) and now != conflict.local
+    return f"{conflict_values.short(conflict.field, now)} now, {local} when it was found" if has_changed else local

@@ -80,7 +80,7 @@ class SyncStateAdmin(ReadOnlyAdmin[SyncState]):
         fixed_filter("table", "table", lambda: plain_choices([sync_state.TABLE])),
         fixed_filter("target", "target", target_choices),
     )
-    search_fields = ("remote_id",)  # what is searched for, and how: get_search_results
+    search_fields = ("remote_id",)  # get_search_results decides what is searched
     search_help_text = "A race as the list of races shows it, or the start of the row's id in Appwrite"
     ordering = (F("dead_since").desc(nulls_last=True), "-attempts", F("synced_at").desc(nulls_last=True))
     actions = ("try_again",)

@@ -26,7 +26,7 @@ class Command(BaseCommand):
         reason, now = reason_of_decision(options["reason"]), clock.now()
         outcome = Outcome(options["outcome"]) if options["outcome"] else None
         [race] = find_races([options["race"]])
-        if race.is_waiting and race.advertised_start > now:
+        if race.is_before_start(now=now):
             start = f"{race.advertised_start:%Y-%m-%d %H:%M} UTC"
             self.stderr.write(f"{race.name_at(now)} has not started, its start is {start}: it is ended before it")
         changed = staff.finalize([race.pk], by=COMMAND, reason=reason, outcome=outcome, now=now)
