@@ -53,7 +53,7 @@ def stop(process: subprocess.Popen[str]) -> None:
 
 def sweep(var: Path) -> None:
     """Ends whatever still runs in this home: a bench that failed, or killed at random, may have left orphans."""
-    for pid in processes.living(var):
+    for pid in processes.processes_of(var):
         if pid != os.getpid():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

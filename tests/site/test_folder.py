@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import environment, manage, settings_say
+from tests.processes import environment, manage, setting_in
 
 
 @pytest.mark.parametrize("name", ["a#b?c=1&d%41+e f;g", "übung"])
@@ -17,7 +17,7 @@ def test_the_database_lies_in_that_very_folder(name: str, tmp_path: Path) -> Non
 
 
 def test_a_relative_folder_is_the_one_beside_whoever_names_it(tmp_path: Path) -> None:
-    found = settings_say(environment(Path("here")), "settings.DATABASES['default']['NAME']", cwd=tmp_path)
+    found = setting_in(environment(Path("here")), "settings.DATABASES['default']['NAME']", cwd=tmp_path)
     assert found == str(tmp_path / "here" / "racepoll.sqlite3")
 
 
@@ -27,7 +27,7 @@ def test_open_modes_are_closed_at_the_next_start(tmp_path: Path) -> None:
         path.touch()
         path.chmod(0o644)
     tmp_path.chmod(0o755)
-    assert settings_say(environment(tmp_path), "settings.VAR") == str(tmp_path)
+    assert setting_in(environment(tmp_path), "settings.VAR") == str(tmp_path)
     assert {path.stat().st_mode & 0o077 for path in [tmp_path, *kept]} == {0}
 
 

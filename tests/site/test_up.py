@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.processes import environment, eventually, free_ports, living, manage, start
+from tests.processes import environment, eventually, free_ports, manage, processes_of, start
 
 STEPS = [
     "racepoll starts",
@@ -44,7 +44,7 @@ def test_it_starts_from_nothing_lets_staff_in_and_ends_on_ctrl_c(tmp_path: Path)
         process.send_signal(signal.SIGINT)
         returncode = process.wait(40)
     assert returncode == 0, output.read_text()
-    assert [pid for pid in living(tmp_path) if pid != os.getpid()] == []
+    assert [pid for pid in processes_of(tmp_path) if pid != os.getpid()] == []
 
 
 def _polls_that_are_ok(database: Path) -> int:

@@ -16,7 +16,8 @@ from typing import Any
 
 import requests
 
-from tests.processes import descendants, end, environment, eventually, free_ports, living, manage, redis_server, start
+from tests import servers
+from tests.processes import descendants, end, environment, eventually, free_ports, manage, processes_of, start
 
 TICK = 3  # seconds; races are polled every 15, the fastest that the provider allows
 ROLES = """
@@ -56,7 +57,7 @@ class Running:
 
     def left(self) -> list[int]:
         """What lives of this home, wherever it descends from."""
-        return living(self.var)
+        return processes_of(self.var)
 
     def roles(self, pool: str = "default") -> dict[str, Any]:
         """Process ids by role, as django-q2 tells them to its monitor pages."""
@@ -120,14 +121,14 @@ class Running:
 @contextlib.contextmanager
 def running(broker: str, var: Path, template: Path, **values: str) -> Iterator[Running]:
     """A cluster that has begun to poll; `template` is a migrated database."""
-    port = free_ports(2)
-    provider = f"http://127.0.0.1:{port}"
     windows = {"POLL_TICK_SECONDS": str(TICK), "POLL_WINDOWS": "4:15,0:15", "RACE_DETAIL": "always"}
-    outside = {"RACE_PROVIDERS": "sandbox", "SANDBOX_PROVIDER_URL": f"{provider}/affiliates/v1"}
     shutil.copy(template, var / "racepoll.sqlite3")
     with contextlib.ExitStack() as stack:
         if broker == "redis":
-            values |= {"REDIS_URL": stack.enter_context(redis_server(port + 1)), "DJANGO_SECRET_KEY": "k" * 50}
+            values |= {"REDIS_URL": stack.enter_context(servers.redis()).url(), "DJANGO_SECRET_KEY": "k" * 50}
+        port = free_ports(1)  # only now: Redis has taken its own
+        provider = f"http://127.0.0.1:{port}"
+        outside = {"RACE_PROVIDERS": "sandbox", "SANDBOX_PROVIDER_URL": f"{provider}/affiliates/v1"}
         env = environment(var, **windows, **outside, **values)
         served = var / "provider.txt"
         sandbox = start(environment(var / "provider"), served, "sandbox", "provider", "--port", str(port))

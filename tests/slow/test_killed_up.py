@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import descendants, end, environment, eventually, free_ports, is_alive, living, start
+from tests.processes import descendants, end, environment, eventually, free_ports, is_alive, processes_of, start
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -54,7 +54,7 @@ def test_nothing_outlives_a_killed_up_and_the_next_start_needs_no_other_port(
     finally:
         again.send_signal(signal.SIGINT)
     assert again.wait(60) == 0, (tmp_path / "up.txt").read_text()
-    assert living(tmp_path) == []
+    assert processes_of(tmp_path) == []
 
 
 def test_nothing_outlives_a_killed_worker(up: subprocess.Popen[str], tmp_path: Path) -> None:
@@ -64,4 +64,4 @@ def test_nothing_outlives_a_killed_worker(up: subprocess.Popen[str], tmp_path: P
     eventually("all below it have ended", lambda: not any(map(is_alive, below)), seconds=60)
     assert up.wait(60) == 1, "up ends with its worker"
     assert "worker ended with exit code -9; all is stopped" in (tmp_path / "up.txt").read_text()
-    assert living(tmp_path) == []
+    assert processes_of(tmp_path) == []

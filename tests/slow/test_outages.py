@@ -1,5 +1,6 @@
 """What the clusters depend on goes away and comes back: ticks and polls go on by themselves, nothing twice."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -35,7 +36,7 @@ def test_redis_restarts_and_forgets_the_queue(postgres: servers.Postgres, redis:
         clusters(them)
         since = settled(them)
 
-        redis.stop(servers.HARD)
+        redis.stop(signal.SIGKILL)
         outage()
         redis.start()
         goes_on(them, since=since)

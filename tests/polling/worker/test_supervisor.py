@@ -12,7 +12,7 @@ import pytest
 
 from polling.worker import supervisor
 from polling.worker.supervisor import PoolProcess, is_silent, restart_delay
-from tests.processes import ROOT, environment, eventually, is_alive, manage, settings_say
+from tests.processes import ROOT, environment, eventually, is_alive, manage, setting_in
 
 CHILD = """
 import json, os, pathlib, subprocess, sys, time
@@ -162,7 +162,7 @@ def test_the_supervisor_loads_nothing_of_django() -> None:
 @pytest.mark.parametrize(("workers", "pools"), [("0", []), ("2", ["fast"])])
 def test_a_fast_pool_is_there_where_it_has_workers(workers: str, pools: list[str], tmp_path: Path) -> None:
     env = environment(tmp_path, POLL_FAST_WORKERS=workers)
-    assert settings_say(env, "list(settings.Q_CLUSTER.get('ALT_CLUSTERS', {}))") == str(pools)
+    assert setting_in(env, "list(settings.Q_CLUSTER.get('ALT_CLUSTERS', {}))") == str(pools)
 
 
 def test_the_fast_pool_has_its_workers_and_fires_no_schedules(tmp_path: Path) -> None:
