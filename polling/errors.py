@@ -1,14 +1,14 @@
-"""What can go wrong outside, by what happens next.
+"""Errors of providers and of Appwrite, by what happens next.
 
 PollingError
 ├── Unavailable        no answer, or a 5xx: ask again
 │   └── Ambiguous      a write whose answer was lost: it may have landed, read it back
 ├── OutOfTime          our own deadline ended first: no failure of the other side, the next run goes on
 ├── RateLimited        too fast: not before `retry_after`
-│   └── NotAsked      not asked at all: it wants to be left alone, or we have no tokens, or its breaker is open
+│   └── NotAsked       no request was made: it asked us to wait, we have no tokens, or its breaker is open
 ├── Blocked            refused (401, 403, wrong set-up): a person must act
 ├── NotFound           the other side does not know the thing
-├── Malformed          an answer that cannot be read: keep `sample`, mend the parser
+├── Malformed          an answer that cannot be read: keep `sample`, fix the parser
 └── Conflict           the row changed since we read it: read, merge, write again
 """
 
@@ -18,14 +18,14 @@ from datetime import timedelta
 SAMPLE_BYTES = 2_000
 
 
-def _storable(text: str) -> str:
-    """Without what no database takes: NUL, and halves of characters."""
+def _storable_text(text: str) -> str:
+    """The text without what no database takes: NUL, and halves of characters."""
     return text.replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 @dataclass(eq=False)  # an exception must stay hashable
 class PollingError(Exception):
-    """The root of what is met outside; `http_status` is None where no answer came."""
+    """The root of these errors; `http_status` is None where no answer came, `sample` the start of an unreadable one."""
 
     message: str = ""
     http_status: int | None = None
@@ -33,8 +33,8 @@ class PollingError(Exception):
 
     def __post_init__(self) -> None:
         super().__init__(self.message)
-        self.message = _storable(self.message)
-        self.sample = _storable(self.sample).encode()[:SAMPLE_BYTES].decode(errors="ignore")
+        self.message = _storable_text(self.message)
+        self.sample = _storable_text(self.sample).encode()[:SAMPLE_BYTES].decode(errors="ignore")
 
     def __str__(self) -> str:
         return self.message
@@ -42,7 +42,7 @@ class PollingError(Exception):
 
 @dataclass(eq=False)
 class Unavailable(PollingError):
-    """No answer, or the other side is in trouble: ask again later.
+    """No answer, or an error of the other side's own (5xx): ask again later.
 
     `foreign` where the answer is not the other side's own: a proxy before it, or another service, gave it.
     """
@@ -69,15 +69,15 @@ class RateLimited(PollingError):
 
 
 class NotAsked(RateLimited):
-    """Not asked at all; the next one due asks."""
+    """No request was made; the next poll or import that is due asks again."""
 
 
 class Blocked(PollingError):
-    """Refused for who we are or how we are set up: a person must act."""
+    """Refused for our credentials or configuration: a person must act."""
 
 
 class NotFound(PollingError):
-    """The other side does not know the thing asked for."""
+    """The other side does not know what was asked for."""
 
 
 class Malformed(PollingError):
@@ -89,5 +89,5 @@ class Conflict(PollingError):
 
 
 def error_text(error: Exception) -> str:
-    """An error by its class and message, as records keep it."""
+    """An error as records keep it: its class and message, 500 characters at most."""
     return f"{type(error).__name__}: {error}"[:500]

@@ -1,4 +1,4 @@
-"""Whom to ask for what: which races of a poll want their detail, and which a status answers."""
+"""The requests of a poll: one list for the races that a status answers, one request for each that needs its detail."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,147 +11,160 @@ from polling.errors import Blocked, NotFound, PollingError, RateLimited
 from polling.models import SkipReason
 from polling.providers.base import Provider, RaceRef
 from polling.quota.request_budget import RequestBudget
-from polling.request_policy import asks_singly
+from polling.request_policy import BatchScope, asks_singly
 from races.detail_check import is_detail_outdated
 from races.models import Race
-from races.snapshots import RaceSnapshot
+from races.snapshots import RaceSnapshot, Scope
 from races.status import ResultState
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back for a race: what was told, or the error, or the status told and its detail's error.
+    """What came back for a race: a snapshot, or an error, or the status and the error of its detail.
 
     `skipped` and, in words, `why` say why it was not asked, or not asked for its detail; `lacks_tokens` that our own
     quota is the cause.
     """
 
-    told: RaceSnapshot | None = None
+    snapshot: RaceSnapshot | None = None
     error: PollingError | None = None
     skipped: SkipReason | None = None
     why: str = ""
     lacks_tokens: bool = False
 
     @property
-    def owes_detail(self) -> bool:
-        """Whether the status told called for the detail, which did not come: the next status shows no news."""
-        return self.told is not None and bool(self.error or self.skipped)
+    def lacks_detail(self) -> bool:
+        """Whether the status called for the detail, which did not come: the next status would not call for it."""
+        return self.snapshot is not None and bool(self.error or self.skipped)
 
 
 @dataclass(slots=True)
 class Fetched:
-    """An answer for every race, by primary key; and what each request met, an error or None.
+    """An answer for every race, by primary key; and the error of each request that was made, None where it succeeded.
 
     `refused` are the races, by the provider's ids, whose own requests were refused.
     """
 
     answers: dict[int, Answer] = field(default_factory=dict)
-    met: list[PollingError | None] = field(default_factory=list)
+    errors: list[PollingError | None] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
 
 
 def fetch(
     budget: RequestBudget, races: Sequence[Race], *, whole: Collection[int] = (), now: datetime, deadline: float
 ) -> Fetched:
-    """Asks for these races; those in `whole` for their detail whatever the policy.
+    """Asks the budget's provider for these races; for those in `whole` (primary keys) all there is, by any policy.
 
     Every request takes a token of the budget first; where they run out the races nearest to their start were asked.
+    `deadline` is an instant of time.monotonic(). Raises nothing of the provider's: each race has its error as answer.
     """
     nearest_first = sorted(races, key=lambda race: abs(race.advertised_start - now))
     fetched = Fetched()
     try:
         provider = providers.get(budget.provider)
-        detailed = {race.pk for race in races if race.pk in whole or _asks_singly(provider, race, now=now)}
-        fetched.answers = _ask(provider, budget, nearest_first, detailed, fetched, now=now, deadline=deadline)
+        singly = _races_asked_singly(provider, races, whole, now=now)
+        fetched.answers = _ask_provider(provider, budget, nearest_first, singly, fetched, now=now, deadline=deadline)
     except PollingError as error:
-        fetched.met.append(error)
+        fetched.errors.append(error)
         fetched.answers = {race.pk: Answer(error=error) for race in races}
     return fetched
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """What one request told of many races; or why it told nothing: it failed, or was not made."""
+def _races_asked_singly(
+    provider: Provider, races: Sequence[Race], whole: Collection[int], *, now: datetime
+) -> set[int]:
+    """The races that are asked by requests of their own from the outset, whatever the list of the others answers."""
+    scope = provider.capabilities.batch_scope
+    if scope is BatchScope.FULL:
+        return set()
+    return {
+        race.pk for race in races
+        if race.pk in whole or asks_singly(
+            scope, race.advertised_start, waiting=race.is_waiting, policy=settings.RACE_DETAIL,
+            has_detail=bool(race.content_hash), wanted=race.detail_wanted, now=now,
+        )
+    }  # fmt: skip
 
-    statuses: Mapping[str, RaceSnapshot]
+
+@dataclass(frozen=True, slots=True)
+class RaceList:
+    """What one request for many races answered, by the provider's ids; or why there is no answer.
+
+    It failed (`failure`), or was not made (`was_made`).
+    """
+
+    snapshots: Mapping[str, RaceSnapshot]
     failure: PollingError | None = None
     was_made: bool = True
 
     def leaves_open(self, race: Race) -> bool:
-        """Whether the race must be asked singly: news, an interim result, which may change at any poll, or missing.
+        """Whether the race must be asked singly too.
 
-        Missing never means finished.
+        So it is where the list answers a status alone, and that is news or an interim result, which may change at any
+        poll; and where the race is missing from the list, which never means finished.
         """
         if self.failure or not self.was_made:
             return False
-        told = self.statuses.get(race.provider_race_id)
-        return told is None or is_detail_outdated(race, told) or told.result_state is ResultState.INTERIM
+        answer = self.snapshots.get(race.provider_race_id)
+        if answer is None:
+            return True
+        return answer.scope is Scope.STATUS and (
+            is_detail_outdated(race, answer) or answer.result_state is ResultState.INTERIM
+        )
 
 
-def _ask(
+def _ask_provider(
     provider: Provider,
     budget: RequestBudget,
     races: Sequence[Race],
-    detailed: set[int],
+    singly: set[int],
     fetched: Fetched,
     *,
     now: datetime,
     deadline: float,
 ) -> dict[int, Answer]:
-    """The list of statuses, then the details; a list that fails is the answer of its own races alone."""
-    listed = [race for race in races if race.pk not in detailed]
-    listing = _ask_statuses(provider, budget, listed, now=now, deadline=deadline)
-    if listed and listing.was_made:
-        fetched.met.append(listing.failure)
-    open_still = {race.pk for race in listed if listing.leaves_open(race)}
-    singly = [race for race in races if race.pk in detailed | open_still]
-    asked = singly[: budget.take(len(singly))]
-    details = provider.fetch_races(map(ref, asked), now=now, deadline=deadline) if asked else {}
-    fetched.met += [detail if isinstance(detail, PollingError) else None for detail in details.values()]
+    """Asks for the list, then for single races; a list that fails is the answer of its own races alone."""
+    listed = [race for race in races if race.pk not in singly]
+    race_list = _ask_for_list(provider, budget, listed, now=now, deadline=deadline)
+    if listed and race_list.was_made:
+        fetched.errors.append(race_list.failure)
+    singly = singly | {race.pk for race in listed if race_list.leaves_open(race)}
+    needed = [race for race in races if race.pk in singly]
+    asked = needed[: budget.take(len(needed))]
+    details = provider.fetch_races(map(race_ref, asked), now=now, deadline=deadline) if asked else {}
+    fetched.errors += [detail if isinstance(detail, PollingError) else None for detail in details.values()]
     fetched.refused |= {race_id for race_id, detail in details.items() if isinstance(detail, Blocked)}
-    let_go = {race.pk for race in singly[len(asked) :] + ([] if listing.was_made else listed)}
-    missing = listing.failure or NotFound("the provider said nothing of this race")
+    skipped = {race.pk for race in needed[len(asked) :] + ([] if race_list.was_made else listed)}
+    missing = race_list.failure or NotFound("the provider's answers do not have this race")
     answers = {}
     for race in races:
-        status = listing.statuses.get(race.provider_race_id)
-        if race.pk in let_go:
-            answers[race.pk] = Answer(told=status, skipped=budget.refusal, why=budget.why, lacks_tokens=budget.is_short)
+        status, detail = race_list.snapshots.get(race.provider_race_id), details.get(race.provider_race_id)
+        if race.pk in skipped:
+            answers[race.pk] = Answer(status, skipped=budget.refusal, why=budget.why, lacks_tokens=budget.is_short)
+        elif isinstance(detail, PollingError):  # the status is kept, and the failure counts all the same
+            answers[race.pk] = Answer(status, error=detail)
         else:
-            answers[race.pk] = _answer(status, details.get(race.provider_race_id), missing)
+            snapshot = detail or status
+            answers[race.pk] = Answer(snapshot) if snapshot else Answer(error=missing)
     return answers
 
 
-def _answer(status: RaceSnapshot | None, detail: RaceSnapshot | PollingError | None, missing: PollingError) -> Answer:
-    """The detail counts; where it failed the status told is kept, and the failure said all the same."""
-    if isinstance(detail, PollingError):
-        return Answer(told=status, error=detail)
-    told = detail or status
-    return Answer(told=told) if told else Answer(error=missing)
-
-
-def _asks_singly(provider: Provider, race: Race, *, now: datetime) -> bool:
-    return asks_singly(
-        provider.capabilities.batch_scope, race.advertised_start, waiting=race.is_waiting, policy=settings.RACE_DETAIL,
-        has_detail=bool(race.content_hash), wanted=race.detail_wanted, now=now,
-    )  # fmt: skip
-
-
-def _ask_statuses(
+def _ask_for_list(
     provider: Provider, budget: RequestBudget, races: Sequence[Race], *, now: datetime, deadline: float
-) -> Listing:
-    """Raises where the provider wants to be left alone."""
+) -> RaceList:
+    """Asks for many races by one request. Raises RateLimited and Blocked, after which no other request is made."""
     if not races:
-        return Listing({})
+        return RaceList({})
     if not budget.take(1):
-        return Listing({}, was_made=False)
+        return RaceList({}, was_made=False)
     try:
-        return Listing(provider.fetch_statuses(map(ref, races), now=now, deadline=deadline))
+        return RaceList(provider.fetch_statuses(map(race_ref, races), now=now, deadline=deadline))
     except (RateLimited, Blocked):
         raise
     except PollingError as error:
-        return Listing({}, failure=error)
+        return RaceList({}, failure=error)
 
 
-def ref(race: Race) -> RaceRef:
+def race_ref(race: Race) -> RaceRef:
     """How the provider knows the race; reads `race.meeting`."""
     return RaceRef(race.provider_race_id, race.meeting.provider_meeting_id if race.meeting else "")
