@@ -10,11 +10,14 @@ from polling import schedules
 
 @register()
 def queue_outlasts_its_tasks(**_: object) -> list[CheckMessage]:
-    """A task is delivered again after `retry`; it must have ended by then, prefetched behind the slowest of all too."""
+    """The queue delivers a task again after `retry` seconds: it must have ended by then.
+
+    That holds too for a task that a worker has fetched ahead, behind the slowest one of all.
+    """
     queue: dict[str, Any] = settings.Q_CLUSTER
     pools = [queue, *({**queue, **pool} for pool in queue.get("ALT_CLUSTERS", {}).values())]
-    before = schedules.longest_timeout()
-    least = max(before + pool["timeout"] * (1 + pool["queue_limit"] / pool["workers"]) for pool in pools)
+    slowest = schedules.longest_timeout()
+    least = max(slowest + pool["timeout"] * (1 + pool["queue_limit"] / pool["workers"]) for pool in pools)
     if queue["retry"] > least:
         return []
     return [Error(f"Q_CLUSTER retry must be above {least:g} s, or tasks run twice.", id="polling.E001")]

@@ -1,4 +1,4 @@
-"""The only reader of the wall clock."""
+"""The wall clock, and its only reader."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Races that their provider no longer knows: a message when that is sure, with the race that took their place."""
+"""Races that their provider no longer knows: a message when that is certain, with the race that took their place."""
 
 import logging
 from collections.abc import Sequence
@@ -20,9 +20,10 @@ MOST_NAMED = 5
 
 
 def report(before: Sequence[Race], *, now: datetime) -> None:
-    """Audits and logs those that became unknown by the failures just counted; `before` is as they stood until then.
+    """Audits and logs the races that became unknown by the failures just counted; `before` is as they stood till then.
 
-    One query while there are none.
+    Call it in the transaction that counts the failures; the log line follows its commit. One query while there are
+    none.
     """
     known = [race.pk for race in before if not is_unknown(race.last_error, race.failures)]
     if not known:
@@ -32,7 +33,8 @@ def report(before: Sequence[Race], *, now: datetime) -> None:
     if not races:
         return
     relisted = relisted_races_of(races)
-    replacements = {race.pk: _words(relisted.get(race.pk)) for race in races}
+    replacements = {race.pk: "no other race has its number" for race in races}
+    replacements |= {race_id: f"now listed as id {other.provider_race_id}" for race_id, other in relisted.items()}
     for provider in sorted({race.provider for race in races}):
         audit.record(
             [race for race in races if race.provider == provider],
@@ -47,7 +49,3 @@ def report(before: Sequence[Race], *, now: datetime) -> None:
     more = [f"and {len(races) - MOST_NAMED} more"] if len(races) > MOST_NAMED else []
     text = "the provider no longer knows %d races, they are asked for at the slowest step: %s"
     transaction.on_commit(partial(logger.warning, text, len(races), "; ".join(names + more)))
-
-
-def _words(twin: Race | None) -> str:
-    return f"now listed as id {twin.provider_race_id}" if twin else "no other race has its number"
