@@ -9,6 +9,7 @@ from typing import Any
 from croniter import croniter
 from django.apps import AppConfig
 from django.conf import settings
+from django.db import connection
 from django_q.models import Schedule
 
 from polling import clock
@@ -18,12 +19,12 @@ logger = logging.getLogger(__name__)
 
 MASTER_TICK = "master tick"
 
-RETIRED = ("prune old records",)  # rows of earlier versions, whose functions are gone
+RETIRED = ("prune old records", "tell the monitor")  # rows of earlier versions, which are not in the table any more
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A schedule: cron fields are minute hour day month weekday second."""
+class ScheduleRow:
+    """A row of django-q2's table of schedules; the cron fields are minute hour day month weekday second."""
 
     name: str
     func: str
@@ -31,8 +32,8 @@ class Row:
     kwargs: str = "{'q_options': {'save': False}}"
 
 
-def rows() -> list[Row]:
-    """The table. The master tick runs in the sentinel itself (`sync`), so that no slow poll can starve it."""
+def rows() -> list[ScheduleRow]:
+    """All rows. The master tick runs in the sentinel itself (`sync`), so that no slow poll can keep it waiting."""
     step = settings.POLL_TICK.seconds
     every_tick = f"* * * * * */{step}" if step < 60 else "* * * * * 0"
     in_sentinel = "{'q_options': {'sync': True, 'save': False, 'timeout': 10}}"
@@ -40,45 +41,45 @@ def rows() -> list[Row]:
     patient = "{'q_options': {'save': False, 'timeout': 40}}"
     two_way = f"{{'q_options': {{'save': False, 'timeout': {SYNC_SECONDS}}}}}"
     return [
-        Row(MASTER_TICK, "polling.tasks.master_tick", every_tick, in_sentinel),
-        Row("sync with Appwrite", "polling.tasks.sync", "* * * * * */15", two_way),
-        Row("sweep Appwrite", "polling.tasks.sweep", _every(settings.APPWRITE_SWEEP_MINUTES), patient),
-        Row("look for changes past the sync", "polling.tasks.scan_for_changes", "* * * * * 40"),
-        Row("watch Appwrite's webhook", "polling.tasks.watch_webhook", "*/5 * * * * 35"),
-        Row("import the card", "polling.tasks.import_schedule", "*/5 * * * * 5", patient),
-        Row("flag races that do not end", "polling.tasks.flag_overdue_races", "*/5 * * * * 20"),
-        Row("ping the monitor", "polling.tasks.ping_monitor", "* * * * * 10"),
-        Row("delete old rows", "polling.tasks.delete_old_rows", "*/2 * * * * 25", patient),
+        ScheduleRow(MASTER_TICK, "polling.tasks.master_tick", every_tick, in_sentinel),
+        ScheduleRow("sync with Appwrite", "polling.tasks.sync", "* * * * * */15", two_way),
+        ScheduleRow("sweep Appwrite", "polling.tasks.sweep", _cron_every(settings.APPWRITE_SWEEP_MINUTES), patient),
+        ScheduleRow("look for changes past the sync", "polling.tasks.scan_for_changes", "* * * * * 40"),
+        ScheduleRow("watch Appwrite's webhook", "polling.tasks.watch_webhook", "*/5 * * * * 35"),
+        ScheduleRow("import the card", "polling.tasks.import_schedule", "*/5 * * * * 5", patient),
+        ScheduleRow("flag races that do not end", "polling.tasks.flag_overdue_races", "*/5 * * * * 20"),
+        ScheduleRow("ping the monitor", "polling.tasks.ping_monitor", "* * * * * 10"),
+        ScheduleRow("delete old rows", "polling.tasks.delete_old_rows", "*/2 * * * * 25", patient),
     ]
 
 
-def _every(minutes: int) -> str:
-    """Less than an hour in minutes, from there on in whole hours."""
+def _cron_every(minutes: int) -> str:
+    """Every so many minutes; from an hour on, every so many whole hours."""
     return f"*/{minutes} * * * * 50" if minutes < 60 else f"0 */{minutes // 60} * * * 50"
 
 
 def longest_timeout() -> int:
-    """The seconds that a task of the queue may take, be it the slowest of the table."""
+    """The seconds that the slowest task of the queue may take."""
     options: list[dict[str, int]] = [literal_eval(row.kwargs)["q_options"] for row in rows()]
     return max(one.get("timeout", settings.POLL_TASK_TIMEOUT.seconds) for one in options)
 
 
 def ensure() -> None:
-    """Makes the rows as the table says. Idempotent; `next_run` is kept where the cron is as it was."""
+    """Writes the rows as `rows` has them. Idempotent; `next_run` is kept where the cron is as it was."""
     now = clock.now()
     Schedule.objects.filter(name__in=RETIRED).delete()
     for row in rows():
-        wanted: dict[str, Any] = {"func": row.func, "cron": row.cron, "kwargs": row.kwargs, "repeats": -1}
-        wanted |= {"schedule_type": Schedule.CRON}
+        values: dict[str, Any] = {"func": row.func, "cron": row.cron, "kwargs": row.kwargs, "repeats": -1}
+        values |= {"schedule_type": Schedule.CRON}
         known = Schedule.objects.filter(name=row.name).first()
-        # A row whose cron changed, or that a clock set back has left far ahead, starts anew.
+        # A row whose cron changed, or that a clock set back has left far ahead, is due now.
         if known is None or known.cron != row.cron or (known.next_run or now) > now + timedelta(days=1):
-            wanted["next_run"] = now
-        Schedule.objects.update_or_create(name=row.name, defaults=wanted)
+            values["next_run"] = now
+        Schedule.objects.update_or_create(name=row.name, defaults=values)
 
 
 def names() -> set[str]:
-    """The rows that are racepoll's own."""
+    """The names of racepoll's own rows; there may be others."""
     return {row.name for row in rows()}
 
 
@@ -94,12 +95,12 @@ def is_tick_due(*, now: datetime) -> bool:
 
 
 def move_back(*, now: datetime) -> int:
-    """Brings back rows that a clock, set back since, left further ahead than their next instant; says how many."""
+    """Moves rows that a clock, set back since, left further ahead than their next instant; returns how many."""
     moved = 0
     for row in Schedule.objects.filter(schedule_type=Schedule.CRON, next_run__gt=now):
         try:
             following = croniter(row.cron, now).get_next(datetime)
-        except ValueError:  # a cron that somebody mistyped is its own row's trouble alone
+        except ValueError:  # a cron that somebody mistyped stops its own row alone
             continue
         if row.next_run > following:
             moved += Schedule.objects.filter(pk=row.pk, next_run=row.next_run).update(next_run=following)
@@ -109,12 +110,6 @@ def move_back(*, now: datetime) -> int:
 
 
 def after_migrate(sender: AppConfig, **_: object) -> None:
-    """The receiver of post_migrate. Waits for django-q2's own tables, which are made last."""
-    if sender.name in ("polling", "django_q") and Schedule._meta.db_table in _tables():
+    """Receives post_migrate and writes the rows, once django-q2's own tables are there, which are made last."""
+    if sender.name in ("polling", "django_q") and Schedule._meta.db_table in connection.introspection.table_names():
         ensure()
-
-
-def _tables() -> list[str]:
-    from django.db import connection
-
-    return connection.introspection.table_names()

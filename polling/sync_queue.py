@@ -1,4 +1,4 @@
-"""Asks the queue for passes of the sync with Appwrite: one waits at a time, however many ask for it."""
+"""Queued tasks of the sync with Appwrite: one of each kind waits in the queue at a time, however many ask for it."""
 
 from datetime import datetime
 
@@ -15,31 +15,31 @@ PUSH, SYNC, NOTIFIED_PULL = "polling.tasks.push", "polling.tasks.sync", "polling
 
 
 def request_push() -> None:
-    """Asks for a push to Appwrite, where there is one. Call it after the commit.
+    """Queues a push to Appwrite, where there is one. Call it after the commit.
 
-    A push that waits in the queue will see this change too: then no other one is queued.
+    A push that waits in the queue already will find this change too: then no other one is queued.
     """
     if settings.APPWRITE_ENDPOINT:
-        _enqueue(PUSH, now=clock.now())
+        _enqueue_once(PUSH, now=clock.now())
 
 
 def request_sync() -> None:
-    """Asks for a whole pass, a pull and then a push, where there is an Appwrite."""
+    """Queues a pull and then a push, as one task, where there is an Appwrite and no such task waits."""
     if settings.APPWRITE_ENDPOINT:
-        _enqueue(SYNC, now=clock.now(), timeout=SYNC_SECONDS)
+        _enqueue_once(SYNC, now=clock.now(), timeout=SYNC_SECONDS)
 
 
 def request_notified_pull() -> None:
-    """Asks for a look at the rows that Appwrite's webhook reported, unless one waits in the queue."""
-    _enqueue(NOTIFIED_PULL, now=clock.now())
+    """Queues a pull of the rows that Appwrite's webhook reported, unless such a task waits."""
+    _enqueue_once(NOTIFIED_PULL, now=clock.now())
 
 
 def begin(task: str) -> None:
-    """What comes from here on needs a task of its own. Call it before looking for what to do."""
+    """Notes that a task begins: what is requested from here on is queued again. Call it before looking for work."""
     QueuedTask.objects.filter(task=task).update(waits_until=None)
 
 
-def _enqueue(task: str, *, now: datetime, **options: int) -> None:
+def _enqueue_once(task: str, *, now: datetime, **options: int) -> None:
     if _is_first_request(task, now=now):
         # Never in the pool of the races about to start, which a poller would otherwise send it to: its own.
         async_task(task, q_options={"cluster": settings.Q_CLUSTER["name"], "save": False, **options})

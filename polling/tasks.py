@@ -1,4 +1,7 @@
-"""What django-q2 runs: thin doors, by name in schedules.py and dispatch.py."""
+"""The tasks that django-q2 runs, named by path in schedules.py, dispatch.py and sync_queue.py.
+
+Each reads the clock once and calls one function.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -17,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def master_tick() -> None:
-    """The brief's scheduler, every 15 s, in the cluster's sentinel: nothing may escape."""
+    """Runs the master tick, at every step of the wall clock, in the cluster's sentinel: nothing may escape."""
     try:
         tick.run(now=clock.now())
     except (Exception, TimeoutException):  # noqa: BLE001 - an escape would end the sentinel, and with it all ticks
@@ -25,12 +28,12 @@ def master_tick() -> None:
 
 
 def poll_race(log_id: int) -> list[int]:
-    """The brief's single-race poller; returns the race, if it answered."""
+    """Polls the race of one claim; returns its primary key, if it answered."""
     return pollers.run([log_id], now=clock.now())
 
 
 def poll_races(log_ids: Sequence[int]) -> list[int]:
-    """The brief's batch poller; returns the races that answered."""
+    """Polls the races of many claims; returns the primary keys of those that answered."""
     return pollers.run(log_ids, now=clock.now())
 
 
@@ -47,13 +50,13 @@ def push() -> None:
 
 
 def scan_for_changes() -> None:
-    """Looks for races that changed without a word, so that they are pushed too."""
+    """Looks for races that changed past the sync, so that they are pushed too."""
     if full_scan.run(now=clock.now()):
         sync_queue.request_push()
 
 
 def sync() -> None:
-    """Fetches what changed in Appwrite, and sends what is left to send; after trouble the next one sends."""
+    """Pulls what changed in Appwrite, then pushes; after a pull that failed the next one pushes."""
     sync_queue.begin(sync_queue.SYNC)
     if not appwrite_pull.run(now=clock.now()).error:
         push()
@@ -84,7 +87,7 @@ def flag_overdue_races() -> None:
 
 
 def ping_monitor() -> None:
-    """Tells an outside monitor, if there is one, that ticks come on time."""
+    """Pings an outside monitor, if there is one, while ticks come on time."""
     ping.ping_monitor(now=clock.now())
 
 

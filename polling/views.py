@@ -1,4 +1,4 @@
-"""What others call over HTTP."""
+"""Views that other services call: Appwrite's webhook."""
 
 import logging
 
@@ -16,8 +16,8 @@ logger = logging.getLogger(__name__)
 
 
 @csrf_exempt
-def appwrite(request: HttpRequest) -> HttpResponse:
-    """Appwrite's webhook: a genuine call has its row looked at soon. What is wrong with another is not told."""
+def appwrite_webhook(request: HttpRequest) -> HttpResponse:
+    """Receives Appwrite's webhook: the row that a genuine call names is pulled soon; another call gets no reason."""
     if not (settings.APPWRITE_WEBHOOK_SECRET and settings.APPWRITE_ENDPOINT):
         raise Http404
     if request.method != "POST":
@@ -28,13 +28,13 @@ def appwrite(request: HttpRequest) -> HttpResponse:
         return HttpResponse(status=413)
     except UnreadablePostError:
         return HttpResponse(status=400)
-    if not _caller(request).made(request.headers, body):
+    if not _expected_caller(request).made(request.headers, body):
         return HttpResponseForbidden()
-    _heed(body, request.headers.get("X-Appwrite-Webhook-Events", ""))
+    _note_change(body, request.headers.get("X-Appwrite-Webhook-Events", ""))
     return HttpResponse(status=204)
 
 
-def _caller(request: HttpRequest) -> webhook_calls.Caller:
+def _expected_caller(request: HttpRequest) -> webhook_calls.Caller:
     return webhook_calls.Caller(
         url=settings.APPWRITE_WEBHOOK_URL or request.build_absolute_uri(),
         secret=settings.APPWRITE_WEBHOOK_SECRET,
@@ -43,7 +43,7 @@ def _caller(request: HttpRequest) -> webhook_calls.Caller:
     )
 
 
-def _heed(body: bytes, events: str) -> None:
+def _note_change(body: bytes, events: str) -> None:
     try:
         changed = webhook_calls.read(body, events=events, database=settings.APPWRITE_DATABASE_ID)
         if changed and change_notifications.note(changed, now=clock.now()):

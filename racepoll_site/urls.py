@@ -13,6 +13,6 @@ urlpatterns = [
     path("admin/login/", login.login),  # before Django's own
     path("admin/", admin.site.urls),
     # With or without the slash: Appwrite takes a redirect for success and does not follow it.
-    re_path("^hooks/appwrite/?$", views.appwrite, name="appwrite-webhook"),
+    re_path("^hooks/appwrite/?$", views.appwrite_webhook, name="appwrite-webhook"),
     path("", RedirectView.as_view(pattern_name="admin:index")),
 ]

@@ -276,7 +276,7 @@ def test_asking_again_plans_the_next_look_at_a_result_anew_too(admin_client: Cli
 def test_asking_again_holds_no_lock_of_the_provider_while_its_races_are_planned(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planning, "AT_ONCE", 1)
+    monkeypatch.setattr(planning, "RACES_PER_TRANSACTION", 1)
     now = clock.now()
     held = ProviderState.objects.create(name="sandbox", not_before=now + timedelta(hours=1), reason="429")
     for minutes in (3, 4):

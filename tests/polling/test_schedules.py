@@ -19,7 +19,7 @@ def test_migrate_has_made_every_row() -> None:
 
 
 @pytest.mark.parametrize("row", schedules.rows(), ids=lambda row: row.name)
-def test_every_task_path_leads_to_a_function(row: schedules.Row) -> None:
+def test_every_task_path_leads_to_a_function(row: schedules.ScheduleRow) -> None:
     assert callable(pydoc.locate(row.func))
 
 
@@ -43,7 +43,7 @@ def test_a_row_of_an_earlier_version_goes() -> None:
     assert not Schedule.objects.filter(name="prune old records").exists()
 
 
-def test_a_row_left_far_ahead_by_a_wrong_clock_starts_anew() -> None:
+def test_a_row_left_far_ahead_by_a_wrong_clock_is_due_at_once() -> None:
     Schedule.objects.update(next_run=datetime(2099, 1, 1, tzinfo=UTC))
     schedules.ensure()
     soon = clock.now() + timedelta(seconds=1)
