@@ -124,7 +124,8 @@ def _record_card(provider: str, schedule: Schedule, *, now: datetime) -> None:
     state.left_out = dict(schedule.left_out)
     state.last_import_at, state.last_import_error = now, ""
     state.save(update_fields=["card_races", "left_out", "last_import_at", "last_import_error"])
-    gone, back = [], []
+    gone: list[Race] = []
+    back: list[Race] = []
     if schedule.listed is not None:  # else the card is a part, which does not say which races there are
         window = {"since": now - BEHIND, "until": now + AHEAD}
         gone, back = ingest.mark_off_card(provider, schedule.listed, schedule.unsure, **window, now=now)

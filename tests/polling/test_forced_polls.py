@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 from django_q.models import OrmQ
 
 from polling import dispatch, planning, pollers, staff, tick
-from polling.models import PollingSwitch, PollLog, PollState, ProviderState, SkipReason, Trigger
+from polling.models import PollingSwitch, PollLog, PollState, ProviderState, Trigger
 from races.decisions import Actor
 from races.models import Race
 from tests.factories import START, make_log
@@ -127,7 +127,7 @@ def test_a_running_poll_that_is_skipped_is_followed_too(provider: ProviderBox) -
     [race] = under_way(provider)
     stale = make_log(race, slot_at=after(-300), state=PollState.RUNNING, run="x")
     [waiting] = force(race, now=START)
-    pollers._skip([stale], [stale], SkipReason.STALE, now=after(1))
+    assert pollers._skip_stale([stale], now=after(1)) == []
     waiting.refresh_from_db()
     assert waiting.state == "claimed"
 

@@ -227,7 +227,7 @@ def test_an_older_answer_is_refused_said_in_the_log_and_counted_on_the_provider(
     assert poll(1).changed
     server.events["race-1"] = event({**runner, "odds": {"fixed_win": 2}}, at=NOW - MINUTE)
     log = poll(2)
-    assert (log.state, log.changed, log.message) == ("ok", False, pollers.OLDER)
+    assert (log.state, log.changed, log.message) == ("ok", False, pollers.OLDER_ANSWER)
     assert (Race.objects.get().status, str(Race.objects.get().runners.get().fixed_win)) == ("in_progress", "5.00")
     assert (state().older_answers, state().older_answer_at) == (1, NOW + 2 * MINUTE)
 
