@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import tomllib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,7 @@ PATH = re.compile(r"[\w.-]+(/[\w.-]+)*/?")
 SUFFIXES = (".py", ".md", ".txt", ".toml", ".yaml", ".json", ".example", ".ipynb")
 NOT_OF_THE_CHECKOUT = (".venv", "var/", "./var")
 MISTAKES = {"RACE_PROVIDER"}  # shown as one
+TOOLS = {"make", "pipx"}
 PACKAGES = ("racepoll_site", "races", "polling", "sandbox", "tests", "bench")
 
 
@@ -165,6 +167,23 @@ def test_every_name_of_the_code_in_a_table_exists(document: str, column: str) ->
     names = {part for cell in cells(ROOT / document, column) for span in spans(cell) for part in span.split(".")}
     assert len(names) > 10
     assert {name for name in names if not re.search(rf"\b{name}\b", sources())} == set()
+
+
+@pytest.mark.parametrize("document", ["CONTRIBUTING.md", "docs/architecture.md", "docs/sync.md", "docs/brief.md"])
+def test_every_name_that_a_document_has_from_the_code_exists(document: str) -> None:
+    text = (ROOT / document).read_text()
+    dotted = [span for span in spans(text) if re.fullmatch(r"[A-Za-z_]\w+(\.\w+)*", span) and not is_path(span)]
+    names = {part for span in dotted for part in span.split(".")} - TOOLS
+    assert {name for name in names if not re.search(rf"\b{name}\b", sources())} == set()
+
+
+@pytest.mark.parametrize("contract", ["Inside polling, one way", "Inside polling.appwrite, one way"])
+def test_the_architecture_has_the_layers_of_the_contracts(contract: str) -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    [layers] = [one["layers"] for one in contracts if one["name"] == contract]
+    lines = [re.split(r" *[|:] *", layer.replace("polling.", "").strip("()")) for layer in layers]
+    block = "\n".join(["```", *(", ".join(names) for names in lines), "```"])
+    assert block in (ROOT / "docs/architecture.md").read_text()
 
 
 def test_the_glossary_explains_no_word_twice() -> None:
