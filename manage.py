@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""The door of every command. A mistake in what is given is one clear line and exit code 2, never a traceback."""
+"""Runs every command. A wrong argument, setting or database is one clear line and exit code 2, never a traceback."""
 
 import errno
 import os
 import sys
 
-# Of the machine, not of a command: a full or read-only disk.
+# Errors of the machine, not of a command: a full or read-only disk.
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -13,53 +13,43 @@ def main() -> None:
     # What racepoll writes is for its owner alone, whatever the shell says.
     os.umask(0o077)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "racepoll_site.settings")
-    _refuse_arguments_that_are_not_text()
+    _check_arguments_are_text()
+    from django.conf import settings
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
     from django.db.utils import DatabaseError
 
-    from racepoll_site.database_errors import in_one_line
+    from racepoll_site.database_errors import describe_database_error
 
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
-        _refuse(str(error))
+        _exit_with(str(error))
     except DatabaseError as error:
-        words = in_one_line(error)
-        if words is None:
+        problem = describe_database_error(error)
+        if problem is None:
             raise
-        _refuse(f"{_setting_of_the_database()}: {words}")
+        setting = "DATABASE_URL" if settings.DATABASE_IS_NAMED else "RACEPOLL_VAR"
+        _exit_with(f"{setting}: {problem}")
     except OSError as error:
-        if not _is_of_the_folder(error):
+        if error.errno not in DISK and not str(error.filename or "").startswith(f"{settings.VAR}{os.sep}"):
             raise
-        _refuse(f"RACEPOLL_VAR: {error.filename or 'the disk'}: {error.strerror}")
+        _exit_with(f"RACEPOLL_VAR: {error.filename or 'the disk'}: {error.strerror}")
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-def _refuse(words: str) -> None:
-    sys.stderr.write(f"{words}\n")
+def _exit_with(message: str) -> None:
+    sys.stderr.write(f"{message}\n")
     sys.exit(2)
 
 
-def _refuse_arguments_that_are_not_text() -> None:
+def _check_arguments_are_text() -> None:
     for number, argument in enumerate(sys.argv[1:], start=1):
         try:
             argument.encode()
         except UnicodeEncodeError:
-            _refuse(f"argument {number} is not UTF-8")
-
-
-def _setting_of_the_database() -> str:
-    from django.conf import settings
-
-    return "DATABASE_URL" if settings.DATABASE_IS_NAMED else "RACEPOLL_VAR"
-
-
-def _is_of_the_folder(error: OSError) -> bool:
-    from django.conf import settings
-
-    return error.errno in DISK or str(error.filename or "").startswith(f"{settings.VAR}{os.sep}")
+            _exit_with(f"argument {number} is not UTF-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""JSON from outside, read within limits: how long, how deep, how many values, and in which characters.
+"""JSON from outside, read within limits: of size, depth, number of values and character sets.
 
 A small body can become a great deal of memory: 16 MB of `{},{},…` are five million objects. So the bytes are looked at
 before they are read, in passes that cost a few milliseconds per megabyte whatever they contain.
@@ -48,7 +48,7 @@ class JsonRefused(ValueError):
 def parse(body: bytes | str, *, charset: str = "", limits: Limits = LIMITS) -> Any:
     """The value of a body. `charset` is the declared one, empty where none was. Raises JsonRefused.
 
-    NaN and Infinity, which no JSON has, are null. Of an object's members with one name, the last that says anything
+    NaN and Infinity, which no JSON has, become None. Of an object's members with one name the last that is not empty
     counts. Bytes that no character is written with become U+FFFD.
     """
     if len(body) > limits.size:
@@ -56,7 +56,7 @@ def parse(body: bytes | str, *, charset: str = "", limits: Limits = LIMITS) -> A
     text = body if isinstance(body, str) else decode(body, charset)
     check(text, limits)
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_null)
+        return json.loads(text, object_pairs_hook=_merge_repeated_members, parse_constant=lambda _: None)
     except (ValueError, RecursionError) as exc:
         raise JsonRefused("not JSON") from exc
 
@@ -79,7 +79,7 @@ def decode(body: bytes, charset: str = "") -> str:
 
     Where none does, the bytes that do not fit become U+FFFD, so that one wrong byte costs one character.
     """
-    known = _known(charset)
+    known = _codec_of(charset)
     marked = next((name for mark, name in BYTE_ORDER_MARKS if body.startswith(mark)), "")
     for name in filter(None, (marked, known, json.detect_encoding(body))):
         try:
@@ -88,11 +88,13 @@ def decode(body: bytes, charset: str = "") -> str:
             continue
         if text.lstrip()[:1] in ("{", "["):
             return text
-    return body.decode(known if known and _is_wider_than_ascii(known) else "utf-8", errors="replace")
+    # A codec in which ASCII reads the same, and which has more: then only the wrong bytes are lost.
+    extends_ascii = known not in ("", "ascii") and b'{"}'.decode(known, errors="replace") == '{"}'
+    return body.decode(known if extends_ascii else "utf-8", errors="replace")
 
 
-def _known(charset: str) -> str:
-    """Python's name of a declared charset; empty for one that it does not know, or that is none."""
+def _codec_of(charset: str) -> str:
+    """Python's name of a declared charset; empty for one that Python does not know, or that is none."""
     try:
         name = codecs.lookup(charset.strip(" \t'\"")).name
     except (LookupError, ValueError):  # ValueError: a NUL in the name
@@ -101,17 +103,9 @@ def _known(charset: str) -> str:
     return "cp1252" if name == "iso8859-1" else name if CHARSET.fullmatch(name) else ""
 
 
-def _is_wider_than_ascii(name: str) -> bool:
-    """Whether ASCII reads the same in it, and it has more: then only the wrong bytes are lost."""
-    return name != "ascii" and b'{"}'.decode(name, errors="replace") == '{"}'
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _merge_repeated_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The members of an object; of those with one name the last that is not empty."""
     members = dict(pairs)
     if len(members) < len(pairs):
         members |= {name: value for name, value in pairs if value not in (None, "", [], {})}
     return members
-
-
-def _null(_: str) -> None:
-    """What NaN and Infinity are read as."""

@@ -15,11 +15,11 @@ class OneLineFormatter(logging.Formatter):
         return escaped(super().formatMessage(record))
 
     def formatException(self, ei: object) -> str:  # noqa: N802 - as above
-        return _indented(super().formatException(ei))  # type: ignore[arg-type]
+        return _indent_lines(super().formatException(ei))  # type: ignore[arg-type]
 
     def formatStack(self, stack_info: str) -> str:  # noqa: N802 - as above
-        return _indented(super().formatStack(stack_info))
+        return _indent_lines(super().formatStack(stack_info))
 
 
-def _indented(text: str) -> str:
+def _indent_lines(text: str) -> str:
     return "\n".join(f"    {escaped(line)}" for line in text.split("\n"))

@@ -1,4 +1,4 @@
-"""The web server: waitress, with a bound on how long and how many connections may wait.
+"""The web server: waitress, with limits on how long and how many connections may wait.
 
 It reads requests and sends replies in one loop and gives a thread only to a request that has arrived whole, so that
 clients that send or read slowly keep no thread from the others. What it lacks is here: an exchange that does not come
@@ -24,20 +24,23 @@ LOOK_EVERY = 1
 
 
 class WebServer(TcpWSGIServer):  # type: ignore[misc] # waitress has no types
-    """Serves until a signal ends it; requests in hand are answered first."""
+    """Serves until a signal ends it; open requests are answered first."""
 
     _stopping = False
 
     def maintenance(self, now: float) -> None:
         """Closes connections that take too long, and the longest idle where there are too many. Called every second."""
         # What a thread works on is left alone, unless its reply is not read.
-        waiting = [channel for channel in self.active_channels.values() if not channel.requests or _unread(channel)]
+        waiting = [
+            channel for channel in self.active_channels.values() if not channel.requests or channel.total_outbufs_len
+        ]
         for channel in waiting:
-            _note_rest(channel, now=now)
+            _record_rest(channel, now=now)
         waiting.sort(key=lambda channel: channel.last_activity)
         surplus = max(0, len(self.active_channels) - CROWDED)
         for place, channel in enumerate(waiting):
-            if place < surplus or _takes_too_long(channel, now=now):
+            is_idle = now - channel.last_activity > IDLE_SECONDS
+            if place < surplus or is_idle or now - channel.rested_at > EXCHANGE_SECONDS:
                 # Not `will_close`, which waits until the socket can be written to.
                 channel.handle_close()
 
@@ -54,22 +57,28 @@ class WebServer(TcpWSGIServer):  # type: ignore[misc] # waitress has no types
     def run(self) -> None:
         """Serves; returns a few seconds after a signal at the latest."""
         while not self._stopping:
-            self._turn()
+            self._serve_once()
         wasyncore.dispatcher.close(self)  # the listening socket
         deadline = time.monotonic() + STOP_SECONDS
-        while any(map(_is_in_hand, self.active_channels.values())) and time.monotonic() < deadline:
-            self._turn()
+        while self._has_open_requests() and time.monotonic() < deadline:
+            self._serve_once()
         self.task_dispatcher.shutdown(timeout=0.1)
 
-    def _turn(self) -> None:
+    def _has_open_requests(self) -> bool:
+        """Whether a request is worked on, or a reply not yet sent."""
+        return any(channel.requests or channel.total_outbufs_len for channel in self.active_channels.values())
+
+    def _serve_once(self) -> None:
         wasyncore.loop(timeout=LOOK_EVERY, use_poll=True, map=self._map, count=1)
 
 
 def make_server(application: Callable[..., Any], host: str, port: int, *, proxy: str, most_bytes: int) -> WebServer:
-    """A server that listens. `proxy` is the address whose X-Forwarded-For and -Proto are believed, empty for nobody's;
-    a body beyond `most_bytes` is refused with a 413. Raises OSError where it cannot listen there.
+    """A server that listens. Raises OSError where it cannot listen there.
+
+    `proxy` is the address whose X-Forwarded-For and -Proto are trusted, empty for nobody's; a body beyond `most_bytes`
+    is refused with a 413.
     """
-    believed = {"trusted_proxy": proxy, "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto"}}
+    trusted = {"trusted_proxy": proxy, "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto"}}
     adjustments = Adjustments(
         host=host,
         port=port,
@@ -78,7 +87,7 @@ def make_server(application: Callable[..., Any], host: str, port: int, *, proxy:
         cleanup_interval=LOOK_EVERY,
         max_request_header_size=32 * 1024,
         max_request_body_size=most_bytes,
-        **(believed if proxy else {}),
+        **(trusted if proxy else {}),
         clear_untrusted_proxy_headers=True,
         log_socket_errors=False,  # a client that hung up is its own business
         ident=None,
@@ -86,19 +95,7 @@ def make_server(application: Callable[..., Any], host: str, port: int, *, proxy:
     return WebServer(application, adj=adjustments, map={})
 
 
-def _note_rest(channel: Any, *, now: float) -> None:
+def _record_rest(channel: Any, *, now: float) -> None:
     """Remembers when the connection was last seen between two exchanges."""
     if (channel.request is None and not channel.total_outbufs_len) or not hasattr(channel, "rested_at"):
         channel.rested_at = now
-
-
-def _takes_too_long(channel: Any, *, now: float) -> bool:
-    return bool(now - channel.last_activity > IDLE_SECONDS or now - channel.rested_at > EXCHANGE_SECONDS)
-
-
-def _unread(channel: Any) -> bool:
-    return bool(channel.total_outbufs_len)
-
-
-def _is_in_hand(channel: Any) -> bool:
-    return bool(channel.requests) or _unread(channel)

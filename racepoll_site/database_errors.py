@@ -1,4 +1,4 @@
-"""Errors of the database that no command can mend, in the words of one line."""
+"""Errors of the database as a whole, which no command can repair, in one line."""
 
 from django.db.utils import DatabaseError, OperationalError, ProgrammingError
 
@@ -7,8 +7,8 @@ NO_TABLE_OR_COLUMN = ("42P01", "42703")
 SQLITE_HAS_NONE = ("no such table", "no such column", "has no column named")
 
 
-def in_one_line(error: DatabaseError) -> str | None:
-    """What is wrong with the database as a whole; None for an error that is a fault of the program."""
+def describe_database_error(error: DatabaseError) -> str | None:
+    """What is wrong with the database as a whole, in one line; None for an error that is a fault of the program."""
     words = " ".join(str(error).split())
     if _lacks_migrations(error, words):
         return f"the database lacks tables or columns: run `manage.py migrate` ({words.partition(' LINE ')[0]})"

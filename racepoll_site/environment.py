@@ -1,7 +1,7 @@
-"""Reads and checks environment values, and names every one that is wrong in a line of its own.
+"""Reads and checks environment variables, and names every one that is wrong in a line of its own.
 
-No message shows a value that may be a secret, nor a line of a file. What is read here is what racepoll knows: a name
-with one of our prefixes that nobody reads is a mistake, and `check` says which name it is nearest to.
+No message shows a value that may be a secret, nor a line of a file. A name with one of our prefixes that nothing reads
+is a mistake, and `check` says which name it is nearest to.
 """
 
 import os
@@ -24,11 +24,12 @@ from racepoll_site.unknown_variables import unknown_in_file, unknown_in_process
 
 T = TypeVar("T")
 LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
+FLAGS = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Environment:
-    """The environment, with `NAME_FILE` for secrets kept in files; an empty value counts as absent.
+    """The environment, with `NAME_FILE` for secrets stored in files; an empty value counts as absent.
 
     Problems are collected, so that one start names them all; `check` raises them.
     """
@@ -68,11 +69,11 @@ class Environment:
         try:
             value = read_text(path).strip()
         except UnreadableFile as error:
-            return self._reject_once(name, f"{_path_shown(path)} {error}", "", f"{name}_FILE:")
-        return value or self._reject_once(name, f"{_path_shown(path)} is empty", "", f"{name}_FILE:")
+            return self._reject_once(name, f"{_quoted_path(path)} {error}", "", f"{name}_FILE:")
+        return value or self._reject_once(name, f"{_quoted_path(path)} is empty", "", f"{name}_FILE:")
 
     def _from_variable(self, name: str) -> str:
-        """The value itself; `$OTHER` is that of the variable OTHER, and `\\$` stands for a dollar sign at the start."""
+        """The variable's own value; `$OTHER` is that of the variable OTHER, `\\$` a dollar sign at the start."""
         value = os.environ.get(name, "").strip()
         if not value.startswith("$"):
             return value.removeprefix("\\") if value.startswith("\\$") else value
@@ -82,19 +83,19 @@ class Environment:
         return self._reject_once(name, problem, "")
 
     def _reject_once(self, name: str, problem: str, fallback: T, subject: str = "") -> T:
-        """As `reject`, for what is found at every reading."""
+        """Rejects a variable at its first reading only, where every reading finds the problem."""
         if name in self._bad:
             return fallback
         self._bad.add(name)
         return self.reject(subject or name, problem, fallback)
 
-    def needed(self, name: str, why: str) -> str:
-        """The value of a variable that must be there; `why` says what needs it."""
+    def required(self, name: str, why: str) -> str:
+        """The value of a variable that must be set; `why` says what needs it."""
         value = self.text(name)
         return value or ("" if name in self._bad else self.reject(name, f"is not set; {why}", ""))
 
     def matching(self, name: str, pattern: str, what: str, default: str = "") -> str:
-        """A value of a form, which `what` says; it is not shown, it may be a secret."""
+        """A value that matches a pattern, which `what` describes; it is not shown, it may be a secret."""
         value = self.text(name, default)
         return value if not value or re.fullmatch(pattern, value) else self.reject(name, f"must be {what}", default)
 
@@ -102,20 +103,22 @@ class Environment:
         value = self.text(name, default)
         if value in choices:
             return value
-        return self.reject(name, f"is {shown(value)}, not one of {', '.join(choices)}", default)
+        return self.reject(name, f"is {quoted(value)}, not one of {', '.join(choices)}", default)
 
     def flag(self, name: str, *, default: bool) -> bool:
-        """`true` or `false` and their usual spellings; anything else is a mistake, not a no."""
-        words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False}
-        words["off"] = False
+        """`true` or `false` and their usual synonyms; anything else is a mistake, not a no."""
         value = self.text(name, str(default)).lower()
-        return words[value] if value in words else self.reject(name, f"is {shown(value)}, not true or false", default)
+        return FLAGS[value] if value in FLAGS else self.reject(name, f"is {quoted(value)}, not true or false", default)
 
     def integer(self, name: str, *, default: int, least: int, most: int) -> int:
-        value = self._cast(name, int, default, "a whole number")
+        text = self.text(name)
+        try:
+            value = int(text) if text else default
+        except ValueError:
+            return self.reject(name, f"is {quoted(text)}, not a whole number", default)
         if least <= value <= most:
             return value
-        return self.reject(name, f"is {shown(value)}, not from {least} to {most}", default)
+        return self.reject(name, f"is {quoted(value)}, not from {least} to {most}", default)
 
     def seconds(self, name: str, *, default: int, least: int, most: int) -> timedelta:
         return timedelta(seconds=self.integer(name, default=default, least=least, most=most))
@@ -155,7 +158,7 @@ class Environment:
 
     def redis(self, name: str) -> str:
         """The URL of a Redis; empty where there is none."""
-        return self._parsed(name, "", redis_url)
+        return self._parse_url(name, "", redis_url)
 
     def names(self, name: str, default: Sequence[str] = ()) -> tuple[str, ...]:
         """A comma-separated list."""
@@ -165,14 +168,14 @@ class Environment:
         """A comma-separated list of host names, without scheme, path or port."""
         found = self.names(name, default)
         if wrong := [host for host in found if not re.fullmatch(r"\*|\.?[\w.-]+|\[[0-9A-Fa-f:.]+\]", host)]:
-            return self.reject(name, f"names {shown(wrong[0])}, which is not a host name alone", tuple(default))
+            return self.reject(name, f"names {quoted(wrong[0])}, which is not a host name alone", tuple(default))
         return found
 
     def origins(self, name: str) -> tuple[str, ...]:
         """A comma-separated list of `https://host[:port]`."""
         found = self.names(name)
         if wrong := [origin for origin in found if not re.fullmatch(r"https?://(\*\.)?[\w.-]+(:\d{1,5})?", origin)]:
-            return self.reject(name, f"names {shown(wrong[0])}, not an origin like https://racepoll.example.com", ())
+            return self.reject(name, f"names {quoted(wrong[0])}, not an origin like https://racepoll.example.com", ())
         return found
 
     def windows(self, name: str, default: tuple[Window, ...]) -> tuple[Window, ...]:
@@ -180,14 +183,14 @@ class Environment:
         try:
             return read_windows(self.text(name)) or default
         except ValueError as error:
-            return self.reject(name, f"is {shown(self.text(name))}, {error}", default)
+            return self.reject(name, f"is {quoted(self.text(name))}, {error}", default)
 
     def database(self, name: str, default: Path) -> dict[str, Any]:
         """Django's settings of the database given as a URL; by default SQLite in the file `default`."""
         config = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(default)}
-        return self._parsed(name, config, database_config)
+        return self._parse_url(name, config, database_config)
 
-    def _parsed(self, name: str, default: T, parse: Callable[[str], T]) -> T:
+    def _parse_url(self, name: str, default: T, parse: Callable[[str], T]) -> T:
         value = self.text(name)
         try:
             return parse(value) if value else default
@@ -195,7 +198,7 @@ class Environment:
             return self.reject(name, str(error), default)
 
     def reject(self, name: str, problem: str, fallback: T) -> T:
-        """Notes what is wrong and goes on with `fallback`, so that the next mistake is found too."""
+        """Records what is wrong and returns `fallback`, so that the next mistake is found too."""
         self._problems.append(f"{name} {problem}")
         return fallback
 
@@ -216,13 +219,6 @@ class Environment:
         ]  # fmt: skip
         if problems:
             raise ImproperlyConfigured("\n".join(dict.fromkeys(problems)))
-
-    def _cast(self, name: str, cast: Callable[[str], T], default: T, kind: str) -> T:
-        value = self.text(name)
-        try:
-            return cast(value) if value else default
-        except ValueError:
-            return self.reject(name, f"is {shown(value)}, not {kind}", default)
 
 
 def read_env_file(file: Path) -> dict[str, tuple[int, str]]:
@@ -264,7 +260,7 @@ def _has_open_quote(value: str) -> bool:
     return value[:1] in ("'", '"') and (len(value) < 2 or value[-1] != value[0])
 
 
-def shown(value: object) -> str:
+def quoted(value: object) -> str:
     """A value for a message, shortened, and not at all where it may be a URL with a password."""
     text = str(value)
     if "@" in text:
@@ -272,7 +268,7 @@ def shown(value: object) -> str:
     return repr(text if len(text) <= 40 else f"{text[:20]}…") if isinstance(value, str) else text[:40]
 
 
-def _path_shown(path: Path) -> str:
+def _quoted_path(path: Path) -> str:
     """The path, unless it may be the secret itself, typed where its file should be named."""
     is_path = path.is_absolute() and path.parent != Path("/") and os.path.isdir(path.parent)  # noqa: PTH112 - no raise
     return str(path) if is_path and path.name.isprintable() else "the file"

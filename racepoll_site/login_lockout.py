@@ -1,4 +1,4 @@
-"""What django-axes leaves to the site: who a caller is, and what one sees after too many failed logins.
+"""What django-axes leaves to the site: a caller's address, and the page after too many failed logins.
 
 Failures are counted in the database by user name and address together, so that neither another web process nor
 another browser starts from zero, and nobody can lock staff out from elsewhere.
@@ -20,15 +20,15 @@ logger = logging.getLogger(__name__)
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """The address of the caller; None where the server gives none that is one."""
+    """The IP address of the caller; None where the server gives none."""
     try:
         return str(ip_address(request.META.get("REMOTE_ADDR", "")))
     except ValueError:
         return None
 
 
-def locked_out(request: Any, response: HttpResponse | None = None, credentials: Any = None) -> HttpResponse:
-    """The page that says when to try again; the lock's beginning is logged, not every attempt under it."""
+def lockout_page(request: Any, response: HttpResponse | None = None, credentials: Any = None) -> HttpResponse:
+    """The page (429) that says when to try again; the lock's beginning is logged, not every attempt under it."""
     name = str((credentials or {}).get("username", ""))
     tried = AccessAttempt.objects.filter(username=name, ip_address=request.axes_ip_address)
     last = tried.aggregate(last=Max("attempt_time"))["last"] or request.axes_attempt_time

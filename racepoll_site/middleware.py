@@ -1,4 +1,4 @@
-"""What every request passes through, beside what Django brings along."""
+"""The site's own middleware: refuses requests that hold a NUL character."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -18,17 +18,17 @@ class RefuseNul:
 
     def __call__(self, request: HttpRequest) -> Any:
         if _has_nul(_texts_before_the_body(request)):
-            return _refused()
+            return _nul_response()
         return self._get_response(request)
 
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
     ) -> HttpResponse | None:
-        """The form; not of views that read the body themselves, which are those without CSRF."""
+        """Checks a posted form; not those of views that read the body themselves, which are those without CSRF."""
         if request.method != "POST" or request.content_type not in FORMS or getattr(view, "csrf_exempt", False):
             return None
         try:
-            return _refused() if _has_nul(_texts_of(request.POST.lists())) else None
+            return _nul_response() if _has_nul(_texts_of_form(request.POST.lists())) else None
         except UnreadablePostError:  # the caller hung up
             return HttpResponseBadRequest()
 
@@ -37,10 +37,10 @@ def _texts_before_the_body(request: HttpRequest) -> Iterable[str]:
     yield request.path
     yield from (value for value in request.META.values() if isinstance(value, str))
     yield from request.COOKIES.values()  # decoded, as the query is
-    yield from _texts_of(request.GET.lists())
+    yield from _texts_of_form(request.GET.lists())
 
 
-def _texts_of(lists: Iterable[tuple[str, list[Any]]]) -> Iterable[str]:
+def _texts_of_form(lists: Iterable[tuple[str, list[Any]]]) -> Iterable[str]:
     for name, values in lists:
         yield name
         yield from map(str, values)
@@ -50,5 +50,5 @@ def _has_nul(texts: Iterable[str]) -> bool:
     return any(NUL in text for text in texts)
 
 
-def _refused() -> HttpResponse:
+def _nul_response() -> HttpResponse:
     return HttpResponseBadRequest("The request has a NUL character, which no text has.\n", content_type="text/plain")

@@ -1,4 +1,4 @@
-"""The URLs of database and queue, read strictly: a part that would be ignored or misread is refused.
+"""The URLs of the database and of Redis, read strictly: a part that would be ignored or misread is refused.
 
 No message shows anything of a URL, which may carry a password.
 """
@@ -38,12 +38,12 @@ def database_config(url: str) -> dict[str, Any]:
     config = _postgres_config(url)
     if config.get("ENGINE") != POSTGRES or not config.get("NAME") or not (host or config.get("HOST") or path):
         raise BadURL(FORM)
-    _refuse_unknown_options(config.get("OPTIONS", {}))
+    _check_postgres_options(config.get("OPTIONS", {}))
     return config
 
 
 def _postgres_config(url: str) -> dict[str, Any]:
-    """As django-environ reads it, which would warn of what it does not know, with the password."""
+    """The URL as django-environ reads it, without its warnings, which would show the password; empty if it cannot."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -52,7 +52,7 @@ def _postgres_config(url: str) -> dict[str, Any]:
             return {}
 
 
-def _refuse_unknown_options(options: dict[str, Any]) -> None:
+def _check_postgres_options(options: dict[str, Any]) -> None:
     import psycopg
     from psycopg.conninfo import make_conninfo
 
@@ -76,12 +76,12 @@ def redis_url(url: str) -> str:
     number = parts.path.strip("/") if is_server else dict(parse_qsl(parts.query)).get("db", "")
     if number and not (number.isascii() and number.isdigit()):
         raise BadURL("ends in a database that is not a number")
-    _refuse_unusable(url)
+    _check_redis_accepts(url)
     return url
 
 
-def _refuse_unusable(url: str) -> None:
-    """The client's own reading, which is otherwise done at the first connection."""
+def _check_redis_accepts(url: str) -> None:
+    """Has the client read the URL now, which it otherwise does at the first connection. Raises BadURL."""
     import redis
 
     try:

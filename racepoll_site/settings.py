@@ -17,8 +17,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 PROCESS_ONLY = ("RACEPOLL_VAR", "RACEPOLL_ENV_FILE")
 
 
-def _folder(path: Path) -> Path:
-    """`var/`, for its owner alone: database, keys, the staff's login."""
+def _make_var_folder(path: Path) -> Path:
+    """Creates `var/`, for its owner alone: database, keys, the staff's login."""
     if not path.as_posix().isprintable():  # a line break, or bytes that are not UTF-8
         raise ImproperlyConfigured("RACEPOLL_VAR has characters that are not text")
     try:
@@ -28,7 +28,7 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def _own_secret_key() -> str:
+def _generated_secret_key() -> str:
     """A key made on first use and kept in `var/`: enough for one machine."""
     try:
         return stored_secret(VAR / "secret_key", lambda: secrets.token_urlsafe(50))
@@ -38,7 +38,8 @@ def _own_secret_key() -> str:
         raise ImproperlyConfigured(f"RACEPOLL_VAR: {VAR / 'secret_key'} {error}") from error
 
 
-def _env_file() -> Path:
+def _env_file_path() -> Path:
+    """The file that RACEPOLL_ENV_FILE names, `.env` without it."""
     named = os.environ.get("RACEPOLL_ENV_FILE", "").strip()
     try:
         if named:
@@ -50,13 +51,13 @@ def _env_file() -> Path:
     return Path(named or BASE_DIR / ".env")
 
 
-VAR = _folder(Path(os.environ.get("RACEPOLL_VAR", "").strip() or BASE_DIR / "var").absolute())
-env = Environment(_env_file())
+VAR = _make_var_folder(Path(os.environ.get("RACEPOLL_VAR", "").strip() or BASE_DIR / "var").absolute())
+env = Environment(_env_file_path())
 _appwrite_names = ("APPWRITE_ENDPOINT", "APPWRITE_PROJECT_ID", "APPWRITE_API_KEY")
 DATABASE_IS_NAMED = bool(env.text("DATABASE_URL"))
 PROVIDER_IS_NAMED = bool(env.text("RACE_PROVIDERS"))
 APPWRITE_IS_NAMED = any(map(env.text, _appwrite_names))
-# What `manage.py up` simulates it tells its children by the environment, and other commands by these files,
+# What `manage.py up` simulates reaches its children by the environment, and other commands by these files,
 # which count only while nothing real is named.
 SIMULATED = env.names("RACEPOLL_SIMULATED")
 DEMO_PROVIDER_FILE, DEMO_APPWRITE_FILE = VAR / "demo-provider.env", VAR / "demo-appwrite.env"
@@ -73,8 +74,8 @@ DATABASES = {"default": env.database("DATABASE_URL", VAR / "racepoll.sqlite3")}
 _sqlite = DATABASES["default"]["ENGINE"].endswith("sqlite3")
 SECRET_KEY = env.text("DJANGO_SECRET_KEY")
 if not SECRET_KEY and (REDIS_URL or not _sqlite):
-    SECRET_KEY = env.needed("DJANGO_SECRET_KEY", "all machines of one database or Redis must share one")
-SECRET_KEY = SECRET_KEY or _own_secret_key()
+    SECRET_KEY = env.required("DJANGO_SECRET_KEY", "all machines of one database or Redis must share one")
+SECRET_KEY = SECRET_KEY or _generated_secret_key()
 
 DEBUG = env.flag("DJANGO_DEBUG", default=False)
 ALLOWED_HOSTS = list(env.hosts("DJANGO_ALLOWED_HOSTS", ("127.0.0.1", "localhost")))
@@ -153,7 +154,7 @@ AXES_DISABLE_ACCESS_LOG = True  # one row for every login, for ever
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 AXES_CLIENT_IP_CALLABLE = "racepoll_site.login_lockout.client_address"
-AXES_LOCKOUT_CALLABLE = "racepoll_site.login_lockout.locked_out"
+AXES_LOCKOUT_CALLABLE = "racepoll_site.login_lockout.lockout_page"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -256,21 +257,23 @@ Q_CLUSTER = {
 # --- retention (what each covers: polling/retention.py) -------------------------------------------------------
 
 
-def _days(name: str, *, default: int, least: int = 1) -> timedelta:
-    """For how long rows are kept."""
+def _retention_days(name: str, *, default: int, least: int = 1) -> timedelta:
+    """For how long rows are kept, from RETENTION_<name>_DAYS."""
     return timedelta(days=env.integer(f"RETENTION_{name}_DAYS", default=default, least=least, most=3650))
 
 
 RETENTION = {
-    "TICKS": _days("TICKS", default=2),
-    "POLL_LOGS": _days("POLL_LOGS", default=7),
-    "PRICES": _days("PRICES", default=30),
-    "RACES": _days("RACES", default=90, least=7),  # a card is imported for days around now and would bring them back
-    "INCIDENTS": _days("INCIDENTS", default=90),
-    "CONFLICTS": _days("CONFLICTS", default=90),
-    "DECISIONS": _days("DECISIONS", default=365, least=7),
-    "SESSIONS": _days("SESSIONS", default=1),
-    "TASKS": _days("TASKS", default=14),
+    "TICKS": _retention_days("TICKS", default=2),
+    "POLL_LOGS": _retention_days("POLL_LOGS", default=7),
+    "PRICES": _retention_days("PRICES", default=30),
+    "RACES": _retention_days(
+        "RACES", default=90, least=7
+    ),  # a card is imported for days around now and would bring them back
+    "INCIDENTS": _retention_days("INCIDENTS", default=90),
+    "CONFLICTS": _retention_days("CONFLICTS", default=90),
+    "DECISIONS": _retention_days("DECISIONS", default=365, least=7),
+    "SESSIONS": _retention_days("SESSIONS", default=1),
+    "TASKS": _retention_days("TASKS", default=14),
 }
 
 # --- providers -------------------------------------------------------------------------------------------
@@ -284,7 +287,7 @@ PROVIDER_PROXY = env.proxy("PROVIDER_PROXY")
 _why = "the TAB affiliates API asks every caller to say who it is"
 _tab = "tab_affiliates" in RACE_PROVIDERS
 TAB_AFFILIATES_IDENTITY = {
-    header: env.needed(name, _why) if _tab else env.text(name)
+    header: env.required(name, _why) if _tab else env.text(name)
     for header, name in {
         "From": "TAB_AFFILIATES_CONTACT_EMAIL",
         "X-Partner": "TAB_AFFILIATES_PARTNER",
@@ -298,7 +301,7 @@ for _name in RACE_PROVIDERS:
         _there_are = ", ".join(PROVIDER_URL_SETTINGS)
         env.reject("RACE_PROVIDERS", f"names the unknown provider {_name!r}; there are {_there_are}", None)
 if "sandbox" in RACE_PROVIDERS and not SANDBOX_PROVIDER_URL:
-    env.needed("SANDBOX_PROVIDER_URL", "RACE_PROVIDERS names the sandbox; `make run` sets both")
+    env.required("SANDBOX_PROVIDER_URL", "RACE_PROVIDERS names the sandbox; `make run` sets both")
 
 # --- Appwrite --------------------------------------------------------------------------------------------
 
@@ -317,10 +320,10 @@ APPWRITE_WEBHOOK_SECRET = env.matching("APPWRITE_WEBHOOK_SECRET", ".{8,256}", "8
 APPWRITE_WEBHOOK_URL = env.url("APPWRITE_WEBHOOK_URL", is_base=False) and env.text("APPWRITE_WEBHOOK_URL")
 APPWRITE_WEBHOOK_ID = env.matching("APPWRITE_WEBHOOK_ID", *_id)
 if APPWRITE_WEBHOOK_URL or APPWRITE_WEBHOOK_ID:
-    env.needed("APPWRITE_WEBHOOK_SECRET", "a webhook is named, and its calls are known by their signature alone")
+    env.required("APPWRITE_WEBHOOK_SECRET", "a webhook is named, and its calls are known by their signature alone")
 if any((APPWRITE_ENDPOINT, APPWRITE_PROJECT_ID, APPWRITE_API_KEY)):
     for _name in _appwrite_names:
-        env.needed(_name, "Appwrite needs endpoint, project and key; set all three or none")
+        env.required(_name, "Appwrite needs endpoint, project and key; set all three or none")
 _host = urlsplit(APPWRITE_ENDPOINT).netloc.rpartition("@")[2]  # never a password
 APPWRITE_TARGET = f"{APPWRITE_PROJECT_ID}/{APPWRITE_DATABASE_ID}@{_host}"
 
@@ -340,13 +343,13 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
         "polling": {"level": env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO")},
-        # The queue says five lines a task at INFO; the poll log is our record.
+        # The queue logs five lines per task at INFO; the poll log is our record.
         "django-q": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
         "racepoll_site": {"level": "INFO"},
         # One line for every failed login, and for every wrong address: the caller's own business.
         "axes": {"level": "ERROR"},
         "django.request": {"level": "ERROR"},
-        # It says at WARNING how many requests wait, one line each.
+        # It logs at WARNING how many requests wait, one line each.
         "waitress": {"level": "ERROR"},
     },
 }

@@ -1,4 +1,4 @@
-"""Which names of variables are mistakes: ours by their prefix, but read by nothing."""
+"""Names of environment variables that are mistakes: ours by their prefix, but read by nothing."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -22,9 +22,9 @@ def unknown_in_file(found: Iterable[str], known: set[str]) -> Problems:
     """The names of an environment file that nothing reads: with a prefix of ours, or like a name that is known."""
     for name in found:
         if not _is_known(name, known) and not (DJANGO.fullmatch(name) and name != "DJANGO_SETTINGS_MODULE"):
-            nearest = _nearest(name, known)
-            if nearest or name.upper().startswith(_prefixes(known)):
-                yield name, _words(name, nearest)
+            nearest = _nearest_name(name, known)
+            if nearest or name.upper().startswith(_own_prefixes(known)):
+                yield name, _problem_with(name, nearest)
 
 
 def unknown_in_process(found: Iterable[str], known: set[str]) -> Problems:
@@ -32,12 +32,12 @@ def unknown_in_process(found: Iterable[str], known: set[str]) -> Problems:
     for name in found:
         if _is_known(name, known) or DJANGO.fullmatch(name) or INJECTED.fullmatch(name):
             continue
-        nearest = _nearest(name, known)
-        if name.startswith(OWN_PREFIXES) or (nearest and name.startswith(_prefixes(known))):
-            yield name, _words(name, nearest)
+        nearest = _nearest_name(name, known)
+        if name.startswith(OWN_PREFIXES) or (nearest and name.startswith(_own_prefixes(known))):
+            yield name, _problem_with(name, nearest)
 
 
-def _prefixes(known: set[str]) -> tuple[str, ...]:
+def _own_prefixes(known: set[str]) -> tuple[str, ...]:
     """What known names begin with, up to the first underscore, without what others use too."""
     found = {f"{name.split('_')[0]}_" for name in known if "_" in name}
     return tuple(found - set(COMMON_PREFIXES))
@@ -47,9 +47,9 @@ def _is_known(name: str, known: set[str]) -> bool:
     return name in known or name.removesuffix("_FILE") in known
 
 
-def _nearest(name: str, known: set[str]) -> str:
+def _nearest_name(name: str, known: set[str]) -> str:
     return next(iter(get_close_matches(name.upper(), sorted(known), n=1, cutoff=LIKENESS)), "")
 
 
-def _words(name: str, nearest: str) -> str:
+def _problem_with(name: str, nearest: str) -> str:
     return f"{name} is no variable of racepoll" + (f"; do you mean {nearest}?" if nearest else "; see .env.example")

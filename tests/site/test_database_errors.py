@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from django.db.utils import DatabaseError, DataError, IntegrityError, OperationalError, ProgrammingError
 
-from racepoll_site.database_errors import in_one_line
+from racepoll_site.database_errors import describe_database_error
 
 
 def _of_postgresql(cause: psycopg.Error) -> ProgrammingError:
@@ -35,4 +35,4 @@ MIGRATE = "the database lacks tables or columns: run `manage.py migrate`"
 def test_an_error_of_the_whole_database_is_one_line_and_a_fault_of_ours_is_none(
     error: DatabaseError, words: str | None
 ) -> None:
-    assert in_one_line(error) == words
+    assert describe_database_error(error) == words

@@ -146,7 +146,7 @@ def test_a_number_is_whole_and_in_its_range(value: str, monkeypatch: pytest.Monk
 def test_a_value_that_is_not_text_is_refused_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("X_KEY", "s3cret\udcff")
     environment = Environment()
-    assert (environment.text("X_KEY"), environment.needed("X_KEY", "for the test")) == ("", "")
+    assert (environment.text("X_KEY"), environment.required("X_KEY", "for the test")) == ("", "")
     with pytest.raises(ImproperlyConfigured) as caught:
         environment.check(*os.environ)
     assert str(caught.value) == "X_KEY has characters that are not text"
