@@ -1,4 +1,8 @@
-"""What polling remembers."""
+"""The tables of polling: polls and ticks, providers and incidents, the pause, the heartbeat, and the sync's state.
+
+`PollLog` and `Tick` are claims as well as records; every other table has one writer, which its docstring or the
+architecture page names.
+"""
 
 from polling.models.heartbeat import Heartbeat
 from polling.models.incident import Incident, IncidentKind

@@ -1,4 +1,4 @@
-"""What went wrong with a provider or a race, from its beginning to its end: one row, however many polls it cost."""
+"""Incidents: continuous problems of a provider or a race, each one row with a begin and an end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ class Incident(models.Model):
     began_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
     settled_by = models.CharField(
-        max_length=150, blank=True, help_text="who decided that it stands; the same words begin no other incident"
+        max_length=150,
+        blank=True,
+        help_text="who decided that the end stands; the same reason begins no other incident",
     )
     reason = models.CharField(max_length=200, blank=True)
 

@@ -1,4 +1,4 @@
-"""The poll log: the claim of a slot, and afterwards the record of what came of it."""
+"""The poll log: the claim of a slot, and afterwards the record of its poll."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ from races.status import choices
 
 
 class Trigger(StrEnum):
-    """Why a poll was wanted."""
+    """Why a poll was wanted.
+
+    `slot` is planned, `retry` follows a failed or lost poll, `found` a race found late or moved, `recheck` an end that
+    may be corrected. `forced` was asked for by staff or a command, `remote` by Appwrite.
+    """
 
     SLOT = "slot"
     RETRY = "retry"
     FOUND = "found"
     FORCED = "forced"
     REMOTE = "remote"
-    PUSH = "push"
     RECHECK = "recheck"
 
 
 class PollState(StrEnum):
     """How far a poll has got.
 
-    One that was asked for while another of its race runs is `waiting` for that to end; the first poll of a race that
-    found no token is `waiting` for the next tick.
+    A poll that was asked for while another of its race runs is `waiting` for that to end; the first poll of a race that
+    found no token is `waiting` for the next tick. A `missed` slot had no claim, a `lost` poll one whose lease ran out.
     """
 
     WAITING = "waiting"
@@ -42,23 +45,26 @@ class PollState(StrEnum):
 
 
 class SkipReason(StrEnum):
-    """Why a slot was let go; `busy` is a poll of the same race still under way."""
+    """Why a slot was skipped.
+
+    `stale`: a newer slot had begun; `quota`: no token was left; `breaker`: the provider is left alone; `paused`: staff
+    paused all polling; `busy`: a poll of the same race was still running; `throttled`: tokens run short.
+    """
 
     STALE = "stale"
     QUOTA = "quota"
     BREAKER = "breaker"
-    PUSHED = "pushed"
     PAUSED = "paused"
     BUSY = "busy"
     THROTTLED = "throttled"
 
 
-REQUESTS = (Trigger.FORCED.value, Trigger.REMOTE.value, Trigger.PUSH.value)  # asked for, not planned
+REQUESTS = (Trigger.FORCED.value, Trigger.REMOTE.value)  # asked for, not planned
 OPEN_STATES = (PollState.CLAIMED.value, PollState.RUNNING.value)
 
 
 class PollLogQuerySet(models.QuerySet["PollLog"]):
-    """The vocabulary of questions about polls."""
+    """The queries about polls."""
 
     def open(self) -> PollLogQuerySet:
         """Claims that are not finished: claimed or running."""
@@ -69,7 +75,7 @@ class PollLogQuerySet(models.QuerySet["PollLog"]):
         return self.filter(state=PollState.WAITING.value)
 
     def unfinished(self) -> PollLogQuerySet:
-        """Polls that are still to be made, or to be written off."""
+        """Polls that are still to be made, or to be marked lost."""
         return self.filter(state__in=(*OPEN_STATES, PollState.WAITING.value))
 
     def lost(self, *, now: datetime) -> PollLogQuerySet:

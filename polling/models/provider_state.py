@@ -1,4 +1,4 @@
-"""What is known of a provider across all processes and hosts."""
+"""The state of a provider, shared by all processes and hosts."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -19,14 +19,15 @@ class BreakerState(StrEnum):
 
 
 class ProviderState(models.Model):
-    """One row per provider: its tokens, its breaker, and the status values it sent that nobody has mapped."""
+    """One row per provider, written by `polling.quota` (waits, tokens, throttle, breaker, refusals) and by pollers and
+    imports (unknown status values, the last card, refused answers)."""
 
     name = models.CharField(max_length=40, unique=True)
 
     # What the provider asked for itself: 429 and Retry-After.
     not_before = models.DateTimeField(null=True, blank=True, help_text="the provider asked us to wait until then")
     reason = models.CharField(max_length=200, blank=True)
-    limited = models.PositiveIntegerField(default=0, help_text="times in a row it said that we ask too fast")
+    limited = models.PositiveIntegerField(default=0, help_text="times in a row it answered that we ask too fast (429)")
 
     full_at = models.DateTimeField(default=LONG_AGO, help_text="when its bucket of tokens is full again")
     short_since = models.DateTimeField(null=True, blank=True, help_text="when tokens began to run short")
@@ -41,7 +42,7 @@ class ProviderState(models.Model):
     trips = models.PositiveIntegerField(default=0, help_text="times in a row that the breaker opened")
     retry_at = models.DateTimeField(null=True, blank=True, help_text="when one request is let through again")
 
-    # A race whose own request was refused (401, 403). The first one says nothing of the provider; a second one does.
+    # Races whose own requests were refused (401, 403): the rule is in polling/quota/refused_races.py.
     refused_race = models.CharField(
         max_length=80, blank=True, help_text="the provider's id of a race that was refused since its last answer"
     )

@@ -1,4 +1,4 @@
-"""How the deletion of old rows goes."""
+"""The state of the deletion of old rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.db import models
 class RetentionState(models.Model):
     """One row: whether old rows wait to be deleted, and the tables whose deletion fails.
 
-    It holds what has been reported, so that an alert comes once and not at every pass.
+    It has what was reported already, so that each alert comes once and not at every pass.
     """
 
     behind_since = models.DateTimeField(null=True, blank=True, help_text="since when rows are kept a day too long")

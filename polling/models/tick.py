@@ -1,4 +1,4 @@
-"""The master tick's own record."""
+"""The record of the master tick."""
 
 from datetime import timedelta
 
@@ -6,7 +6,7 @@ from django.db import models
 
 
 class Tick(models.Model):
-    """One pass of the master tick. The unique slot is the claim: of many clusters one runs it."""
+    """One pass of the master tick. Its unique slot is the claim: of many clusters one runs it."""
 
     slot_at = models.DateTimeField(unique=True)
     started_at = models.DateTimeField()
