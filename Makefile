@@ -13,7 +13,7 @@ help:
 	@echo "make test-slow  the proofs that take minutes: kills, outages, many machines, all on PostgreSQL"
 	@echo "make check   ruff, mypy, import-linter, migrations"
 	@echo "make format  let ruff correct and format the Python files"
-	@echo "make bench   the benchmarks, a JSON line a figure (BENCH=name for one; see bench/README.md)"
+	@echo "make bench   the benchmarks, one JSON line per figure (BENCH=name for one; see bench/README.md)"
 	@echo "make clean   remove the virtual environment and caches; var/ is yours and stays"
 
 run: $(VENV)/run.stamp
@@ -60,7 +60,7 @@ $(VENV)/dev.stamp: requirements.txt requirements-dev.txt | $(VENV)/bin/pip
 	$(call install,requirements-dev.txt)
 	@touch $@ $(VENV)/run.stamp
 
-# One line per package, so that nobody waits before a silent screen; the shell's pipe ends with pip's exit code.
+# One line per package, so that the screen is not silent for minutes; the shell's pipe ends with pip's exit code.
 define install
 	@echo "installing the packages of $(1) (once; a minute or two)"
 	@set -o pipefail; began=$$SECONDS; \
