@@ -1,7 +1,6 @@
-"""The heartbeat of the master tick: who feels it, who says that it is gone, and what a tick with nothing to do does."""
+"""The heartbeat of the master tick: what records it, who reports that it is gone, and ticks with nothing to do."""
 
 import logging
-import socket
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +15,7 @@ from polling import planning, staff, tick
 from polling.health import doctor
 from polling.models import Heartbeat, PollState, Tick, Trigger
 from polling.monitoring import heartbeat, ping
+from polling.monitoring.heartbeat import Condition
 from polling.tick import NoTick
 from races.decisions import COMMAND
 from races.models import Race
@@ -49,8 +49,8 @@ def test_a_tick_with_nothing_due_within_the_hour_is_one_query_and_a_heartbeat() 
         "SELECT",
         "UPDATE",
     ]
-    beat = Heartbeat.objects.get()
-    assert (beat.at, beat.sleeping_until) == (after(15), after(2 * 3600))
+    recorded = Heartbeat.objects.get()
+    assert (recorded.at, recorded.sleeping_until) == (after(15), after(2 * 3600))
     assert not Tick.objects.exists()
 
 
@@ -95,7 +95,22 @@ def test_an_open_claim_keeps_ticks_awake_until_it_is_finished_or_lost() -> None:
 # --- overdue ------------------------------------------------------------------------------------------------
 
 
-def test_an_overdue_tick_is_said_once_by_whoever_notices_and_again_when_it_is_back(
+@pytest.mark.parametrize(
+    ("newest", "expected"),
+    [
+        pytest.param(None, Condition.MISSING, id="none ever"),
+        pytest.param(Heartbeat(at=START - 37.5 * SECOND), Condition.ON_TIME, id="at the limit"),
+        pytest.param(Heartbeat(at=START - 37.6 * SECOND), Condition.OVERDUE, id="past it"),
+        pytest.param(Heartbeat(at=START + 60 * SECOND), Condition.ON_TIME, id="a clock set back"),
+        pytest.param(Heartbeat(at=START, late_since=START), Condition.LATE, id="late"),
+        pytest.param(Heartbeat(at=START - 60 * SECOND, late_since=START), Condition.OVERDUE, id="late, then gone"),
+    ],
+)
+def test_how_ticks_come_is_judged_by_the_last_heartbeat(newest: Heartbeat | None, expected: Condition) -> None:
+    assert heartbeat.condition(newest, limit=37.5 * SECOND, now=START) is expected
+
+
+def test_an_overdue_tick_is_reported_once_by_whoever_notices_and_again_when_it_is_back(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     heartbeat.record(now=START)
@@ -125,12 +140,12 @@ def test_a_clock_that_was_set_back_makes_no_tick_overdue() -> None:
     assert not heartbeat.alert_if_overdue(now=after(-120))
 
 
-def test_ticks_none_of_which_ever_ended_well_are_overdue_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_ticks_none_of_which_ever_ended_well_are_overdue_and_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     Tick.objects.create(slot_at=START, started_at=START, error="no such table")
     assert not heartbeat.alert_if_overdue(now=after(37))
     assert [heartbeat.alert_if_overdue(now=after(second)) for second in (38, 53, 68)] == [True] * 3
-    [said] = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-    assert said == "the master tick is overdue: none has ended well since the first, at 2026-11-23 03:00:00 UTC"
+    [words] = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert words == "the master tick is overdue: none has ended well since the first, at 2026-11-23 03:00:00 UTC"
     assert heartbeat.last() is None
     caplog.clear()
     heartbeat.record(now=after(75))
@@ -145,7 +160,7 @@ def test_before_the_first_tick_nothing_is_overdue() -> None:
 # --- late ---------------------------------------------------------------------------------------------------
 
 
-def beats(*late_by: float | None, since: float = 0) -> None:
+def record_ticks(*late_by: float | None, since: float = 0) -> None:
     """A tick for every slot from `since` on, ended so many seconds after it; None for a slot without one."""
     for count, late in enumerate(late_by):
         if late is not None:
@@ -176,15 +191,15 @@ LATE = "ERROR the master tick comes late, slot after slot: this one ended 4.0 s 
 def test_ticks_that_come_late_slot_after_slot_are_an_alert(
     late_by: tuple[float | None, ...], is_alert: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    beats(*late_by)
-    assert [said.split(":")[0] for said in reported(caplog)] == ([LATE.split(":")[0]] if is_alert else [])
+    record_ticks(*late_by)
+    assert [words.split(":")[0] for words in reported(caplog)] == ([LATE.split(":")[0]] if is_alert else [])
     assert bool(Heartbeat.objects.get().late_since) is is_alert
 
 
 def test_late_ticks_are_reported_once_and_their_end_once(caplog: pytest.LogCaptureFixture) -> None:
-    beats(0, *[4] * 10)
+    record_ticks(0, *[4] * 10)
     assert reported(caplog) == [LATE]
-    beats(*[0.04] * 20, since=165)
+    record_ticks(*[0.04] * 20, since=165)
     assert reported(caplog)[1:] == ["WARNING the master tick comes on time again, after 0:03:30 of late ones"]
     last = heartbeat.last()
     assert last is not None and (last.late_since, last.late_score) == (None, 0)
@@ -195,7 +210,7 @@ def test_late_ticks_fail_the_healthcheck_and_the_doctor_and_the_monitor_misses_u
 ) -> None:
     httpserver.expect_request("/ping").respond_with_data("OK")
     settings.MONITOR_PING_URL = httpserver.url_for("/ping")
-    beats(*[9] * 5)
+    record_ticks(*[9] * 5)
     with (
         time_machine.travel(after(70), tick=False),
         pytest.raises(CommandError, match="ticks come late since") as caught,
@@ -230,30 +245,30 @@ def test_a_heartbeat_that_cannot_be_written_undoes_no_claim_and_is_reported_once
         connection.cursor().execute(rename("elsewhere", "polling_heartbeat"))
     assert race.poll_logs.count() == 2
     tick.run(now=after(45))
-    said = [record.getMessage() for record in caplog.records if "heartbeat" in record.getMessage()]
-    assert [message.split(":")[0] for message in said] == [
+    words = [record.getMessage() for record in caplog.records if "heartbeat" in record.getMessage()]
+    assert [message.split(":")[0] for message in words] == [
         "the heartbeat cannot be written; ticks go on",
         "no longer, after 0",
     ]
 
 
-# --- the command and the monitor --------------------------------------------------------------------------------
+# --- the command --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("age", "options", "said"),
+    ("age", "options", "words"),
     [
         pytest.param(7, [], "7 s ago", id="well"),
         pytest.param(50, ["--max-age", "60"], "50 s ago", id="as old as it may be"),
     ],
 )
 def test_healthcheck_says_how_old_the_last_tick_is(
-    age: int, options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    age: int, options: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     heartbeat.record(now=after(-age))
     with time_machine.travel(START, tick=False):
         call_command("healthcheck", *options)
-    assert said in capsys.readouterr().out
+    assert words in capsys.readouterr().out
 
 
 def test_healthcheck_says_until_when_ticks_sleep(capsys: pytest.CaptureFixture[str]) -> None:
@@ -264,7 +279,7 @@ def test_healthcheck_says_until_when_ticks_sleep(capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize(
-    ("age", "options", "code", "said"),
+    ("age", "options", "code", "words"),
     [
         pytest.param(38, [], 1, "38 s ago, more than 37.5 s", id="two slots overdue"),
         pytest.param(11, ["--max-age", "10"], 1, "more than 10 s", id="older than asked"),
@@ -275,72 +290,9 @@ def test_healthcheck_says_until_when_ticks_sleep(capsys: pytest.CaptureFixture[s
         ),
     ],
 )
-def test_healthcheck_fails_where_ticks_do_not_come(age: int | None, options: list[str], code: int, said: str) -> None:
+def test_healthcheck_fails_where_ticks_do_not_come(age: int | None, options: list[str], code: int, words: str) -> None:
     if age is not None:
         heartbeat.record(now=after(-age))
-    with time_machine.travel(START, tick=False), pytest.raises(CommandError, match=said) as caught:
+    with time_machine.travel(START, tick=False), pytest.raises(CommandError, match=words) as caught:
         call_command("healthcheck", *options)
     assert caught.value.returncode == code
-
-
-def test_the_monitor_is_told_while_ticks_come_and_left_to_miss_us_when_they_do_not(
-    settings: Any, httpserver: HTTPServer
-) -> None:
-    httpserver.expect_request("/ping/secret").respond_with_data("OK")
-    settings.MONITOR_PING_URL = httpserver.url_for("/ping/secret")
-    heartbeat.record(now=START)
-    ping.ping_monitor(now=after(10))
-    assert len(httpserver.log) == 1
-    ping.ping_monitor(now=after(100))
-    assert len(httpserver.log) == 1
-
-
-@pytest.mark.parametrize("ticked", [False, True], ids=["none yet", "none that ended well"])
-def test_the_monitor_is_not_told_where_no_tick_ever_ended_well(
-    ticked: bool, settings: Any, httpserver: HTTPServer
-) -> None:
-    httpserver.expect_request("/ping/secret").respond_with_data("OK")
-    settings.MONITOR_PING_URL = httpserver.url_for("/ping/secret")
-    if ticked:
-        Tick.objects.create(slot_at=START, started_at=START, error="no such table")
-    for seconds in (10, 24 * 3600):
-        ping.ping_monitor(now=after(seconds))
-    assert httpserver.log == []
-
-
-def test_a_monitor_that_does_not_answer_is_said_without_its_url(
-    settings: Any, caplog: pytest.LogCaptureFixture, httpserver: HTTPServer
-) -> None:
-    httpserver.expect_request("/ping/secret").respond_with_data("no", status=500)
-    settings.MONITOR_PING_URL = httpserver.url_for("/ping/secret")
-    heartbeat.record(now=START)
-    ping.ping_monitor(now=after(10))
-    [said] = [record.getMessage() for record in caplog.records if record.name == "polling.monitoring.ping"]
-    assert said == "the outside monitor cannot be reached: HTTPError"
-
-
-def test_a_monitor_that_cannot_be_reached_is_reported_when_that_begins_and_when_it_ends(
-    settings: Any, caplog: pytest.LogCaptureFixture, httpserver: HTTPServer
-) -> None:
-    settings.MONITOR_PING_URL = httpserver.url_for("/ping")
-    answers = [("no", 500)] * 3 + [("OK", 200)] * 2
-    for count, (body, status) in enumerate(answers):
-        httpserver.expect_ordered_request("/ping").respond_with_data(body, status=status)
-        heartbeat.record(now=after(60 * count))
-        ping.ping_monitor(now=after(60 * count))
-    said = [record.getMessage() for record in caplog.records if record.name == "polling.monitoring.ping"]
-    assert said == [
-        "the outside monitor cannot be reached: HTTPError",
-        "the outside monitor can be reached again, after 0:03:00",
-    ]
-
-
-def test_a_monitor_that_never_answers_holds_the_worker_for_a_moment_only(
-    settings: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ping, "TIMEOUT_SECONDS", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as listener:  # it never answers, and nothing resets the connection
-        settings.MONITOR_PING_URL = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        heartbeat.record(now=START)
-        ping.ping_monitor(now=after(10))
-    assert "could not be told" in caplog.text
