@@ -12,7 +12,7 @@ from bench.figures import LEAST_FOR_A_PERCENTILE, Bar, Figure, percentile
 from bench.many_rows import SMALL, Sizes, build
 from bench.stage import Stage
 from bench.writer import write_polls
-from polling import clock, retention
+from polling import cleanup, clock
 from polling.models import PollLog
 from races.models import PriceChange, Race
 
@@ -55,7 +55,7 @@ def _with_passes(races: list[int], lasting: float, now: datetime) -> tuple[dict[
     ends = time.monotonic() + lasting
     while time.monotonic() < ends:
         began = time.monotonic()
-        for what, count in retention.run(now=now).items():
+        for what, count in cleanup.run(now=now).items():
             deleted[what] = deleted.get(what, 0) + count
         passes, longest = passes + 1, max(longest, time.monotonic() - began)
     waits: list[float] = queue.get(timeout=60)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from django_q.exceptions import TimeoutException
 
-from polling import clock, importing, pollers, retention, sync_queue, tick
+from polling import cleanup, clock, importing, pollers, sync_queue, tick
 from polling.appwrite.pull import run as appwrite_pull
 from polling.appwrite.push import full_scan
 from polling.appwrite.push import run as appwrite_push
@@ -93,4 +93,4 @@ def ping_monitor() -> None:
 
 def delete_old_rows() -> None:
     """Deletes rows that are older than they are kept, as many as one pass has time for."""
-    retention.run(now=clock.now())
+    cleanup.run(now=clock.now())

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from polling import retention
 from polling.cadence import DEFAULT_WINDOWS, Cadence, Window
 from polling.files import UnreadableFile, make_private_folder, stored_secret
 from racepoll_site.environment import Environment
@@ -256,24 +257,11 @@ Q_CLUSTER = {
 
 # --- retention (what each covers: polling/retention.py) -------------------------------------------------------
 
-
-def _retention_days(name: str, *, default: int, least: int = 1) -> timedelta:
-    """For how long rows are kept, from RETENTION_<name>_DAYS."""
-    return timedelta(days=env.integer(f"RETENTION_{name}_DAYS", default=default, least=least, most=3650))
-
-
 RETENTION = {
-    "TICKS": _retention_days("TICKS", default=2),
-    "POLL_LOGS": _retention_days("POLL_LOGS", default=7),
-    "PRICES": _retention_days("PRICES", default=30),
-    "RACES": _retention_days(
-        "RACES", default=90, least=7
-    ),  # a card is imported for days around now and would bring them back
-    "INCIDENTS": _retention_days("INCIDENTS", default=90),
-    "CONFLICTS": _retention_days("CONFLICTS", default=90),
-    "DECISIONS": _retention_days("DECISIONS", default=365, least=7),
-    "SESSIONS": _retention_days("SESSIONS", default=1),
-    "TASKS": _retention_days("TASKS", default=14),
+    rows.name: timedelta(
+        days=env.integer(rows.variable, default=rows.days, least=rows.least_days, most=retention.MOST_DAYS)
+    )
+    for rows in retention.RETENTIONS
 }
 
 # --- providers -------------------------------------------------------------------------------------------

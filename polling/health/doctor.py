@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from polling import dispatch, providers, retention
+from polling import cleanup, dispatch, providers
 from polling.appwrite import server_probe
 from polling.appwrite.api import key_scopes
 from polling.appwrite.api.capabilities import SAFE_COMPARE_AND_SET
@@ -109,10 +109,10 @@ def _check_providers() -> Result:
 
 
 def _check_old_rows(now: datetime) -> Result:
-    if failing := retention.failures():
+    if failing := cleanup.failures():
         words = "; ".join(f"{what}: {error}" for what, error in failing.items())
         return State.FAILED, f"some cannot be deleted: {words}"
-    if waiting := retention.backlog(now=now):
+    if waiting := cleanup.backlog(now=now):
         return State.FAILED, f"they wait to be deleted: {'; '.join(waiting)}"
     return State.OK, "none is older than it is kept"
 
