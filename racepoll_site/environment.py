@@ -236,10 +236,12 @@ def read_env_file(file: Path) -> dict[str, tuple[int, str]]:
         if not line or line.startswith("#"):
             continue
         match = LINE.fullmatch(line)
-        if match is None or CONTROL.search(line) or _has_open_quote(match[2]):
+        name, value = match.groups() if match else ("", "")
+        has_open_quote = value[:1] in ("'", '"') and (len(value) < 2 or value[-1] != value[0])
+        if not name or CONTROL.search(line) or has_open_quote:
             problems.append(f"{file}, line {number}: not NAME=value")
         else:
-            found[match[1]] = (number, _without_quotes(f"{match[1]}={match[2]}")[match[1]])
+            found[name] = (number, _without_quotes(f"{name}={value}")[name])
     if problems:
         raise ImproperlyConfigured("\n".join(problems))
     return found
@@ -254,10 +256,6 @@ def _without_quotes(line: str) -> dict[str, str]:
     Line.ENVIRON = {}
     Line.read_env(StringIO(line))
     return Line.ENVIRON
-
-
-def _has_open_quote(value: str) -> bool:
-    return value[:1] in ("'", '"') and (len(value) < 2 or value[-1] != value[0])
 
 
 def quoted(value: object) -> str:

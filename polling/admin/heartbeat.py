@@ -11,7 +11,7 @@ class HeartbeatAdmin(ReadOnlyAdmin[Heartbeat]):
     list_display = (
         utc_column("at"),
         utc_column("sleeping_until"),
-        utc_column("alerted_at"),
+        utc_column("overdue_since"),
         utc_column("late_since"),
         utc_column("monitor_unreachable_since"),
     )

@@ -10,7 +10,7 @@ class Heartbeat(models.Model):
 
     at = models.DateTimeField(help_text="when a tick last ended well")
     sleeping_until = models.DateTimeField(null=True, blank=True, help_text="nothing is due before then")
-    alerted_at = models.DateTimeField(null=True, blank=True, help_text="when it was reported that ticks are overdue")
+    overdue_since = models.DateTimeField(null=True, blank=True, help_text="when it was reported that ticks are overdue")
     late_score = models.PositiveSmallIntegerField(default=0, help_text="how many slots lately were ticked late")
     late_since = models.DateTimeField(null=True, blank=True, help_text="when it was reported that ticks come late")
     monitor_unreachable_since = models.DateTimeField(

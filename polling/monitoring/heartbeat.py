@@ -54,7 +54,7 @@ def record(*, now: datetime, sleeping_until: datetime | None = None, ended_at: d
     late_by = (ended_at or now) - floor(now, settings.POLL_TICK)
     is_late = late_by > late_after()
     newest = now - settings.POLL_TICK * SKIPPED_STEPS
-    well = Heartbeat.objects.filter(pk=1, alerted_at__isnull=True, late_score=0, at__gt=newest)
+    well = Heartbeat.objects.filter(pk=1, overdue_since__isnull=True, late_score=0, at__gt=newest)
     if not is_late and well.update(**current):
         return
     known, is_new = Heartbeat.objects.get_or_create(pk=1, defaults=current)
@@ -63,8 +63,8 @@ def record(*, now: datetime, sleeping_until: datetime | None = None, ended_at: d
     pause = now - known.at
     was_skipped = settings.POLL_TICK * SKIPPED_STEPS <= pause <= overdue_after()
     score = late_score(known.late_score, late_slots=int(is_late) + int(was_skipped))
-    Heartbeat.objects.filter(pk=1).update(**current, alerted_at=None, late_score=score)
-    if known.alerted_at:
+    Heartbeat.objects.filter(pk=1).update(**current, overdue_since=None, late_score=score)
+    if known.overdue_since:
         after = "the first that ended well" if known.at == NEVER else f"after {pause} without one"
         logger.warning("the master tick is back, %s", after)
     _report_lateness(score, late_by=late_by, now=now)
@@ -103,7 +103,7 @@ def alert_if_overdue(*, now: datetime) -> bool:
         return _alert_without_heartbeat(now=now)
     if condition(newest, limit=overdue_after(), now=now) is not Condition.OVERDUE:
         return False
-    if Heartbeat.objects.filter(pk=1, at=newest.at, alerted_at__isnull=True).update(alerted_at=now):
+    if Heartbeat.objects.filter(pk=1, at=newest.at, overdue_since__isnull=True).update(overdue_since=now):
         logger.error("the master tick is overdue: the last one ended at %s UTC", newest)
     return True
 
@@ -113,7 +113,7 @@ def _alert_without_heartbeat(*, now: datetime) -> bool:
     first = Tick.objects.order_by("slot_at").first()
     if first is None or now - first.started_at <= overdue_after():
         return False
-    _, is_first_report = Heartbeat.objects.get_or_create(pk=1, defaults={"at": NEVER, "alerted_at": now})
+    _, is_first_report = Heartbeat.objects.get_or_create(pk=1, defaults={"at": NEVER, "overdue_since": now})
     if is_first_report:
         since = f"{first.started_at:%Y-%m-%d %H:%M:%S}"
         logger.error("the master tick is overdue: none has ended well since the first, at %s UTC", since)

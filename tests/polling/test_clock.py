@@ -42,8 +42,8 @@ def known_races(provider: ProviderBox, *starts: datetime, first_poll: datetime) 
     Race.objects.exclude(pk__in=[race.pk for race in races]).delete()
     for race, start in zip(races, starts, strict=True):
         provider.steer(race, advertised_start=start.isoformat(), status="Open")
-        told = {"advertised_start": start, "provider_start": start, "status": "scheduled", "next_poll_at": None}
-        Race.objects.filter(pk=race.pk).update(**told)
+        values = {"advertised_start": start, "provider_start": start, "status": "scheduled", "next_poll_at": None}
+        Race.objects.filter(pk=race.pk).update(**values)
     planning.replan([race.pk for race in races], now=first_poll - timedelta(seconds=1))
     provider.forget_requests()
     return races
@@ -72,8 +72,8 @@ def test_a_clock_set_back_repeats_no_slot_and_polls_go_on_at_the_first_new_one(d
     assert polled(race) == list(ticks(at(-4), at(0)))
     assert set(requests_by_instant(driver, race).values()) == {1}
     assert not race.poll_logs.exclude(state=PollState.OK.value).exists()
-    beat = Heartbeat.objects.get()
-    assert (beat.at, beat.alerted_at) == (at(0) + TICK_LATE, None)
+    heartbeat_row = Heartbeat.objects.get()
+    assert (heartbeat_row.at, heartbeat_row.overdue_since) == (at(0) + TICK_LATE, None)
 
 
 def test_a_clock_set_back_wedges_neither_a_claim_nor_tokens_nor_the_breaker(driver: Driver) -> None:
@@ -130,7 +130,7 @@ CHANGES: list[Any] = [
 
 @pytest.mark.parametrize(("name", "change"), CHANGES)
 def test_a_night_in_which_clocks_change_bends_no_grid(name: str, change: str) -> None:
-    """A race on each side of the change, both told in local time: their slots lie in UTC as those of any race."""
+    """A race on each side of the change, both described in local time: their slots lie in UTC as those of any race."""
     zone, changes_at = ZoneInfo(name), datetime.fromisoformat(change)
     offsets = {(changes_at + side).astimezone(zone).utcoffset() for side in (-MINUTE, MINUTE)}
     assert len(offsets) == 2, "the clocks change here"

@@ -50,9 +50,9 @@ def test_poll_prints_what_came_of_it(provider: ProviderBox, capsys: pytest.Captu
 def test_poll_prints_the_updated_races_as_json(provider: ProviderBox, capsys: pytest.CaptureFixture[str]) -> None:
     races = provider.import_card()[:2]
     call_command("poll", str(races[0].pk), races[1].provider_race_id, "--json")
-    told = {race["id"]: race for race in json.loads(capsys.readouterr().out)}
-    assert set(told) == {race.pk for race in races}
-    assert all(race["runners"] and race["last_poll_time"] and race["track"] for race in told.values())
+    printed = {race["id"]: race for race in json.loads(capsys.readouterr().out)}
+    assert set(printed) == {race.pk for race in races}
+    assert all(race["runners"] and race["last_poll_time"] and race["track"] for race in printed.values())
 
 
 def test_poll_of_one_race_by_both_its_ids_polls_it_once(
@@ -105,15 +105,16 @@ def test_finalize_sets_the_outcome_warns_before_the_start_and_changes_the_outcom
 ) -> None:
     race = make_race(start=START + timedelta(minutes=30), next_poll_at=START)
     call_command("finalize", str(race.pk), "--reason", "fog", "--outcome", "postponed")
-    said = capsys.readouterr()
-    assert said.out == f"{race.name_at(START)}: finalized\n"
+    printed = capsys.readouterr()
+    assert printed.out == f"{race.name_at(START)}: finalized\n"
     assert (
-        said.err == f"{race.name_at(START)} has not started, its start is 2026-11-23 03:30 UTC: it is ended before it\n"
+        printed.err
+        == f"{race.name_at(START)} has not started, its start is 2026-11-23 03:30 UTC: it is ended before it\n"
     )
     assert Race.objects.get().outcome == "postponed"
     call_command("finalize", str(race.pk), "--reason", "called off", "--outcome", "abandoned")
-    said = capsys.readouterr()
-    assert said.out == f"{race.name_at(START)}: finalized\n"
+    printed = capsys.readouterr()
+    assert printed.out == f"{race.name_at(START)}: finalized\n"
     assert Race.objects.get().outcome == "abandoned"
     assert [entry.change_message for entry in LogEntry.objects.order_by("pk")] == [
         "Finalized as postponed: fog",

@@ -57,13 +57,13 @@ def test_what_cannot_be_written_leaves_the_old_file_and_no_other(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(b"a\nb\xff", "is not UTF-8 (line 2)"), (b"a" * 70_000, "is larger than 64 KB")]
+    ("content", "message"), [(b"a\nb\xff", "is not UTF-8 (line 2)"), (b"a" * 70_000, "is larger than 64 KB")]
 )
-def test_what_is_not_a_small_text_is_unusable(content: bytes, said: str, tmp_path: Path) -> None:
+def test_what_is_not_a_small_text_is_unreadable(content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(UnreadableFile) as caught:
         read_text(tmp_path / "file")
-    assert str(caught.value) == said
+    assert str(caught.value) == message
     with pytest.raises(UnreadableFile, match="cannot be read: Is a directory"):
         read_text(tmp_path)
 

@@ -42,8 +42,13 @@ def test_all_polling_is_paused_and_resumed(capsys: pytest.CaptureFixture[str]) -
     for command in (("pause", "--all", "--reason", "flood"), ("resume", "--all")):
         call_command(*command)
         call_command(*command)
-    said = ["all polling is paused", "all polling was paused already", "polling is resumed", "polling was not paused"]
-    assert capsys.readouterr().out.splitlines() == said
+    printed = [
+        "all polling is paused",
+        "all polling was paused already",
+        "polling is resumed",
+        "polling was not paused",
+    ]
+    assert capsys.readouterr().out.splitlines() == printed
     assert audit() == [("manage.py", "All polling paused: flood"), ("manage.py", "All polling resumed")]
     row = PollingSwitch.objects.get()
     assert (row.paused, row.reason, row.changed_at, row.changed_by) == (False, "", START, "manage.py")

@@ -34,7 +34,7 @@ PORT = "not a whole number from 0 to 65535"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--port", "99999"], f"--port is '99999', {PORT}"),
         (["--port", "-1"], f"--port is '-1', {PORT}"),
@@ -47,10 +47,10 @@ PORT = "not a whole number from 0 to 65535"
         (["--port", "0", "--log", "/"], "/: Is a directory"),
     ],
 )
-def test_a_simulated_provider_refuses(arguments: list[str], said: str) -> None:
+def test_a_simulated_provider_refuses(arguments: list[str], message: str) -> None:
     # argparse takes what begins with a dash for an option, unless it stands behind an equals sign.
     joined = [f"{name}={value}" for name, value in zip(arguments[::2], arguments[1::2], strict=True)]
-    assert refusal("sandbox", "provider", *joined) == said
+    assert refusal("sandbox", "provider", *joined) == message
 
 
 def test_a_port_that_is_taken_is_named(taken: int, tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_stand_in_refuses_a_folder_whose_database_is_none(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--late=9999h"], "--late is '9999h', more than 24 hours"),
         (["--late=25h"], "--late is '25h', more than 24 hours"),
@@ -87,12 +87,12 @@ def test_a_stand_in_refuses_a_folder_whose_database_is_none(tmp_path: Path) -> N
         (["--cadence=/dev/zero"], "--cadence: /dev/zero is larger than 64 KB"),
     ],
 )
-def test_plan_day_refuses(arguments: list[str], said: str) -> None:
-    assert refusal("plan_day", *arguments) == said
+def test_plan_day_refuses(arguments: list[str], message: str) -> None:
+    assert refusal("plan_day", *arguments) == message
 
 
 @pytest.mark.parametrize(
-    ("windows", "said"),
+    ("windows", "message"),
     [
         ("1e9:300,0:300", "no window may open more than 2880 minutes before the start"),
         ("2881:300,0:300", "no window may open more than 2880 minutes before the start"),
@@ -103,20 +103,20 @@ def test_plan_day_refuses(arguments: list[str], said: str) -> None:
         ("60:-300,0:300", "every step must be a multiple of the tick (15 s)"),
     ],
 )
-def test_windows_of_a_file_are_bounded(windows: str, said: str, tmp_path: Path) -> None:
+def test_windows_of_a_file_are_bounded(windows: str, message: str, tmp_path: Path) -> None:
     file = tmp_path / "windows.txt"
     file.write_text(windows)
-    assert refusal("plan_day", f"--cadence={file}") == f"--cadence: {file} makes no grid: {said}"
+    assert refusal("plan_day", f"--cadence={file}") == f"--cadence: {file} makes no grid: {message}"
 
 
 def test_windows_of_the_environment_are_bounded_by_the_same_rule(tmp_path: Path) -> None:
-    for windows, said in (
+    for windows, message in (
         ("1e9:300,0:300", "and POLL_TICK_SECONDS make no grid: no window may open more than 2880 minutes"),
         ("60:86415,0:300", "is '60:86415,0:300', with a step above 86400 s"),
     ):
         done = manage(environment(tmp_path, POLL_WINDOWS=windows), "check")
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-        assert done.stderr.startswith(f"POLL_WINDOWS {said}")
+        assert done.stderr.startswith(f"POLL_WINDOWS {message}")
 
 
 @pytest.mark.parametrize("provider", ["", "x" * 200, "a\nb"])

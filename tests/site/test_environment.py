@@ -74,9 +74,9 @@ def test_each_wrong_variable_is_named_in_one_line(values: dict[str, str], lines:
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     assert "secret" not in done.stderr
-    said = done.stderr.strip().splitlines()
-    assert len(said) == len(lines)
-    assert all(any(line.startswith(start) for line in said) for start in lines)
+    printed = done.stderr.strip().splitlines()
+    assert len(printed) == len(lines)
+    assert all(any(line.startswith(start) for line in printed) for start in lines)
 
 
 def test_with_nothing_set_the_commands_work_and_the_key_is_kept(tmp_path: Path) -> None:

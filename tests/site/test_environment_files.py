@@ -43,7 +43,7 @@ def test_no_variable_of_the_file_is_lost(content: bytes, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         pytest.param(b"PORT=8123\nAPPWRITE_API_KEY s3cret\n", ", line 2: not NAME=value", id="no equals sign"),
         pytest.param(b"APPWRITE_API_KEY: s3cret\n", ", line 1: not NAME=value", id="a colon"),
@@ -55,10 +55,10 @@ def test_no_variable_of_the_file_is_lost(content: bytes, tmp_path: Path) -> None
         pytest.param(b"X=s3cret\n" * 10_000, " is larger than 64 KB", id="endless"),
     ],
 )
-def test_a_broken_file_is_refused_by_its_line(content: bytes, said: str, tmp_path: Path) -> None:
+def test_a_broken_file_is_refused_by_its_line(content: bytes, message: str, tmp_path: Path) -> None:
     file = tmp_path / "desk.env"
     file.write_bytes(content)
-    refused(manage(environment(tmp_path / "var", RACEPOLL_ENV_FILE=str(file)), "check"), f"{file}{said}")
+    refused(manage(environment(tmp_path / "var", RACEPOLL_ENV_FILE=str(file)), "check"), f"{file}{message}")
 
 
 def test_a_folder_is_no_environment_file(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_names_that_nobody_reads_are_refused_in_the_file(tmp_path: Path) -> None
     refused(
         manage(environment(tmp_path / "var", RACEPOLL_ENV_FILE=str(file)), "check"),
         f"{file}, line {len(wrong) + 1}: RACEPOLL_VAR counts only in the process's own environment",
-        *(f"{file}, line {number}: {said}" for number, said in enumerate(wrong.values(), start=1)),
+        *(f"{file}, line {number}: {message}" for number, message in enumerate(wrong.values(), start=1)),
     )
 
 
@@ -123,7 +123,7 @@ def test_what_a_platform_or_django_itself_sets_is_let_be(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         pytest.param(None, "cannot be read: No such file or directory", id="missing"),
         pytest.param(b"", "is empty", id="empty"),
@@ -131,14 +131,16 @@ def test_what_a_platform_or_django_itself_sets_is_let_be(tmp_path: Path) -> None
         pytest.param(b"x" * 70_000, "is larger than 64 KB", id="endless"),
     ],
 )
-def test_a_file_of_a_secret_that_cannot_be_used_is_one_line(content: bytes | None, said: str, tmp_path: Path) -> None:
+def test_a_file_of_a_secret_that_cannot_be_used_is_one_line(
+    content: bytes | None, message: str, tmp_path: Path
+) -> None:
     file = tmp_path / "key"
     if content is not None:
         file.write_bytes(content)
     env = environment(tmp_path / "var", APPWRITE_API_KEY_FILE=str(file), DJANGO_SECRET_KEY_FILE=str(tmp_path))
     refused(
         manage(env, "check"),
-        f"APPWRITE_API_KEY_FILE: {file} {said}",
+        f"APPWRITE_API_KEY_FILE: {file} {message}",
         f"DJANGO_SECRET_KEY_FILE: {tmp_path} cannot be read: Is a directory",
     )
 

@@ -32,7 +32,7 @@ def test_open_modes_are_closed_at_the_next_start(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("var", "said"),
+    ("var", "message"),
     [
         # Nothing can be made there, not even by root.
         pytest.param("/proc/self", "RACEPOLL_VAR: /proc/self/secret_key: ", id="read-only"),
@@ -42,10 +42,10 @@ def test_open_modes_are_closed_at_the_next_start(tmp_path: Path) -> None:
         pytest.param("/tmp/a\udcff", "RACEPOLL_VAR has characters that are not text", id="no UTF-8"),  # noqa: S108
     ],
 )
-def test_a_folder_that_cannot_be_used_is_one_line(var: str, said: str) -> None:
+def test_a_folder_that_cannot_be_used_is_one_line(var: str, message: str) -> None:
     done = manage(environment(Path(var)), "check")
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
-    assert done.stderr.startswith(said)
+    assert done.stderr.startswith(message)
 
 
 def test_a_key_that_is_no_text_is_refused_and_not_replaced(tmp_path: Path) -> None:

@@ -13,20 +13,20 @@ from tests.processes import ROOT
 
 
 def make(folder: Path, *arguments: str, **values: str) -> subprocess.CompletedProcess[str]:
-    """Runs make as a shell does, not as the make that may have started the tests, which would tell it to say more."""
+    """Runs make as a shell does, not as the make that may have started the tests, which would make it print more."""
     env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
     command = ["make", *arguments]
     return subprocess.run(command, cwd=folder, env=env | values, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(
-    ("fails_on", "said"),
+    ("fails_on", "message"),
     [
         ("ensurepip", "install the package python3-venv (apt-get install python3-venv)"),
         ("version_info", "racepoll needs Python 3.11 or newer"),
     ],
 )
-def test_what_is_missing_is_named_in_one_line(fails_on: str, said: str, tmp_path: Path) -> None:
+def test_what_is_missing_is_named_in_one_line(fails_on: str, message: str, tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "requirements.txt").write_text("")
     python = tmp_path / "python"
@@ -34,7 +34,7 @@ def test_what_is_missing_is_named_in_one_line(fails_on: str, said: str, tmp_path
     python.chmod(0o755)
     done = make(tmp_path, "run", f"PYTHON={python}")
     assert done.returncode == 2
-    assert done.stderr.splitlines()[0] == said
+    assert done.stderr.splitlines()[0] == message
     assert not (tmp_path / ".venv").exists()
 
 

@@ -21,7 +21,7 @@ def source() -> list[Path]:
     return [*files, ROOT / "manage.py"]
 
 
-def said() -> dict[str, list[str]]:
+def messages_in_source() -> dict[str, list[str]]:
     """Every message with the places that log it."""
     found = messages_at_error(source(), ROOT)
     unknown = [place for place in found.unreadable if place.split(":")[0] not in WORDS_OF]
@@ -54,14 +54,14 @@ def pattern(message: str) -> re.Pattern[str]:
 def test_every_message_at_error_is_in_the_runbook() -> None:
     missing = {
         message: places
-        for message, places in said().items()
+        for message, places in messages_in_source().items()
         if not any(pattern(message).fullmatch(entry) for entry in listed())
     }
     assert not missing, f"docs/operations.md does not list, as logged at ERROR by: {missing}"
 
 
 def test_the_runbook_lists_no_message_that_nothing_says() -> None:
-    messages = said()
+    messages = messages_in_source()
     stale = [entry for entry in listed() if not any(pattern(message).fullmatch(entry) for message in messages)]
     assert not stale, f"docs/operations.md lists, but no code logs at ERROR: {stale}"
 

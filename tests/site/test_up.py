@@ -32,8 +32,8 @@ def test_it_starts_from_nothing_lets_staff_in_and_ends_on_ctrl_c(tmp_path: Path)
     output = tmp_path / "up.txt"
     process = start(env, output, "up")
     try:
-        said = eventually("it says where it is", lambda: _login(output.read_text()), seconds=90)
-        url, username, password = said
+        found = eventually("it says where it is", lambda: _login(output.read_text()), seconds=90)
+        url, username, password = found
         steps = re.findall(r"^ *\d+\.\d s  (.+)$", output.read_text(), re.MULTILINE)
         assert steps == STEPS
         assert url == f"http://127.0.0.1:{port}/admin/"
@@ -53,9 +53,9 @@ def _polls_that_are_ok(database: Path) -> int:
     return int(number)
 
 
-def _login(said: str) -> tuple[str, str, str] | None:
-    url = re.search(r"racepoll +(http\S+)", said)
-    login = re.search(r"staff +(\S+) / (\S+)", said)
+def _login(output: str) -> tuple[str, str, str] | None:
+    url = re.search(r"racepoll +(http\S+)", output)
+    login = re.search(r"staff +(\S+) / (\S+)", output)
     return (url[1], login[1], login[2]) if url and login else None
 
 

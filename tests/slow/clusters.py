@@ -60,7 +60,7 @@ class Running:
         return processes_of(self.var)
 
     def roles(self, pool: str = "default") -> dict[str, Any]:
-        """Process ids by role, as django-q2 tells them to its monitor pages."""
+        """Process ids by role, as django-q2 shows them on its monitor pages."""
 
         def look() -> dict[str, Any] | None:
             found = json.loads(manage(self.env, "shell", "-v0", "-c", ROLES).stdout)

@@ -77,13 +77,13 @@ def staff(clock: Clock, dice: random.Random) -> None:
 
     races = list(Race.objects.filter(next_poll_at__isnull=False).values_list("pk", flat=True))
     ended = list(Race.objects.filter(next_poll_at=None).values_list("pk", flat=True))
-    said: dict[str, Any] = {"by": Actor("steward"), "reason": "a trial", "now": clock.now()}
+    decision: dict[str, Any] = {"by": Actor("steward"), "reason": "a trial", "now": clock.now()}
     some = dice.sample(races, min(12, len(races)))
-    staff.force_poll(some, **said)
-    staff.pause(some[:4], **said)
-    staff.finalize(some[4:6], **said)
-    staff.resume(dice.sample(ended, len(ended)), **said)
-    staff.reopen(dice.sample(ended, min(6, len(ended))), **said)
+    staff.force_poll(some, **decision)
+    staff.pause(some[:4], **decision)
+    staff.finalize(some[4:6], **decision)
+    staff.resume(dice.sample(ended, len(ended)), **decision)
+    staff.reopen(dice.sample(ended, min(6, len(ended))), **decision)
 
 
 def flags(clock: Clock, _dice: random.Random) -> None:

@@ -79,12 +79,12 @@ class Machines:
         self.running[name] = start(self.environment(name), self.home / f"{name}.txt", *command)
 
     def manage(self, *command: str) -> str:
-        """Runs a command to its good end; what it said."""
+        """Runs a command to its good end; returns its output."""
         done = manage(self.environment("a"), *command)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def said(self, name: str, *, since: int = 0) -> str:
+    def output_of(self, name: str, *, since: int = 0) -> str:
         """The output from this place on."""
         return (self.home / f"{name}.txt").read_text()[since:]
 
@@ -179,7 +179,7 @@ def machines(home: Path, *, database: str, redis: str = "") -> Iterator[Machines
     them = Machines(home, database, port, redis)
     try:
         them.start("provider", "sandbox", "provider", "--port", str(port))
-        eventually("the provider serves", partial(them.said, "provider"))
+        eventually("the provider serves", partial(them.output_of, "provider"))
         them.manage("migrate", "-v0")
         them.manage("import_schedule")
         yield them
@@ -187,7 +187,7 @@ def machines(home: Path, *, database: str, redis: str = "") -> Iterator[Machines
         them.stop()
 
 
-def settled(them: Machines) -> datetime:
+def running_steadily(them: Machines) -> datetime:
     """Waits until the old races of the card have been fetched and ended; the first slot from which on to count."""
     old = "SELECT count(*) FROM races_race WHERE status <> 'finalized' AND detail_wanted"
     eventually("it ticks", them.ticks, seconds=60)

@@ -71,10 +71,10 @@ def test_processes_that_get_the_same_task_at_once_share_its_claims(claimed: Mach
     polled = [race for rival in rivals for race in numbers(rival.communicate(timeout=60)[0])]
     answered = [poll["race_id"] for poll in claimed.polls() if poll["state"] == "ok"]
     assert sorted(polled) == sorted(answered)
-    # A claim whose next slot has begun meanwhile is let go, by one of them.
+    # A claim whose next slot has begun meanwhile is skipped, by one of them.
     assert len(answered) + sum(poll["reason"] == "stale" for poll in claimed.polls()) == len(claims)
     assert {race: len(at) for race, at in claimed.requests().items() if len(at) > 1} == {}
 
 
-def numbers(said: str) -> list[int]:
-    return [int(word) for word in said.strip().strip("[]").split(",") if word.strip()]
+def numbers(printed: str) -> list[int]:
+    return [int(word) for word in printed.strip().strip("[]").split(",") if word.strip()]

@@ -118,7 +118,7 @@ def test_a_task_within_its_own_timeout_does_not_cost_the_only_worker_its_pool(cl
     count = "SELECT count(*) AS count FROM django_q_task WHERE \"group\" = 'long' AND success"
     eventually("the task has run", lambda: cluster.query(count)[0]["count"] == 1, seconds=60)
     assert cluster.roles()["pool"] == pool
-    assert "started anew" not in cluster.output
+    assert "is started again" not in cluster.output
 
 
 @pytest.mark.parametrize(("reach", "number"), [("parent", signal.SIGTERM), ("group", signal.SIGINT)])

@@ -79,8 +79,8 @@ def test_all_that_writes_races_at_once_never_deadlocks(
 
     logged = server.log.read_text().splitlines()
     assert [line for line in logged if line.startswith((DEADLOCK, LOCK_TIMEOUT))] == []
-    said = [(tmp_path / f"{number}.txt").read_text() for number in range(len(PARTS))]
-    assert said == [str(ROUNDS[part]) for part in PARTS], "all rounds, and no error in any"
+    outputs = [(tmp_path / f"{number}.txt").read_text() for number in range(len(PARTS))]
+    assert outputs == [str(ROUNDS[part]) for part in PARTS], "all rounds, and no error in any"
     checked = begin(env, tmp_path / "check.txt", "check", "1", *clock)
     assert checked.wait(300) == 0, (tmp_path / "check.txt").read_text()
     plans = json.loads((tmp_path / "check.txt").read_text())

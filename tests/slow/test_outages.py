@@ -11,7 +11,7 @@ import pytest
 
 from tests import servers
 from tests.processes import ROOT, eventually
-from tests.slow.machines import TICK, Machines, Record, machines, requests_doubled, settled
+from tests.slow.machines import TICK, Machines, Record, machines, requests_doubled, running_steadily
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -23,7 +23,7 @@ SLOTS_AFTER = 16
 def test_postgresql_restarts_under_two_clusters(postgres: servers.Postgres, tmp_path: Path) -> None:
     with machines(tmp_path, database=postgres.new_database()) as them:
         clusters(them)
-        since = settled(them)
+        since = running_steadily(them)
 
         postgres.crash()
         outage()
@@ -34,7 +34,7 @@ def test_postgresql_restarts_under_two_clusters(postgres: servers.Postgres, tmp_
 def test_redis_restarts_and_forgets_the_queue(postgres: servers.Postgres, redis: servers.Redis, tmp_path: Path) -> None:
     with machines(tmp_path, database=postgres.new_database(), redis=redis.url(1)) as them:
         clusters(them)
-        since = settled(them)
+        since = running_steadily(them)
 
         redis.stop(signal.SIGKILL)
         outage()
@@ -55,7 +55,7 @@ connection.rollback()
 def test_another_writer_holds_sqlite_for_ten_seconds(tmp_path: Path) -> None:
     with machines(tmp_path, database="") as them:
         clusters(them, "a")
-        since = settled(them)
+        since = running_steadily(them)
 
         file = str(tmp_path / "sqlite" / "racepoll.sqlite3")
         with subprocess.Popen(
@@ -65,7 +65,7 @@ def test_another_writer_holds_sqlite_for_ten_seconds(tmp_path: Path) -> None:
             outage(seconds=10)
             writer.communicate()
         goes_on(them, since=since)
-        assert "database is locked" not in them.said("a")
+        assert "database is locked" not in them.output_of("a")
 
 
 FROZEN = """
@@ -82,7 +82,7 @@ def test_a_machine_that_freezes_in_its_tick_is_cut_off_and_the_others_tick(
 ) -> None:
     with machines(tmp_path, database=postgres.new_database()) as them:
         clusters(them, "a")
-        since = settled(them)
+        since = running_steadily(them)
         with subprocess.Popen(
             [sys.executable, "manage.py", "shell", "-v0", "-c", FROZEN],
             cwd=ROOT, env=them.environment("b"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -92,7 +92,7 @@ def test_a_machine_that_freezes_in_its_tick_is_cut_off_and_the_others_tick(
             goes_on(them, since=since)
             assert frozen.poll() is None
             frozen.kill()
-        assert "lock timeout" in them.said("a"), "what it waited for is said"
+        assert "lock timeout" in them.output_of("a"), "what it waited for is logged"
 
 
 def clusters(them: Machines, *names: str) -> None:

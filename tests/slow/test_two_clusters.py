@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import servers
-from tests.slow.machines import TICK, Machines, instant, machines, requests_doubled, settled
+from tests.slow.machines import TICK, Machines, instant, machines, requests_doubled, running_steadily
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -30,8 +30,8 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machines]:
 def test_two_clusters_poll_every_slot_once(pair: Machines) -> None:
     for name in ("a", "b"):
         pair.start(name, "qcluster")
-    since = settled(pair)
-    heard = {name: len(pair.said(name)) for name in ("a", "b")}
+    since = running_steadily(pair)
+    read_so_far = {name: len(pair.output_of(name)) for name in ("a", "b")}
     until = pair.wait_for_ticks(TICKS)
     pair.wait_for_open_polls(until=until)
     pair.stop("a", "b")
@@ -55,16 +55,16 @@ def test_two_clusters_poll_every_slot_once(pair: Machines) -> None:
         within = [at for at in asked[poll["provider_race_id"]] if began - timedelta(milliseconds=1) <= at <= ended]
         assert len(within) == 1, poll
 
-    said = {name: pair.said(name, since=length) for name, length in heard.items()}
-    assert all("polled" in text for text in said.values()), "both have polled"
-    assert "Traceback" not in said["a"] + said["b"]
+    outputs = {name: pair.output_of(name, since=length) for name, length in read_so_far.items()}
+    assert all("polled" in text for text in outputs.values()), "both have polled"
+    assert "Traceback" not in outputs["a"] + outputs["b"]
 
 
 def test_a_machine_that_dies_leaves_the_other_polling(postgres: servers.Postgres, tmp_path: Path) -> None:
     with machines(tmp_path, database=postgres.new_database()) as them:
         for name in ("a", "b"):
             them.start(name, "qcluster")
-        since = settled(them)
+        since = running_steadily(them)
         them.kill("a")
         until = them.wait_for_ticks(TICKS // 2)
         them.wait_for_open_polls(until=until)

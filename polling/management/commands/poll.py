@@ -26,7 +26,9 @@ class Command(BaseCommand):
         pollers.run([log.pk for log in won], now=now)
         logs = PollLog.objects.filter(pk__in=[log.pk for log in won + joined]).select_related("race__meeting")
         if options["json"]:
-            self._print_json(races)
+            fresh = Race.objects.filter(pk__in=[race.pk for race in races]).select_related("meeting")
+            documents = [serialize_race(race) for race in fresh.prefetch_related("runners")]
+            self.stdout.write(json.dumps(documents, cls=DjangoJSONEncoder, indent=1))
         else:
             for log in logs:
                 self.stdout.write(f"{log.race.name_at(now)}: {_result_of(log)}")
@@ -35,11 +37,6 @@ class Command(BaseCommand):
             raise CommandError(
                 "; ".join(f"race {log.race_id}: {_result_of(log)}" for log in logs) or "polling is paused"
             )
-
-    def _print_json(self, races: list[Race]) -> None:
-        fresh = Race.objects.filter(pk__in=[race.pk for race in races]).select_related("meeting")
-        documents = [serialize_race(race) for race in fresh.prefetch_related("runners")]
-        self.stdout.write(json.dumps(documents, cls=DjangoJSONEncoder, indent=1))
 
 
 def _result_of(log: PollLog) -> str:

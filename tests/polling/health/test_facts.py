@@ -79,7 +79,7 @@ def test_the_facts_are_those_of_the_database() -> None:
 
 
 def test_a_heartbeat_that_only_notes_an_alert_is_none() -> None:
-    Heartbeat.objects.create(pk=1, at=heartbeat.NEVER, alerted_at=NOW)
+    Heartbeat.objects.create(pk=1, at=heartbeat.NEVER, overdue_since=NOW)
     assert read()[0].heartbeat is None
 
 

@@ -1,4 +1,4 @@
-"""Races that do not end: flagged, said once for each stage, polled on, and never ended by us."""
+"""Races that do not end: flagged, reported once for each stage, polled on, and never ended by us."""
 
 import logging
 from datetime import datetime, timedelta
@@ -38,7 +38,7 @@ def stages(*races: Race, now: datetime) -> list[str]:
     return [Race.objects.get(pk=race.pk).escalation for race in races]
 
 
-def test_each_stage_is_said_once_the_last_as_an_alert(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_stage_is_reported_once_the_last_as_an_alert(caplog: pytest.LogCaptureFixture) -> None:
     races = [make_race() for _ in range(7)]
     for hours in (0.9, 1, 1.5, 6, 7, 30):
         stages(*races, now=START + hours * HOUR)
@@ -72,8 +72,8 @@ def test_old_races_of_a_card_just_imported_are_not_late_before_they_were_asked_f
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     now = START + 7 * HOUR
-    waiting, asked, forgotten = make_race(), make_race(last_attempt_at=now), make_race()
+    waiting, asked, unasked = make_race(), make_race(last_attempt_at=now), make_race()
     Race.objects.update(next_poll_at=now + timedelta(minutes=4))
-    Race.objects.filter(pk=forgotten.pk).update(next_poll_at=now - HOUR)
-    assert stages(waiting, asked, forgotten, now=now) == ["", "overdue", "overdue"]
+    Race.objects.filter(pk=unasked.pk).update(next_poll_at=now - HOUR)
+    assert stages(waiting, asked, unasked, now=now) == ["", "overdue", "overdue"]
     assert str(waiting) not in caplog.text

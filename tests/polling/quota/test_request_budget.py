@@ -165,7 +165,7 @@ def test_a_wait_that_a_provider_named_is_not_shortened_by_a_request_that_was_und
 # --- the breaker --------------------------------------------------------------------------------------------
 
 
-def test_a_failing_provider_is_one_incident_and_one_alert_and_its_slots_are_let_go(
+def test_a_failing_provider_is_one_incident_and_one_alert_and_its_slots_are_skipped(
     provider: ProviderBox, caplog: pytest.LogCaptureFixture
 ) -> None:
     races = upcoming(provider, 20)

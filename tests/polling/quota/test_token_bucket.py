@@ -1,4 +1,4 @@
-"""The token bucket as arithmetic: what flows in, what is kept from whom."""
+"""The token bucket as arithmetic: what flows in, what is kept for which priority."""
 
 from datetime import timedelta
 

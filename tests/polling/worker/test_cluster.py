@@ -128,9 +128,9 @@ def test_a_race_goes_from_slot_to_appwrite_and_a_decision_comes_back(box: Box) -
         " WHERE username = 'appwrite' AND object_id = ?",
         str(race["id"]),
     )
-    said = " ".join(entry["change_message"] for entry in audit)
-    assert "Finalized" in said
-    assert "swab the winner" in said
+    messages = " ".join(entry["change_message"] for entry in audit)
+    assert "Finalized" in messages
+    assert "swab the winner" in messages
     late = box.query("SELECT slot_at FROM polling_tick GROUP BY slot_at HAVING count(*) > 1")
     assert late == [], "no slot is ticked twice"
 

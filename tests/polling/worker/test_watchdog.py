@@ -51,8 +51,8 @@ def test_a_queue_is_stuck_when_something_waits_and_nothing_is_taken(
     looks: list[tuple[float, int, float]], stuck: bool
 ) -> None:
     flow = QueueFlow(limit=22)
-    said = [flow.is_stuck(waiting, last=last, now=now) for now, waiting, last in looks]
-    assert said == [False] * (len(looks) - 1) + [stuck]
+    found = [flow.is_stuck(waiting, last=last, now=now) for now, waiting, last in looks]
+    assert found == [False] * (len(looks) - 1) + [stuck]
 
 
 @pytest.fixture
