@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import time
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import RawArray
 from typing import Any
@@ -26,6 +26,14 @@ SAVE_WITHIN = 15.0
 FETCH_WITHIN = 15.0  # a pusher whose broker is away stands still for 10 s before it ends
 EXIT_CODE = 70
 IDLE = -1.0
+
+
+class Mark(IntEnum):
+    """What the processes of the pool mark with the instant of its last occurrence, as places in shared memory."""
+
+    TASK_BEGUN = 0
+    RESULT_SAVED = 1
+    FETCHED = 2
 
 
 class Role(StrEnum):
@@ -77,12 +85,12 @@ class QueueFlow:
 class Watchdog:
     """What is known between two checks; all instants are `time.monotonic()`.
 
-    `marks` is shared memory: when a worker last began a task, when the monitor last saved one, when the pusher last
-    went to fetch some or came back.
+    `marks` is shared memory, one instant per `Mark`: a worker began a task, the monitor saved a result, the pusher went
+    to its broker or came back.
     """
 
     keepalive_fd: int
-    marks: Any = field(default_factory=lambda: RawArray("d", [time.monotonic()] * 3))
+    marks: Any = field(default_factory=lambda: RawArray("d", [time.monotonic()] * len(Mark)))
     _children: list[BaseProcess] = field(default_factory=list)
     _monitor: int = 0
     _pusher: int = 0
@@ -171,18 +179,18 @@ def check(stat: Any, *, running: bool) -> None:
 def record_fetch() -> None:
     """Records that the pusher goes to its broker, or comes back from it."""
     if _armed is not None:
-        _armed.marks[2] = time.monotonic()
+        _armed.marks[Mark.FETCHED] = time.monotonic()
 
 
 def _record_begun_task(task: dict[str, Any], **_: object) -> None:
-    _set_mark(0, task)
+    _set_mark(Mark.TASK_BEGUN, task)
 
 
 def _record_saved_task(task: dict[str, Any], **_: object) -> None:
-    _set_mark(1, task)
+    _set_mark(Mark.RESULT_SAVED, task)
 
 
-def _set_mark(mark: int, task: dict[str, Any]) -> None:
+def _set_mark(mark: Mark, task: dict[str, Any]) -> None:
     """Marks now, but for the tasks that the sentinel runs itself."""
     if _armed is not None and not task.get("sync"):
         _armed.marks[mark] = time.monotonic()

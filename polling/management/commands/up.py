@@ -127,7 +127,7 @@ def _restart_with_simulations() -> None:
 
 
 def _simulated_provider() -> dict[str, str]:
-    """With a database of its own, if none is named: simulated races must not follow us to a real provider."""
+    """Its settings, with a database of its own if none is named: simulated races must not mix with real ones."""
     values = {
         "RACE_PROVIDERS": "sandbox",
         "SANDBOX_PROVIDER_URL": f"http://127.0.0.1:{settings.PORT + 1}/affiliates/v1",
@@ -189,7 +189,7 @@ def _wait_for(url: str, processes: DevProcesses) -> None:
 
 
 def _staff_login() -> tuple[str, str]:
-    """A superuser for this machine, made once; its password lies in the ignored `var/`, for its owner's eyes."""
+    """Name and password of a superuser, created at the first start; the password is stored in `var/`."""
     username = "staff"
     user = User.objects.filter(username=username).first()
     known = _stored_password()

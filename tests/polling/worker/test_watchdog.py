@@ -71,12 +71,12 @@ def timer() -> Iterator["Synchronized[float]"]:
 def first_problem() -> Callable[..., tuple[float, str]]:
     """Looks twice a second for so long; when something was wrong first, and what."""
     dog, began = Watchdog(0), 1000.0
-    dog.marks[:] = [began] * 3
+    dog.marks[:] = [began] * len(watchdog.Mark)
 
     def look(since: float, until: float, *, waiting: int, fetching: bool = True) -> tuple[float, str]:
         for step in range(int(since * 2), int(until * 2)):
             if fetching:
-                dog.marks[2] = began + step / 2
+                dog.marks[watchdog.Mark.FETCHED] = began + step / 2
             stat = SimpleNamespace(monitor=0, pusher=0, task_q_size=waiting, done_q_size=0)
             if reason := dog.problem(stat, running=True, now=began + step / 2):
                 return step / 2, reason
