@@ -1,4 +1,4 @@
-"""Users and groups: Django's own pages, whose forms do not overwrite what somebody else has saved meanwhile."""
+"""Users and groups: Django's own pages, with forms that do not overwrite what somebody else has saved."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +19,11 @@ else:
 
 
 class AccountForm(NoOverwriteForm, UserForm):
-    """Django's own form of a user, checked."""
+    """Django's own form of a user, which does not overwrite the edits of others."""
 
 
 class AccountAdmin(NoOverwriteAdmin[User], UserPages):
-    """When somebody logged in and joined is what the machine notes."""
+    """The page of a user; the times of joining and of the last login are read-only."""
 
     form = AccountForm
 

@@ -1,4 +1,4 @@
-"""Decisions: Django's log of who changed what, with the reasons that staff gave."""
+"""The page *Decisions*: Django's log entries of who decided what, with the reasons that staff gave."""
 
 from typing import Any
 
@@ -18,24 +18,24 @@ MOST_USERS = 200
 
 @admin.display(description="of")
 def subject(entry: LogEntry) -> SafeString:
-    """What was decided about, with a link where it has a page."""
+    """What the decision is about, with a link if it has a page."""
     url = entry.get_admin_url()
     return format_html('<a href="{}">{}</a>' if url else "{1}", url, entry.object_repr)
 
 
 @admin.display(description="what")
 def message(entry: LogEntry) -> str:
-    """What was decided, and why."""
+    """The decision and its reason."""
     return entry.get_change_message() or entry.get_action_flag_display()
 
 
-def users() -> list[Choice]:
-    """Staff, and the systems that decide under a name of their own."""
+def user_choices() -> list[Choice]:
+    """Staff, and the systems that decide under their own names."""
     return [(str(user.pk), user.get_username()) for user in User.objects.order_by("username")[:MOST_USERS]]
 
 
-def kinds() -> list[Choice]:
-    """What the console can decide about."""
+def kind_choices() -> list[Choice]:
+    """The kinds of rows that a decision can be about."""
     found = ContentType.objects.filter(app_label__in=("races", "polling", "auth", "django_q")).order_by("model")
     return [(str(kind.pk), kind.name) for kind in found]
 
@@ -45,8 +45,8 @@ class DecisionAdmin(ReadOnlyAdmin[LogEntry]):
     list_display = (utc_column("action_time"), "user", subject, message)
     list_filter = (
         when_filter("action_time"),
-        fixed_filter("user", "by", users, parameter="user__id__exact"),
-        fixed_filter("content_type", "of", kinds, parameter="content_type__id__exact"),
+        fixed_filter("user", "by", user_choices, parameter="user__id__exact"),
+        fixed_filter("content_type", "of", kind_choices, parameter="content_type__id__exact"),
     )
     list_select_related = ("user", "content_type")
     search_fields = ("object_repr", "change_message", "user__username")

@@ -1,7 +1,7 @@
-"""Lists that open at once however many rows there are: keys first, at most ten thousand of them, then one page of rows.
+"""Lists that open quickly however many rows there are: at most ten thousand keys first, then one page of rows.
 
-Django counts all rows and, for the page, sorts all columns of all of them. Here one query reads no more than the keys
-of the first ten thousand rows in their order, which an index can answer alone; it gives the count and the page.
+Django counts all rows and sorts all columns of all of them for one page. Here one query reads only the keys of the
+first ten thousand rows in order, which an index can answer alone; it gives both the count and the page.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ MAX_ROWS = 10_000
 
 
 class CappedCount(int):
-    """A count that went no further than this: `10,000+`."""
+    """A count that stopped at its limit, shown as `10,000+`."""
 
     def __str__(self) -> str:
         return f"{int(self):,}+"
@@ -30,16 +30,16 @@ class KeyPaginator(Paginator):  # type: ignore[type-arg] # django's takes no arg
 
     @cached_property
     def keys(self) -> list[Any]:
-        """The keys in the order of the list, one more than are shown where there are more."""
+        """The keys in the order of the list, one more than the limit if there are more."""
         return list(self.object_list.values_list("pk", flat=True)[: MAX_ROWS + 1])
 
     @cached_property
     def count(self) -> int:
-        """How many rows there are, as far as it was counted."""
+        """How many rows there are, counted up to the limit."""
         return _capped_length(self.keys)
 
     def page(self, number: int | str) -> Page[Any]:
-        """The rows of a page. Raises InvalidPage where there is none."""
+        """The rows of a page. Raises InvalidPage if there is no such page."""
         number = self.validate_number(number)
         first = (number - 1) * self.per_page
         last = first + self.per_page
@@ -58,7 +58,7 @@ def capped_count(rows: QuerySet[Any]) -> int:
 
 
 class BoundedChangeList(ChangeList):
-    """A list that takes every page from its paginator, and sorts by no other columns than its admin offers."""
+    """A list that takes every page from its paginator, and sorts only by the columns that its admin offers."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -74,10 +74,10 @@ class BoundedChangeList(ChangeList):
 
 
 class UnindexedColumn(Func):
-    """A column whose own index SQLite leaves alone: it knows nothing of how many rows have a value.
+    """A column whose own index SQLite does not use, because it does not know how many rows have a value.
 
     A filter by it reads along the index of the list's order, which holds the column too, instead of fetching and
-    sorting all rows of a frequent value. PostgreSQL chooses by what the table holds.
+    sorting all rows of a frequent value. PostgreSQL knows the values and chooses by itself.
     """
 
     template = "+%(expressions)s"
@@ -88,7 +88,7 @@ class UnindexedColumn(Func):
 
 
 def filter_by_scan(rows: QuerySet[Any], column: str, values: Iterable[Any] | QuerySet[Any]) -> QuerySet[Any]:
-    """The rows whose column has one of the values."""
-    name = f"scanned_{column}"
-    found: QuerySet[Any] = rows.alias(**{name: UnindexedColumn(column)}).filter(**{f"{name}__in": values})
-    return found
+    """The rows whose column has one of the values, found along the list's order."""
+    name = f"unindexed_{column}"
+    matching: QuerySet[Any] = rows.alias(**{name: UnindexedColumn(column)}).filter(**{f"{name}__in": values})
+    return matching

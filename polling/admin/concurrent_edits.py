@@ -1,4 +1,4 @@
-"""Forms that do not overwrite what somebody else has saved since they were shown."""
+"""Forms that do not overwrite what somebody else has saved since the page was shown."""
 
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -19,11 +19,11 @@ else:
 
 
 class NoOverwriteForm(AnyForm):
-    """Compares field by field what it showed with what is stored now. Call it with the row locked.
+    """Compares, field by field, what the form showed with what is stored now. The row must be locked meanwhile.
 
-    A field that was left alone keeps what is stored. One that was edited here and elsewhere is an error that shows the
-    other value; what was entered stays in the form, and saving it again replaces the other value knowingly. Where the
-    fields make one decision (`together`), one that has moved stops the edit of any other.
+    A field that was left alone keeps the stored value. A field that was edited both here and elsewhere is an error that
+    shows the stored value; the form keeps what was entered, and saving it again replaces the stored value. If the
+    fields are one decision (`together`), a change elsewhere of one field stops the edit of all.
     """
 
     together = False
@@ -31,69 +31,65 @@ class NoOverwriteForm(AnyForm):
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
         cleaned = self.cleaned_data if cleaned is None else cleaned
-        for bound in self._shown_before():
-            if not _differs(bound, self._shown(bound), bound.initial):
+        for bound in self._comparable_fields():
+            shown = bound.field.hidden_widget().value_from_datadict(self.data, self.files, bound.html_initial_name)
+            if not _is_different(bound, shown, bound.initial):
                 continue
             edited = bound.name in self.changed_data
-            if edited and _differs(bound, bound.data, bound.initial):
-                self._show_stored(bound.html_initial_name, bound)
-                self.add_error(bound.name, _both(bound.initial))
+            if edited and _is_different(bound, bound.data, bound.initial):
+                self._put_stored_value(bound.html_initial_name, bound)
+                self.add_error(bound.name, _changed_meanwhile(bound.initial))
             elif not edited and self.together and self.changed_data:
-                self._show_stored(bound.html_initial_name, bound)
-                self._show_stored(bound.html_name, bound)
-                self.add_error(bound.name, _both(bound.initial))
+                self._put_stored_value(bound.html_initial_name, bound)
+                self._put_stored_value(bound.html_name, bound)
+                self.add_error(bound.name, _changed_meanwhile(bound.initial))
             elif not edited:
-                cleaned[bound.name] = self._stored(bound.name)
+                value = getattr(self.instance, bound.name)
+                cleaned[bound.name] = value.all() if isinstance(value, models.Manager) else value
         return cleaned
 
-    def _shown_before(self) -> list[forms.BoundField]:
-        """The fields of a form that says what it showed; those of one that does not cannot be compared."""
+    def _comparable_fields(self) -> list[forms.BoundField]:
+        """The fields whose shown values came back with the request; none for a new row or another client."""
         fields = [bound for bound in self if bound.field.show_hidden_initial]
-        says = any(bound.html_initial_name in self.data for bound in fields)
-        return fields if says and self.instance.pk is not None else []
+        has_shown = any(bound.html_initial_name in self.data for bound in fields)
+        return fields if has_shown and self.instance.pk is not None else []
 
-    def _shown(self, bound: forms.BoundField) -> Any:
-        return bound.field.hidden_widget().value_from_datadict(self.data, self.files, bound.html_initial_name)
-
-    def _stored(self, name: str) -> Any:
-        value = getattr(self.instance, name)
-        return value.all() if isinstance(value, models.Manager) else value
-
-    def _show_stored(self, key: str, bound: forms.BoundField) -> None:
-        """The next answer is compared with what the error says."""
+    def _put_stored_value(self, key: str, bound: forms.BoundField) -> None:
+        """Puts the stored value into the form, so that the next answer is compared with what the error shows."""
         data = cast(QueryDict, self.data).copy()
         value = bound.field.prepare_value(bound.initial)
         data.setlist(key, value if isinstance(value, list) else [value])
         self.data = data
 
 
-def _differs(bound: forms.BoundField, entered: Any, stored: Any) -> bool:
-    """Text is compared as a browser returns it: with other line ends, and stripped."""
+def _is_different(bound: forms.BoundField, entered: Any, stored: Any) -> bool:
+    """Compares text as a browser returns it: stripped, and with other line ends."""
     if isinstance(entered, str) and isinstance(stored, str):
-        return _plain(entered) != _plain(stored)
+        return _plain_lines(entered) != _plain_lines(stored)
     return bound.field.has_changed(stored, entered)
 
 
-def _plain(text: str) -> str:
+def _plain_lines(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
-def _both(stored: Any) -> str:
-    now = f"“{stored}”" if isinstance(stored, str) and stored else stored
+def _changed_meanwhile(stored: Any) -> str:
+    """The error of a field that somebody else has changed, with its stored value."""
+    shown = f"“{stored}”" if isinstance(stored, str) and stored else stored
     if isinstance(stored, bool):
-        now = "on" if stored else "off"
+        shown = "on" if stored else "off"
     elif stored in ("", None, []):
-        now = f"empty ({formats.NOTHING})"
+        shown = f"empty ({formats.NOTHING})"
     elif isinstance(stored, list):
-        now = ", ".join(map(str, stored))
+        shown = ", ".join(map(str, stored))
     return (
-        f"Somebody has changed this since the page was shown. It is now: {now}. "
+        f"Somebody has changed this since the page was shown. It is now: {shown}. "
         "Save again to replace it by what stands in the form."
     )
 
 
 class NoOverwriteAdmin(ListAdmin[M]):
-    """Pages whose form is checked so. Instants are left out: no form of ours edits one that the machine also sets."""
+    """Pages with such a form. Instants are not compared: no form edits one that racepoll also sets."""
 
     form = NoOverwriteForm
 
@@ -107,6 +103,6 @@ class NoOverwriteAdmin(ListAdmin[M]):
         found = super().get_object(request, object_id, from_field)
         if found is None or request.method != "POST" or not transaction.get_connection().in_atomic_block:
             return found
-        # What is compared must not change before it is saved.
+        # The row must not change between the comparison and the save.
         list(self.model._default_manager.filter(pk=found.pk).select_for_update().values_list("pk"))
         return super().get_object(request, object_id, from_field)

@@ -1,4 +1,4 @@
-"""Filters with fixed choices: none reads a table for the values that are in it."""
+"""Filters with known choices, so that no filter reads a whole table for the values in it."""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
@@ -18,13 +18,13 @@ Choice = tuple[str, str]
 Choices = Callable[[], Iterable[Choice]]
 DAY = timedelta(days=1)
 SPANS = {"hour": timedelta(hours=1), "week": 7 * DAY}
-SLACK = timedelta(minutes=1)  # an instant may lie a little ahead of the look at it
-BACK = {"today": 0, "yesterday": 1}
+CLOCK_SLACK = timedelta(minutes=1)  # another host's clock may be a little ahead of this request
+DAYS_BACK = {"today": 0, "yesterday": 1}
 NEWEST_MEETINGS = 500
 
 
 class FixedFilter(admin.SimpleListFilter):
-    """A filter by one column. A value of a link counts, whether it is among the choices or not."""
+    """A filter by one column; a link may use a value that is not among the choices."""
 
     column: str
     choices_of: Choices
@@ -33,7 +33,7 @@ class FixedFilter(admin.SimpleListFilter):
         return list(type(self).choices_of())
 
     def has_output(self) -> bool:
-        """Always: without output Django would drop the filter, and a link with a value would show all."""
+        """Always true: a filter without output is dropped by Django, and a link with a value would show all rows."""
         return True
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -42,7 +42,7 @@ class FixedFilter(admin.SimpleListFilter):
 
 
 class ScannedFilter(FixedFilter):
-    """A filter by a column of the index that has the list's order."""
+    """A filter by a column that is part of the index with the list's order."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
@@ -52,18 +52,18 @@ class ScannedFilter(FixedFilter):
 def fixed_filter(
     column: str, title: str, choices: Choices, *, parameter: str = "", kind: type[FixedFilter] = FixedFilter
 ) -> type[FixedFilter]:
-    """A filter by a column, under the name in the URL that Django's own would have."""
+    """Makes a filter by a column; `parameter` is its name in the URL, by default the column."""
     values = {"column": column, "title": title, "parameter_name": parameter or column}
     return type(f"{column.title()}Filter", (kind,), {**values, "choices_of": staticmethod(choices)})
 
 
 def plain_choices(names: Iterable[str]) -> list[Choice]:
-    """Choices that are shown as they are."""
+    """Choices whose label is the value itself."""
     return [(name, name) for name in names]
 
 
 def provider_choices() -> list[Choice]:
-    """The providers that are configured, and those that were."""
+    """The providers that are or were configured."""
     return plain_choices(sorted({*settings.RACE_PROVIDERS, *ProviderState.objects.values_list("name", flat=True)}))
 
 
@@ -73,17 +73,17 @@ def target_choices() -> list[Choice]:
 
 
 def meeting_choices(column: str) -> Choices:
-    """What the newest meetings have in a column."""
+    """The values of a column in the newest meetings, as a function for `fixed_filter`."""
 
-    def found() -> list[Choice]:
+    def choices_now() -> list[Choice]:
         newest = Meeting.objects.order_by("-racing_day", "name").values_list(column, flat=True)[:NEWEST_MEETINGS]
         return plain_choices(sorted(set(newest) - {""}))
 
-    return found
+    return choices_now
 
 
 class YesNoFilter(ScannedFilter):
-    """A filter by a flag of the index that has the list's order."""
+    """A filter by a flag that is part of the index with the list's order."""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[Choice]:
         return [("1", "Yes"), ("0", "No")]
@@ -94,7 +94,7 @@ class YesNoFilter(ScannedFilter):
 
 
 class WhenFilter(admin.SimpleListFilter):
-    """Rows of the last hour, of a day in UTC or of the last seven days, by the column that orders the list."""
+    """A filter by the last hour, a day in UTC or the last seven days, on the column that orders the list."""
 
     title = "when"
     parameter_name = "when"
@@ -115,7 +115,7 @@ class WhenFilter(admin.SimpleListFilter):
 
 
 class DayFilter(WhenFilter):
-    """Rows of a day, by a column of days."""
+    """A filter by a day, on a column of days."""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[Choice]:
         today = request_time(request).date()
@@ -132,11 +132,11 @@ class DayFilter(WhenFilter):
 
 
 def time_bounds(value: str, *, now: datetime) -> tuple[datetime, datetime] | None:
-    """The instants from and before which rows are meant by `hour`, `week`, `today`, `yesterday` or an ISO day."""
+    """The first instant and the end of `hour`, `week`, `today`, `yesterday` or an ISO day; None for anything else."""
     if value in SPANS:
-        return now - SPANS[value], now + SLACK
+        return now - SPANS[value], now + CLOCK_SLACK
     try:
-        day = now.date() - BACK[value] * DAY if value in BACK else date.fromisoformat(value)
+        day = now.date() - DAYS_BACK[value] * DAY if value in DAYS_BACK else date.fromisoformat(value)
         midnight = datetime.combine(day, time(), UTC)
         return midnight, midnight + DAY
     except (ValueError, OverflowError):
@@ -149,5 +149,5 @@ def _day_choices(today: date) -> list[Choice]:
 
 
 def when_filter(column: str, kind: type[WhenFilter] = WhenFilter) -> type[WhenFilter]:
-    """The filter by an instant, or of kind DayFilter by a day."""
+    """Makes a filter by an instant, or with DayFilter by a day."""
     return type("When", (kind,), {"column": column})

@@ -1,4 +1,4 @@
-"""How lengths, instants and states are put: words always, with a title or a badge beside them."""
+"""How the pages write durations, instants, counts and states: always in words, with a title or a badge beside."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -36,17 +36,17 @@ RESULT_TONES: Mapping[ResultState, str] = MappingProxyType(
 
 
 def duration(length: timedelta) -> str:
-    """The two greatest units: `4 min 10 s`, `2 h`, `0 s`."""
-    left, parts = int(length.total_seconds()), list[str]()
+    """The two greatest units of a duration: `4 min 10 s`, `2 h`, `0 s`."""
+    seconds_left, parts = int(length.total_seconds()), list[str]()
     for unit, seconds in UNITS:
-        count, left = divmod(left, seconds)
+        count, seconds_left = divmod(seconds_left, seconds)
         if parts or count or unit == "s":
             parts.append(f"{count} {unit}" if count or not parts else "")
     return " ".join(parts[:2]).strip()
 
 
 def precise_duration(length: timedelta | None) -> str:
-    """To the millisecond below ten seconds, where it matters."""
+    """A duration, in milliseconds if it is below ten seconds: `240 ms`, `2 min 5 s`."""
     if length is None:
         return NOTHING
     milliseconds = length / timedelta(milliseconds=1)
@@ -54,12 +54,12 @@ def precise_duration(length: timedelta | None) -> str:
 
 
 def relative_time(instant: datetime, *, now: datetime) -> str:
-    """`in 4 min 10 s`, `3 min ago`."""
+    """An instant seen from now: `in 4 min 10 s`, `3 min ago`."""
     return f"in {duration(instant - now)}" if instant > now else f"{duration(now - instant)} ago"
 
 
 def since_text(instant: datetime, *, now: datetime) -> str:
-    """`since 12:03:10 UTC, 4 min 10 s`; of another day with its date and without the seconds."""
+    """Since when and how long: `since 12:03:10 UTC, 4 min 10 s`; with the date, without seconds, if not of today."""
     at = instant.astimezone(UTC)
     same_day = at.date() == now.astimezone(UTC).date()
     length = duration(max(now - instant, timedelta()))
@@ -67,43 +67,43 @@ def since_text(instant: datetime, *, now: datetime) -> str:
 
 
 def count_noun(number: int, noun: str) -> str:
-    """`1 race`, `2 races`."""
+    """A number with its noun: `1 race`, `2 races`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def count_list(amounts: Mapping[str, int]) -> str:
-    """`2 rows, 1 runners`: what there is, each with how often."""
+    """Amounts by kind: `2 rows, 1 runners`."""
     return ", ".join(f"{amount} {what}" for what, amount in sorted(amounts.items())) or NOTHING
 
 
 def utc_text(instant: datetime | None) -> str:
-    """The instant in UTC, to the second."""
+    """An instant in UTC to the second."""
     return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if instant else NOTHING
 
 
 def time_tag(instant: datetime | None, text: str) -> SafeString:
-    """What is said of an instant, with the instant itself in UTC as its title."""
+    """A text about an instant, as a time element with the instant in UTC as its title."""
     if instant is None:
         return format_html("{}", text)
     return format_html('<time datetime="{}" title="{}">{}</time>', instant.isoformat(), utc_text(instant), text)
 
 
 def local_time(instant: datetime | None, zone: ZoneInfo, form: str = "%a %d %b %H:%M:%S %Z") -> SafeString:
-    """The instant in a track's own time, with the zone's abbreviation."""
+    """An instant in a track's time, with the zone's abbreviation, as a time element."""
     return time_tag(instant, instant.astimezone(zone).strftime(form) if instant else NOTHING)
 
 
 def badge(word: str, tone: str) -> SafeString:
-    """A word on a coloured ground; the word alone says it all."""
+    """A word on a coloured ground; the word alone carries the meaning."""
     return format_html('<span class="rp-badge rp-{}">{}</span>', tone, word)
 
 
 def poll_badge(state: str, reason: str, error_class: str) -> SafeString:
-    """What came of a poll: `ok`, `failed Unavailable`, `skipped quota`."""
+    """The state of a poll, with its reason or error class: `ok`, `failed Unavailable`, `skipped quota`."""
     detail = error_class if state == PollState.FAILED.value else reason
     return badge(f"{state} {detail}".strip(), POLL_TONES[PollState(state)])
 
 
 def result_badge(state: str) -> SafeString:
-    """How far a result or a dividend has got."""
+    """The state of a result or a dividend: none, interim or final."""
     return badge(state, RESULT_TONES[ResultState(state)])

@@ -1,4 +1,4 @@
-"""The strip above every page: how polling and the sync stand, read once per request."""
+"""The strip above every page: the state of polling and of the sync, read once per request."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from polling.health.facts import Facts
 from polling.health.rules import Item, Level, Subject
 
 TONES = {Level.WELL: formats.GOOD, Level.IDLE: formats.CALM, Level.WARNING: formats.WARNING, Level.BAD: formats.BAD}
-# The page that says more, and the model whose viewers may open it.
+# The page with the details, the model whose viewers may open it, and the query of the link.
 PAGES = {
     Subject.TICK: ("admin:polling_tick_changelist", "tick", ""),
     Subject.WORKER: ("admin:polling_polllog_changelist", "polllog", ""),
@@ -26,13 +26,13 @@ PAGES = {
     Subject.INCIDENTS: ("admin:polling_incident_changelist", "incident", "?ended_at__isempty=1"),
     Subject.CONFLICTS: ("admin:polling_syncconflict_changelist", "syncconflict", "?state=open"),
 }
-MOST = 200  # characters of what is quoted; the page has all of it
-SEEN_BY_ALL = (Subject.WORKER, Subject.SWITCH)  # their words are our own, or meant for all of staff
+MAX_CHARACTERS = 200  # of a quoted text; the page has all of it
+SHOWN_TO_ALL = (Subject.WORKER, Subject.SWITCH)  # their texts are racepoll's own, or meant for all staff
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One item as it is drawn. `page` is empty for who may not open it."""
+    """One item of the strip as it is shown; `page` is empty if the user may not open it."""
 
     title: str
     badge: SafeString
@@ -43,59 +43,54 @@ class Cell:
 
 
 def facts_of(request: HttpRequest) -> Facts:
-    """The facts at the request's instant; all that one page says comes from the same."""
-    known: Facts | None = request.META.get("racepoll.facts")
-    if known is None:
-        known = request.META["racepoll.facts"] = health_facts.read(now=request_time(request))
-    return known
+    """The facts at the request's instant, read once, so that everything on a page agrees."""
+    cached: Facts | None = request.META.get("racepoll.facts")
+    if cached is None:
+        cached = request.META["racepoll.facts"] = health_facts.read(now=request_time(request))
+    return cached
 
 
 def nothing_polled(request: HttpRequest) -> str:
-    """Why nothing at all is polled, in a few words; empty where polling goes on."""
+    """Why nothing at all is polled, in a few words; empty if polling goes on."""
     return health.nothing_polled(facts_of(request), now=request_time(request))
 
 
 def obstacles(request: HttpRequest, providers: Iterable[str]) -> list[str]:
-    """Why polls of races of these providers, asked for now, may not be made: a sentence each."""
+    """Why polls of these providers' races may not be made now, one sentence per obstacle."""
     return health.obstacles(facts_of(request), providers, now=request_time(request))
 
 
 def pause_notice(request: HttpRequest) -> str:
-    """That all polling is paused, since when, who paused it and why; empty where it is not."""
+    """That all polling is paused, since when, by whom and why; empty if it is not paused."""
     return health.pause_notice(facts_of(request))
 
 
 def not_read(request: HttpRequest) -> Cell | None:
-    """The cell of Appwrite where nothing has been read from it for too long; None where that is not so."""
+    """The cell of Appwrite if nothing has been read from it for too long, else None."""
     item = health.appwrite(facts_of(request), now=request_time(request))
-    return _cell(request, item, now=request_time(request)) if item.level is Level.WARNING else None
+    return _strip_cell(request, item, now=request_time(request)) if item.level is Level.WARNING else None
 
 
 def cells(request: HttpRequest) -> list[Cell]:
-    """The strip, for this user: links and quoted words only of pages that he may open."""
+    """The cells of the strip for this user, who sees links and quoted texts only of pages that he may open."""
     now = request_time(request)
-    return [_cell(request, item, now=now) for item in health.items(facts_of(request), now=now)]
+    return [_strip_cell(request, item, now=now) for item in health.items(facts_of(request), now=now)]
 
 
-def _cell(request: HttpRequest, item: Item, *, now: datetime) -> Cell:
+def _strip_cell(request: HttpRequest, item: Item, *, now: datetime) -> Cell:
     name, model, query = PAGES[item.subject]
-    may = request.user.has_perm(f"polling.view_{model}")
-    shown = item.level in (Level.BAD, Level.WARNING) and (may or item.subject in SEEN_BY_ALL)
+    may_open = request.user.has_perm(f"polling.view_{model}")
+    is_shown = item.level in (Level.BAD, Level.WARNING) and (may_open or item.subject in SHOWN_TO_ALL)
+    detail = item.detail if len(item.detail) <= MAX_CHARACTERS else f"{item.detail[:MAX_CHARACTERS]}…"
+    if item.since:
+        when = formats.time_tag(item.since, formats.since_text(item.since, now=now))
+    else:
+        when = formats.time_tag(item.seen, formats.relative_time(item.seen, now=now) if item.seen else "")
     return Cell(
         title=item.title,
         badge=formats.badge(item.words, TONES[item.level]),
-        when=_when(item, now=now),
-        detail=_short(item.detail) if shown else "",
-        page=f"{reverse(name)}{query}" if may else "",
+        when=when,
+        detail=detail if is_shown else "",
+        page=f"{reverse(name)}{query}" if may_open else "",
         level=item.level,
     )
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= MOST else f"{text[:MOST]}…"
-
-
-def _when(item: Item, *, now: datetime) -> SafeString:
-    if item.since:
-        return formats.time_tag(item.since, formats.since_text(item.since, now=now))
-    return formats.time_tag(item.seen, formats.relative_time(item.seen, now=now) if item.seen else "")

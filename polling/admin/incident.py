@@ -1,4 +1,4 @@
-"""Incidents: what went wrong with a provider, for how long, and which slots it cost."""
+"""Incidents: what went wrong with a provider or a race, how long it lasted, and how many polls it cost."""
 
 from datetime import datetime
 
@@ -17,7 +17,7 @@ from polling.admin.bounded_lists import capped_count, filter_by_scan
 from polling.admin.filters import fixed_filter, provider_choices, when_filter
 from polling.models import Incident, IncidentKind, PollLog, PollState, SkipReason
 
-SKIPPED_AS: dict[IncidentKind, SkipReason | None] = {
+SKIP_REASONS: dict[IncidentKind, SkipReason | None] = {
     IncidentKind.FAILING: SkipReason.BREAKER,
     IncidentKind.BLOCKED: SkipReason.BREAKER,
     IncidentKind.LIMITED: SkipReason.QUOTA,
@@ -28,30 +28,28 @@ SKIPPED_AS: dict[IncidentKind, SkipReason | None] = {
 
 @admin.display(description="lasted")
 def lasted(incident: Incident) -> SafeString:
-    """How long; `open` in a badge where it goes on."""
+    """How long the incident lasted; a badge if it is open."""
     now: datetime = vars(incident)["now"]
     length = formats.duration((incident.ended_at or now) - incident.began_at)
-    return (
-        formats.badge(f"open for {length}", formats.BAD)
-        if incident.ended_at is None
-        else formats.time_tag(None, length)
-    )
+    if incident.ended_at is None:
+        return formats.badge(f"open for {length}", formats.BAD)
+    return formats.time_tag(None, length)
 
 
-@admin.display(description="slots let go")
-def slots_let_go(incident: Incident) -> str:
-    """The polls skipped because of it; counted for one page, not for a list."""
-    if (skipped_as := SKIPPED_AS[IncidentKind(incident.kind)]) is None:
+@admin.display(description="polls skipped")
+def skipped_polls(incident: Incident) -> str:
+    """How many polls were skipped because of the incident; counted on its page, not in the list."""
+    if (reason := SKIP_REASONS[IncidentKind(incident.kind)]) is None:
         return formats.NOTHING
     logs = filter_by_scan(PollLog.objects.filter(slot_at__gte=incident.began_at), "state", [PollState.SKIPPED.value])
     if incident.ended_at:
         logs = logs.filter(slot_at__lte=incident.ended_at)
-    return str(capped_count(logs.filter(reason=skipped_as.value, race__provider=incident.provider)))
+    return str(capped_count(logs.filter(reason=reason.value, race__provider=incident.provider)))
 
 
 @admin.display(description="race")
 def subject(incident: Incident) -> SafeString:
-    """The race that the incident is about, with a link; nothing where it is about the whole provider."""
+    """The race that the incident is about, with a link; a dash if it is about the whole provider."""
     if incident.race is None:
         return format_html("{}", formats.NOTHING)
     name = incident.race.name_at(vars(incident)["now"])
@@ -68,7 +66,7 @@ class IncidentAdmin(ReadOnlyAdmin[Incident]):
         fixed_filter("provider", "provider", provider_choices),
         when_filter("began_at"),
     )
-    computed = (lasted, slots_let_go)
+    computed = (lasted, skipped_polls)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
         return super().get_queryset(request).annotate(now=Value(request_time(request), output_field=DateTimeField()))

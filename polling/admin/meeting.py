@@ -24,7 +24,7 @@ SHOWN: Any = (columns.title, columns.status, columns.start, columns.starts, colu
 
 
 class RaceInline(RaceInlineBase):
-    """The races of a meeting by number, each with a link to its page."""
+    """The races of a meeting, ordered by number, each with a link to its page."""
 
     model = Race
     ordering = ("number", "pk")

@@ -1,4 +1,4 @@
-"""Poll logs: what was wanted of the providers, and what came of it."""
+"""Poll logs: every planned or requested poll and its outcome."""
 
 from datetime import timedelta
 from typing import Any
@@ -38,7 +38,7 @@ MOST_RACES = 500  # whose polls are found by the races' own index
 
 
 class MeetingFilter(admin.SimpleListFilter):
-    """The meetings that race around now; the search finds the others by their track."""
+    """A filter by the meetings with races around now; the search finds all others by their track."""
 
     title = "meeting"
     parameter_name = "meeting"
@@ -51,18 +51,18 @@ class MeetingFilter(admin.SimpleListFilter):
         return [(str(meeting.pk), f"{meeting} {meeting.code}") for meeting in meetings]
 
     def has_output(self) -> bool:
-        """Always: without output Django would drop the filter, and a link to an older meeting would show all."""
+        """Always true: a filter without output is dropped by Django, and a link to an older meeting would show all."""
         return True
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[PollLog]) -> QuerySet[PollLog]:
         value = self.value() or ""
-        # As a subquery, where a number too great for the database finds nothing instead of failing.
+        # As a subquery, so that a number too great for the database finds nothing instead of failing.
         chosen = Meeting.objects.filter(pk=int(value) if value.isdecimal() else 0)
         return queryset.filter(race__meeting__in=chosen) if value else queryset
 
 
 class ProviderFilter(FixedFilter):
-    """The polls of a provider: by its races where they are few, along the list where they are many."""
+    """A filter by provider: by its races if they are few, along the list's order if they are many."""
 
     title = "provider"
     parameter_name = "race__provider"
@@ -77,12 +77,12 @@ class ProviderFilter(FixedFilter):
 
 
 def error_classes() -> list[Choice]:
-    """The classes of errors that a poll can end with."""
-    found, names = [PollingError], {"Lost"}
-    while found:
-        kinds = found.pop().__subclasses__()
-        names |= {kind.__name__ for kind in kinds}
-        found += kinds
+    """The error classes that a poll can end with."""
+    classes, names = [PollingError], {"Lost"}
+    while classes:
+        subclasses = classes.pop().__subclasses__()
+        names |= {each.__name__ for each in subclasses}
+        classes += subclasses
     return plain_choices(sorted(names))
 
 
@@ -95,7 +95,7 @@ def race(log: PollLog) -> SafeString:
 
 @admin.display(description="state")
 def outcome(log: PollLog) -> SafeString:
-    """The state with its reason, or with the class of the error."""
+    """The state with its reason or error class, as a badge."""
     return formats.poll_badge(log.state, log.reason, log.error_class)
 
 
@@ -107,13 +107,13 @@ def late_by(log: PollLog) -> str:
 
 @admin.display(description="took")
 def took(log: PollLog) -> str:
-    """From the start of the poll to its committed end."""
+    """How long the poll took, from its start to its commit."""
     return formats.precise_duration(log.duration)
 
 
 @admin.display(description="changed")
 def changed(log: PollLog) -> str:
-    """In a word: Django's red cross for False would look like a failure."""
+    """Whether the poll changed anything; in a word, since Django's red cross for False would look like a failure."""
     return "changed" if log.changed else formats.NOTHING
 
 
@@ -142,7 +142,7 @@ class PollLogAdmin(ReadOnlyAdmin[PollLog]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[PollLog], search_term: str
     ) -> tuple[QuerySet[PollLog], bool]:
-        """The polls of the races that are meant, or that somebody asked for."""
+        """The polls of the races that the text finds, or that the user of this name asked for."""
         text = search_term.strip()
         if not text:
             return queryset, False

@@ -18,20 +18,20 @@ SHOWN: Any = ("paused", "reason", utc_column("changed_at"), "changed_by")
 
 
 class SwitchForm(NoOverwriteForm):
-    """A pause says why; whoever lifts one has seen which."""
+    """A pause needs a reason, and whoever ends a pause must have seen its reason."""
 
     together = True
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or {}
         if cleaned.get("paused") and not cleaned.get("reason") and "reason" not in self.errors:
-            self.add_error("reason", "Say why: it stands on every page while all polling is paused.")
+            self.add_error("reason", "Give a reason: every page shows it while all polling is paused.")
         return cleaned
 
 
 @admin.register(PollingSwitch)
 class PollingSwitchAdmin(NoOverwriteAdmin[PollingSwitch]):
-    """One row, made on the first visit; its list is its page."""
+    """There is one row, created on the first visit; the list leads to its page."""
 
     form = SwitchForm
     fields = SHOWN
@@ -58,10 +58,10 @@ class PollingSwitchAdmin(NoOverwriteAdmin[PollingSwitch]):
         elif obj.paused:
             global_pause.pause(by=by, reason=obj.reason, now=now)
         elif was_paused:
-            # The reason of the pause that was left in the field is none of the resumption.
+            # The pause's reason, left in the field, is not the reason to resume.
             reason = obj.reason if obj.reason != form.initial["reason"] else ""
             global_pause.resume(by=by, reason=reason, now=now)
 
     def log_change(self, request: HttpRequest, obj: PollingSwitch, message: object) -> LogEntry:
-        """Unsaved: polling.global_pause has written the entry, with the reason."""
+        """Saves no entry, because polling.global_pause has written one with the reason."""
         return LogEntry()

@@ -1,4 +1,4 @@
-"""Races: the list that staff watch, and the page of one race."""
+"""Races: the list that staff watch, and the page of a race."""
 
 from typing import Any
 
@@ -80,7 +80,7 @@ READ_ONLY: Any = [field for field in flatten_fieldsets(FIELDSETS) if field != NO
 
 @admin.register(Race)
 class RaceAdmin(RaceActions, NoOverwriteAdmin[Race]):
-    """Providers write races, staff decide about them through actions; the note is the one field of a form."""
+    """Staff decide about races through actions; the note is the only field that the page edits."""
 
     list_display = (
         columns.title, columns.status, columns.start, columns.starts, columns.window,
@@ -115,10 +115,7 @@ class RaceAdmin(RaceActions, NoOverwriteAdmin[Race]):
         return nearest_first(now=request_time(request))
 
     def get_paginator(self, request: HttpRequest, queryset: Any, *args: Any, **options: Any) -> Any:
-        """In the list's own order the keys are put in order without asking the database for every distance.
-
-        Django also asks for one for the entries of a race's history.
-        """
+        """Orders the list by keys unless a column is chosen; Django also asks for a paginator of a race's history."""
         if ORDER_VAR in request.GET or queryset.model is not Race:
             return super().get_paginator(request, queryset, *args, **options)
         return NearestFirst(queryset, *args, now=request_time(request), **options)
@@ -145,10 +142,10 @@ class RaceAdmin(RaceActions, NoOverwriteAdmin[Race]):
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def save_model(self, request: HttpRequest, obj: Race, form: "forms.ModelForm[Race]", change: bool) -> None:
-        # A page left open must not put back what it showed: only a note that was edited is saved.
+        # Only an edited note is saved: a page left open must not put back the note that it showed.
         if NOTE in form.changed_data:
             staff.annotate([obj.pk], note=obj.staff_note, by=actor_of(request), now=request_time(request))
 
     def log_change(self, request: HttpRequest, obj: Race, message: object) -> LogEntry:
-        """Unsaved: races.decisions has written the entry, with the note."""
+        """Saves no entry, because races.decisions has written one with the note."""
         return LogEntry()

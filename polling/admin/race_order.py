@@ -1,4 +1,4 @@
-"""The order of the race list, as keys."""
+"""The default order of the race list, as keys."""
 
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -11,10 +11,10 @@ OPEN = [status.value for status in RaceStatus if status not in TERMINAL]
 
 
 class NearestFirst(KeyPaginator):
-    """What has not ended, the nearest start first; then what has, the latest first: as `nearest_first`.
+    """Open races by nearest start, then races that ended, the latest first: the order of `nearest_first`.
 
-    Races ahead, races past and races that ended are each read along an index; SQLite calls a function of Python's for
-    every distance between two instants.
+    Races ahead, started races and races that ended are each read along an index, because SQLite would call a Python
+    function for every difference of two instants.
     """
 
     def __init__(self, *args: Any, now: datetime, **options: Any) -> None:
@@ -23,7 +23,7 @@ class NearestFirst(KeyPaginator):
 
     @cached_property
     def keys(self) -> list[Any]:
-        """The keys of the races in the order of the list."""
+        """The keys of the races in the order of the list, one more than the limit if there are more."""
         unordered = self.object_list.order_by()
         open_races = unordered.filter(status__in=OPEN)
         ahead = open_races.filter(advertised_start__gt=self.now).order_by("advertised_start", "-pk")

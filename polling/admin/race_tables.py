@@ -1,12 +1,12 @@
 """The tables on a race's page: runners, results, dividends, polls and decisions."""
 
 from collections import Counter
-from decimal import Decimal
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -24,59 +24,51 @@ NEWEST = 50
 
 
 def tables_of_race(request: HttpRequest, race: Race) -> list[Table]:
-    """All of them that this user may see, in six queries: polls and decisions as their own pages would let him."""
-    runners = list(_runners(race))
-    shown = [
+    """The tables that this user may see, in at most six queries; polls and decisions need a permission."""
+    opening = PriceChange.objects.filter(runner=OuterRef("pk"), fixed_win__isnull=False).order_by("observed_at")
+    runners = list(race.runners.annotate(opening_price=Subquery(opening.values("fixed_win")[:1])))
+    tables = [
         _runner_table(race, runners),
         _result_table(race, {runner.label: runner.name for runner in runners}),
         _dividend_table(race),
     ]
     if may_view(request, PollLog):
-        shown.append(_poll_table(race))
+        tables.append(_poll_table(race))
     if may_view(request, LogEntry):
-        shown.append(_decision_table(race))
-    return shown
+        tables.append(_decision_table(race))
+    return tables
 
 
-def _runners(race: Race) -> QuerySet[Runner]:
-    first = PriceChange.objects.filter(runner=OuterRef("pk"), fixed_win__isnull=False).order_by("observed_at")
-    return race.runners.annotate(opened=Subquery(first.values("fixed_win")[:1]))
-
-
-def _runner_table(race: Race, runners: list[Runner]) -> Table:
+def _runner_table(race: Race, runners: Sequence[Runner]) -> Table:
     headers = (
         "No.", "Runner", "Barrier", "Jockey", "Trainer", "Opened", "Fixed win", "Fixed place", "Tote win", "Tote place",
     )  # fmt: skip
-    rows = [
-        (
-            runner.label, _runner_name(runner, race), _or_nothing(runner.barrier), runner.jockey, runner.trainer,
-            *map(_odds, (
-                vars(runner)["opened"], runner.fixed_win, runner.fixed_place, runner.tote_win, runner.tote_place,
-            )),
-        )
-        for runner in runners
-    ]  # fmt: skip
-    return Table("runners", "Runners", headers, rows, "The provider has told of no runners yet.")
+    rows = []
+    for runner in runners:
+        odds = (
+            vars(runner)["opening_price"], runner.fixed_win, runner.fixed_place, runner.tote_win, runner.tote_place,
+        )  # fmt: skip
+        shown_odds = (NOTHING if price is None else f"{price:.2f}" for price in odds)
+        person = (_runner_name(runner, race), _or_nothing(runner.barrier), runner.jockey, runner.trainer)
+        rows.append((runner.label, *person, *shown_odds))
+    return Table("runners", "Runners", headers, rows, "The provider has reported no runners yet.")
 
 
 def _runner_name(runner: Runner, race: Race) -> SafeString:
-    signs = (("scratched", runner.scratched_at), ("not in the field since", runner.absent_since))
+    """The name, struck out with a badge and the time if the runner was scratched or left the field."""
+    reasons = (("scratched", runner.scratched_at), ("not in the field since", runner.absent_since))
     badges = [
-        (formats.badge(word, formats.WARNING), formats.local_time(at, race.zone, "%H:%M")) for word, at in signs if at
+        (formats.badge(word, formats.WARNING), formats.local_time(at, race.zone, "%H:%M")) for word, at in reasons if at
     ]
     name = format_html("<s>{}</s>" if badges else "{}", runner.name)
     return format_html("{}{}", name, format_html_join("", " {} {}", badges))
-
-
-def _odds(odds: Decimal | None) -> str:
-    return NOTHING if odds is None else f"{odds:.2f}"
 
 
 def _result_table(race: Race, names: dict[Label, str]) -> Table:
     shared = Counter(result["position"] for result in race.results)
     rows = [
         (
-            _place(result, shared),
+            _place_text(result, shared),
             result["runner_number"],
             result["name"] or names.get(result["runner_number"], NOTHING),
             _or_nothing(result["margin"]),
@@ -87,7 +79,7 @@ def _result_table(race: Race, names: dict[Label, str]) -> Table:
     return Table("results", title, ("Place", "No.", "Runner", "Margin (lengths)"), rows, "There is no result yet.")
 
 
-def _place(result: dict[str, Any], shared: Counter[int]) -> str:
+def _place_text(result: dict[str, Any], shared: Counter[int]) -> str:
     """`1`, `1 dead heat`, or the code of a runner that was not placed."""
     place = result["position"]
     if place is None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`empty` is said where there are no rows; with `row_headers` the first cell of each row is its heading."""
+    """`empty` is shown if there are no rows; with `row_headers` the first cell of each row is its heading."""
 
     name: str
     title: str

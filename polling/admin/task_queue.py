@@ -1,4 +1,4 @@
-"""django-q2's own pages: its Schedule form runs any function, so only superusers change anything, and not our rows."""
+"""django-q2's own pages. Its schedules can run any function, so only superusers change anything, and never our rows."""
 
 from typing import Any
 
@@ -10,42 +10,39 @@ from django_q import admin as _  # noqa: F401 - registers its pages now, whereve
 from django_q.models import Failure, OrmQ, Schedule, Success
 
 from polling import schedules
+from polling.admin.base import is_superuser
 from polling.admin.concurrent_edits import NoOverwriteAdmin, NoOverwriteForm
 from polling.admin.filters import when_filter
 
 
-def _may(request: HttpRequest) -> bool:
-    return bool(request.user.is_active and request.user.is_superuser)
-
-
 class SuperusersChange(NoOverwriteAdmin[Any]):
-    """Whoever may view may look; all else, running a task again included, is for superusers."""
+    """Pages that only superusers may use for more than viewing; running a task again needs them too."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return _may(request) and super().has_add_permission(request)
+        return is_superuser(request) and super().has_add_permission(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _may(request) and super().has_change_permission(request, obj)
+        return is_superuser(request) and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _may(request) and super().has_delete_permission(request, obj)
+        return is_superuser(request) and super().has_delete_permission(request, obj)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        return super().get_actions(request) if _may(request) else {}
+        return super().get_actions(request) if is_superuser(request) else {}
 
 
 class ScheduleForm(NoOverwriteForm):
-    """A row of a superuser's own cannot take the name of one of ours, by which `migrate` finds it."""
+    """Refuses the names of racepoll's own schedules, by which `migrate` finds them."""
 
     def clean_name(self) -> str | None:
         name: str | None = self.cleaned_data.get("name")
         if name in schedules.names():
-            raise forms.ValidationError("racepoll runs by a row of this name.")
+            raise forms.ValidationError("racepoll has a schedule of its own with this name.")
         return name
 
 
 class ProtectedSchedules(SuperusersChange):
-    """The rows that racepoll runs by are changed and deleted by nobody: without the master tick nothing is polled."""
+    """Nobody can change or delete racepoll's own schedules: without the master tick nothing is polled."""
 
     form = ScheduleForm
 
@@ -59,12 +56,12 @@ class ProtectedSchedules(SuperusersChange):
         super().delete_queryset(request, queryset.exclude(name__in=schedules.names()))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """The cluster moves `next_run` on: a page left open must not set it back."""
+        """Adds `next_run`, which the cluster moves on: a page left open must not set it back."""
         return [*super().get_readonly_fields(request, obj), *(["next_run"] if obj else [])]
 
 
 class QueuedTasks(SuperusersChange):
-    """The queue is the machine's: a task that is changed or taken out of it is a poll that is lost."""
+    """Nobody can change or delete queued tasks: each one may be a poll, which would be lost."""
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -83,11 +80,11 @@ PAGES = {
     Failure: SuperusersChange,
     OrmQ: QueuedTasks,
 }
-# Not django-q2's own, which read a table for the groups and clusters that are in it.
+# In place of django-q2's own filters, which read the whole table for its groups and clusters.
 FILTERS = {Success: (when_filter("stopped"),), Failure: (when_filter("stopped"),), Schedule: ("schedule_type",)}
 
 for model, ours in PAGES.items():
-    # The queue has no page where it is in Redis.
+    # The queue has no page if it is in Redis.
     if admin.site.is_registered(model):
         page = type(admin.site.get_model_admin(model))
         admin.site.unregister(model)

@@ -1,4 +1,4 @@
-"""Ticks: the pulse of the master scheduler."""
+"""Ticks: the passes of the master scheduler."""
 
 from django.contrib import admin
 
@@ -16,7 +16,7 @@ def late_by(tick: Tick) -> str:
 
 @admin.display(description="took")
 def took(tick: Tick) -> str:
-    """From its start to its committed end."""
+    """How long the tick took, from its start to its commit."""
     return formats.precise_duration(tick.finished_at - tick.started_at if tick.finished_at else None)
 
 

@@ -157,7 +157,7 @@ def test_a_pause_says_why_since_when_and_by_whom(staff_client: Callable[..., Cli
     path = client.get(SWITCH).headers["Location"]
     for reason in ("", "   "):
         response = client.post(path, {"paused": "on", "reason": reason})
-        assert "Say why: it stands on every page while all polling is paused." in response.content.decode()
+        assert "Give a reason: every page shows it while all polling is paused." in response.content.decode()
         assert not PollingSwitch.is_paused()
     client.post(path, {"paused": "on", "reason": "provider maintenance"})
     switch = PollingSwitch.objects.get()
@@ -253,7 +253,7 @@ def test_a_superuser_ends_the_wait_for_a_provider_and_its_races_are_planned_anew
     assert (held.not_before, held.reason) == (None, "")
     assert race.next_poll_at and race.next_poll_at < now + timedelta(minutes=2)
     assert other.next_poll_at == now + timedelta(hours=1)
-    assert LogEntry.objects.get().change_message == "Asked again, although: 429"
+    assert LogEntry.objects.get().change_message == "Asked again despite: 429"
 
 
 def test_asking_again_plans_the_next_look_at_a_result_anew_too(admin_client: Client) -> None:

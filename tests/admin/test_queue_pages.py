@@ -108,7 +108,7 @@ def test_no_schedule_takes_the_name_of_one_that_racepoll_runs_by(admin_client: C
     args = [make(Schedule).pk] if page == "change" else []
     fields = {"name": "master tick", "func": "math.sqrt", "schedule_type": "O", "repeats": -1}
     response = admin_client.post(url(Schedule, page, *args), fields)
-    assert "racepoll runs by a row of this name." in response.content.decode()
+    assert "racepoll has a schedule of its own with this name." in response.content.decode()
     assert Schedule.objects.filter(name="master tick").count() == 1
 
 

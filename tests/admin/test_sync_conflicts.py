@@ -207,7 +207,7 @@ def test_a_conflict_about_a_whole_row_shows_words_and_no_ids(admin_client: Clien
     made = make_conflict("$id", None, race=race, base="0123abcd", local="0123abcd")
     html = admin_client.get(LIST).content.decode()
     assert "the whole row" in html and "0123abcd" not in html
-    assert "not there" in html
+    assert "does not exist" in html
     question = post(admin_client, "take_theirs", made).content.decode()
     assert "the whole row" in question and "0123abcd" not in question
 

@@ -116,7 +116,7 @@ def test_the_page_lists_the_newest_open_conflicts_with_links(admin_client: Clien
 
 
 def test_the_page_says_in_words_whether_somebody_should_look(admin_client: Client, settings: Any) -> None:
-    assert "nothing waits for a person" in admin_client.get(PAGE).content.decode()
+    assert "nothing waits for a decision" in admin_client.get(PAGE).content.decode()
     make_trouble(1)
     html = admin_client.get(PAGE).content.decode()
     assert "races: 1 given up until a person acts" in html
@@ -129,15 +129,15 @@ def test_the_page_says_in_words_whether_somebody_should_look(admin_client: Clien
 def test_the_page_is_not_well_while_conflicts_or_rows_of_no_race_wait(admin_client: Client) -> None:
     conflict = SyncConflict.objects.create(field="name", chosen="local", policy="undone", found_at=NOW)
     html = admin_client.get(PAGE).content.decode()
-    assert "1 open conflict to look at" in html
-    assert "nothing waits for a person" not in html
+    assert "1 open conflict to resolve" in html
+    assert "nothing waits for a decision" not in html
     SyncConflict.objects.filter(pk=conflict.pk).update(resolved_at=NOW)
-    assert "nothing waits for a person" in admin_client.get(PAGE).content.decode()
+    assert "nothing waits for a decision" in admin_client.get(PAGE).content.decode()
     for row_id in "ab":
         UnmatchedRow.objects.create(target=TARGET, table="races", row_id=row_id, problem="no start", found_at=NOW)
     html = admin_client.get(PAGE).content.decode()
     assert "races: 2 rows of no race" in html
-    assert "nothing waits for a person" not in html
+    assert "nothing waits for a decision" not in html
 
 
 @pytest.mark.parametrize("may", ["syncstate", "unmatchedrow", ""])
@@ -309,7 +309,7 @@ def test_the_strip_is_red_exactly_when_the_page_is_not_well(case: str, admin_cli
     response = admin_client.get(PAGE)
     red = {cell.title for cell in response.context["cells"] if cell.level == "bad"} & {"Appwrite", "Conflicts"}
     assert bool(red) is (case in NOT_WELL)
-    assert ("Somebody should look" in response.content.decode()) is (case in NOT_WELL)
+    assert ("Needs attention" in response.content.decode()) is (case in NOT_WELL)
 
 
 def test_the_page_is_not_well_while_nothing_is_read_from_appwrite(admin_client: Client) -> None:

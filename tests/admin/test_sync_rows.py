@@ -104,7 +104,7 @@ def test_an_unmatched_row_that_has_been_mended_becomes_a_race_when_it_is_looked_
     unmatched = list(UnmatchedRow.objects.order_by("row_id"))
     assert "left" in client.get(UNMATCHED).content.decode()
     appwrite.edit("mended", advertised_start=START.isoformat())
-    assert look_again(client, *unmatched) == ["1 of 2 rows found a place."]
+    assert look_again(client, *unmatched) == ["1 of 2 rows matched a race."]
     assert (UnmatchedRow.objects.get().row_id, Race.objects.get().provider_race_id) == ("left", "mended")
 
 

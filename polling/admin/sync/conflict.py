@@ -18,7 +18,7 @@ from polling.admin.confirmation import ConfirmingAdmin
 from polling.admin.filters import Choice, fixed_filter, plain_choices, when_filter
 from polling.admin.formats import count_noun
 from polling.admin.sync import conflict_values
-from polling.admin.sync.linked_race import found_by, linked, race_of, remembered, with_race
+from polling.admin.sync.linked_race import race_in, race_link, race_of, search_by_race, with_race
 from polling.admin.table import Table
 from polling.appwrite import conflict_resolution
 from polling.appwrite.conflict_resolution import Resolved
@@ -62,7 +62,7 @@ class WonFilter(admin.ChoicesFieldListFilter):
 @admin.display(description="race", ordering="state__local_pk")
 def race(conflict: SyncConflict) -> SafeString:
     """The race, with a link to its page."""
-    return linked(conflict, gone=conflict.row)
+    return race_link(conflict, description=conflict.row)
 
 
 @admin.display(description="field", ordering="field")
@@ -145,7 +145,7 @@ class SyncConflictAdmin(ConfirmingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflic
         if not search_term.strip():
             return queryset, False
         today = request_time(request).date()
-        found = found_by(queryset, search_term, "state__local_pk", "state__remote_id", today=today)
+        found = search_by_race(queryset, search_term, "state__local_pk", "state__remote_id", today=today)
         # Of a conflict whose race is gone only its description is left.
         return found | queryset.filter(state=None, row__icontains=search_term.strip()), False
 
@@ -251,14 +251,14 @@ def current(conflict: SyncConflict) -> Any:
 
 
 def _names_of(conflicts: Iterable[SyncConflict]) -> list[str]:
-    return [f"{race_of(each) or remembered(each.row)} {conflict_values.field_name(each.field)}" for each in conflicts]
+    return [f"{race_of(each) or race_in(each.row)} {conflict_values.field_name(each.field)}" for each in conflicts]
 
 
 def _confirmation_table(conflicts: list[SyncConflict], objections: dict[int, str]) -> Table:
     headers = ("Race", "Field", "Django's", "Appwrite's", "What happens")
     rows = [
         (
-            linked(each, gone=each.row),
+            race_link(each, description=each.row),
             conflict_values.field_name(each.field),
             _local_value(each),
             conflict_values.short(each.field, each.remote),

@@ -1,6 +1,7 @@
-"""How the values of a conflict are put: short in a list, whole on its page; instants, yes and no in words."""
+"""The values of a conflict as text: short in a list, whole on its page; instants and flags in words."""
 
 import json
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -11,50 +12,41 @@ from polling.admin import formats
 from polling.admin.formats import NOTHING
 from polling.appwrite.mapping import RACE_FIELDS, Kind
 
-MOST = 40  # characters of a value in a list
-
-
-WHOLE_ROW = "$id"  # the field of a conflict that is about a row being there, or not
+MAX_CHARACTERS = 40  # of a value in a list
+WHOLE_ROW = "$id"  # the field of a conflict about whether the row exists
 
 
 def field_name(field: str) -> str:
-    """What a conflict is about, in words."""
+    """The name of a conflict's field, in words."""
     return "the whole row" if field == WHOLE_ROW else field
 
 
 def short(field: str, value: Any) -> str:
-    """In one line; of long text the beginning, and how long it is; of a row whether it is there."""
+    """A value in one line; of a long text the beginning and its length; of a row whether it exists."""
     if field == WHOLE_ROW:
-        return "there" if value else "not there"
-    text = _text(field, value)
-    return text if len(text) <= MOST else f"{text[:MOST]}… ({len(text):,} characters)"
+        return "exists" if value else "does not exist"
+    text = _value_text(field, value)
+    return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}… ({len(text):,} characters)"
 
 
 def whole(field: str, value: Any) -> SafeString:
-    """All of it; JSON indented."""
-    text = _text(field, value)
-    if _kind(field) is Kind.JSON:
-        text = _indented(text)
+    """A value as a whole, JSON indented."""
+    text = _value_text(field, value)
+    if _field_kind(field) is Kind.JSON:
+        with suppress(ValueError):  # somebody may have written other text into the column by hand
+            text = json.dumps(json.loads(text), indent=1, ensure_ascii=False)
     return format_html('<pre class="rp-block" tabindex="0">{}</pre>', text)
 
 
-def _kind(field: str) -> Kind | None:
+def _field_kind(field: str) -> Kind | None:
     return RACE_FIELDS[field].kind if field in RACE_FIELDS else None
 
 
-def _text(field: str, value: Any) -> str:
+def _value_text(field: str, value: Any) -> str:
     if value is None:
         return NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if _kind(field) is Kind.INSTANT:
+    if _field_kind(field) is Kind.INSTANT:
         return formats.utc_text(datetime.fromisoformat(value))
     return str(value)
-
-
-def _indented(text: str) -> str:
-    """What somebody wrote into such a column by hand need not be JSON."""
-    try:
-        return json.dumps(json.loads(text), indent=1, ensure_ascii=False)
-    except ValueError:
-        return text

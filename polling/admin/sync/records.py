@@ -1,4 +1,4 @@
-"""What the sync keeps for itself, to look at; the sync page says it in words."""
+"""The sync's own records, read-only: checkpoints, servers and leases. The sync page shows them in words."""
 
 from django.contrib import admin
 

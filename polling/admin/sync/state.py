@@ -1,13 +1,11 @@
-"""Rows in Appwrite: how pushing each goes, the dead first; and another try for those given up."""
+"""Sync states: how the push of each row to Appwrite goes, dead rows first, and the action to try them again."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import F, Q, QuerySet, Value
-from django.db.models.fields import DateTimeField
+from django.db.models import BooleanField, ExpressionWrapper, F, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
@@ -16,7 +14,7 @@ from polling.admin import formats
 from polling.admin.base import ReadOnlyAdmin, request_time, utc_column
 from polling.admin.filters import fixed_filter, plain_choices, target_choices
 from polling.admin.formats import count_noun
-from polling.admin.sync.linked_race import found_by, linked, race_of, with_race
+from polling.admin.sync.linked_race import race_link, race_of, search_by_race, with_race
 from polling.appwrite import sync_state
 from polling.models import SyncState
 from races.models import Race
@@ -25,38 +23,34 @@ from races.models import Race
 @admin.display(description="race", ordering="local_pk")
 def race(state: SyncState) -> SafeString:
     """The race, with a link to its page."""
-    return linked(state)
+    return race_link(state)
 
 
 @admin.display(description="state", ordering="dead_since")
 def standing(state: SyncState) -> SafeString:
-    """How it stands, in a word."""
-    of, now = race_of(state), vars(state)["now"]
+    """The state of the row, as a badge."""
+    synced_race = race_of(state)
     if state.dead_since:
         return formats.badge("dead", formats.BAD)
-    if of is None:
+    if synced_race is None:
         return formats.badge("race gone", formats.CALM)
-    if state.remote_deleted_at and state.base_updated_at:
+    if vars(state)["is_missing"]:
         return formats.badge("missing", formats.WARNING)
-    if state.pushed_version >= of.version:
+    if state.pushed_version >= synced_race.version:
         return formats.badge("in sync", formats.GOOD)
-    return formats.badge("waiting" if _waits(state, now) else "dirty", formats.WARNING)
+    return formats.badge("waiting" if vars(state)["is_waiting"] else "dirty", formats.WARNING)
 
 
-def _waits(state: SyncState, now: datetime) -> bool:
-    return state.next_try_at is not None and state.next_try_at > now
-
-
-class StandingFilter(admin.SimpleListFilter):
-    """What somebody may look for."""
+class StateFilter(admin.SimpleListFilter):
+    """A filter by what may need attention."""
 
     title = "state"
     parameter_name = "state"
-    wanted: Mapping[str, Q] = MappingProxyType(
+    conditions: Mapping[str, Q] = MappingProxyType(
         {
             "dead": Q(dead_since__isnull=False),
             "failing": Q(dead_since=None, attempts__gt=0),
-            # Of a race that is gone it is the push's to delete.
+            # Rows whose race is gone are left out: the push deletes them.
             "missing": sync_state.DELETION_PENDING & Q(local_pk__in=Race.objects.values("pk")),
         }
     )
@@ -65,7 +59,7 @@ class StandingFilter(admin.SimpleListFilter):
         return [("dead", "Dead"), ("failing", "Failed, and tried again"), ("missing", "Deleted in Appwrite")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[SyncState]) -> QuerySet[SyncState]:
-        return queryset.filter(self.wanted.get(self.value() or "", Q()))
+        return queryset.filter(self.conditions.get(self.value() or "", Q()))
 
 
 @admin.register(SyncState)
@@ -76,7 +70,7 @@ class SyncStateAdmin(ReadOnlyAdmin[SyncState]):
     )  # fmt: skip
     change_list_template = "admin/wide_list.html"
     list_filter = (
-        StandingFilter,
+        StateFilter,
         fixed_filter("table", "table", lambda: plain_choices([sync_state.TABLE])),
         fixed_filter("target", "target", target_choices),
     )
@@ -87,23 +81,27 @@ class SyncStateAdmin(ReadOnlyAdmin[SyncState]):
     computed = (race, standing)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SyncState]:
-        rows = with_race(super().get_queryset(request), "local_pk")
-        return rows.annotate(now=Value(request_time(request), output_field=DateTimeField()))
+        is_waiting = sync_state.is_waiting(now=request_time(request))
+        rows: QuerySet[Any] = with_race(super().get_queryset(request), "local_pk").annotate(
+            is_missing=ExpressionWrapper(sync_state.is_missing(), BooleanField()),
+            is_waiting=ExpressionWrapper(is_waiting, BooleanField()),
+        )
+        return rows
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[SyncState], search_term: str
     ) -> tuple[QuerySet[SyncState], bool]:
         today = request_time(request).date()
-        return found_by(queryset, search_term, "local_pk", "remote_id", today=today), False
+        return search_by_race(queryset, search_term, "local_pk", "remote_id", today=today), False
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("polling.change_syncstate")
 
     @admin.action(description="Try again", permissions=["retry"])
     def try_again(self, request: HttpRequest, chosen: QuerySet[SyncState]) -> Any:
-        """Lets the dead among the chosen be pushed again, at once."""
-        revived = sync_state.revive(SyncState.objects.filter(pk__in=[state.pk for state in chosen]))
-        if revived:
+        """Lets the dead rows among the chosen be pushed again at once."""
+        requeued = sync_state.revive(SyncState.objects.filter(pk__in=[state.pk for state in chosen]))
+        if requeued:
             sync_queue.request_push()
-        said = f"{count_noun(revived, 'dead row')} will be tried again."
-        self.message_user(request, said, messages.SUCCESS if revived else messages.WARNING)
+        message = f"{count_noun(requeued, 'dead row')} will be tried again."
+        self.message_user(request, message, messages.SUCCESS if requeued else messages.WARNING)

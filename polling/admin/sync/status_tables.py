@@ -1,4 +1,4 @@
-"""The tables of the sync page: what the numbers of polling.appwrite.status are in words."""
+"""The tables of the sync page: the numbers of polling.appwrite.status with their meaning in words."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -11,7 +11,7 @@ from polling.admin import formats
 from polling.admin.formats import NOTHING
 from polling.admin.sync import conflict_values
 from polling.admin.sync.conflict import won
-from polling.admin.sync.linked_race import linked
+from polling.admin.sync.linked_race import race_link
 from polling.admin.table import Table
 from polling.appwrite.status import SyncStatus, TableStatus
 from polling.models import SyncConflict
@@ -20,100 +20,109 @@ May = Callable[[str], bool]
 Cell = Callable[[TableStatus], object]
 
 
-def tables(told: SyncStatus, conflicts: Sequence[SyncConflict], *, may: May, now: datetime) -> list[Table]:
-    """Rows, progress, server and, newest first, the open conflicts; `may` tells whether a permission is held."""
+def tables_of_status(status: SyncStatus, conflicts: Sequence[SyncConflict], *, may: May, now: datetime) -> list[Table]:
+    """The tables of rows, progress, server and open conflicts, in this order.
+
+    `conflicts` are the newest open ones; `may` says whether the user has a permission.
+    """
     return [
-        _rows(told, may=may),
-        _progress(told, now=now),
-        _server(told, now=now),
-        _conflicts(conflicts, told.open_conflicts),
+        _rows_table(status, may=may),
+        _progress_table(status, now=now),
+        _server_table(status, now=now),
+        _conflicts_table(conflicts, status.open_conflicts),
     ]
 
 
-def waiting(told: SyncStatus) -> list[str]:
-    """What waits for a person's word, in words, though nothing fails."""
-    conflicts = {f"{formats.count_noun(told.open_conflicts, 'open conflict')} to look at": told.open_conflicts}
+def waiting_items(status: SyncStatus) -> list[str]:
+    """What waits for a decision of staff although nothing fails, one text each."""
+    conflicts = {f"{formats.count_noun(status.open_conflicts, 'open conflict')} to resolve": status.open_conflicts}
     rows = {
         f"{table.table}: {formats.count_noun(table.unmatched_rows, 'row')} of no race": table.unmatched_rows
-        for table in told.tables
+        for table in status.tables
     }
-    return [words for words, number in {**conflicts, **rows}.items() if number]
+    return [text for text, number in {**conflicts, **rows}.items() if number]
 
 
-def _rows(told: SyncStatus, *, may: May) -> Table:
+def _rows_table(status: SyncStatus, *, may: May) -> Table:
     lines: list[tuple[str, str, Cell]] = [
         ("Rows", "races, and rows whose race is gone; poll logs: those for Appwrite", lambda table: table.rows),
         ("In sync", "nothing to push", lambda table: table.in_sync),
         ("Dirty", "may have something to push, which the next push sends", lambda table: table.dirty),
         ("In flight", "dirty, and a push has the table at this moment", lambda table: table.in_flight),
-        ("Waiting", "their last push failed, the next try is set", lambda table: _warned(table.waiting)),
-        ("Missing", "deleted in Appwrite; the next sweep makes them again", lambda table: _warned(table.missing)),
-        ("Dead", "given up until a person acts", lambda table: _dead(table.dead, may=may)),
-        ("Unmatched rows", "rows in Appwrite that are of no race",
-         lambda table: _unmatched(table.unmatched_rows, may=may)),
+        ("Waiting", "their last push failed, and the next try is planned", lambda table: _warning_count(table.waiting)),
+        ("Missing", "deleted in Appwrite; the next sweep recreates them", lambda table: _warning_count(table.missing)),
+        ("Dead", "given up until somebody acts", lambda table: _dead_link(table.dead, may=may)),
+        ("Unmatched rows", "rows in Appwrite that belong to no race",
+         lambda table: _unmatched_link(table.unmatched_rows, may=may)),
     ]  # fmt: skip
-    return _by_table("rows", "Rows", told, lines)
+    return _table_by_table("rows", "Rows", status, lines)
 
 
-def _progress(told: SyncStatus, *, now: datetime) -> Table:
+def _progress_table(status: SyncStatus, *, now: datetime) -> Table:
     def ago(instant: datetime | None) -> SafeString:
         return formats.time_tag(instant, formats.relative_time(instant, now=now) if instant else NOTHING)
 
     lines: list[tuple[str, str, Cell]] = [
-        ("Checkpoint", "the last pull that ended well; poll logs: how far they are looked through",
+        ("Checkpoint", "the last pull that succeeded; poll logs: how far they have been scanned",
          lambda table: ago(table.pulled_at)),
-        ("Read up to", "by Appwrite's clock", lambda table: _utc(table.read_to)),
-        ("Last sweep", "the full pass that finds what differs; poll logs: what was sent and is gone",
+        ("Read up to", "by Appwrite's clock", lambda table: _utc_text(table.read_to)),
+        ("Last sweep", "the full pass that finds differences; poll logs: sent rows that are gone",
          lambda table: ago(table.swept_at)),
-        ("Deletion guard", "why deletions wait for a person", lambda table: _bad(table.deletion_guard)),
-        ("Echoes", "own writes met again and dropped", lambda table: table.echoes),
-        ("Overlap finds", "changes found only by looking back", lambda table: table.overlap_hits),
-        ("Repairs", "differences found only by a sweep", lambda table: table.repairs),
-        ("Left alone until", "no push begins before, after an error",
+        ("Deletion guard", "why deletions wait until somebody releases them",
+         lambda table: _long_text(table.deletion_guard)),
+        ("Echoes", "own writes that came back in a pull and were dropped", lambda table: table.echoes),
+        ("Overlap finds", "changes that only the overlap of two pulls found", lambda table: table.overlap_hits),
+        ("Repairs", "differences that only a sweep found", lambda table: table.repairs),
+        ("Next push not before", "after an error",
          lambda table: formats.utc_text(table.left_alone_until)),
-        ("Fails", "since the checkpoint, and with what",
-         lambda table: _bad(table.error or table.sweep_error or table.push_error)),
+        ("Error", "of a pull, sweep or push since the checkpoint",
+         lambda table: _long_text(table.error or table.sweep_error or table.push_error)),
     ]  # fmt: skip
-    return _by_table("progress", "Pull, push and sweep", told, lines)
+    return _table_by_table("progress", "Pull, push and sweep", status, lines)
 
 
-def _by_table(name: str, title: str, told: SyncStatus, lines: list[tuple[str, str, Cell]]) -> Table:
+def _table_by_table(name: str, title: str, status: SyncStatus, lines: list[tuple[str, str, Cell]]) -> Table:
     rows = [
         (
             format_html('{} <span class="rp-quiet rp-meaning">{}</span>', heading, meaning),
-            *(cell(table) for table in told.tables),
+            *(cell(table) for table in status.tables),
         )
         for heading, meaning, cell in lines
     ]
-    return Table(name, title, ("What", *(table.table for table in told.tables)), rows, row_headers=True)
+    return Table(name, title, ("What", *(table.table for table in status.tables)), rows, row_headers=True)
 
 
-def _server(told: SyncStatus, *, now: datetime) -> Table:
-    server = told.server
+def _server_table(status: SyncStatus, *, now: datetime) -> Table:
+    server = status.server
 
     def ago(name: str) -> str:
         return formats.relative_time(server[name], now=now) if server[name] else "never"
 
-    rows: list[tuple[object, ...]] = [("Target", told.target)]
+    rows: list[tuple[object, ...]] = [("Target", status.target)]
     if server:
         rows += [
             ("Version", server["version"] or NOTHING),
-            ("Compare and set", _known(server["compares_and_sets"], "refuses stale writes", "takes stale writes")),
-            ("Looked at", ago("probed_at")),
-            ("Problem", _bad(server["problem"])),
-            ("Webhook", _known(server["webhook_enabled"], "enabled", "disabled")),
-            ("Webhook’s problem", _bad(server["webhook_problem"])),
+            (
+                "Compare and set",
+                _yes_no_badge(server["compares_and_sets"], "refuses stale writes", "takes stale writes"),
+            ),
+            ("Last checked", ago("probed_at")),
+            ("Problem", _long_text(server["problem"])),
+            ("Webhook", _yes_no_badge(server["webhook_enabled"], "enabled", "disabled")),
+            ("Webhook problem", _long_text(server["webhook_problem"])),
             ("Last notification", f"{ago('notified_at')}, {server['notifications']} in all"),
         ]
-    return Table("server", "Server", ("What", "How it stands"), rows, row_headers=True)
+    return Table("server", "Server", ("What", "State"), rows, row_headers=True)
 
 
-def _conflicts(conflicts: Sequence[SyncConflict], of: int) -> Table:
+def _conflicts_table(conflicts: Sequence[SyncConflict], of: int) -> Table:
     headers = ("Race", "Field", "Django's", "Appwrite's", "Won, and why", "Found")
     rows = [
         (
-            linked(each, gone=each.row),
-            _link(conflict_values.field_name(each.field), reverse("admin:polling_syncconflict_change", args=[each.pk])),
+            race_link(each, description=each.row),
+            _linked_text(
+                conflict_values.field_name(each.field), reverse("admin:polling_syncconflict_change", args=[each.pk])
+            ),
             conflict_values.short(each.field, each.local),
             conflict_values.short(each.field, each.remote),
             won(each),
@@ -125,35 +134,35 @@ def _conflicts(conflicts: Sequence[SyncConflict], of: int) -> Table:
     return Table("conflicts", title, headers, rows, "None.")
 
 
-def _utc(text: str) -> str:
+def _utc_text(text: str) -> str:
     return formats.utc_text(datetime.fromisoformat(text) if text else None)
 
 
-def _dead(number: int, *, may: May) -> object:
+def _dead_link(number: int, *, may: May) -> object:
     badge = formats.badge(f"{number}", formats.BAD)
     page = f"{reverse('admin:polling_syncstate_changelist')}?state=dead"
-    return _link(badge, page if may("polling.view_syncstate") else "") if number else 0
+    return _linked_text(badge, page if may("polling.view_syncstate") else "") if number else 0
 
 
-def _unmatched(number: int, *, may: May) -> object:
+def _unmatched_link(number: int, *, may: May) -> object:
     badge = formats.badge(f"{number}", formats.WARNING)
     page = reverse("admin:polling_unmatchedrow_changelist")
-    return _link(badge, page if may("polling.view_unmatchedrow") else "") if number else 0
+    return _linked_text(badge, page if may("polling.view_unmatchedrow") else "") if number else 0
 
 
-def _link(shown: str, page: str) -> str:
+def _linked_text(shown: str, page: str) -> str:
     return format_html('<a href="{}">{}</a>', page, shown) if page else shown
 
 
-def _warned(number: int) -> object:
+def _warning_count(number: int) -> object:
     return formats.badge(f"{number}", formats.WARNING) if number else 0
 
 
-def _bad(words: str) -> object:
-    return format_html('<span class="rp-words">{}</span>', words) if words else NOTHING
+def _long_text(text: str) -> object:
+    return format_html('<span class="rp-words">{}</span>', text) if text else NOTHING
 
 
-def _known(value: bool | None, yes: str, no: str) -> object:
+def _yes_no_badge(value: bool | None, yes: str, no: str) -> object:
     if value is None:
         return "not known"
     return formats.badge(yes, formats.GOOD) if value else formats.badge(no, formats.WARNING)

@@ -1,4 +1,4 @@
-"""Unmatched rows: rows in Appwrite that are of no race, and why; and another look at them."""
+"""Unmatched rows: rows in Appwrite that belong to no race, the reason, and the action to read them again."""
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -28,12 +28,12 @@ class UnmatchedRowAdmin(ReadOnlyAdmin[UnmatchedRow]):
 
     @admin.action(description="Look again", permissions=["look"])
     def look_again(self, request: HttpRequest, rows: QuerySet[UnmatchedRow]) -> None:
-        """Reads the rows again; those that have been mended become races."""
+        """Reads the rows from Appwrite again; rows that have been corrected become races."""
         chosen = dict(rows.values_list("pk", "row_id"))
         done = pull.run_for(list(chosen.values()), now=request_time(request))
         if done.error:
             self.message_user(request, f"They could not be read: {done.error}", messages.ERROR)
             return
         left = UnmatchedRow.objects.filter(pk__in=chosen).count()
-        said = f"{len(chosen) - left} of {count_noun(len(chosen), 'row')} found a place."
-        self.message_user(request, said, messages.WARNING if left else messages.SUCCESS)
+        message = f"{len(chosen) - left} of {count_noun(len(chosen), 'row')} matched a race."
+        self.message_user(request, message, messages.WARNING if left else messages.SUCCESS)

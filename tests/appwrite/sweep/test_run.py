@@ -224,7 +224,7 @@ def test_the_sync_page_says_what_befell_appwrite(
 ) -> None:
     page = reverse("sync")
     with time_machine.travel(NOW, tick=False):
-        assert "nothing waits for a person" in admin_client.get(page).content.decode()
+        assert "nothing waits for a decision" in admin_client.get(page).content.decode()
     appwrite.fault(fault, path_contains="/tables/races/")
     assert isinstance(pull.run(now=NOW).error, Blocked)
     told = admin_client.get(page)
