@@ -1,4 +1,4 @@
-"""Races and poll logs as rows of Appwrite, and back: one spelling per value on both sides. Pure."""
+"""Races and poll logs as rows of Appwrite, and back: one canonical form per value on both sides. Pure."""
 
 import json
 import uuid
@@ -9,17 +9,22 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from races.status import RaceStatus
+
 Values = dict[str, Any]
 
 NAMESPACE = uuid.UUID("6f3c9a52-5d0b-5c1e-9d7e-2b7f6f0f4a11")
 CODES = ("thoroughbred", "harness", "greyhound")
 UNREADABLE = "\ufffd cannot be read: "  # in front of the words that stand for a value which cannot be
+# Above 16,381 characters a text is kept off the row, whose limit is 65,535 bytes; a megabyte is beyond any race.
+OFF_THE_ROW = 1_000_000
 
 
 class Kind(StrEnum):
-    """How a value is spelt: see `canonical`."""
+    """What a value is, and so its canonical form: see `canonical`. Of a CODE any value but its elements is none."""
 
     TEXT = "text"
+    CODE = "code"
     INTEGER = "integer"
     BOOLEAN = "boolean"
     DAY = "day"
@@ -29,50 +34,55 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Where a column's value lies on our side, as a path of attributes. Of `among`, any other value is none."""
+    """A column in Appwrite: its kind, the path of attributes where our value lies, and how it is declared there.
+
+    `size` is the length of a text; a column with `elements` is an enum of them.
+    """
 
     kind: Kind
     source: str
-    among: tuple[str, ...] = ()
+    size: int = 0
+    elements: tuple[str, ...] = ()
 
 
 RACE_FIELDS = {
-    "provider": Field(Kind.TEXT, "provider"),
-    "provider_race_id": Field(Kind.TEXT, "provider_race_id"),
-    "meeting": Field(Kind.TEXT, "meeting.provider_meeting_id"),
-    "track": Field(Kind.TEXT, "meeting.name"),
-    "country": Field(Kind.TEXT, "meeting.country"),
-    "code": Field(Kind.TEXT, "meeting.code", among=CODES),
-    "racing_day": Field(Kind.DAY, "racing_day"),
+    "provider": Field(Kind.TEXT, "provider", size=40),
+    "provider_race_id": Field(Kind.TEXT, "provider_race_id", size=80),
+    "meeting": Field(Kind.TEXT, "meeting.provider_meeting_id", size=80),
+    "track": Field(Kind.TEXT, "meeting.name", size=120),
+    "country": Field(Kind.TEXT, "meeting.country", size=8),
+    "code": Field(Kind.CODE, "meeting.code", elements=CODES),
+    "racing_day": Field(Kind.DAY, "racing_day", size=10),
     "race_number": Field(Kind.INTEGER, "number"),
-    "name": Field(Kind.TEXT, "name"),
+    "name": Field(Kind.TEXT, "name", size=200),
     "distance_m": Field(Kind.INTEGER, "distance_m"),
     "advertised_start": Field(Kind.INSTANT, "advertised_start"),
     "actual_start": Field(Kind.INSTANT, "actual_start"),
-    "status": Field(Kind.TEXT, "status"),
-    "outcome": Field(Kind.TEXT, "outcome"),
-    "result_state": Field(Kind.TEXT, "result_state"),
+    "status": Field(Kind.TEXT, "status", elements=tuple(RaceStatus)),
+    "outcome": Field(Kind.TEXT, "outcome", size=16),
+    "result_state": Field(Kind.TEXT, "result_state", size=16),
     "result_version": Field(Kind.INTEGER, "result_version"),
-    "provider_status": Field(Kind.TEXT, "provider_status"),
+    "provider_status": Field(Kind.TEXT, "provider_status", size=40),
     "last_poll_time": Field(Kind.INSTANT, "last_poll_time"),
     "last_changed_at": Field(Kind.INSTANT, "last_changed_at"),
     "polling_paused": Field(Kind.BOOLEAN, "polling_paused"),
-    "staff_note": Field(Kind.TEXT, "staff_note"),
+    "staff_note": Field(Kind.TEXT, "staff_note", size=OFF_THE_ROW),
     "poll_requested_at": Field(Kind.INSTANT, "poll_requested_at"),
     "sync_version": Field(Kind.INTEGER, "version"),
-    "runners": Field(Kind.JSON, "runners"),
-    "results": Field(Kind.JSON, "results"),
-    "dividends": Field(Kind.JSON, "dividends"),
+    "runners": Field(Kind.JSON, "runners", size=OFF_THE_ROW),
+    "results": Field(Kind.JSON, "results", size=OFF_THE_ROW),
+    "dividends": Field(Kind.JSON, "dividends", size=OFF_THE_ROW),
 }
 LOG_FIELDS = {
+    "race_id": Field(Kind.TEXT, "race_id", size=36),
     "slot_at": Field(Kind.INSTANT, "slot_at"),
-    "trigger": Field(Kind.TEXT, "trigger"),
-    "state": Field(Kind.TEXT, "state"),
+    "trigger": Field(Kind.TEXT, "trigger", size=16),
+    "state": Field(Kind.TEXT, "state", size=16),
     "started_at": Field(Kind.INSTANT, "started_at"),
     "finished_at": Field(Kind.INSTANT, "finished_at"),
     "http_status": Field(Kind.INTEGER, "http_status"),
-    "error_class": Field(Kind.TEXT, "error_class"),
-    "message": Field(Kind.TEXT, "message"),
+    "error_class": Field(Kind.TEXT, "error_class", size=40),
+    "message": Field(Kind.TEXT, "message", size=500),
 }
 RUNNER_FIELDS = ("number", "letter", "name", "barrier", "jockey", "trainer", "scratched_at", "absent_since")
 ODDS = ("fixed_win", "fixed_place", "tote_win", "tote_place")
@@ -80,7 +90,7 @@ ODDS = ("fixed_win", "fixed_place", "tote_win", "tote_place")
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A row of `races` as Appwrite told it, its values in canonical spelling.
+    """A row of `races` as Appwrite sent it, its values in canonical form.
 
     A value that cannot be read is words that say so: see `is_unreadable`. Columns that the row does not have at all are
     `absent`, and null.
@@ -104,41 +114,43 @@ class Remote:
 
 
 def race_row_id(race: Any) -> str:
-    """The `$id` of a race's row: the same for the same race of a provider, also from a database made anew."""
+    """The `$id` of a race's row: the same for the same race of a provider, also from a recreated database."""
     if race.provider_race_id:
-        return _row_id("race", race.provider, race.provider_race_id)
-    return _row_id("race", str(race.pk), instant(race.original_advertised_start) or "")
-
-
-def _row_id(*key: str) -> str:
-    return uuid.uuid5(NAMESPACE, json.dumps(key)).hex
+        key = (race.provider, race.provider_race_id)
+    else:
+        key = (str(race.pk), instant(race.original_advertised_start) or "")
+    return uuid.uuid5(NAMESPACE, json.dumps(["race", *key])).hex
 
 
 def race_values(race: Any, runners: Iterable[Any]) -> Values:
-    """A race as its row's values. `race` has its meeting or None; runners are given, as they are read apart."""
-    return _values(RACE_FIELDS, race, {"runners": [_runner(runner) for runner in runners]})
+    """A race as the values of its row, in canonical form.
+
+    `race` has its meeting or None; runners are given, as they are read apart. Of a runner what there is of its facts
+    and odds, these as text with two places, as they are stored. Raises ValueError for what Appwrite could not keep.
+    """
+    listed = []
+    for runner in runners:
+        facts = {name: getattr(runner, name) for name in RUNNER_FIELDS}
+        odds = {name: None if (price := getattr(runner, name)) is None else f"{price:.2f}" for name in ODDS}
+        listed.append({name: value for name, value in {**facts, **odds}.items() if value not in (None, "")})
+    return _canonical_values(RACE_FIELDS, race, {"runners": listed})
 
 
 def log_document(log: Any, *, race_row: str) -> Values:
     """A poll log as a whole row, with its `$id`."""
-    return {"$id": log.public_id.hex, "race_id": race_row, **_values(LOG_FIELDS, log, {})}
+    return {"$id": log.public_id.hex, **_canonical_values(LOG_FIELDS, log, {"race_id": race_row})}
 
 
-def _values(fields: Mapping[str, Field], thing: Any, given: Values) -> Values:
-    return {name: canonical(field, given.get(name, _lookup(thing, field.source))) for name, field in fields.items()}
+def _canonical_values(fields: Mapping[str, Field], record: Any, given: Values) -> Values:
+    """The values of a record by its fields' paths, or as `given` by their names; none where a path leads nowhere."""
 
-
-def _lookup(thing: Any, path: str) -> Any:
-    for name in path.split("."):
-        thing = getattr(thing, name, None)
-    return thing
-
-
-def _runner(runner: Any) -> Values:
-    """What there is of a runner; odds as text with two places, as they are stored."""
-    facts = {name: getattr(runner, name) for name in RUNNER_FIELDS}
-    odds = {name: None if (price := getattr(runner, name)) is None else f"{price:.2f}" for name in ODDS}
-    return {name: value for name, value in {**facts, **odds}.items() if value not in (None, "")}
+    values = {}
+    for name, field in fields.items():
+        value = given.get(name, record)
+        for part in () if name in given else field.source.split("."):
+            value = getattr(value, part, None)
+        values[name] = canonical(field, value)
+    return values
 
 
 def complete(values: Mapping[str, Any]) -> Values:
@@ -162,7 +174,7 @@ def readable(field: Field, value: Any) -> Any:
 
 
 def read(row: Mapping[str, Any]) -> Remote:
-    """A row as told by Appwrite; columns that are not ours are left out.
+    """A row as Appwrite sent it; columns that are not ours are left out.
 
     Raises ValueError where it is no row at all. A field that cannot be read makes only that field unreadable.
     """
@@ -176,17 +188,17 @@ def read(row: Mapping[str, Any]) -> Remote:
     return Remote(row["$id"], updated_at, str(row.get("$sequence") or ""), values, absent)
 
 
-# --- the canonical spelling of a value ------------------------------------------------------------------------------
+# --- the canonical form of a value ----------------------------------------------------------------------------------
 
 
 def canonical(field: Field, value: Any) -> Any:
-    """The one spelling of a value: null for empty text and lists, UTC milliseconds, JSON as sorted text.
+    """The one form of a value on both sides: null for empty text and lists, UTC milliseconds, JSON as sorted text.
 
     Raises ValueError for a value of the wrong type.
     """
-    if field.among and value not in field.among:
+    if field.kind is Kind.CODE and value not in field.elements:
         return None
-    return SPELLINGS[field.kind](value)
+    return CANONICAL[field.kind](value)
 
 
 def instant(value: Any) -> str | None:
@@ -195,63 +207,64 @@ def instant(value: Any) -> str | None:
         return None
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     if not isinstance(moment, datetime):
-        raise ValueError(f"{_shown(value)} is no instant")
+        raise ValueError(f"{_shortened(value)} is no instant")
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return aware.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
-def _text(value: Any) -> str | None:
+def _canonical_text(value: Any) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise ValueError(f"{_shown(value)} is no text")
+        raise ValueError(f"{_shortened(value)} is no text")
     value.encode()  # half of a surrogate pair raises UnicodeEncodeError, a ValueError
     if "\x00" in value:  # PostgreSQL cannot store it
         raise ValueError("the text has a NUL character")
     return value
 
 
-def _day(value: Any) -> str | None:
+def _canonical_day(value: Any) -> str | None:
     """`2026-11-28`; text that somebody wrote into such a column stays as it is, and is undone."""
-    return _text(value.isoformat() if isinstance(value, date) else value)
+    return _canonical_text(value.isoformat() if isinstance(value, date) else value)
 
 
-def _integer(value: Any) -> int | None:
+def _canonical_integer(value: Any) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{_shown(value)} is no whole number")
+        raise ValueError(f"{_shortened(value)} is no whole number")
     return value
 
 
-def _boolean(value: Any) -> bool:
+def _canonical_boolean(value: Any) -> bool:
     if value not in (None, True, False):
-        raise ValueError(f"{_shown(value)} is neither true nor false")
+        raise ValueError(f"{_shortened(value)} is neither true nor false")
     return bool(value)
 
 
-def _json(value: Any) -> str | None:
+def _canonical_json(value: Any) -> str | None:
     """Lists of ours become text; what is text already came from Appwrite and stays as it is."""
     if not isinstance(value, list):
-        return _text(value)
-    return (
-        json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain) if value else None
-    )
+        return _canonical_text(value)
+    if not value:
+        return None
+
+    def as_text(value: Any) -> str | None:
+        return str(value) if isinstance(value, Decimal) else instant(value)
+
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=as_text)
 
 
-def _plain(value: Any) -> str | None:
-    return str(value) if isinstance(value, Decimal) else instant(value)
-
-
-def _shown(value: Any) -> str:
+def _shortened(value: Any) -> str:
     return repr(value)[:60]
 
 
-SPELLINGS = {
-    Kind.TEXT: _text,
-    Kind.INTEGER: _integer,
-    Kind.BOOLEAN: _boolean,
-    Kind.DAY: _day,
+CANONICAL = {
+    Kind.TEXT: _canonical_text,
+    Kind.CODE: _canonical_text,
+    Kind.INTEGER: _canonical_integer,
+    Kind.BOOLEAN: _canonical_boolean,
+    Kind.DAY: _canonical_day,
     Kind.INSTANT: instant,
-    Kind.JSON: _json,
+    Kind.JSON: _canonical_json,
 }

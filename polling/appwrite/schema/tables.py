@@ -1,13 +1,10 @@
-"""The two tables in Appwrite as they are declared."""
+"""The two tables in Appwrite as they are declared, their columns by the fields of `mapping`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from polling.appwrite.mapping import CODES
-from races.status import RaceStatus
-
-# Above 16,381 characters a text is kept off the row, whose limit is 65,535 bytes; a megabyte is beyond any race.
-OFF_THE_ROW = 1_000_000
+from polling.appwrite.mapping import LOG_FIELDS, RACE_FIELDS, Field, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,61 +45,25 @@ class Table:
     indexes: dict[str, Index]
 
 
-def _text(size: int) -> Column:
-    return Column("string", size=size)
+KINDS = {
+    Kind.TEXT: "string",
+    Kind.CODE: "enum",
+    Kind.INTEGER: "integer",
+    Kind.BOOLEAN: "boolean",
+    Kind.DAY: "string",
+    Kind.INSTANT: "datetime",
+    Kind.JSON: "string",
+}
 
 
-def _choice(*elements: str) -> Column:
-    return Column("enum", elements=elements)
+def _columns(fields: Mapping[str, Field]) -> dict[str, Column]:
+    return {
+        key: Column("enum" if field.elements else KINDS[field.kind], field.size, field.elements)
+        for key, field in fields.items()
+    }
 
 
-INTEGER, BOOLEAN, INSTANT = Column("integer"), Column("boolean"), Column("datetime")
 TABLES = {
-    "races": Table(
-        "Races",
-        {
-            "provider": _text(40),
-            "provider_race_id": _text(80),
-            "meeting": _text(80),
-            "track": _text(120),
-            "country": _text(8),
-            "code": _choice(*CODES),
-            "racing_day": _text(10),
-            "race_number": INTEGER,
-            "name": _text(200),
-            "distance_m": INTEGER,
-            "advertised_start": INSTANT,
-            "actual_start": INSTANT,
-            "status": _choice(*RaceStatus),
-            "outcome": _text(16),
-            "result_state": _text(16),
-            "result_version": INTEGER,
-            "provider_status": _text(40),
-            "last_poll_time": INSTANT,
-            "last_changed_at": INSTANT,
-            "polling_paused": BOOLEAN,
-            "staff_note": _text(OFF_THE_ROW),
-            "poll_requested_at": INSTANT,
-            "sync_version": INTEGER,
-            "runners": _text(OFF_THE_ROW),
-            "results": _text(OFF_THE_ROW),
-            "dividends": _text(OFF_THE_ROW),
-        },
-        {"by_change": Index(("$updatedAt",))},
-    ),
-    "poll_logs": Table(
-        "Poll logs",
-        {
-            "race_id": _text(36),
-            "slot_at": INSTANT,
-            "trigger": _text(16),
-            "state": _text(16),
-            "started_at": INSTANT,
-            "finished_at": INSTANT,
-            "http_status": INTEGER,
-            "error_class": _text(40),
-            "message": _text(500),
-        },
-        {},
-    ),
+    "races": Table("Races", _columns(RACE_FIELDS), {"by_change": Index(("$updatedAt",))}),
+    "poll_logs": Table("Poll logs", _columns(LOG_FIELDS), {}),
 }
