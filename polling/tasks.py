@@ -72,7 +72,7 @@ def sweep() -> None:
 def pull_notified_rows() -> None:
     """Looks at the rows that Appwrite's webhook reported; what is not theirs to change is undone at once."""
     sync_queue.begin(sync_queue.NOTIFIED_PULL)
-    if appwrite_pull.run_for(change_notifications.take(), now=clock.now()).changed:
+    if appwrite_pull.run(row_ids=change_notifications.take(), now=clock.now()).changed:
         sync_queue.request_push()
 
 

@@ -13,7 +13,7 @@ from races.status import RaceStatus
 
 
 class Owner(StrEnum):
-    """Whose word counts."""
+    """Whose value of a field counts where the sides differ."""
 
     DJANGO = "Django"
     TRAVELS = "Django, but no reason to write"
@@ -31,12 +31,12 @@ OWNERS = dict.fromkeys(RACE_FIELDS, Owner.DJANGO) | {
     "polling_paused": Owner.SHARED,
     "poll_requested_at": Owner.APPWRITE,
 }
-# Of a race made by hand there is no provider to say when it starts.
+# For a race made by hand there is no provider that reports its start.
 MANUAL_OWNERS = OWNERS | {"advertised_start": Owner.SHARED}
 
 
 class Side(StrEnum):
-    """Which value a conflict was settled for."""
+    """Which side's value a conflict was resolved with."""
 
     LOCAL = "local"
     REMOTE = "remote"
@@ -44,7 +44,7 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Clash:
-    """A field that Appwrite moved and Django did not simply take; `policy` is the rule that chose."""
+    """A field that Appwrite changed and Django did not simply take; `policy` is the rule that chose."""
 
     field: str
     base: Any
@@ -55,8 +55,8 @@ class Clash:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What to take into Django, what to write to Appwrite, and what to log."""
+class MergePlan:
+    """What to take into Django, what to write to Appwrite, by field, and which conflicts to log."""
 
     take: Values
     push: Values
@@ -70,7 +70,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether Django takes the value; without a policy it is nothing to log."""
+    """Whether Django takes Appwrite's value, and by which policy; without one there is no conflict to log."""
 
     take: bool
     policy: str = ""
@@ -81,27 +81,31 @@ def merge(
     local: Mapping[str, Any],
     remote: Mapping[str, Any],
     owners: Mapping[str, Owner] = OWNERS,
-) -> Plan:
-    """Field by field; a field that Appwrite left alone, or that both moved to one value, is no question."""
+) -> MergePlan:
+    """Decides field by field, by its owner, what becomes of each field that Appwrite changed.
+
+    `base` is what both sides last agreed on, `local` Django's values, `remote` Appwrite's; canonical values of all race
+    fields. A field that both sides changed to one value is agreed on.
+    """
     take: Values = {}
     clashes = []
     for field, owner in owners.items():
         if remote[field] in (base[field], local[field]):
             continue
-        rule = _unreadable if is_unreadable(remote[field]) else RULES[owner]
+        rule = _undo_unreadable if is_unreadable(remote[field]) else RULES[owner]
         verdict = rule(base[field], local[field], remote[field])
         if verdict.take:
             take[field] = remote[field]
         if verdict.policy:
             chosen = Side.REMOTE if verdict.take else Side.LOCAL
             clashes.append(Clash(field, base[field], local[field], remote[field], chosen, verdict.policy))
-    return Plan(take, outgoing(remote, {**local, **take}), tuple(clashes))
+    return MergePlan(take, outgoing(remote, {**local, **take}), tuple(clashes))
 
 
 def landed(base: Mapping[str, Any], sent: Iterable[Mapping[str, Any]], remote: Mapping[str, Any]) -> Values:
     """What a write of ours, of those `sent` whose replies are not known, has set in the row, so that it is no edit.
 
-    Each says its `sync_version`. One that did not raise it is seen by the values alone that the row has.
+    Each has its `sync_version`. One that did not raise it is recognised by the values alone that the row has.
     """
     writes = [write for write in sent if write["sync_version"] == remote["sync_version"]]
     if not writes:
@@ -112,52 +116,52 @@ def landed(base: Mapping[str, Any], sent: Iterable[Mapping[str, Any]], remote: M
 
 
 def outgoing(base: Mapping[str, Any], local: Mapping[str, Any]) -> Values:
-    """The fields to write so that a row that stands at `base` says what Django does; none if nothing counts."""
+    """The fields to write so that a row that holds `base` gets Django's values; none if no difference counts."""
     moved = differing(base, local)
     return {} if {OWNERS[field] for field in moved} <= {Owner.TRAVELS} else moved
 
 
 def differing(base: Mapping[str, Any], local: Mapping[str, Any]) -> Values:
-    """Django's values of all fields that a row which stands at `base` does not say, reason to write or not."""
+    """Django's values of all fields in which a row that holds `base` differs, whether they are worth a write or not."""
     return {field: local[field] for field in OWNERS if local[field] != base[field]}
 
 
-def is_start(value: str | None) -> bool:
-    """Whether races can be planned by it: Appwrite takes the years 1000 to 9999."""
+def is_plausible_start(value: str | None) -> bool:
+    """Whether a race could start then: in the years 2000 to 2099. Appwrite itself takes the years 1000 to 9999."""
     return value is not None and "2000" <= value < "2100"
 
 
-def _keep(base: Any, local: Any, remote: Any) -> Verdict:
+def _undo(base: Any, local: Any, remote: Any) -> Verdict:
     return Verdict(take=False, policy="the field is Django's: undone")
 
 
-def _unreadable(base: Any, local: Any, remote: Any) -> Verdict:
+def _undo_unreadable(base: Any, local: Any, remote: Any) -> Verdict:
     return Verdict(take=False, policy="it cannot be read: undone")
 
 
-def _status(base: Any, local: Any, remote: Any) -> Verdict:
+def _take_an_end(base: Any, local: Any, remote: Any) -> Verdict:
     if remote != RaceStatus.FINALIZED.value:
         return Verdict(take=False, policy="only an end comes in from Appwrite: undone")
     return Verdict(take=True, policy="" if local == base else "an end set in Appwrite counts")
 
 
-def _shared(base: Any, local: Any, remote: Any) -> Verdict:
+def _take_if_unchanged_here(base: Any, local: Any, remote: Any) -> Verdict:
     if local == base:
         return Verdict(take=True)
     return Verdict(take=False, policy="both moved: Django's is kept")
 
 
-def _request(base: Any, local: Any, remote: Any) -> Verdict:
-    """Instants in one spelling compare as text."""
+def _take_if_newer(base: Any, local: Any, remote: Any) -> Verdict:
+    """Instants in canonical form compare as text."""
     if remote is not None and (local is None or remote > local):
         return Verdict(take=True)
     return Verdict(take=False, policy="not newer than the last request: no poll, undone")
 
 
 RULES: dict[Owner, Callable[[Any, Any, Any], Verdict]] = {
-    Owner.DJANGO: _keep,
-    Owner.TRAVELS: _keep,
-    Owner.STATUS: _status,
-    Owner.SHARED: _shared,
-    Owner.APPWRITE: _request,
+    Owner.DJANGO: _undo,
+    Owner.TRAVELS: _undo,
+    Owner.STATUS: _take_an_end,
+    Owner.SHARED: _take_if_unchanged_here,
+    Owner.APPWRITE: _take_if_newer,
 }

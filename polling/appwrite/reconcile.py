@@ -1,34 +1,28 @@
-"""A row met in Appwrite: by the merge it comes into Django, and becomes the base of the next merge."""
+"""A row found in Appwrite: by the merge it comes into Django, and becomes the base of the next merge."""
 
 import logging
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Any
 
 from django.db import transaction
 
-from polling import dispatch
-from polling.appwrite import conflicts, mapping
+from polling.appwrite import conflicts, field_decisions, mapping
 from polling.appwrite.mapping import Remote, Values
 from polling.appwrite.merge import (
     MANUAL_OWNERS,
     OWNERS,
     Clash,
+    MergePlan,
     Owner,
-    Plan,
     Side,
     differing,
-    is_start,
+    is_plausible_start,
     landed,
     merge,
     outgoing,
 )
 from polling.appwrite.sync_state import NO_FAILURE, new_state, states
-from polling.models import SyncState, Trigger
-from polling.planning import replan
-from races import decisions
+from polling.models import SyncState
 from races.decisions import APPWRITE
 from races.models import Race
 
@@ -37,16 +31,15 @@ logger = logging.getLogger(__name__)
 REASON = "set in Appwrite"
 FAR_AHEAD = "later than now: polled at once, and the instant put right"
 ABOVE_OURS = "the row knows more than this database: kept until the race is polled"
-PLANNED_BY = {"status", "advertised_start", "polling_paused"}
 MOST_AHEAD = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Met:
-    """A row as it stands in Appwrite.
+class InboundRow:
+    """A row of a race as it stands in Appwrite.
 
     `based_on` is the `$updatedAt` of the base as it stood before the row was written, or read: so a row that somebody
-    has back-dated is told from one that comes late.
+    has back-dated is told apart from one that comes late.
     """
 
     race_id: int
@@ -54,14 +47,14 @@ class Met:
     based_on: str | None = None
 
     def comes_late(self, base_updated_at: str) -> bool:
-        """Whether a later state of the row has been met meanwhile; it need not be later by its own clock."""
+        """Whether a later state of the row has been read meanwhile; it need not be later by its own clock."""
         if self.based_on is not None:
             return base_updated_at != self.based_on
         return base_updated_at > self.remote.updated_at
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class Reconciled:
     """What came of a row: whether Django took something, the conflicts logged, whether there is something to push.
 
     `merged` says that it became the base; a row that came late, or whose race is gone, does not.
@@ -74,95 +67,84 @@ class Settled:
 
 
 def local_values(race: Race) -> Values:
-    """A race as its row's values; reads its meeting and runners."""
+    """A race as the values of its row; reads its meeting and runners."""
     return mapping.race_values(race, race.runners.all())
 
 
-def settle(met: Met, *, now: datetime) -> Settled:
-    """Takes into Django what the row's merge says, logs its conflicts and keeps the row as the new base.
+def reconcile(row: InboundRow, *, now: datetime) -> Reconciled:
+    """Takes into Django what the merge of a row says, logs its conflicts and keeps the row as the new base.
 
-    One transaction; idempotent. An answer that came late is ignored.
+    One transaction, with state and race under locks; idempotent. A row that comes late is ignored.
     """
     with transaction.atomic():
-        state = _locked_state(met)
-        race = _locked_race(met.race_id)
-        if race is None or met.comes_late(state.base_updated_at):
-            return Settled()
-        met = replace(met, remote=met.remote.filled(mapping.complete(state.base)))
-        forgotten = _is_forgotten(race, met.remote)
-        if forgotten:
+        known = states().select_for_update().filter(local_pk=row.race_id).first()
+        state = known or new_state(row.race_id, row.remote.row_id)
+        race = _locked_race(row.race_id)
+        if race is None or row.comes_late(state.base_updated_at):
+            return Reconciled()
+        remote = row.remote.filled(mapping.complete(state.base))
+        is_above_ours = _is_above_ours(race, remote)
+        if is_above_ours:
             logger.warning("%s: Appwrite has more than this database; the row is kept until the race is polled", race)
-        plan = planned(state, race, met, now=now)
+        plan = plan_merge(state, race, remote, now=now)
         if any(clash.field == "sync_version" for clash in plan.clashes):
-            _force_poll(race, now=now)
+            field_decisions.force_poll(race, now=now)
         if plan.take:
-            _take(race, plan.take, now=now)
-            race = _locked_race(met.race_id) or race
+            values = {field: {race.pk: value} for field, value in plan.take.items()}
+            field_decisions.take(values, by=APPWRITE, reason=REASON, now=now)
+            race = _locked_race(row.race_id) or race
         local = local_values(race)
-        undoes = (plan.undoes or state.undo_pending) and bool(differing(met.remote.values, local))
-        left = not forgotten and (undoes or bool(outgoing(met.remote.values, local)))
+        undoes = (plan.undoes or state.undo_pending) and bool(differing(remote.values, local))
+        left = not is_above_ours and (undoes or bool(outgoing(remote.values, local)))
         state.undo_pending = left and undoes
-        _keep(state, met.remote, version=race.version, left=left, now=now)
+        _store_base(state, remote, version=race.version, left=left, now=now)
         for clash in plan.clashes:
             logger.info("%s: %s in Appwrite against ours: %s", race, clash.field, clash.policy)
         conflicts.log(state, plan.clashes, race=race, now=now)
-    return Settled(bool(plan.take), len(plan.clashes), left, merged=True)
+    return Reconciled(bool(plan.take), len(plan.clashes), left, merged=True)
 
 
-def planned(state: SyncState, race: Race, met: Met, *, now: datetime) -> Plan:
-    """What the merge of a row says. Changes nothing.
+def plan_merge(state: SyncState, race: Race, remote: Remote, *, now: datetime) -> MergePlan:
+    """What the merge of a race's row says. Changes nothing; `reconcile` carries it out.
 
     A poll that is requested for an instant far ahead is made; but the instant would make all later requests look old,
     so Django keeps its own, which goes back to the row.
     """
-    plan = _merged(state, race, met)
+    base = mapping.complete(state.base)
+    plan = _merge_by_owners(state, race, remote.filled(base))
     requested = plan.take.get("poll_requested_at")
     if requested is None or datetime.fromisoformat(requested) <= now + MOST_AHEAD:
         return plan
-    base = mapping.complete(state.base)["poll_requested_at"]
-    clash = Clash("poll_requested_at", base, mapping.instant(now), requested, Side.LOCAL, FAR_AHEAD)
-    return replace(plan, take={**plan.take, "poll_requested_at": clash.local}, clashes=(*plan.clashes, clash))
+    put_right = mapping.instant(now)
+    clash = Clash("poll_requested_at", base["poll_requested_at"], put_right, requested, Side.LOCAL, FAR_AHEAD)
+    return replace(plan, take={**plan.take, "poll_requested_at": put_right}, clashes=(*plan.clashes, clash))
 
 
-def _merged(state: SyncState, race: Race, met: Met) -> Plan:
-    remote = met.remote.filled(mapping.complete(state.base)).values
-    by_hand = not race.provider_race_id and is_start(remote["advertised_start"])
-    owners = MANUAL_OWNERS if by_hand else OWNERS
-    base = _base(state, met.remote)
-    if _is_forgotten(race, met.remote):
-        # This database knows less than the row, so nothing of it may be undone; what staff set there comes in.
-        theirs = {Owner.SHARED, Owner.STATUS} if _is_end_alone(base, remote) else {Owner.SHARED}
-        known = state.base.get("sync_version")
-        base |= {name: remote[name] for name, owner in owners.items() if owner not in theirs}
-        plan = merge(base, local_values(race), remote, owners)
-        if not state.base_updated_at or known == remote["sync_version"]:  # a row that is new here, or reported
-            return plan
-        clash = Clash("sync_version", known, race.version, remote["sync_version"], Side.REMOTE, ABOVE_OURS)
-        return replace(plan, clashes=(*plan.clashes, clash))
-    return merge(base, local_values(race), remote, owners)
-
-
-def _base(state: SyncState, remote: Remote) -> Values:
-    """What both sides last agreed on, with what a write of ours has set since; nothing of a row that is another."""
+def _merge_by_owners(state: SyncState, race: Race, remote: Remote) -> MergePlan:
+    values, base = remote.values, mapping.complete(state.base)
+    base |= landed(base, state.sent or (), values)
     if state.base_sequence and remote.sequence and state.base_sequence != remote.sequence:
-        return mapping.complete({})
-    base = mapping.complete(state.base)
-    return base | landed(base, state.sent or (), remote.values)
+        base = mapping.complete({})  # the row was deleted and created again: nothing of its base holds
+    by_hand = not race.provider_race_id and is_plausible_start(values["advertised_start"])
+    owners = MANUAL_OWNERS if by_hand else OWNERS
+    if not _is_above_ours(race, remote):
+        return merge(base, local_values(race), values, owners)
+    # This database knows less than the row, so nothing of it may be undone; what staff set there comes in: an end too,
+    # unless a result came with it, which only a database of ours can have written.
+    is_end_alone = all(values[name] == base[name] for name in ("outcome", "results"))
+    theirs = {Owner.SHARED, Owner.STATUS} if is_end_alone else {Owner.SHARED}
+    base |= {name: values[name] for name, owner in owners.items() if owner not in theirs}
+    plan = merge(base, local_values(race), values, owners)
+    known = state.base.get("sync_version")
+    if not state.base_updated_at or known == values["sync_version"]:  # a row that is new here, or reported
+        return plan
+    clash = Clash("sync_version", known, race.version, values["sync_version"], Side.REMOTE, ABOVE_OURS)
+    return replace(plan, clashes=(*plan.clashes, clash))
 
 
-def _is_end_alone(base: Values, remote: Values) -> bool:
-    """Whether no result came with the status: an end that a person has set, and not Django."""
-    return all(remote[name] == base[name] for name in ("outcome", "results"))
-
-
-def _is_forgotten(race: Race, remote: Remote) -> bool:
-    """Whether a database of ours wrote the row that knew more, and is lost: it stands until a poll, or a change."""
+def _is_above_ours(race: Race, remote: Remote) -> bool:
+    """Whether a lost backup of this database wrote the row, which knew more: it stands until a poll, or a change."""
     return (remote.values["sync_version"] or 0) > race.version
-
-
-def _locked_state(met: Met) -> SyncState:
-    known = states().select_for_update().filter(local_pk=met.race_id).first()
-    return known or new_state(met.race_id, met.remote.row_id)
 
 
 def _locked_race(race_id: int) -> Race | None:
@@ -170,7 +152,7 @@ def _locked_race(race_id: int) -> Race | None:
     return races.locked().first()
 
 
-def _keep(state: SyncState, remote: Remote, *, version: int, left: bool, now: datetime) -> None:
+def _store_base(state: SyncState, remote: Remote, *, version: int, left: bool, now: datetime) -> None:
     """What is left to push makes the row a candidate again, though the race itself did not change.
 
     No write that is under way can land any more in a row that has moved on.
@@ -186,50 +168,3 @@ def _keep(state: SyncState, remote: Remote, *, version: int, left: bool, now: da
         for name, value in NO_FAILURE.items():
             setattr(state, name, value)
     state.save()
-
-
-# --- what Django takes, each with its audit entry ---------------------------------------------------------------------
-
-
-def _take(race: Race, taken: Mapping[str, Any], *, now: datetime) -> None:
-    for name, value in taken.items():
-        TAKERS[name](race, value, now)
-    if not PLANNED_BY.isdisjoint(taken):
-        replan([race.pk], now=now)
-
-
-def _end(race: Race, value: str, now: datetime) -> None:
-    decisions.finalize([race.pk], by=APPWRITE, reason=REASON, now=now)
-
-
-def _move_start(race: Race, value: str, now: datetime) -> None:
-    decisions.override_starts({race.pk: datetime.fromisoformat(value)}, by=APPWRITE, now=now)
-
-
-def _annotate(race: Race, value: str | None, now: datetime) -> None:
-    decisions.annotate([race.pk], note=value or "", by=APPWRITE, now=now)
-
-
-def _pause(race: Race, value: bool, now: datetime) -> None:
-    decide = decisions.pause if value else decisions.resume
-    decide([race.pk], by=APPWRITE, reason=REASON, now=now)
-
-
-def _request_poll(race: Race, value: str, now: datetime) -> None:
-    decisions.request_poll([race.pk], at=datetime.fromisoformat(value), by=APPWRITE, now=now)
-    _force_poll(race, now=now)
-
-
-def _force_poll(race: Race, *, now: datetime) -> None:
-    force = partial(dispatch.force, [race], trigger=Trigger.REMOTE, requested_by=APPWRITE.username, now=now)
-    # After the commit: a claim made under the race's lock would meet the tick, which locks the other way round.
-    transaction.on_commit(force, robust=True)
-
-
-TAKERS: dict[str, Callable[[Race, Any, datetime], None]] = {
-    "status": _end,
-    "advertised_start": _move_start,
-    "staff_note": _annotate,
-    "polling_paused": _pause,
-    "poll_requested_at": _request_poll,
-}

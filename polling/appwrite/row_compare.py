@@ -1,4 +1,4 @@
-"""A page of the sweep against what is known: which rows want a closer look. Reads, and changes nothing."""
+"""A page of the sweep against what is known: which rows need a closer look. Reads, and changes nothing."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,40 +20,43 @@ COLUMNS = tuple(name for name in RACE_FIELDS if name not in TEXTS)
 
 
 @dataclass(slots=True)
-class Differences:
-    """What one page of rows shows, by the ids of rows or their states.
+class PageDifferences:
+    """What one page of rows shows, by the ids of rows or their states; a sweep is resumed behind `last_id`.
 
-    `unknown` rows are of no race; `differing` ones are not as they were agreed on; `unseen` ones were expected in the
-    page; `refused` ones have an id that no single row may have. Those whose race is gone here are the push's to delete.
-    So many of the differing ones were `made_anew`.
+    `unknown` rows belong to no race; `differing` ones are not as they were agreed on; `unseen` ones were expected in
+    the page; no single call can name the `unaddressable` ones. Rows whose race is gone here are the push's to delete.
+    So many of the differing ones were `recreated`.
     """
 
     count: int
-    last: str
-    is_last_page: bool
+    last_id: str
+    is_last: bool
     unknown: list[str] = field(default_factory=list)
     differing: list[SyncState] = field(default_factory=list)
     unseen: list[SyncState] = field(default_factory=list)
-    refused: list[Row] = field(default_factory=list)
-    made_anew: int = 0
+    unaddressable: list[Row] = field(default_factory=list)
+    recreated: int = 0
+
+    @property
+    def known(self) -> list[SyncState]:
+        return [*self.differing, *self.unseen]
 
 
-def pages(rows: Rows, *, after: str) -> Iterator[Differences]:
-    """All rows behind an id, page by page. Raises MissingResource where the table lacks a column."""
+def pages(rows: Rows, *, after: str) -> Iterator[PageDifferences]:
+    """All rows behind an id, compared page by page. Raises MissingResource where the table lacks a column."""
     kept = after
     while True:
-        listed = _listed(rows, after, COLUMNS)
-        # The last id that a sweep can be resumed from.
+        listed = _list_rows(rows, after, COLUMNS)
         last = next((row["$id"] for row in reversed(listed) if is_addressable(row["$id"])), kept)
-        found = Differences(len(listed), last, len(listed) < SWEEP_ROWS)
-        _compare(listed, sync_state.between(kept, None if found.is_last_page else last), found)
-        yield found
-        if found.is_last_page:
+        page = PageDifferences(len(listed), last, len(listed) < SWEEP_ROWS)
+        _compare_page(page, listed, sync_state.between(kept, None if page.is_last else last))
+        yield page
+        if page.is_last:
             return
         after, kept = listed[-1]["$id"], last
 
 
-def _listed(rows: Rows, after: str, columns: Iterable[str], *, limit: int | None = None) -> list[Row]:
+def _list_rows(rows: Rows, after: str, columns: Iterable[str], *, limit: int | None = None) -> list[Row]:
     """A page of rows. Raises MissingResource where the table lacks a column."""
     try:
         return rows.page_by_id(after, columns, limit=limit)
@@ -62,24 +65,24 @@ def _listed(rows: Rows, after: str, columns: Iterable[str], *, limit: int | None
         raise
 
 
-def _compare(listed: Sequence[Row], expected: QuerySet[SyncState], found: Differences) -> None:
+def _compare_page(page: PageDifferences, listed: Sequence[Row], expected: QuerySet[SyncState]) -> None:
     rows = {row["$id"]: row for row in listed if is_addressable(row["$id"])}
-    known = _of_races(remote_id__in=rows)
+    known = _states_with_race(remote_id__in=rows)
     # One query for both would read every state, and its base, for each page.
-    known += _of_races(pk__in=set(expected.values_list("pk", flat=True)) - {state.pk for state in known})
-    found.refused = [row for row in listed if row["$id"] not in rows]
-    found.unknown = sorted(rows.keys() - {state.remote_id for state in known})
+    known += _states_with_race(pk__in=set(expected.values_list("pk", flat=True)) - {state.pk for state in known})
+    page.unaddressable = [row for row in listed if row["$id"] not in rows]
+    page.unknown = sorted(rows.keys() - {state.remote_id for state in known})
     for state in (state for state in known if state.has_race):
         row = rows.get(state.remote_id)
         if row and (state.remote_deleted_at or differs(row, state, COLUMNS)):
-            found.differing.append(state)
-            found.made_anew += bool(state.base_sequence) and _sequence(row) != state.base_sequence
+            page.differing.append(state)
+            page.recreated += bool(state.base_sequence) and _sequence(row) != state.base_sequence
         elif row is None and state.base_updated_at:
-            found.unseen.append(state)
+            page.unseen.append(state)
 
 
-def _of_races(**those: Any) -> list[Any]:
-    """The states, and of each whether it `has_race`."""
+def _states_with_race(**those: Any) -> list[Any]:
+    """The states that have these values, and of each whether it `has_race`."""
     has_race = Exists(Race.objects.filter(pk=OuterRef("local_pk")))
     return list(sync_state.states().filter(**those).annotate(has_race=has_race))
 
@@ -89,15 +92,15 @@ def differing_texts(rows: Rows, *, after: str, limit: int) -> tuple[list[SyncSta
 
     That id is empty where the rows have come to their end.
     """
-    listed = _listed(rows, after, TEXTS, limit=limit)
+    listed = _list_rows(rows, after, TEXTS, limit=limit)
     fit = {row["$id"]: row for row in listed if is_addressable(row["$id"])}
-    known = [state for state in _of_races(remote_id__in=fit) if state.has_race and state.base_updated_at]
+    known = [state for state in _states_with_race(remote_id__in=fit) if state.has_race and state.base_updated_at]
     last = next(reversed(fit), "") if len(listed) == limit else ""
     return [state for state in known if differs(fit[state.remote_id], state, TEXTS)], last
 
 
 def differs(row: Row, state: SyncState, columns: Iterable[str] = RACE_FIELDS) -> bool:
-    """Whether the row is not as it was agreed on: newer, older, made anew, or with another content of these columns."""
+    """Whether the row is not as it was agreed on: newer, older, recreated, or with another content of these columns."""
     if (row.get("$updatedAt"), _sequence(row)) != (state.base_updated_at, state.base_sequence):
         return True
     base = mapping.complete(state.base)

@@ -237,7 +237,7 @@ def test_a_notification_of_an_edit_under_an_unchanged_time_is_followed(appwrite:
     freeze(appwrite, race, staff_note="theirs")
     row = appwrite.row()
     assert note(RowChange(row["$id"], row["$updatedAt"], row=row), now=NOW)
-    assert pull.run_for([row["$id"]], now=NOW).taken == 1
+    assert pull.run(row_ids=[row["$id"]], now=NOW).taken == 1
     race.refresh_from_db()
     assert race.staff_note == "theirs"
     assert not note(RowChange(row["$id"], row["$updatedAt"], row=row), now=NOW), "now it is known"

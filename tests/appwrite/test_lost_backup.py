@@ -132,7 +132,7 @@ def test_a_note_taken_back_while_its_write_is_under_way_stays_taken_back(appwrit
         gate.after.pop("PATCH")
         staff.annotate([race.pk], note="old", by=COMMAND, now=NOW)
         change(race, provider_status="c")
-        pull.run_for([state_of(race).remote_id], now=NOW)
+        pull.run(row_ids=[state_of(race).remote_id], now=NOW)
 
     gate.after["PATCH"] = meet
     pushed()

@@ -66,7 +66,7 @@ Key = tuple[str, str]  # the row's id and the field
 
 def pull_all_rows(*, now: datetime) -> None:
     """All rows at once: notifications that are lost, doubled or out of order come to no more than this at any time."""
-    pull.run_for([*sync_state.states().values_list("remote_id", flat=True), "of-no-row"], now=now)
+    pull.run(row_ids=[*sync_state.states().values_list("remote_id", flat=True), "of-no-row"], now=now)
 
 
 RUNS: dict[str, Callable[..., object]] = {

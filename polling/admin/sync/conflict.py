@@ -237,7 +237,7 @@ class SyncConflictAdmin(ConfirmingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflic
 
 def with_current(conflicts: QuerySet[SyncConflict]) -> QuerySet[SyncConflict]:
     """Annotates conflicts with `current`: their races' present values of the fields that can be taken, as JSON."""
-    values = JSONObject(**{field: RACE_FIELDS[field].source for field in conflict_resolution.TAKERS})
+    values = JSONObject(**{field: RACE_FIELDS[field].source for field in conflict_resolution.TAKABLE})
     race = Race.objects.filter(pk=OuterRef("state__local_pk")).values(values=values)
     annotated: QuerySet[Any] = conflicts.annotate(current=Subquery(race[:1]))
     return annotated

@@ -30,7 +30,7 @@ class UnmatchedRowAdmin(ReadOnlyAdmin[UnmatchedRow]):
     def look_again(self, request: HttpRequest, rows: QuerySet[UnmatchedRow]) -> None:
         """Reads the rows from Appwrite again; rows that have been corrected become races."""
         chosen = dict(rows.values_list("pk", "row_id"))
-        done = pull.run_for(list(chosen.values()), now=request_time(request))
+        done = pull.run(row_ids=list(chosen.values()), now=request_time(request))
         if done.error:
             self.message_user(request, f"They could not be read: {done.error}", messages.ERROR)
             return

@@ -1,21 +1,22 @@
 """What changed in Appwrite, brought into Django."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from polling.appwrite import mapping, sync_state
 from polling.appwrite.api.client import connect
-from polling.appwrite.api.rows import MOST_ROWS, ListPosition, Page, Row, Rows, batches, is_addressable
+from polling.appwrite.api.rows import MOST_ROWS, ListPosition, Row, Rows, batches, is_addressable
 from polling.appwrite.checkpoints import checkpoint_of, count, existing, move, note_outcome
 from polling.appwrite.pull import unmatched_rows
-from polling.appwrite.pull.inbound import Arrivals, Tally, foresee
+from polling.appwrite.pull.inbound import Inbound, Tally, describe
 from polling.appwrite.row_compare import differs
 from polling.errors import Blocked, OutOfTime, PollingError
 from polling.models import SyncCheckpoint
 
 # With the push's, within the timeout of a task.
 BUDGET = timedelta(seconds=8)
-PATIENCE = timedelta(minutes=2)
+PREVIEW_BUDGET = timedelta(minutes=2)
 # `$updatedAt` is taken before the row's lock and its commit, so a row can appear behind what was read already.
 OVERLAP = timedelta(seconds=20)
 # A key may stamp a row with any instant: one from the future must not carry the checkpoint along.
@@ -29,51 +30,24 @@ class Pulled(Tally):
     """What a pull found, in rows."""
 
 
-def run(*, now: datetime, budget: timedelta = BUDGET) -> Pulled:
-    """Reads what changed since the last pull and merges it; nothing changed costs one read and no write."""
+def run(*, now: datetime, row_ids: Iterable[str] | None = None, budget: timedelta = BUDGET) -> Pulled:
+    """Merges what changed in Appwrite into Django. Raises nothing: `error` says what ended it early.
+
+    `row_ids` are the only rows to read, such as a webhook has reported; the checkpoint stays, and what is no id, or
+    has no row, is skipped. Without them it reads all that changed since the last pull, by Appwrite's clock and with a
+    look back; the checkpoint moves with every hundred rows. Nothing changed costs one read and no write.
+    `budget` is how long it may take; what is left then is the next pull's. `now` is the instant of the run.
+    """
     pulled = Pulled()
-    return _counted(pulled, budget, lambda rows: _Pull(rows, pulled, now=now).all_pages(), now=now)
-
-
-def run_for(row_ids: Iterable[str], *, now: datetime, budget: timedelta = BUDGET) -> Pulled:
-    """Reads just these rows and merges them; the checkpoint stays. What is no id, or of no row, is passed over."""
-    pulled = Pulled()
-    arrivals = Arrivals(pulled, now=now)
-    wanted = sorted({row_id for row_id in row_ids if is_addressable(row_id)})
-
-    def meet_all(rows: Rows) -> None:
-        for some in batches(wanted, MOST_ROWS):
-            # The bases first: a row that is read after them is never older, whatever its stamp says.
-            known = {state.remote_id: state for state in sync_state.states().filter(remote_id__in=some)}
-            for row_id, row in rows.by_id(some).items():
-                state = known.get(row_id)
-                if state is None or differs(row, state):
-                    arrivals.meet(row, known=state)
-
-    return _counted(pulled, budget, meet_all, now=now)
-
-
-def preview(*, now: datetime, budget: timedelta = PATIENCE) -> list[str]:
-    """What a pull would do, a line for each row. Changes nothing. Raises PollingError."""
-    client = connect()
-    if client is None:
-        raise Blocked("Appwrite is not configured")
-    rows, words = Rows.within(client, sync_state.TABLE, budget), []
-    checkpoint = existing(sync_state.TABLE) or SyncCheckpoint()
-    for page in _pages(rows, checkpoint):
-        unmet = _unmet(page.rows)
-        whole = rows.by_id(row["$id"] for row in unmet if is_addressable(row["$id"]))
-        words += [foresee(whole.get(row["$id"], row), now=now) for row in unmet]
-    return [line for line in words if line]
-
-
-def _counted(pulled: Pulled, budget: timedelta, work: Callable[[Rows], None], *, now: datetime) -> Pulled:
-    """Its trouble goes into the counts, and the edges of it onto the checkpoint."""
     try:
         client = connect()
         if client is None:
             return pulled
-        work(Rows.within(client, sync_state.TABLE, budget))
+        rows, inbound = Rows.within(client, sync_state.TABLE, budget), Inbound(pulled, now=now)
+        if row_ids is None:
+            _Pass(rows, inbound, now=now).run()
+        else:
+            _pull_rows(rows, inbound, row_ids)
     except OutOfTime:  # the checkpoint stands at what was read; the next pull goes on from there
         pass
     except PollingError as error:
@@ -82,71 +56,105 @@ def _counted(pulled: Pulled, budget: timedelta, work: Callable[[Rows], None], *,
     return pulled
 
 
-def _pages(rows: Rows, checkpoint: SyncCheckpoint) -> Iterator[Page]:
-    """What changed, page by page, while there is time."""
-    place: ListPosition | None = _start(checkpoint)
-    while place is not None and rows.has_time(SECONDS_A_PAGE):
-        page = rows.changed_since(place)
-        yield page
-        place = None if page.is_last else _place(page.rows[-1])
+def preview(*, now: datetime, budget: timedelta = PREVIEW_BUDGET) -> list[str]:
+    """What a pull would do, one line per row, by the plans it carries out. Changes nothing. Raises PollingError."""
+    client = connect()
+    if client is None:
+        raise Blocked("Appwrite is not configured")
+    checkpoint = existing(sync_state.TABLE) or SyncCheckpoint()
+    parts = _changed_rows(Rows.within(client, sync_state.TABLE, budget), checkpoint)
+    return [line for part in parts for row in part.new.values() if (line := describe(row, now=now))]
 
 
-class _Pull:
-    """One pull: all of a pass over what changed, or the rest of one, or a part of it."""
+def _pull_rows(rows: Rows, inbound: Inbound, row_ids: Iterable[str]) -> None:
+    for some in batches(sorted(set(filter(is_addressable, row_ids))), MOST_ROWS):
+        # The bases first: a row that is read after them is never older, whatever its stamp says.
+        known = {state.remote_id: state for state in sync_state.states().filter(remote_id__in=some)}
+        for row_id, row in rows.by_id(some).items():
+            state = known.get(row_id)
+            if state is None or differs(row, state):
+                inbound.bring_in(row, state)
 
-    def __init__(self, rows: Rows, pulled: Pulled, *, now: datetime) -> None:
-        self._rows, self._now = rows, now
+
+@dataclass(frozen=True, slots=True)
+class _ChangedRows:
+    """Part of a page of what changed, by the rows' ids: all as `listed`, the `known` as they stand, the `new` ones.
+
+    New rows are whole, but for those that no single call can name.
+    """
+
+    listed: Mapping[str, Row]
+    known: Set[str]
+    new: Mapping[str, Row]
+    server_time: datetime | None
+    ends_pass: bool
+
+
+def _changed_rows(rows: Rows, checkpoint: SyncCheckpoint) -> Iterator[_ChangedRows]:
+    """What changed since the checkpoint, by the hundred, while there is time. Reads, and changes nothing.
+
+    A pass that was cut off is resumed where it ended; else it begins behind the last one, as rows are committed late.
+    """
+    position = ListPosition()
+    if _is_under_way(checkpoint):
+        position = ListPosition(checkpoint.updated_at, checkpoint.row_id)
+    elif checkpoint.pass_began_at:
+        position = ListPosition(_text(datetime.fromisoformat(checkpoint.pass_began_at) - OVERLAP))
+    while rows.has_time(SECONDS_A_PAGE):
+        page = rows.changed_since(position)
+        # In hundreds, so that no transaction holds the database for long. An empty page ends the pass too.
+        parts = list(batches(page.rows, MOST_ROWS)) or [[]]
+        for number, part in enumerate(parts, start=1):
+            if part and not rows.has_time(SECONDS_A_PAGE):
+                return
+            listed = {row["$id"]: row for row in part}
+            ids = _new_ids(listed)
+            new = {row_id: listed[row_id] for row_id in ids if not is_addressable(row_id)}
+            new |= rows.extended_by(FETCH_SECONDS).by_id(filter(is_addressable, ids))
+            ends_pass = page.is_last and number == len(parts)
+            yield _ChangedRows(listed, listed.keys() - ids, new, page.server_time, ends_pass)
+        if page.is_last:
+            return
+        position = ListPosition(str(page.rows[-1].get("$updatedAt") or ""), page.rows[-1]["$id"])
+
+
+class _Pass:
+    """A pass over what changed: all of it, the rest of one that was cut off, or a part of it."""
+
+    def __init__(self, rows: Rows, inbound: Inbound, *, now: datetime) -> None:
+        self._rows, self._inbound, self._now = rows, inbound, now
         self._checkpoint = checkpoint_of(sync_state.TABLE)
-        self._arrivals = Arrivals(pulled, now=now)
         self._known_to = ListPosition(self._checkpoint.updated_at, self._checkpoint.row_id or LAST_ID)
         self._furthest = self._checkpoint.updated_at
-        self._pass_began_at = self._checkpoint.pass_began_at if _is_under_way(self._checkpoint) else None
+        self._began_at = self._checkpoint.pass_began_at if _is_under_way(self._checkpoint) else None
 
-    def all_pages(self) -> None:
-        for page in _pages(self._rows, self._checkpoint):
-            if self._pass_began_at is None:
-                self._pass_began_at = _text(page.server_time) or self._checkpoint.updated_at
-            # In hundreds, so that no transaction holds the database for long.
-            for some in batches(page.rows, MOST_ROWS):
-                if not (
-                    self._rows.has_time(SECONDS_A_PAGE) and self._apply(some, told_at=page.server_time or self._now)
-                ):
-                    return
-            if page.is_last:
-                self._end(self._pass_began_at, limit=_text((page.server_time or self._now) + MOST_AHEAD))
+    def run(self) -> None:
+        """Brings in what changed, each row in a transaction of its own; after each part the checkpoint moves.
 
-    def _apply(self, listed: Sequence[Row], *, told_at: datetime) -> bool:
-        """The rows, fetched whole, each in a transaction of its own; then the checkpoint. Whether to go on.
-
-        A row met twice changes nothing, so one that is committed before a kill costs only another look. One
+        A row found twice changes nothing, so one that is committed before a kill costs only another look. One
         transaction for all would hold locks of many races, in another order than the pollers take them.
         """
-        unmet = {row["$id"]: row for row in _unmet(listed)}
-        overlap_hits = 0
-        patient = self._rows.extended_by(FETCH_SECONDS)
-        for row_id, row in patient.by_id(filter(is_addressable, unmet)).items():
-            merged = self._arrivals.meet(row)
-            overlap_hits += merged and not self._is_news(unmet[row_id])
-        for row_id, row in unmet.items():
-            if not is_addressable(row_id):
-                self._arrivals.refuse(row)
-        echoes = sum(row["$id"] not in unmet and self._is_news(row) for row in listed)
-        count(self._checkpoint, echoes=echoes, overlap_hits=overlap_hits)
-        return self._move(listed, limit=_text(told_at + MOST_AHEAD))
+        for part in _changed_rows(self._rows, self._checkpoint):
+            if self._began_at is None:
+                self._began_at = _text(part.server_time) or self._checkpoint.updated_at
+            limit = _text((part.server_time or self._now) + MOST_AHEAD)
+            ahead = {row_id for row_id, row in part.listed.items() if _kept_position(row) > self._known_to}
+            merged = {row_id for row_id, row in part.new.items() if self._inbound.bring_in(row)}
+            count(self._checkpoint, echoes=len(ahead & part.known), overlap_hits=len(merged - ahead))
+            if not self._move_checkpoint(part.listed.values(), limit=limit):
+                return
+            if part.ends_pass:
+                self._end_pass(self._began_at, limit=limit)
 
-    def _is_news(self, row: Row) -> bool:
-        """Whether the row lies ahead of what was read before this pull."""
-        return _kept(row) > self._known_to
-
-    def _move(self, listed: Sequence[Row], *, limit: str) -> bool:
+    def _move_checkpoint(self, listed: Iterable[Row], *, limit: str) -> bool:
         """So that a pull which is cut off is resumed right here, were it behind what was read before it."""
-        places = [_kept(row) for row in listed]
-        self._furthest = max([self._furthest, *(place.updated_at for place in places if place.updated_at <= limit)])
-        here = next((place for place in reversed(places) if place.updated_at and place.row_id), None)
-        began_at = self._pass_began_at or ""
-        return here is None or move(self._checkpoint, here, pass_began_at=began_at, now=self._now)
+        positions = [_kept_position(row) for row in listed]
+        ahead = (position.updated_at for position in positions if position.updated_at <= limit)
+        self._furthest = max([self._furthest, *ahead])
+        here = next((position for position in reversed(positions) if position.updated_at and position.row_id), None)
+        return here is None or move(self._checkpoint, here, pass_began_at=self._began_at or "", now=self._now)
 
-    def _end(self, began_at: str, *, limit: str) -> None:
+    def _end_pass(self, began_at: str, *, limit: str) -> None:
         """The next pass begins behind the beginning of this one, however much was written meanwhile.
 
         Our clock, or the last row, bounds the server's: its Date may be a proxy's, ahead of those who stamp rows.
@@ -161,25 +169,12 @@ def _is_under_way(checkpoint: SyncCheckpoint) -> bool:
     return bool(checkpoint.row_id)
 
 
-def _start(checkpoint: SyncCheckpoint) -> ListPosition:
-    """Where to begin: where a pass was cut off; else behind the last one, because of rows that were committed late."""
-    if _is_under_way(checkpoint):
-        return ListPosition(checkpoint.updated_at, checkpoint.row_id)
-    if not checkpoint.pass_began_at:
-        return ListPosition()
-    return ListPosition(_text(datetime.fromisoformat(checkpoint.pass_began_at) - OVERLAP))
-
-
 def _text(moment: datetime | None) -> str:
     return mapping.instant(moment) or ""
 
 
-def _place(row: Row) -> ListPosition:
-    return ListPosition(str(row.get("$updatedAt") or ""), row["$id"])
-
-
-def _kept(row: Row) -> ListPosition:
-    """The row's place as a checkpoint can keep it."""
+def _kept_position(row: Row) -> ListPosition:
+    """The row's position as a checkpoint can keep it: without what cannot be read, or no call can name."""
     try:
         updated_at = mapping.instant(row.get("$updatedAt")) or ""
     except ValueError:
@@ -187,17 +182,15 @@ def _kept(row: Row) -> ListPosition:
     return ListPosition(updated_at, row["$id"] if is_addressable(row["$id"]) else "")
 
 
-def _unmet(listed: Sequence[Row]) -> list[Row]:
-    """Rows that changed since we last agreed on them, or looked why they stay out: no echo, none met already."""
-    fit = [row["$id"] for row in listed if is_addressable(row["$id"])]
-    bases = dict(sync_state.states().filter(remote_id__in=fit).values_list("remote_id", "base_updated_at"))
-    looked_at = unmatched_rows.seen(row["$id"] for row in listed if row["$id"] not in bases)
-    return [
-        row
-        for row in listed
-        if (
-            _place(row).updated_at > bases[row["$id"]]
-            if row["$id"] in bases
-            else _place(row).updated_at != looked_at.get(unmatched_rows.key_of(row["$id"]))
-        )
-    ]
+def _new_ids(listed: Mapping[str, Row]) -> list[str]:
+    """The ids of rows that changed since both sides agreed on them, or since we looked why they stay out: no echoes."""
+    states = sync_state.states().filter(remote_id__in=list(filter(is_addressable, listed)))
+    bases = dict(states.values_list("remote_id", "base_updated_at"))
+    looked_at = unmatched_rows.seen(row_id for row_id in listed if row_id not in bases)
+
+    def is_new(row_id: str, updated_at: str) -> bool:
+        if row_id in bases:
+            return updated_at > bases[row_id]
+        return updated_at != looked_at.get(unmatched_rows.key_of(row_id))
+
+    return [row_id for row_id, row in listed.items() if is_new(row_id, str(row.get("$updatedAt") or ""))]

@@ -14,7 +14,7 @@ from polling.appwrite.api.parallel import MOST, in_parallel
 from polling.appwrite.api.rows import MOST_ROWS, Row, Rows
 from polling.appwrite.lease import Lease
 from polling.appwrite.push.race_push import Job, job_of, put_off, row_id_of
-from polling.appwrite.reconcile import Met, settle
+from polling.appwrite.reconcile import InboundRow, reconcile
 from polling.appwrite.schema.table_faults import DIAGNOSIS_SECONDS, TableRefusals, TableRefuses, rewrite_a_row
 from polling.errors import Ambiguous, Conflict, NotFound, OutOfTime, PollingError, Unavailable
 from races.models import Race
@@ -268,7 +268,7 @@ class RacePush:
             if remote and (filled := remote.filled(written)).values == written:
                 agreed.append((job, filled))
             elif remote:
-                self._settle(job, Met(job.race_id, remote, based_on=job.base_updated_at))
+                self._settle(job, InboundRow(job.race_id, remote, based_on=job.base_updated_at))
         self._agree(agreed)
         created = sum(job.is_new for job, _ in replied)
         self._counts.created += created
@@ -297,15 +297,15 @@ class RacePush:
             return
         self._counts.merged += 1
         self._conflicts[job.race_id] += 1
-        left = self._settle(job, Met(job.race_id, remote, based_on=job.base_updated_at))
+        left = self._settle(job, InboundRow(job.race_id, remote, based_on=job.base_updated_at))
         if left and self._conflicts[job.race_id] >= MOST_CONFLICTS:
             settled = replace(job, base_updated_at=remote.updated_at)
             self._postpone([settled], Conflict(f"the row changed under {MOST_CONFLICTS} tries"), own=True)
 
-    def _settle(self, job: Job, met: Met) -> bool:
+    def _settle(self, job: Job, inbound: InboundRow) -> bool:
         self._close(job)
         try:
-            return settle(met, now=self._lease.now()).left
+            return reconcile(inbound, now=self._lease.now()).left
         except (InterfaceError, OperationalError):
             raise
         except Exception as error:  # noqa: BLE001 - one bad row must not stop the others

@@ -1,6 +1,6 @@
-"""The full pass over Appwrite's rows: it finds deletions, back-dated writes, and what no pull has met."""
+"""The full pass over Appwrite's rows: it finds deletions, back-dated writes, and what no pull has found."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,16 +9,16 @@ from polling.appwrite.api.client import connect
 from polling.appwrite.api.rows import MOST_ROWS, Row, Rows, batches
 from polling.appwrite.lease import SWEEP, Lease
 from polling.appwrite.pull import unmatched_rows
-from polling.appwrite.pull.inbound import Arrivals, Tally, foresee
+from polling.appwrite.pull.inbound import Inbound, Tally, describe
 from polling.appwrite.push import logs as push_logs
-from polling.appwrite.row_compare import Differences, differs
+from polling.appwrite.row_compare import PageDifferences, differs
 from polling.appwrite.sweep import logs as sweep_logs
 from polling.errors import Blocked, OutOfTime, PollingError
 from polling.models import SyncState
 from races.models import Race
 
 BUDGET = timedelta(seconds=30)
-PATIENCE = timedelta(minutes=2)
+PREVIEW_BUDGET = timedelta(minutes=2)
 SECONDS_PER_STEP = 2.0
 TEXTS_A_SWEEP = 300  # rows whose long texts one sweep looks at: some megabytes
 
@@ -40,7 +40,11 @@ class Swept(Tally):
 
 
 def run(*, now: datetime, budget: timedelta = BUDGET) -> Swept:
-    """Compares every row with what is known of it and mends what differs, for as long as `budget`; resumable."""
+    """Compares every row in Appwrite with what is known of it and mends what differs; sends lost poll logs again.
+
+    Raises nothing: `error` says what ended it early. `budget` is how long it may take; the next sweep goes on where
+    this one ended. One sweep runs at a time. `now` is the instant of the run.
+    """
     swept = Swept()
     try:
         client = connect()
@@ -50,39 +54,81 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Swept:
         if not lease.take():
             return Swept(busy=True)
         rows = Rows.within(client, sync_state.TABLE, budget)
-        logs = rows.of_table(push_logs.TABLE)
         try:
             _Sweep(rows, lease, swept, now=now).run()
-            _note(sync_state.TABLE, "the sweep of Appwrite", None, now=now)
-            swept.logs = _sweep_logs(logs, swept, now=now)
+            _note_outcome(sync_state.TABLE, "the sweep of Appwrite", None, now=now)
+            _sweep_logs(rows.of_table(push_logs.TABLE), swept, now=now)
         finally:
             lease.release()
-    except OutOfTime:  # not finished; the next one goes on from there
-        return swept
+    except OutOfTime:  # the next sweep goes on from there
+        pass
     except PollingError as error:
         swept.error = error
-        _note(sync_state.TABLE, "the sweep of Appwrite", error, now=now)
+        _note_outcome(sync_state.TABLE, "the sweep of Appwrite", error, now=now)
     return swept
 
 
-def _sweep_logs(rows: Rows, swept: "Swept", *, now: datetime) -> int:
-    """The logs' table may be in trouble alone."""
-    found = 0
+def preview(*, now: datetime, budget: timedelta = PREVIEW_BUDGET) -> list[str]:
+    """What a sweep would do, one line per row, by the plans it carries out. Changes nothing. Raises PollingError."""
+    client = connect()
+    if client is None:
+        raise Blocked("Appwrite is not configured")
+    rows = Rows.within(client, sync_state.TABLE, budget)
+    lines, deleted = [], list[SyncState]()
+    for page in row_compare.pages(rows, after=""):
+        lines += [describe(row, now=now) for row in page.unaddressable]
+        for inbound, gone in _look_closer(rows, page.unknown, page.known):
+            lines += [describe(row, state, now=now) for row, state in inbound]
+            deleted += gone
+    races = Race.objects.select_related("meeting").in_bulk([state.local_pk for state in deleted])
+    lines += [f"row {state.remote_id} ({races[state.local_pk]}): deleted in Appwrite: made again" for state in deleted]
+    why = deletion_guard.beyond_the_limit(len(deleted))
+    return [line for line in [*lines, why and f"waits for a person: {why}"] if line]
+
+
+def _sweep_logs(rows: Rows, swept: Swept, *, now: datetime) -> None:
+    """The table of poll logs may fail alone."""
     try:
-        found = sweep_logs.run(rows, now=now)
-    except OutOfTime:  # not finished; the next one goes on from there
-        return found
+        swept.logs = sweep_logs.run(rows, now=now)
+    except OutOfTime:  # the next sweep goes on from there
+        return
     except PollingError as error:
         swept.error = error
-    _note(push_logs.TABLE, "the sweep of poll logs in Appwrite", swept.error, now=now)
-    return found
+    _note_outcome(push_logs.TABLE, "the sweep of poll logs in Appwrite", swept.error, now=now)
 
 
-def _note(table: str, what: str, error: PollingError | None, *, now: datetime) -> None:
-    """Pulls and pushes may go well meanwhile, or have said it already."""
+def _note_outcome(table: str, what: str, error: PollingError | None, *, now: datetime) -> None:
+    """Pulls and pushes may go well meanwhile, or have logged the same error already."""
     checkpoint = checkpoints.checkpoint_of(table)
     if not (error and checkpoint.error):
         checkpoints.note_outcome(checkpoint, what, error, now=now, of_sweep=True)
+
+
+def _look_closer(
+    rows: Rows, unknown: Sequence[str], known: Sequence[SyncState], *, need_time: Callable[[], None] = lambda: None
+) -> Iterator[tuple[list[tuple[Row, SyncState | None]], list[SyncState]]]:
+    """Reads rows whole, by the hundred: those to bring in, each with its state, and the states of those deleted.
+
+    Changes nothing. The states were read before the rows are: a row that is older than its base was back-dated.
+    """
+    for some in batches(unknown, MOST_ROWS):
+        need_time()
+        yield [(row, None) for row in rows.by_id(some).values()], []
+    for some in batches(known, MOST_ROWS):
+        need_time()
+        there = rows.by_id(state.remote_id for state in some)
+        found = [(there[state.remote_id], state) for state in some if state.remote_id in there]
+        gone = [state for state in some if state.remote_id not in there]
+        yield [(row, state) for row, state in found if _needs_merge(row, state)], gone
+
+
+def _needs_merge(row: Row, state: SyncState) -> bool:
+    """Whether a row, read whole, is to be merged: under another form of its id, or back, or not as agreed on."""
+    return row["$id"] != state.remote_id or state.remote_deleted_at is not None or differs(row, state)
+
+
+class _NoTimeLeft(Exception):
+    """The next sweep goes on from here."""
 
 
 class _Sweep:
@@ -90,123 +136,76 @@ class _Sweep:
 
     def __init__(self, rows: Rows, lease: Lease, swept: Swept, *, now: datetime) -> None:
         self._rows, self._lease, self._swept, self._now = rows, lease, swept, now
-        self._arrivals = Arrivals(swept, now=now)
+        self._inbound = Inbound(swept, now=now)
         self._after, self._began_at = checkpoints.begin_sweep(sync_state.TABLE, now=now)
-        self._stays_out: set[str] | None = None if self._after else set()
-        self._made_anew, self._is_recreated = 0, False
+        self._unmatched: set[str] | None = None if self._after else set()  # all there are, by a sweep from the start
+        self._recreated, self._is_new_generation = 0, False
         self._repairs = 0
 
     def run(self) -> None:
         """All pages, or as many as there is time for. What was mended counts, however it ends."""
         try:
-            self._all_pages()
+            for page in row_compare.pages(self._rows, after=self._after):
+                self._sweep_page(page)
+            self._compare_texts()
+        except _NoTimeLeft:
+            pass
         finally:
             if repairs := self._repairs + self._swept.deleted:
                 checkpoints.count_repairs(sync_state.TABLE, repairs)
 
-    def _all_pages(self) -> None:
-        for found in row_compare.pages(self._rows, after=self._after):
-            self._swept.rows += found.count
-            self._made_anew += found.made_anew
-            # A few were made by hand, and are merged here.
-            if self._made_anew > deletion_guard.FEW and not self._is_recreated:
-                checkpoints.begin_table_generation(sync_state.TABLE)
-                self._is_recreated = True
-            if not self._mend(found):
-                return
-            if found.is_last_page:
-                self._end()
-            else:
-                checkpoints.keep_sweep(sync_state.TABLE, found.last)
-                if not self._has_time():
-                    return
+    def _sweep_page(self, page: PageDifferences) -> None:
+        """Rows of a page that is done only in part are found equal the next time."""
+        self._swept.rows += page.count
+        self._recreated += page.recreated
+        # A few were deleted and created again by hand, and are merged here.
+        if self._recreated > deletion_guard.FEW and not self._is_new_generation:
+            checkpoints.begin_table_generation(sync_state.TABLE)
+            self._is_new_generation = True
+        for row in page.unaddressable:
+            self._inbound.bring_in(row)
+        if self._unmatched is not None:
+            self._unmatched |= {*page.unknown, *(row["$id"] for row in page.unaddressable)}
+        self._mend(page.unknown, page.known)
+        if page.is_last:
+            self._end_sweep()
+        else:
+            checkpoints.keep_sweep(sync_state.TABLE, page.last_id)
+            self._need_time()
 
-    def _has_time(self) -> bool:
-        return self._rows.has_time(SECONDS_PER_STEP) and self._lease.renew()
+    def _need_time(self) -> None:
+        if not (self._rows.has_time(SECONDS_PER_STEP) and self._lease.renew()):
+            raise _NoTimeLeft
 
-    def _mend(self, found: Differences) -> bool:
-        """Whether the whole page was done; rows that were done already are found equal the next time."""
-        for row in found.refused:
-            self._arrivals.refuse(row)
-        if self._stays_out is not None:
-            self._stays_out |= {*found.unknown, *(row["$id"] for row in found.refused)}
-        return self._bring(found.unknown) and self._look_closer([*found.differing, *found.unseen])
+    def _mend(self, unknown: Sequence[str], known: Sequence[SyncState]) -> None:
+        for inbound, deleted in _look_closer(self._rows, unknown, known, need_time=self._need_time):
+            for row, state in inbound:
+                self._repairs += self._inbound.bring_in(row, state)
+                if state and row["$id"] != state.remote_id:  # it stayed out as long as there might be two
+                    unmatched_rows.forget(row["$id"])
+            deletion_guard.find(deleted, now=self._now)
 
-    def _bring(self, row_ids: Sequence[str]) -> bool:
-        for some in batches(row_ids, MOST_ROWS):
-            if not self._has_time():
-                return False
-            for row in self._rows.by_id(some).values():
-                self._repairs += self._arrivals.meet(row)
-        return True
-
-    def _look_closer(self, known: Sequence[SyncState]) -> bool:
-        """The states were read before the rows are: a row that is older than its base was back-dated."""
-        for some in batches(known, MOST_ROWS):
-            if not self._has_time():
-                return False
-            rows = self._rows.by_id(state.remote_id for state in some)
-            for state in some:
-                if (row := rows.get(state.remote_id)) and wants_merge(row, state):
-                    self._repairs += self._arrivals.meet(row, known=state)
-                    if row["$id"] != state.remote_id:  # it stayed out as long as there might be two
-                        unmatched_rows.forget(row["$id"])
-            deletion_guard.find([state for state in some if state.remote_id not in rows], now=self._now)
-        return True
-
-    def _end(self) -> None:
-        are_deletions_held = checkpoints.are_deletions_held(sync_state.TABLE)
-        if why := deletion_guard.too_many(since=None if are_deletions_held else self._began_at):
+    def _end_sweep(self) -> None:
+        """Acts on the deletions that were found, unless the deletion guard holds them."""
+        is_held = checkpoints.are_deletions_held(sync_state.TABLE)
+        if why := deletion_guard.too_many(since=None if is_held else self._began_at):
             checkpoints.hold_deletions(sync_state.TABLE, why)
         self._swept.deletion_guard = checkpoints.checkpoint_of(sync_state.TABLE).deletion_guard
         for some in batches([] if self._swept.deletion_guard else list(deletion_guard.pending()), MOST_ROWS):
-            if not self._has_time():
-                return
-            self._swept.deleted += sum(self._make_again(state) for state in some)
-        if self._stays_out is not None:
-            unmatched_rows.forget_all_but(self._stays_out, found_before=self._began_at)
+            self._need_time()
+            for state in some:
+                found = deletion_guard.pending().filter(pk=state.pk)
+                as_read = state.base_updated_at
+                self._swept.deleted += deletion_guard.make_again(found, base_updated_at=as_read, now=self._now)
+        if self._unmatched is not None:
+            unmatched_rows.forget_all_but(self._unmatched, found_before=self._began_at)
         checkpoints.end_sweep(sync_state.TABLE, now=self._now)
         self._swept.finished = True
-        self._look_at_texts()
 
-    def _look_at_texts(self) -> None:
+    def _compare_texts(self) -> None:
         """Goes on where the last sweep ended, and begins again behind the last row."""
-        if not self._has_time():
-            return
+        self._need_time()
         after = checkpoints.checkpoint_of(sync_state.TABLE).texts_after_id
         differing, last = row_compare.differing_texts(self._rows, after=after, limit=TEXTS_A_SWEEP)
-        if self._look_closer(differing):
-            checkpoints.keep_texts(sync_state.TABLE, last)
-
-    def _make_again(self, state: SyncState) -> bool:
-        found = deletion_guard.pending().filter(pk=state.pk)
-        return deletion_guard.make_again(found, base_updated_at=state.base_updated_at, now=self._now)
-
-
-def wants_merge(row: Row, state: SyncState) -> bool:
-    """Whether a row, read whole, is to be met: under another spelling of its id, or back, or not as agreed on."""
-    return row["$id"] != state.remote_id or state.remote_deleted_at is not None or differs(row, state)
-
-
-# --- in words, for a dry run ------------------------------------------------------------------------------------------
-
-
-def preview(*, now: datetime, budget: timedelta = PATIENCE) -> list[str]:
-    """What a sweep would do, a line for each row. Changes nothing. Raises PollingError."""
-    client = connect()
-    if client is None:
-        raise Blocked("Appwrite is not configured")
-    rows = Rows.within(client, sync_state.TABLE, budget)
-    merged, deleted = [], []
-    for found in row_compare.pages(rows, after=""):
-        merged += [foresee(row, now=now) for row in [*found.refused, *rows.by_id(found.unknown).values()]]
-        known = [*found.differing, *found.unseen]
-        there = rows.by_id(state.remote_id for state in known)
-        races = Race.objects.select_related("meeting").in_bulk([state.local_pk for state in known])
-        for state in known:
-            if (row := there.get(state.remote_id)) is None:
-                deleted.append(f"row {state.remote_id} ({races[state.local_pk]}): deleted in Appwrite: made again")
-            elif wants_merge(row, state):
-                merged.append(foresee(row, now=now, known=state))
-    why = deletion_guard.beyond_the_limit(len(deleted))
-    return [line for line in [*merged, *deleted, why and f"waits for a person: {why}"] if line]
+        self._mend([], differing)
+        checkpoints.keep_texts(sync_state.TABLE, last)

@@ -13,11 +13,11 @@ from django_q.models import OrmQ
 from polling import clock, staff
 from polling.appwrite import mapping, sync_state
 from polling.appwrite.api import rows
+from polling.appwrite.field_decisions import FIELD_DECISIONS
 from polling.appwrite.merge import MANUAL_OWNERS, Owner
 from polling.appwrite.pull import run as pull
 from polling.appwrite.pull.run import Pulled
 from polling.appwrite.push import run as push
-from polling.appwrite.reconcile import TAKERS
 from polling.errors import Blocked, Unavailable
 from polling.models import PollLog, SyncCheckpoint, SyncConflict, SyncState, Trigger, UnmatchedRow
 from races.decisions import COMMAND
@@ -142,10 +142,10 @@ def test_a_notification_brings_just_its_rows_and_leaves_the_checkpoint(appwrite:
     before = SyncCheckpoint.objects.values().get(table="races")
     appwrite.forget()
     row_id = state_of(race).remote_id
-    done = pull.run_for([row_id, row_id, "no-such-row", "../x", "", "a" * 40], now=NOW)
+    done = pull.run(row_ids=[row_id, row_id, "no-such-row", "../x", "", "a" * 40], now=NOW)
     assert (done.changed, done.taken, done.error) == (1, 1, None)
     assert appwrite.asked() == [f"GET {appwrite.path}"]
-    assert pull.run_for([row_id], now=NOW).changed == 0
+    assert pull.run(row_ids=[row_id], now=NOW).changed == 0
     assert SyncCheckpoint.objects.values().get(table="races") == before
     assert [Race.objects.get(pk=some.pk).staff_note for some in (race, other)] == ["x", ""]
     assert pulled().taken == 1
@@ -158,7 +158,7 @@ def test_a_notification_of_our_own_new_row_makes_no_second_race(appwrite: Appwri
     notified: list[Pulled] = []
 
     def notify() -> None:
-        notified.append(pull.run_for([row["$id"] for row in appwrite.rows()], now=NOW))
+        notified.append(pull.run(row_ids=[row["$id"] for row in appwrite.rows()], now=NOW))
         connection.close()
 
     gate.after["POST"] = notify
@@ -174,9 +174,9 @@ def test_a_notification_without_appwrite_or_with_it_down_raises_nothing(
     appwrite: Appwrite, race: Race, settings: Any
 ) -> None:
     appwrite.fault("drop")
-    assert isinstance(pull.run_for([state_of(race).remote_id], now=NOW).error, Unavailable)
+    assert isinstance(pull.run(row_ids=[state_of(race).remote_id], now=NOW).error, Unavailable)
     settings.APPWRITE_ENDPOINT = ""
-    assert pull.run_for(["x"], now=NOW) == Pulled()
+    assert pull.run(row_ids=["x"], now=NOW) == Pulled()
 
 
 # --- what is undone -------------------------------------------------------------------------------------------------
@@ -587,7 +587,7 @@ def test_without_appwrite_nothing_happens_and_it_says_so(settings: Any) -> None:
 def test_every_field_that_may_come_in_has_its_door() -> None:
     owners = MANUAL_OWNERS.items()
     comes_in = {field for field, owner in owners if owner in (Owner.STATUS, Owner.SHARED, Owner.APPWRITE)}
-    assert comes_in == TAKERS.keys()
+    assert comes_in == FIELD_DECISIONS.keys()
 
 
 def test_a_race_deleted_here_leaves_its_row_alone(appwrite: Appwrite, race: Race) -> None:
