@@ -25,7 +25,7 @@ LONGEST_DELAY = 10.0
 GRACE_SECONDS = 18.0  # a task may take 15 s; whoever supervises us waits 20 s or more
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
-logger = logging.getLogger("polling.supervisor")
+logger = logging.getLogger("polling.worker.supervisor")
 
 
 def restart_delay(early_deaths: int) -> float:
