@@ -1,4 +1,4 @@
-"""Rows for tests: a meeting, a race, a log, with what a test does not care about filled in."""
+"""Rows for tests: meetings, races and poll logs, with defaults for what a test does not mention."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -30,18 +30,18 @@ def make_race(*, start: datetime = START, **values: Any) -> Race:
     """A scheduled race, advertised for `start`, due for no poll yet."""
     if "meeting" not in values:
         values["meeting"] = make_meeting()
-    race = _race(start, **values)
+    race = _new_race(start, **values)
     race.save()
     return race
 
 
 def make_races(number: int, **values: Any) -> list[Race]:
-    """As many of one meeting, in few queries."""
+    """Stores this number of races of one meeting, in few queries."""
     values = {"meeting": make_meeting(), **values}
-    return Race.objects.bulk_create([_race(START, **values) for _ in range(number)], batch_size=500)
+    return Race.objects.bulk_create([_new_race(START, **values) for _ in range(number)], batch_size=500)
 
 
-def _race(start: datetime, **values: Any) -> Race:
+def _new_race(start: datetime, **values: Any) -> Race:
     number = next(_serial)
     defaults: dict[str, Any] = {
         "provider": "sandbox",

@@ -1,4 +1,4 @@
-"""How lengths and distances are put."""
+"""How durations, instants and states are written."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -26,7 +26,7 @@ NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
     ],
     ids=str,
 )
-def test_a_length_is_its_two_greatest_units(length: timedelta, words: str) -> None:
+def test_a_duration_is_its_two_greatest_units(length: timedelta, words: str) -> None:
     assert formats.duration(length) == words
 
 
@@ -40,11 +40,11 @@ def test_a_length_is_its_two_greatest_units(length: timedelta, words: str) -> No
     ],
     ids=str,
 )
-def test_a_short_length_is_told_to_the_millisecond(length: timedelta | None, words: str) -> None:
+def test_a_short_duration_is_shown_to_the_millisecond(length: timedelta | None, words: str) -> None:
     assert formats.precise_duration(length) == words
 
 
-def test_what_is_ahead_and_what_is_past_are_told_apart() -> None:
+def test_what_is_ahead_and_what_is_past_read_differently() -> None:
     assert formats.relative_time(NOW + timedelta(seconds=250), now=NOW) == "in 4 min 10 s"
     assert formats.relative_time(NOW - timedelta(minutes=3), now=NOW) == "3 min ago"
 

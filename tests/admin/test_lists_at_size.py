@@ -71,7 +71,7 @@ def two_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("two_at_most")
 @pytest.mark.parametrize("model", [PollLog, Race, Incident], ids=lambda model: model._meta.model_name)
-def test_more_rows_than_are_counted_are_said_to_be_more(model: type[models.Model], admin_client: Client) -> None:
+def test_more_rows_than_are_counted_are_shown_as_more(model: type[models.Model], admin_client: Client) -> None:
     MAKE[model](2)
     path = url(model, "changelist")
     assert str(changes(admin_client, path).result_count) == "2"
@@ -83,7 +83,7 @@ def test_more_rows_than_are_counted_are_said_to_be_more(model: type[models.Model
     assert "2+" in admin_client.get(path).content.decode()
 
 
-def test_the_count_is_said_in_thousands() -> None:
+def test_the_count_is_written_in_thousands() -> None:
     assert f"{bounded_lists.CappedCount(10_000)}" == "10,000+"
     assert bounded_lists.CappedCount(10_000) > 9_999
 

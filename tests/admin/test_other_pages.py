@@ -70,7 +70,7 @@ def test_a_poll_log_shows_its_sample_as_it_came(admin_client: Client) -> None:
     assert '<pre class="rp-block" tabindex="0">{&quot;name&quot;: &quot;&lt;b&gt;&quot;}</pre>' in html
 
 
-def test_the_poll_list_tells_the_second_the_lateness_and_the_race(admin_client: Client) -> None:
+def test_the_poll_list_shows_the_second_the_lateness_and_the_race(admin_client: Client) -> None:
     slot = START + timedelta(seconds=15)
     log = make_log(make_race(), slot_at=slot, started_at=slot + timedelta(milliseconds=38))
     html = admin_client.get(reverse("admin:polling_polllog_changelist")).content.decode()
@@ -113,7 +113,7 @@ def test_a_meeting_that_is_none_has_no_polls(meeting: str, admin_client: Client)
     assert list(response.context["cl"].result_list) == []
 
 
-def test_the_tick_list_tells_lateness_and_counts(admin_client: Client) -> None:
+def test_the_tick_list_shows_lateness_and_counts(admin_client: Client) -> None:
     Tick.objects.create(
         slot_at=START, started_at=START + timedelta(milliseconds=41), finished_at=START + timedelta(milliseconds=90),
         due=7, claimed=6, dispatched=5, error="OperationalError: locked",
@@ -152,7 +152,7 @@ def test_the_switch_pauses_all_polling_and_says_who_did_it(staff_client: Callabl
     assert LogEntry.objects.get().user.get_username() == "officer"
 
 
-def test_a_pause_says_why_since_when_and_by_whom(staff_client: Callable[..., Client]) -> None:
+def test_a_pause_says_why_since_when_and_who_paused(staff_client: Callable[..., Client]) -> None:
     client = staff_client("change_pollingswitch", "view_race")
     path = client.get(SWITCH).headers["Location"]
     for reason in ("", "   "):
@@ -241,7 +241,7 @@ def test_who_may_not_see_the_switch_does_not_make_it_either(staff_client: Callab
     assert not PollingSwitch.objects.exists()
 
 
-def test_a_superuser_ends_the_wait_for_a_provider_and_its_races_are_planned_anew(admin_client: Client) -> None:
+def test_a_superuser_ends_the_wait_for_a_provider_and_its_races_are_replanned(admin_client: Client) -> None:
     now = clock.now()
     held = ProviderState.objects.create(name="sandbox", not_before=now + timedelta(hours=1), reason="429")
     race = make_race(start=now + timedelta(minutes=3), failures=1, next_poll_at=now + timedelta(hours=1))
@@ -256,7 +256,7 @@ def test_a_superuser_ends_the_wait_for_a_provider_and_its_races_are_planned_anew
     assert LogEntry.objects.get().change_message == "Asked again despite: 429"
 
 
-def test_asking_again_plans_the_next_look_at_a_result_anew_too(admin_client: Client) -> None:
+def test_asking_again_replans_the_next_poll_of_a_result_too(admin_client: Client) -> None:
     now = clock.now()
     ended = {"status": "finalized", "finalized_by": "provider", "outcome": "resulted"}
     held = ProviderState.objects.create(name="sandbox", not_before=now + timedelta(hours=1), reason="429")
@@ -300,7 +300,7 @@ def test_staff_who_are_no_superusers_cannot_end_the_wait(staff_client: Callable[
     assert held.not_before == START
 
 
-def test_the_log_of_decisions_tells_of_whom_by_whom_and_why(admin_client: Client) -> None:
+def test_the_log_of_decisions_shows_the_subject_who_decided_and_why(admin_client: Client) -> None:
     race = make_race()
     admin_client.post(reverse("admin:races_race_change", args=[race.pk]), {"staff_note": "fog"})
     html = admin_client.get(reverse("admin:admin_logentry_changelist")).content.decode()

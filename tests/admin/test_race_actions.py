@@ -62,7 +62,7 @@ def state(race: Race) -> tuple[str, bool, int, int]:
     return race.status, race.polling_paused, race.version, PollLog.objects.filter(race=race).count()
 
 
-def said(response: Any) -> list[str]:
+def messages_of(response: Any) -> list[str]:
     return [str(message) for message in get_messages(response.wsgi_request)]
 
 
@@ -91,7 +91,7 @@ def test_who_lacks_the_permission_neither_sees_the_action_nor_can_take_it(
     client, before = staff_client("view_race", "change_race", *others), state(race)
     assert f'value="{action}"' not in client.get(LIST).content.decode()
     assert f'value="{action}"' not in client.get(reverse("admin:races_race_change", args=[race.pk])).content.decode()
-    assert said(confirm(client, action, race)) == ["No action selected."]
+    assert messages_of(confirm(client, action, race)) == ["No action selected."]
     assert state(race) == before
     assert not LogEntry.objects.exists()
     assert not OrmQ.objects.exists()
@@ -206,8 +206,8 @@ def test_the_outcome_of_a_race_that_has_ended_can_be_changed_and_what_is_called_
         "outcome": "resulted",
     }
     race = make_race(**ended, results=placed, dividends=[{}], result_state="final", result_version=1)
-    assert said(confirm(admin_client, "finalize", race, outcome="resulted")) == ["0 of 1 race finalized."]
-    assert "1 of 1 race finalized." in said(confirm(admin_client, "finalize", race, outcome="void"))
+    assert messages_of(confirm(admin_client, "finalize", race, outcome="resulted")) == ["0 of 1 race finalized."]
+    assert "1 of 1 race finalized." in messages_of(confirm(admin_client, "finalize", race, outcome="void"))
     race.refresh_from_db()
     assert (race.outcome, race.finalized_by, race.results, race.dividends) == ("void", "staff", [], [])
     assert (race.result_state, race.result_version) == ("none", 2)
@@ -240,16 +240,16 @@ def test_a_paused_race_is_polled_no_more_and_a_resumed_one_again(admin_client: C
 
 def test_finalizing_twice_changes_a_race_once(admin_client: Client) -> None:
     race = make_race()
-    assert said(confirm(admin_client, "finalize", race)) == ["1 of 1 race finalized."]
+    assert messages_of(confirm(admin_client, "finalize", race)) == ["1 of 1 race finalized."]
     once = state(race)
-    assert "0 of 1 race finalized." in said(confirm(admin_client, "finalize", race))
+    assert "0 of 1 race finalized." in messages_of(confirm(admin_client, "finalize", race))
     assert state(race) == once
     assert LogEntry.objects.count() == 1
 
 
 def test_a_decision_on_several_races_counts_those_it_changed(admin_client: Client) -> None:
     races = [make_race(), make_race(), ready("reopen")]
-    assert said(confirm(admin_client, "finalize", *races)) == ["2 of 3 races finalized."]
+    assert messages_of(confirm(admin_client, "finalize", *races)) == ["2 of 3 races finalized."]
     assert {entry.object_id for entry in LogEntry.objects.all()} == {str(race.pk) for race in races[:2]}
 
 
@@ -257,7 +257,7 @@ def test_a_forced_poll_is_claimed_and_queued(admin_client: Client, django_captur
     race, untouched = make_race(), make_race()
     with django_capture_on_commit_callbacks(execute=True):
         response = confirm(admin_client, "force_poll", race)
-    assert said(response) == ["1 of 1 race being polled."]
+    assert messages_of(response) == ["1 of 1 race being polled."]
     [log] = PollLog.objects.all()
     assert (log.race_id, log.slot_at, log.state) == (race.pk, NOW, PollState.CLAIMED.value)
     assert (log.trigger, log.requested_by) == (Trigger.FORCED.value, "admin")
@@ -285,7 +285,7 @@ def test_a_forced_poll_waits_for_the_end_of_the_one_that_runs(
     log = make_log(make_race(), slot_at=NOW, state=PollState.RUNNING)
     with django_capture_on_commit_callbacks(execute=True):
         response = confirm(admin_client, "force_poll", log.race)
-    assert said(response) == ["1 of 1 race being polled."]
+    assert messages_of(response) == ["1 of 1 race being polled."]
     waiting = PollLog.objects.exclude(pk=log.pk).get()
     assert (waiting.state, waiting.trigger, waiting.requested_by) == ("waiting", "forced", "admin")
     assert not OrmQ.objects.exists()
@@ -298,7 +298,7 @@ def test_no_poll_is_forced_while_all_polling_is_paused(
     with django_capture_on_commit_callbacks(execute=True):
         response = confirm(admin_client, "force_poll", make_race())
     words = "No poll was asked for. All polling is paused since 2026-11-23 02:55:50 UTC, by ann: flood."
-    assert said(response) == [words]
+    assert messages_of(response) == [words]
     assert [(log.state, log.reason) for log in PollLog.objects.all()] == [("skipped", "paused")]
     assert not LogEntry.objects.exists()
     assert not OrmQ.objects.exists()
@@ -323,19 +323,19 @@ OBSTACLES: dict[str, tuple[Callable[[], object], str]] = {
 
 
 @pytest.mark.parametrize(("happen", "words"), OBSTACLES.values(), ids=OBSTACLES)
-def test_what_keeps_a_forced_poll_from_being_made_is_said_before_and_after(
+def test_what_keeps_a_forced_poll_from_being_made_is_shown_before_and_after(
     admin_client: Client, happen: Callable[[], object], words: str
 ) -> None:
     race = make_race()
     happen()
     assert words in post(admin_client, "force_poll", race).content.decode()
-    [message] = said(confirm(admin_client, "force_poll", race))
+    [message] = messages_of(confirm(admin_client, "force_poll", race))
     assert message.startswith("Asked for a poll of 1 of 1 race, which may not be made now.") and words in message
 
 
 def test_a_race_made_by_hand_says_that_it_has_nobody_to_ask(admin_client: Client) -> None:
     race = make_race(provider="", provider_race_id="")
-    [message] = said(confirm(admin_client, "force_poll", race))
+    [message] = messages_of(confirm(admin_client, "force_poll", race))
     assert message == "No poll was asked for. A race made by hand has no provider to ask."
 
 
@@ -374,7 +374,7 @@ def test_a_price_that_moved_meanwhile_stops_no_decision(admin_client: Client) ->
     race = make_race()
     page = shown(admin_client, "finalize", race)
     Race.objects.filter(pk=race.pk).update(version=9, last_changed_at=NOW, provider_status="Open")
-    assert said(confirm(admin_client, "finalize", race, **page)) == ["1 of 1 race finalized."]
+    assert messages_of(confirm(admin_client, "finalize", race, **page)) == ["1 of 1 race finalized."]
 
 
 def test_a_page_left_open_resumes_nothing_that_has_moved(admin_client: Client) -> None:
@@ -384,7 +384,7 @@ def test_a_page_left_open_resumes_nothing_that_has_moved(admin_client: Client) -
     page = {"shown_resume": html.split('name="shown_resume" value="')[1].split('"')[0], "page": str(race.pk)}
     Race.objects.filter(pk=race.pk).update(polling_paused=False)
     response = post(admin_client, "resume", race, **page)
-    assert said(response) == [f"Changed since the page was shown; nothing has been done. Look again at: {race}."]
+    assert messages_of(response) == [f"Changed since the page was shown; nothing has been done. Look again at: {race}."]
     assert response.headers["Location"] == path
 
 
@@ -435,4 +435,4 @@ def test_more_races_than_a_confirmation_can_list_are_refused(admin_client: Clien
     race = Race.objects.first()
     assert race
     response = post(admin_client, "finalize", race, select_across="1")
-    assert said(response) == [f"At most {MAX_CHOSEN} races at once; narrow the list."]
+    assert messages_of(response) == [f"At most {MAX_CHOSEN} races at once; narrow the list."]

@@ -44,7 +44,7 @@ def page(client: Client) -> str:
     return client.get(LIST).content.decode()
 
 
-def test_a_race_is_told_with_its_window_its_start_and_its_next_poll(admin_client: Client) -> None:
+def test_a_race_is_shown_with_its_window_its_start_and_its_next_poll(admin_client: Client) -> None:
     make_race(next_poll_at=NOW + timedelta(seconds=10), last_poll_time=NOW - timedelta(seconds=5))
     html = page(admin_client)
     assert "T-5, every 15 s" in html
@@ -79,7 +79,7 @@ def test_the_abbreviation_follows_the_track_into_winter_time(admin_client: Clien
     assert "15:00 NZST" in page(admin_client)
 
 
-def test_a_race_without_a_meeting_is_told_in_utc(admin_client: Client) -> None:
+def test_a_race_without_a_meeting_is_shown_in_utc(admin_client: Client) -> None:
     make_race(meeting=None)
     assert "23 Nov 03:00 UTC" in page(admin_client)
 
@@ -91,7 +91,7 @@ def test_a_race_that_is_not_polled_has_no_window(admin_client: Client) -> None:
     assert '<span class="rp-badge rp-warning">paused</span>' in html
 
 
-def test_a_race_that_is_late_is_told_to_keep_its_last_step(admin_client: Client, settings: Any) -> None:
+def test_a_race_that_is_late_is_shown_to_keep_its_last_step(admin_client: Client, settings: Any) -> None:
     settings.POLL_HOLD = timedelta(minutes=5)
     default_cadence.cache_clear()
     try:
@@ -104,7 +104,7 @@ def test_a_race_that_is_late_is_told_to_keep_its_last_step(admin_client: Client,
     assert html.count("start, every 5 min") == 1
 
 
-def test_a_race_of_a_provider_short_of_tokens_is_told_with_its_throttled_step(admin_client: Client) -> None:
+def test_a_race_of_a_provider_short_of_tokens_is_shown_with_its_throttled_step(admin_client: Client) -> None:
     ProviderState.objects.create(name="sandbox", throttle_factor=2)
     make_race(start=NOW + timedelta(minutes=30), next_poll_at=NOW + timedelta(minutes=5))
     assert "T-60, every 10 min" in page(admin_client)
@@ -115,7 +115,7 @@ def test_a_result_that_is_looked_at_again_says_so(admin_client: Client) -> None:
     assert "result, polled again" in page(admin_client)
 
 
-def test_a_race_without_an_end_and_one_with_a_protest_are_told_in_words(admin_client: Client) -> None:
+def test_a_race_without_an_end_and_one_with_a_protest_are_shown_in_words(admin_client: Client) -> None:
     make_race(escalation="late", status="in_progress")
     make_race(protest=True, status="in_progress")
     html = page(admin_client)
@@ -123,7 +123,7 @@ def test_a_race_without_an_end_and_one_with_a_protest_are_told_in_words(admin_cl
     assert '<span class="rp-badge rp-warning">protest</span>' in html
 
 
-def test_a_race_far_off_is_told_to_be_before_its_first_window(admin_client: Client) -> None:
+def test_a_race_far_off_is_shown_to_be_before_its_first_window(admin_client: Client) -> None:
     make_race(start=NOW + timedelta(hours=3), next_poll_at=NOW + timedelta(hours=2))
     assert "before T-60" in page(admin_client)
 

@@ -68,7 +68,7 @@ def test_the_page_says_what_was_left_out_and_that_the_card_lacks_the_race(admin_
     assert ">answer incomplete<" not in html
 
 
-def test_a_dead_heat_and_a_runner_that_pulled_up_are_told(admin_client: Client) -> None:
+def test_a_dead_heat_and_a_runner_that_pulled_up_are_shown(admin_client: Client) -> None:
     def result(number: int, position: int | None, code: str = "") -> dict[str, object]:
         return {"runner_number": number, "position": position, "code": code, "name": "", "margin": None}
 
@@ -115,7 +115,7 @@ def test_the_newest_polls_come_first_and_only_so_many(admin_client: Client) -> N
     assert rows[1][3:5] == ["38 ms", "362 ms"]
 
 
-def test_decisions_are_told_with_who_and_why(admin_client: Client) -> None:
+def test_decisions_are_shown_with_who_and_why(admin_client: Client) -> None:
     race = make_race()
     decisions.finalize([race.pk], by=Actor("ann"), reason="fog", now=START)
     decisions.finalize([make_race().pk], by=Actor("bob"), reason="flood", now=START)

@@ -54,8 +54,8 @@ def make_conflict(field: str, remote: Any, *, race: Race | None = None, **values
     race = race or make_race(next_poll_at=STALE)
     known: dict[str, Any] = {"remote_id": f"row-{race.pk}", "target": "p", "table": "races", "local_pk": race.pk}
     state = SyncState.objects.get_or_create(**known)[0]
-    told: dict[str, Any] = {"chosen": "local", "policy": "the field is Django's: undone", "found_at": NOW}
-    return SyncConflict.objects.create(state=state, field=field, remote=remote, **told | values)
+    defaults: dict[str, Any] = {"chosen": "local", "policy": "the field is Django's: undone", "found_at": NOW}
+    return SyncConflict.objects.create(state=state, field=field, remote=remote, **defaults | values)
 
 
 def race_of(conflict: SyncConflict) -> Race:
@@ -68,11 +68,11 @@ def post(client: Client, action: str, *conflicts: SyncConflict, **data: Any) -> 
 
 
 def take(client: Client, *conflicts: SyncConflict, **data: Any) -> list[str]:
-    """What is said after Appwrite's values were asked for and the question answered."""
-    return said(post(client, "take_theirs", *conflicts, confirm="yes", **data))
+    """The messages after Appwrite's values were chosen and the choice confirmed."""
+    return messages_of(post(client, "take_theirs", *conflicts, confirm="yes", **data))
 
 
-def said(response: Any) -> list[str]:
+def messages_of(response: Any) -> list[str]:
     return [str(message) for message in get_messages(response.wsgi_request)]
 
 
@@ -98,18 +98,18 @@ def test_staff_take_what_appwrite_says_and_the_race_is_planned_and_audited(
 
 
 def test_a_start_taken_is_an_override_of_the_providers_and_of_a_race_by_hand_its_own(admin_client: Client) -> None:
-    told, by_hand = make_race(), make_race(provider="", provider_race_id="", provider_start=None)
+    reported, by_hand = make_race(), make_race(provider="", provider_race_id="", provider_start=None)
     take(
         admin_client,
-        *(make_conflict("advertised_start", mapping.instant(LATER), race=each) for each in (told, by_hand)),
+        *(make_conflict("advertised_start", mapping.instant(LATER), race=each) for each in (reported, by_hand)),
     )
-    told.refresh_from_db()
+    reported.refresh_from_db()
     by_hand.refresh_from_db()
-    assert (told.advertised_start, told.start_override, told.provider_start) == (LATER, LATER, START)
+    assert (reported.advertised_start, reported.start_override, reported.provider_start) == (LATER, LATER, START)
     assert (by_hand.advertised_start, by_hand.start_override) == (LATER, None)
 
 
-def test_taking_the_start_that_the_provider_tells_ends_the_override(admin_client: Client) -> None:
+def test_taking_the_start_that_the_provider_reports_ends_the_override(admin_client: Client) -> None:
     race = make_race(start_override=LATER, advertised_start=LATER, provider_start=START)
     take(admin_client, make_conflict("advertised_start", mapping.instant(START), race=race))
     race.refresh_from_db()
@@ -236,23 +236,23 @@ def test_taking_a_value_wants_the_permission_of_deciding_it(field: str, staff_cl
 def test_a_note_written_since_is_shown_and_not_replaced_unseen(admin_client: Client) -> None:
     conflict = make_conflict("staff_note", "fog", local=None)
     asked = post(admin_client, "take_theirs", conflict).content.decode()
-    [mark] = re.findall('name="shown_take_theirs" value="([^"]*)"', asked)
+    [token] = re.findall('name="shown_take_theirs" value="([^"]*)"', asked)
     decisions.annotate([race_of(conflict).pk], note="rain", by=Actor("ann"), now=NOW)
-    again = post(admin_client, "take_theirs", conflict, confirm="yes", shown_take_theirs=mark).content.decode()
+    again = post(admin_client, "take_theirs", conflict, confirm="yes", shown_take_theirs=token).content.decode()
     assert "Changed since the page was shown; nothing has been done." in again
     assert "rain now, – when it was found" in again
     assert (race_of(conflict).staff_note, how(conflict)) == ("rain", ("", ""))
-    [mark] = re.findall('name="shown_take_theirs" value="([^"]*)"', again)
-    post(admin_client, "take_theirs", conflict, confirm="yes", shown_take_theirs=mark)
+    [token] = re.findall('name="shown_take_theirs" value="([^"]*)"', again)
+    post(admin_client, "take_theirs", conflict, confirm="yes", shown_take_theirs=token)
     assert (race_of(conflict).staff_note, how(conflict)[0]) == ("fog", "theirs")
 
 
-def test_a_conflict_that_another_has_settled_meanwhile_is_not_settled_over_him(admin_client: Client) -> None:
+def test_a_conflict_that_another_has_resolved_meanwhile_is_not_resolved_over_him(admin_client: Client) -> None:
     conflict = make_conflict("staff_note", "fog")
     page = admin_client.get(reverse("admin:polling_syncconflict_change", args=[conflict.pk])).content.decode()
-    [mark] = re.findall('name="shown_keep_ours" value="([^"]*)"', page)
+    [token] = re.findall('name="shown_keep_ours" value="([^"]*)"', page)
     take(admin_client, conflict)
-    [*_, message] = said(post(admin_client, "keep_ours", conflict, shown_keep_ours=mark))
+    [*_, message] = messages_of(post(admin_client, "keep_ours", conflict, shown_keep_ours=token))
     assert message.startswith("Changed since the page was shown; nothing has been done. Look again at: ")
     assert how(conflict)[0] == "theirs"
 
@@ -260,7 +260,7 @@ def test_a_conflict_that_another_has_settled_meanwhile_is_not_settled_over_him(a
 def test_keeping_ours_marks_the_conflict_and_leaves_the_race(staff_client: StaffClient) -> None:
     conflict = make_conflict("runners", "[]")
     client = staff_client("change_syncconflict")
-    assert said(post(client, "keep_ours", conflict)) == ["1 of 1 conflict: Django's value kept."]
+    assert messages_of(post(client, "keep_ours", conflict)) == ["1 of 1 conflict: Django's value kept."]
     post(client, "keep_ours", conflict)
     assert how(conflict) == ("ours", "officer")
     assert (race_of(conflict).version, LogEntry.objects.count()) == (1, 0)
@@ -271,7 +271,7 @@ def test_what_was_kept_can_be_taken_after_all_but_what_was_taken_is_not_kept(adm
     post(admin_client, "keep_ours", conflict)
     take(admin_client, conflict)
     assert how(conflict)[0] == "theirs"
-    *_, first, second = said(post(admin_client, "keep_ours", conflict, won))
+    *_, first, second = messages_of(post(admin_client, "keep_ours", conflict, won))
     assert first == "0 of 2 conflicts: Django's value kept."
     assert "to undo it, decide anew on the page of the race" in second
     assert (how(conflict)[0], how(won)[0]) == ("theirs", "")
@@ -286,7 +286,7 @@ def test_an_end_that_was_taken_already_is_confirmed_and_no_more(admin_client: Cl
 
 
 @pytest.mark.parametrize("action", ["take_theirs", "keep_ours"])
-def test_who_may_only_view_conflicts_settles_none(action: str, staff_client: StaffClient) -> None:
+def test_who_may_only_view_conflicts_resolves_none(action: str, staff_client: StaffClient) -> None:
     conflict = make_conflict("staff_note", "fog")
     client = staff_client("view_syncconflict", "change_race")
     page = client.get(reverse("admin:polling_syncconflict_change", args=[conflict.pk])).content.decode()
@@ -356,7 +356,7 @@ def test_taking_many_costs_as_many_queries_as_taking_few(admin_client: Client) -
     assert queries(2) == queries(20) <= 60
 
 
-def test_a_conflict_whose_row_is_gone_says_what_it_was_about_and_can_be_settled(staff_client: StaffClient) -> None:
+def test_a_conflict_whose_row_is_gone_says_what_it_was_about_and_can_be_resolved(staff_client: StaffClient) -> None:
     conflict = make_conflict("staff_note", "theirs", row="Ellerslie 3, row abc")
     race_of(conflict).delete()
     SyncState.objects.all().delete()

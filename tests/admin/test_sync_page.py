@@ -37,7 +37,7 @@ def configured(settings: Any) -> Iterator[None]:
         yield
 
 
-def make_trouble(count: int) -> None:
+def make_problems(count: int) -> None:
     """As many of each: dead rows, unmatched rows, open conflicts; held deletions and a webhook that is off."""
     for number in range(count):
         race = make_race(name=f"Maiden {number}")
@@ -66,7 +66,7 @@ def figures(client: Client, name: str) -> dict[str, list[str]]:
     return {heading.partition(" <")[0]: cells for heading, *cells in rows}
 
 
-def said(response: Any) -> list[str]:
+def messages_of(response: Any) -> list[str]:
     return [str(message) for message in get_messages(response.wsgi_request)]
 
 
@@ -75,7 +75,7 @@ def queued() -> list[Any]:
 
 
 def test_the_page_says_per_table_how_its_rows_stand(admin_client: Client) -> None:
-    make_trouble(2)
+    make_problems(2)
     make_race()
     rows = figures(admin_client, "rows")
     assert [rows[name] for name in ("Rows", "In sync", "Dirty", "In flight")] == [
@@ -86,7 +86,7 @@ def test_the_page_says_per_table_how_its_rows_stand(admin_client: Client) -> Non
 
 
 def test_the_page_says_how_far_pull_and_sweep_have_got(admin_client: Client) -> None:
-    make_trouble(1)
+    make_problems(1)
     progress = figures(admin_client, "progress")
     assert "4 s ago" in progress["Checkpoint"][0]
     assert progress["Read up to"][0] == "2026-11-23 02:29:56 UTC"
@@ -96,7 +96,7 @@ def test_the_page_says_how_far_pull_and_sweep_have_got(admin_client: Client) -> 
 
 
 def test_the_page_says_what_the_server_is_and_that_its_webhook_is_off(admin_client: Client) -> None:
-    make_trouble(1)
+    make_problems(1)
     server = figures(admin_client, "server")
     assert server["Version"] == ["1.9.6"]
     assert "refuses stale writes" in server["Compare and set"][0]
@@ -105,19 +105,19 @@ def test_the_page_says_what_the_server_is_and_that_its_webhook_is_off(admin_clie
 
 
 def test_the_page_lists_the_newest_open_conflicts_with_links(admin_client: Client) -> None:
-    make_trouble(NEWEST + 1)
-    settled = SyncConflict.objects.all()[NEWEST]
-    SyncConflict.objects.filter(pk=settled.pk).update(resolved_at=NOW, resolution="ours")
+    make_problems(NEWEST + 1)
+    resolved = SyncConflict.objects.all()[NEWEST]
+    SyncConflict.objects.filter(pk=resolved.pk).update(resolved_at=NOW, resolution="ours")
     html = admin_client.get(PAGE).content.decode()
     assert html.count("both moved") == NEWEST
-    assert reverse("admin:polling_syncconflict_change", args=[settled.pk]) not in html
-    SyncConflict.objects.filter(pk=settled.pk).update(resolved_at=None)
+    assert reverse("admin:polling_syncconflict_change", args=[resolved.pk]) not in html
+    SyncConflict.objects.filter(pk=resolved.pk).update(resolved_at=None)
     assert f"Open conflicts, the newest {NEWEST} of {NEWEST + 1}" in admin_client.get(PAGE).content.decode()
 
 
 def test_the_page_says_in_words_whether_somebody_should_look(admin_client: Client, settings: Any) -> None:
     assert "nothing waits for a decision" in admin_client.get(PAGE).content.decode()
-    make_trouble(1)
+    make_problems(1)
     html = admin_client.get(PAGE).content.decode()
     assert "races: 1 given up until a person acts" in html
     settings.APPWRITE_ENDPOINT = ""
@@ -142,7 +142,7 @@ def test_the_page_is_not_well_while_conflicts_or_rows_of_no_race_wait(admin_clie
 
 @pytest.mark.parametrize("may", ["syncstate", "unmatchedrow", ""])
 def test_the_numbers_lead_only_to_pages_that_the_reader_may_open(staff_client: StaffClient, may: str) -> None:
-    make_trouble(1)
+    make_problems(1)
     client = staff_client("view_synccheckpoint", *([f"view_{may}"] if may else []))
     html = client.get(PAGE).content.decode()
     for model in ("syncstate", "unmatchedrow"):
@@ -152,7 +152,7 @@ def test_the_numbers_lead_only_to_pages_that_the_reader_may_open(staff_client: S
 
 
 def test_what_a_row_in_appwrite_says_cannot_become_markup(admin_client: Client) -> None:
-    make_trouble(1)
+    make_problems(1)
     SyncConflict.objects.update(remote="<script>x</script>")
     SyncCheckpoint.objects.update(deletion_guard="<b>", error="<i>")
     html = admin_client.get(PAGE).content.decode()
@@ -161,9 +161,9 @@ def test_what_a_row_in_appwrite_says_cannot_become_markup(admin_client: Client) 
 
 
 def test_the_page_takes_as_many_queries_for_many_rows_as_for_few(admin_client: Client) -> None:
-    make_trouble(2)
+    make_problems(2)
     few = queries(admin_client, PAGE)
-    make_trouble(25)
+    make_problems(25)
     assert queries(admin_client, PAGE) == few <= 20
 
 
@@ -179,7 +179,7 @@ def test_a_push_asked_for_is_queued_and_does_not_wait_for_a_backoff(admin_client
     state.save()
     SyncLease.objects.create(work=push_of(sync_state.TABLE), held_until=NOW + timedelta(minutes=1))
     response = admin_client.post(PAGE, {"do": "push"})
-    assert (response.headers["Location"], said(response)) == (PAGE, ["A push has been asked for."])
+    assert (response.headers["Location"], messages_of(response)) == (PAGE, ["A push has been asked for."])
     assert queued() == ["polling.tasks.push"]
     assert SyncState.objects.get().next_try_at is None
     assert SyncLease.objects.get(work=push_of(sync_state.TABLE)).held_until is None
@@ -191,7 +191,7 @@ def test_a_pull_asked_for_is_queued(admin_client: Client) -> None:
 
 
 def test_the_deletion_guard_is_released_by_a_button_and_it_is_audited(staff_client: StaffClient) -> None:
-    make_trouble(1)
+    make_problems(1)
     client = staff_client("change_synccheckpoint", "view_synccheckpoint")
     assert "Release the deletion guard of races" in client.get(PAGE).content.decode()
     client.post(PAGE, {"do": "release", "table": "races"})
@@ -202,11 +202,11 @@ def test_the_deletion_guard_is_released_by_a_button_and_it_is_audited(staff_clie
 
 
 def test_a_deletion_guard_that_says_something_else_by_now_is_not_released_unseen(admin_client: Client) -> None:
-    make_trouble(1)
+    make_problems(1)
     assert 'name="deletion_guard" value="21 of 30 rows are gone"' in admin_client.get(PAGE).content.decode()
     SyncCheckpoint.objects.update(deletion_guard="29 of 30 rows are gone")
     shown = {"do": "release", "table": "races", "deletion_guard": "21 of 30 rows are gone"}
-    [message] = said(admin_client.post(PAGE, shown))
+    [message] = messages_of(admin_client.post(PAGE, shown))
     assert message.startswith("Changed since the page was shown") and "29 of 30 rows are gone" in message
     assert SyncCheckpoint.objects.get().deletion_guard == "29 of 30 rows are gone"
     assert not LogEntry.objects.exists()
@@ -214,22 +214,22 @@ def test_a_deletion_guard_that_says_something_else_by_now_is_not_released_unseen
 
 @pytest.mark.parametrize("data", [{}, {"do": "sweep"}, {"do": "release"}, {"do": "release", "table": "x" * 300}])
 def test_a_deed_that_is_none_does_nothing(data: dict[str, str], admin_client: Client) -> None:
-    make_trouble(1)
+    make_problems(1)
     response = admin_client.post(PAGE, data)
-    assert (response.status_code, said(response)) == (302, [])
+    assert (response.status_code, messages_of(response)) == (302, [])
     assert (queued(), SyncCheckpoint.objects.get().deletion_guard) == ([], "21 of 30 rows are gone")
 
 
-@pytest.mark.parametrize("deed", ["push", "pull", "release"])
+@pytest.mark.parametrize("action", ["push", "pull", "release"])
 def test_who_may_only_view_the_page_sees_no_buttons_and_sets_nothing_going(
-    deed: str, staff_client: StaffClient
+    action: str, staff_client: StaffClient
 ) -> None:
-    make_trouble(1)
+    make_problems(1)
     client = staff_client("view_synccheckpoint")
     html = client.get(PAGE).content.decode()
     assert 'name="do"' not in html
     assert "both moved" not in html  # conflicts have a permission of their own
-    assert client.post(PAGE, {"do": deed, "table": "races"}).status_code == 403
+    assert client.post(PAGE, {"do": action, "table": "races"}).status_code == 403
     assert (queued(), SyncCheckpoint.objects.get().deletion_guard) == ([], "21 of 30 rows are gone")
 
 

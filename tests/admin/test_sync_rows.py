@@ -32,7 +32,7 @@ def dead(**values: Any) -> SyncState:
     return known(make_race(), dead_since=NOW, attempts=3, error="InvalidRequest: <too long>", **values)
 
 
-def said(response: Any) -> list[str]:
+def messages_of(response: Any) -> list[str]:
     return [str(message) for message in get_messages(response.wsgi_request)]
 
 
@@ -43,11 +43,11 @@ def try_again(client: Client, *chosen: SyncState) -> Any:
 def test_the_dead_come_first_with_their_error_then_what_fails(admin_client: Client) -> None:
     agreed = known(make_race(), pushed_version=1, synced_at=NOW)
     failing = known(make_race(), attempts=2, next_try_at=START + timedelta(days=9999))
-    buried = dead()
+    dead_row = dead()
     dirty, gone = known(make_race()), known(make_race(), synced_at=NOW - timedelta(hours=1), pushed_version=1)
     Race.objects.filter(pk=gone.local_pk).delete()
     response = admin_client.get(STATES)
-    assert list(response.context["cl"].result_list)[:3] == [buried, failing, agreed]
+    assert list(response.context["cl"].result_list)[:3] == [dead_row, failing, agreed]
     html = response.content.decode()
     assert "InvalidRequest: &lt;too long&gt;" in html
     assert reverse("admin:races_race_change", args=[dirty.local_pk]) in html
@@ -55,7 +55,7 @@ def test_the_dead_come_first_with_their_error_then_what_fails(admin_client: Clie
         assert html.count(badge) == 1
 
 
-def test_rows_deleted_in_appwrite_are_told_from_those_whose_race_is_gone(admin_client: Client) -> None:
+def test_rows_deleted_in_appwrite_differ_from_those_whose_race_is_gone(admin_client: Client) -> None:
     deleted, gone = (known(make_race(), remote_deleted_at=NOW, base_updated_at="x") for _ in range(2))
     Race.objects.filter(pk=gone.local_pk).delete()
     response = admin_client.get(f"{STATES}?state=missing")
@@ -66,7 +66,7 @@ def test_the_chosen_dead_are_tried_again_and_no_others(staff_client: StaffClient
     settings.APPWRITE_ENDPOINT = "http://127.0.0.1:1/v1"
     chosen, other = dead(), dead()
     response = try_again(staff_client("view_syncstate", "change_syncstate"), chosen)
-    assert said(response) == ["1 dead row will be tried again."]
+    assert messages_of(response) == ["1 dead row will be tried again."]
     chosen.refresh_from_db()
     other.refresh_from_db()
     assert (chosen.dead_since, chosen.attempts, chosen.error) == (None, 0, "")
@@ -76,7 +76,7 @@ def test_the_chosen_dead_are_tried_again_and_no_others(staff_client: StaffClient
 
 def test_what_is_not_dead_is_not_tried_again(admin_client: Client) -> None:
     failing = known(make_race(), attempts=2, next_try_at=START)
-    assert said(try_again(admin_client, failing)) == ["0 dead rows will be tried again."]
+    assert messages_of(try_again(admin_client, failing)) == ["0 dead rows will be tried again."]
     failing.refresh_from_db()
     assert failing.attempts == 2
 
@@ -90,7 +90,9 @@ def test_who_may_only_view_states_revives_none(staff_client: StaffClient) -> Non
 
 
 def look_again(client: Client, *chosen: UnmatchedRow) -> list[str]:
-    return said(client.post(UNMATCHED, {"action": "look_again", "_selected_action": [stray.pk for stray in chosen]}))
+    return messages_of(
+        client.post(UNMATCHED, {"action": "look_again", "_selected_action": [unmatched.pk for unmatched in chosen]})
+    )
 
 
 @pytest.mark.django_db(transaction=True)
@@ -109,16 +111,16 @@ def test_an_unmatched_row_that_has_been_mended_becomes_a_race_when_it_is_looked_
 
 
 def test_a_look_at_a_server_that_is_away_says_so(appwrite: Appwrite, admin_client: Client, settings: Any) -> None:
-    stray = UnmatchedRow.objects.create(target=TARGET, table="races", row_id="x", problem="no start", found_at=NOW)
+    unmatched = UnmatchedRow.objects.create(target=TARGET, table="races", row_id="x", problem="no start", found_at=NOW)
     settings.APPWRITE_ENDPOINT = "http://127.0.0.1:1/v1"
-    [words] = look_again(admin_client, stray)
+    [words] = look_again(admin_client, unmatched)
     assert words.startswith("They could not be read: 127.0.0.1:1")
-    assert UnmatchedRow.objects.get() == stray
+    assert UnmatchedRow.objects.get() == unmatched
 
 
 def test_who_may_only_view_unmatched_rows_cannot_look_again(staff_client: StaffClient, settings: Any) -> None:
-    stray = UnmatchedRow.objects.create(target=TARGET, table="races", row_id="x", problem="no start", found_at=NOW)
+    unmatched = UnmatchedRow.objects.create(target=TARGET, table="races", row_id="x", problem="no start", found_at=NOW)
     client = staff_client("view_unmatchedrow")
     assert b"look_again" not in client.get(UNMATCHED).content
     settings.APPWRITE_ENDPOINT = "http://127.0.0.1:1/v1"
-    assert look_again(client, stray) == []  # not even that it could not be read
+    assert look_again(client, unmatched) == []  # not even that it could not be read

@@ -70,7 +70,7 @@ def test_a_card_of_5000_races_is_stored_in_chunks_once_and_polled_at_no_greater_
 
     slot = now + timedelta(minutes=5)
     nearest = list(Race.objects.order_by("advertised_start").values_list("pk", flat=True)[:5])
-    tick_queries(nearest, now=slot)  # the first beat of the heart makes its row
+    tick_queries(nearest, now=slot)  # the first heartbeat creates its row
     with_all = tick_queries(nearest, now=slot + STEP)
     OrmQ.objects.all().delete()
     PollLog.objects.open().update(state=PollState.OK.value)
@@ -80,5 +80,5 @@ def test_a_card_of_5000_races_is_stored_in_chunks_once_and_polled_at_no_greater_
 
     Race.objects.exclude(pk__in=nearest).delete()
     later = slot + timedelta(hours=2)
-    tick_queries(nearest, now=later)  # the first beat after a pause looks at how long it was
+    tick_queries(nearest, now=later)  # the first heartbeat after a pause looks at how long it was
     assert tick_queries(nearest, now=later + STEP) == with_all

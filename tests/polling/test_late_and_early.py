@@ -130,7 +130,7 @@ def test_a_race_closed_before_its_start_and_opened_again_is_scheduled_again_and_
         provider.steer(race, status="Closed" if at(-3) <= slot < at(-2) else "Open")
         driver.tick(slot)
         seen[(slot - START) / MINUTE] = status(race)
-    assert [minutes for minutes, told in seen.items() if told == "in_progress"] == [-3, -2.75, -2.5, -2.25]
+    assert [minutes for minutes, reported in seen.items() if reported == "in_progress"] == [-3, -2.75, -2.5, -2.25]
     assert since(race, at(-4)) == list(seen)
 
 
@@ -144,8 +144,8 @@ def test_an_early_start_is_seen_at_the_next_slot_and_nothing_after_it_is_lost(
     plan_from(race, at(-2))
     jumped_at, recorded_at = at(0, -early), None
     for slot in ticks(at(-2), at(16)):
-        told = "Open" if slot < jumped_at else word if slot < at(8) else "Final"
-        provider.steer(race, status=told)
+        reported = "Open" if slot < jumped_at else word if slot < at(8) else "Final"
+        provider.steer(race, status=reported)
         driver.tick(slot)
         if recorded_at is None and status(race) == "in_progress":
             recorded_at = slot
@@ -330,13 +330,13 @@ LOST: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(("told", "fault"), LOST)
+@pytest.mark.parametrize(("reported", "fault"), LOST)
 def test_a_race_without_an_end_is_asked_at_least_every_five_minutes_until_it_has_one(
-    race: Race, driver: Driver, told: dict[str, Any], fault: dict[str, Any] | None
+    race: Race, driver: Driver, reported: dict[str, Any], fault: dict[str, Any] | None
 ) -> None:
     driver.drive_due(at(0))
     driver.provider.steer(race, status="Closed")
-    driver.provider.steer(race, **told)
+    driver.provider.steer(race, **reported)
     if fault:
         driver.provider.fault(**fault, race_id=race.provider_race_id)
     asked = driver.drive_due(at(2 * 60))
@@ -354,7 +354,7 @@ def test_a_race_without_an_end_is_asked_at_least_every_five_minutes_until_it_has
     ("answer", "minutes"),
     [("the import", -30), ("the import", 12), ("the detail", -2), ("the detail", 12), ("the list", 12)],
 )
-def test_an_abandoned_race_ends_at_once_whichever_answer_tells_it(
+def test_an_abandoned_race_ends_at_once_whichever_answer_reports_it(
     race: Race, driver: Driver, answer: str, minutes: int
 ) -> None:
     plan_from(race, at(min(minutes - 10, 0)))
@@ -388,7 +388,7 @@ def test_an_abandoned_race_ends_at_once_whichever_answer_tells_it(
 
 @pytest.mark.usefixtures("no_hold")
 @pytest.mark.parametrize(
-    ("told_at", "moved_by", "polls"),
+    ("reported_at", "moved_by", "polls"),
     [
         pytest.param(-4, 10, [-5, -4.75, -4.5, -4.25, -4, -2, 0, 1, 2], id="later: out of the last minutes"),
         pytest.param(-30, -22, [-35, -30, -29, -28, -27, -26.75, -26.5], id="earlier: past two windows"),
@@ -399,10 +399,10 @@ def test_an_abandoned_race_ends_at_once_whichever_answer_tells_it(
     ],
 )
 def test_a_start_that_moves_moves_the_grid_at_once(
-    race: Race, driver: Driver, told_at: float, moved_by: float, polls: list[float]
+    race: Race, driver: Driver, reported_at: float, moved_by: float, polls: list[float]
 ) -> None:
     plan_from(race, at(polls[0]))
-    driver.drive_due(at(told_at, -1))
+    driver.drive_due(at(reported_at, -1))
     driver.provider.steer(race, advertised_start=at(moved_by).isoformat())
     driver.drive_due(at(polls[-1]))
     assert since(race, at(polls[0])) == polls
@@ -413,7 +413,7 @@ def test_a_start_that_creeps_by_a_minute_three_times_loses_no_slot_and_repeats_n
     creeps = [(at(-9, -4), at(1)), (at(-3, -20), at(2)), (at(0, -10), at(3))]
     plan_from(race, at(-12))
     for slot in ticks(at(-12), at(3)):
-        known = max([start for told_at, start in creeps if told_at <= slot], default=START)
+        known = max([start for reported_at, start in creeps if reported_at <= slot], default=START)
         driver.provider.steer(race, advertised_start=known.isoformat())
         driver.tick(slot)
     status(race)

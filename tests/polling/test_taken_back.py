@@ -375,8 +375,8 @@ def test_staff_end_a_dispute_by_reopening_or_by_deciding_again(race: Race, drive
     staff.finalize([race.pk], by=KIM, reason="fog", outcome=Outcome.ABANDONED, now=at(-10))
     heard(driver, race, at(-9))
     staff.finalize([race.pk], by=KIM, reason="it is foggy", outcome=Outcome.ABANDONED, now=at(-8))
-    settled = Incident.objects.get()
-    assert (settled.ended_at, settled.settled_by) == (at(-8), "kim")
+    incident = Incident.objects.get()
+    assert (incident.ended_at, incident.settled_by) == (at(-8), "kim")
     heard(driver, race, at(-4))
     assert Incident.objects.count() == 1, "the same words begin no other"
     driver.provider.steer(race, status="Closed")

@@ -69,27 +69,27 @@ def heard(polls: Sequence[PollLog], imports: Sequence[datetime], *, before: date
     return [*asked, *(instant for instant in imports if instant < before)]
 
 
-def told_start(life: Life, polls: Sequence[PollLog], imports: Sequence[datetime], *, now: datetime) -> datetime:
-    """The start that we had been told by `now`."""
+def reported_start(life: Life, polls: Sequence[PollLog], imports: Sequence[datetime], *, now: datetime) -> datetime:
+    """The start that had been reported by `now`."""
     return life.advertised_start(max(heard(polls, imports, before=now)))
 
 
 def waits(life: Life, polls: Sequence[PollLog], imports: Sequence[datetime], *, now: datetime) -> bool:
-    """Whether we had not been told of its jump by `now`."""
+    """Whether we had no report of its jump by `now`."""
     return not any(life.status(instant) not in ("Open", "Abandoned") for instant in heard(polls, imports, before=now))
 
 
 def assert_no_slot_passed(logs: list[PollLog], life: Life, imports: list[datetime], until: datetime) -> None:
-    """Between a poll and the next lay no slot of the grid of the start told by then, nor before the first.
+    """Between a poll and the next lay no slot of the grid of the start reported by then, nor before the first.
 
-    The grid is held past the start until we were told of the jump.
+    The grid is held past the start until the jump was reported.
     """
     cadence = planning.default_cadence()
     before_end = [log for log in logs if log.trigger != Trigger.RECHECK.value]
-    start = told_start(life, before_end[:1], imports, now=before_end[0].slot_at)
+    start = reported_start(life, before_end[:1], imports, now=before_end[0].slot_at)
     assert before_end[0].slot_at == cadence.anchor(start) - 60 * MINUTE
     for earlier, later in pairwise(before_end):
-        start = told_start(life, before_end, imports, now=later.slot_at)
+        start = reported_start(life, before_end, imports, now=later.slot_at)
         grid = cadence.for_race(waiting=waits(life, before_end, imports, now=later.slot_at))
         assert grid.next_slot(start, after=earlier.slot_at) >= later.slot_at, (life.moves, earlier, later)
     # Off the grid is only what follows an import, which heard some news.
@@ -104,7 +104,7 @@ def assert_no_slot_passed(logs: list[PollLog], life: Life, imports: list[datetim
 
 
 def assert_brought_to_its_end(race: Race, logs: list[PollLog], life: Life, until: datetime) -> None:
-    """Within a step of its end, with the outcome and the result that the provider told at the last poll."""
+    """Within a step of its end, with the outcome and the result that the provider reported at the last poll."""
     ends_at = life.abandoned_at or life.final_at
     if ends_at > until - EVERY:
         return

@@ -1,4 +1,4 @@
-"""Ingest: what a provider said becomes rows; what did not change writes nothing."""
+"""Ingest: what a provider reported becomes rows; what did not change writes nothing."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,7 +30,7 @@ NOW = START - timedelta(minutes=30)
 MEETING = MeetingSnapshot("sandbox", "m1", "Kowhai Park", "NZ", "NZ", "thoroughbred", START.date(), "Pacific/Auckland")
 
 
-def status(race_id: str = "r1", **told: Any) -> RaceSnapshot:
+def status(race_id: str = "r1", **facts: Any) -> RaceSnapshot:
     """A status-only answer."""
     base = RaceSnapshot(
         provider="sandbox",
@@ -44,17 +44,17 @@ def status(race_id: str = "r1", **told: Any) -> RaceSnapshot:
         status=RaceStatus.SCHEDULED,
         provider_status="Open",
     )
-    return replace(base, **told)
+    return replace(base, **facts)
 
 
-def full(race_id: str = "r1", **told: Any) -> RaceSnapshot:
+def full(race_id: str = "r1", **facts: Any) -> RaceSnapshot:
     """A whole answer with three runners."""
     runners = tuple(
         RunnerSnapshot(number, f"Horse {number}", barrier=number, fixed_win=Decimal("2.50")) for number in (1, 2, 3)
     )
     return replace(
         status(race_id),
-        **{"scope": Scope.FULL, "runners": runners, "results": (), "dividends": ()} | told,
+        **{"scope": Scope.FULL, "runners": runners, "results": (), "dividends": ()} | facts,
     )
 
 
@@ -152,13 +152,13 @@ def test_a_runner_missing_from_a_whole_answer_is_kept_and_marked_with_its_odds_o
 
 
 @pytest.mark.parametrize(
-    "told",
+    "facts",
     [{"runners": None}, {"left_out": (("runners", 1),)}, {"scope": Scope.STATUS, "runners": None}],
-    ids=["not told", "a row that cannot be read", "a status"],
+    ids=["not reported", "a row that cannot be read", "a status"],
 )
-def test_a_field_that_is_not_told_whole_marks_nobody_absent(told: dict[str, Any]) -> None:
+def test_a_field_that_is_not_reported_whole_marks_nobody_absent(facts: dict[str, Any]) -> None:
     ingest.apply([full()], now=NOW)
-    ingest.apply([full(**{"runners": (full().runners or ())[:2], **told})], now=NOW)
+    ingest.apply([full(**{"runners": (full().runners or ())[:2], **facts})], now=NOW)
     assert not Runner.objects.exclude(absent_since=None).exists()
     assert Runner.objects.filter(fixed_win=Decimal("2.50")).count() == 3
 
@@ -203,7 +203,7 @@ def test_only_races_that_the_card_should_list_are_missed() -> None:
     assert card() == (["r1"], [])
 
 
-def test_dead_heats_codes_and_dividends_are_kept_as_told() -> None:
+def test_dead_heats_codes_and_dividends_are_kept_as_reported() -> None:
     results = (
         ResultSnapshot(2, position=1, margin=Decimal("0")),
         ResultSnapshot(3, position=1, margin=Decimal("0")),
@@ -228,7 +228,7 @@ def test_a_corrected_result_raises_the_result_version() -> None:
     assert race().result_version == 2
 
 
-def test_a_final_that_only_the_status_tells_waits_for_its_result() -> None:
+def test_a_final_that_only_the_status_reports_waits_for_its_result() -> None:
     ingest.apply([status()], now=NOW)
     ingest.apply([status(**ended(Scope.STATUS))], now=START)
     assert (race().status, race().detail_wanted) == (RaceStatus.IN_PROGRESS, True)
@@ -286,10 +286,10 @@ def test_an_answer_older_than_the_last_is_dropped() -> None:
     assert race().distance_m == 1200
 
 
-def heard(seconds: int, *, behind: timedelta = timedelta(), scope: Scope = Scope.FULL, **told: Any) -> ingest.Changes:
+def heard(seconds: int, *, behind: timedelta = timedelta(), scope: Scope = Scope.FULL, **facts: Any) -> ingest.Changes:
     """Applies an answer that comes so long after NOW, and was generated `behind` earlier."""
     at = NOW + timedelta(seconds=seconds)
-    answer = full(**told) if scope is Scope.FULL else status(**told)
+    answer = full(**facts) if scope is Scope.FULL else status(**facts)
     return ingest.apply([replace(answer, observed_at=at, source_time=at - behind)], now=at)
 
 
@@ -352,7 +352,7 @@ def test_of_two_answers_with_one_id_the_newer_counts_and_then_the_one_that_says_
     assert Race.objects.get(provider_race_id="r2").distance_m == 1400
 
 
-def test_a_race_without_a_start_waits_until_one_is_told() -> None:
+def test_a_race_without_a_start_waits_until_one_is_reported() -> None:
     assert not ingest.apply([full(advertised_start=None)], now=NOW).races
     assert not Race.objects.exists()
     ingest.apply([full()], now=NOW)
@@ -369,11 +369,13 @@ def test_a_race_that_vanished_from_the_card_is_left_as_it_is() -> None:
 @pytest.mark.parametrize("when", ["new", "changed", "unchanged"])
 def test_the_number_of_queries_does_not_grow_with_the_number_of_races(when: str) -> None:
     def queries(count: int, offset: int) -> int:
-        told = [full(f"r{offset + index}") for index in range(count)]
+        answers = [full(f"r{offset + index}") for index in range(count)]
         if when != "new":
-            ingest.apply(told, now=NOW)
+            ingest.apply(answers, now=NOW)
         odds = "9.90" if when == "changed" else "2.50"
-        again = [replace(t, runners=tuple(replace(r, fixed_win=Decimal(odds)) for r in t.runners or ())) for t in told]
+        again = [
+            replace(t, runners=tuple(replace(r, fixed_win=Decimal(odds)) for r in t.runners or ())) for t in answers
+        ]
         with CaptureQueriesContext(connection) as seen:
             ingest.apply(again, now=NOW)
         return len(seen)
@@ -389,9 +391,9 @@ DECISIONS: list[tuple[Callable[..., list[int]], dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("decide", "values", "said"), DECISIONS, ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize(("decide", "values", "message"), DECISIONS, ids=lambda value: getattr(value, "__name__", ""))
 def test_a_decision_is_audited_once_and_raises_the_version_once(
-    decide: Callable[..., list[int]], values: dict[str, Any], said: str
+    decide: Callable[..., list[int]], values: dict[str, Any], message: str
 ) -> None:
     from django.contrib.admin.models import LogEntry
 
@@ -401,7 +403,7 @@ def test_a_decision_is_audited_once_and_raises_the_version_once(
     assert decide([race().pk], by=Actor("kim"), now=now, **values) == [race().pk]
     assert decide([race().pk], by=Actor("kim"), now=now, **values) == []
     entry = LogEntry.objects.get()
-    assert (entry.user.username, entry.change_message, entry.object_id) == ("kim", said, str(race().pk))
+    assert (entry.user.username, entry.change_message, entry.object_id) == ("kim", message, str(race().pk))
     assert race().version == version + 1
 
 
