@@ -50,42 +50,6 @@ class Fetched:
     refused: set[str] = field(default_factory=set)
 
 
-def fetch(
-    budget: RequestBudget, races: Sequence[Race], *, whole: Collection[int] = (), now: datetime, deadline: float
-) -> Fetched:
-    """Asks the budget's provider for these races; for those in `whole` (primary keys) all there is, by any policy.
-
-    Every request takes a token of the budget first; where they run out the races nearest to their start were asked.
-    `deadline` is an instant of time.monotonic(). Raises nothing of the provider's: each race has its error as answer.
-    """
-    nearest_first = sorted(races, key=lambda race: abs(race.advertised_start - now))
-    fetched = Fetched()
-    try:
-        provider = providers.get(budget.provider)
-        singly = _races_asked_singly(provider, races, whole, now=now)
-        fetched.answers = _ask_provider(provider, budget, nearest_first, singly, fetched, now=now, deadline=deadline)
-    except PollingError as error:
-        fetched.errors.append(error)
-        fetched.answers = {race.pk: Answer(error=error) for race in races}
-    return fetched
-
-
-def _races_asked_singly(
-    provider: Provider, races: Sequence[Race], whole: Collection[int], *, now: datetime
-) -> set[int]:
-    """The races that are asked by requests of their own from the outset, whatever the list of the others answers."""
-    scope = provider.capabilities.batch_scope
-    if scope is BatchScope.FULL:
-        return set()
-    return {
-        race.pk for race in races
-        if race.pk in whole or asks_singly(
-            scope, race.advertised_start, waiting=race.is_waiting, policy=settings.RACE_DETAIL,
-            has_detail=bool(race.content_hash), wanted=race.detail_wanted, now=now,
-        )
-    }  # fmt: skip
-
-
 @dataclass(frozen=True, slots=True)
 class RaceList:
     """What one request for many races answered, by the provider's ids; or why there is no answer.
@@ -111,6 +75,58 @@ class RaceList:
         return answer.scope is Scope.STATUS and (
             is_detail_outdated(race, answer) or answer.result_state is ResultState.INTERIM
         )
+
+
+def fetch(
+    budget: RequestBudget, races: Sequence[Race], *, whole: Collection[int] = (), now: datetime, deadline: float
+) -> Fetched:
+    """Asks the budget's provider for these races; for those in `whole` (primary keys) all there is, by any policy.
+
+    Every request takes a token of the budget first; where they run out the races nearest to their start were asked.
+    `deadline` is an instant of time.monotonic(). Raises nothing of the provider's: each race has its error as answer.
+    """
+    try:
+        provider = providers.get(budget.provider)
+    except Blocked as error:
+        return Fetched({race.pk: Answer(error=error) for race in races}, [error])
+    return ask(provider, budget, races, whole=whole, now=now, deadline=deadline)
+
+
+def ask(
+    provider: Provider,
+    budget: RequestBudget,
+    races: Sequence[Race],
+    *,
+    whole: Collection[int] = (),
+    now: datetime,
+    deadline: float,
+) -> Fetched:
+    """Asks a provider as `fetch` does, by whichever adapter; `budget` is of its requests."""
+    fetched = Fetched()
+    nearest_first = sorted(races, key=lambda race: abs(race.advertised_start - now))
+    singly = _races_asked_singly(provider, races, whole, now=now)
+    try:
+        fetched.answers = _ask_provider(provider, budget, nearest_first, singly, fetched, now=now, deadline=deadline)
+    except PollingError as error:
+        fetched.errors.append(error)
+        fetched.answers = {race.pk: Answer(error=error) for race in races}
+    return fetched
+
+
+def _races_asked_singly(
+    provider: Provider, races: Sequence[Race], whole: Collection[int], *, now: datetime
+) -> set[int]:
+    """The races that are asked by requests of their own from the outset, whatever the list of the others answers."""
+    scope = provider.capabilities.batch_scope
+    if scope is BatchScope.FULL:
+        return set()
+    return {
+        race.pk for race in races
+        if race.pk in whole or asks_singly(
+            scope, race.advertised_start, waiting=race.is_waiting, policy=settings.RACE_DETAIL,
+            has_detail=bool(race.content_hash), wanted=race.detail_wanted, now=now,
+        )
+    }  # fmt: skip
 
 
 def _ask_provider(

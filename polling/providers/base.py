@@ -63,7 +63,10 @@ class Provider(Protocol):
         """The status and starts of every race advertised in between."""
 
     def fetch_statuses(self, refs: Iterable[RaceRef], *, now: datetime, deadline: float) -> Mapping[str, RaceSnapshot]:
-        """Status and start by race id, in as few requests as the provider allows; what it left out is absent."""
+        """The races by their ids, in as few requests as the provider allows; what it left out is absent.
+
+        What a snapshot holds is the provider's `batch_scope`: status and start, or all there is.
+        """
 
     def fetch_races(self, refs: Iterable[RaceRef], *, now: datetime, deadline: float) -> Mapping[str, Answer]:
         """All there is of each race, by race id: a snapshot, or the error that its request met."""

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from polling import dispatch, planning, providers, tick
-from polling.cadence import DEFAULT_WINDOWS, Cadence, floor
+from polling.cadence import DEFAULT_WINDOWS, Cadence, floor, read_windows
 from polling.forecast import Assumptions, Entry, Poll, Span, loads, polls
 from polling.models import PollLog, ProviderState, Tick
 from polling.next_poll import RaceFacts
@@ -68,6 +68,13 @@ def test_a_race_known_late_is_polled_at_the_next_tick() -> None:
 def test_a_race_that_has_been_polled_in_this_slot_is_polled_in_the_next() -> None:
     known = entry(known_at=at(-54) + SECOND, covered_at=at(-55))
     assert next(polls(known, assume=Assumptions())).at == at(-50)
+
+
+def test_each_race_of_a_load_is_polled_by_its_own_cadence() -> None:
+    slow = Cadence(read_windows("60:600,0:600"), timedelta(seconds=15))
+    usual, own = (len(list(polls(entry(cadence=cadence), assume=Assumptions()))) for cadence in (CADENCE, slow))
+    [load] = loads([entry(), entry(cadence=slow)], DAY, quota=100, max_batch=twenty, assume=Assumptions())
+    assert (load.polls, own) == (usual + own, 6 + 2 + 2), "six slots before the start, two after it, two rechecks"
 
 
 def test_each_minute_of_a_late_start_costs_four_polls_where_races_are_held() -> None:
