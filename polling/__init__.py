@@ -1,1 +1,1 @@
-"""When we ask, whom we ask, what came back, and keeping Appwrite equal."""
+"""The polling of races: when, by which requests, what came back; and the sync of the races with Appwrite."""

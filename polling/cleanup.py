@@ -96,10 +96,6 @@ def _delete_sync_states(rows: QuerySet[Any], keys: Keys, now: datetime) -> int:
     return _delete_rows(rows, keys, now)
 
 
-def _old_poll_logs(before: datetime) -> QuerySet[PollLog]:
-    return PollLog.objects.filter(~Q(state__in=OPEN_STATES), slot_at__lt=before).order_by("slot_at")
-
-
 def _old_races(before: datetime) -> QuerySet[Race]:
     """Races that ended; one that was reopened, or has a claimed poll or an incident that goes on, is in use."""
     claims = PollLog.objects.filter(race=OuterRef("pk"), state__in=OPEN_STATES)
@@ -124,7 +120,9 @@ def _sync_states_elsewhere(before: datetime) -> QuerySet[SyncState]:
 OLD_ROWS = (
     OldRows("ticks", "TICKS", "slot_at",
             lambda before: Tick.objects.filter(slot_at__lt=before).order_by("slot_at"), _delete_rows),
-    OldRows("poll logs", "POLL_LOGS", "slot_at", _old_poll_logs, _delete_poll_logs),
+    OldRows("poll logs", "POLL_LOGS", "slot_at",
+            lambda before: PollLog.objects.filter(~Q(state__in=OPEN_STATES), slot_at__lt=before).order_by("slot_at"),
+            _delete_poll_logs),
     OldRows("price changes", "PRICES", "observed_at",
             lambda before: PriceChange.objects.filter(observed_at__lt=before).order_by("observed_at"), _delete_rows),
     OldRows("races", "RACES", "advertised_start", _old_races, _delete_races),

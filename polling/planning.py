@@ -145,7 +145,11 @@ def spread_first_polls(race_ids: Iterable[int], *, now: datetime) -> None:
         far = [race for race in new.locked() if not is_urgent(race, now=coming)]
         last = coming + step * (len(far) // share + SPARE_TICKS)
         others = Race.objects.exclude(pk__in=[race.pk for race in far]).filter(next_poll_at__range=(coming, last))
-        slots = [_first_slot_from(race, coming) for race in far]
+        before = coming - timedelta.resolution
+        slots = [
+            grid_of(race).next_slot(race.advertised_start, after=before, min_interval=min_interval_of(race.provider))
+            for race in far
+        ]
         planned = Counter([*others.order_by().values_list("next_poll_at", flat=True), *slots])
         at = coming
         for race, slot in sorted(zip(far, slots, strict=True), key=lambda pair: abs(pair[0].advertised_start - now)):
@@ -154,12 +158,6 @@ def spread_first_polls(race_ids: Iterable[int], *, now: datetime) -> None:
             race.next_poll_at = min(at, slot)
             planned[at] += at < slot
         write_fields(far, ["next_poll_at"])
-
-
-def _first_slot_from(race: Race, instant: datetime) -> datetime:
-    """The first slot of the race at or after an instant."""
-    after, interval = instant - timedelta.resolution, min_interval_of(race.provider)
-    return grid_of(race).next_slot(race.advertised_start, after=after, min_interval=interval)
 
 
 def _newest_slots(race_ids: Sequence[int]) -> dict[int, Slots]:

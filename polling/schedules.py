@@ -39,11 +39,13 @@ def rows() -> list[ScheduleRow]:
     in_sentinel = "{'q_options': {'sync': True, 'save': False, 'timeout': 10}}"
     # The card of a great day takes longer than a poll may.
     patient = "{'q_options': {'save': False, 'timeout': 40}}"
+    sweep = settings.APPWRITE_SWEEP_MINUTES  # from an hour on, whole hours
+    every_sweep = f"*/{sweep} * * * * 50" if sweep < 60 else f"0 */{sweep // 60} * * * 50"
     two_way = f"{{'q_options': {{'save': False, 'timeout': {SYNC_SECONDS}}}}}"
     return [
         ScheduleRow(MASTER_TICK, "polling.tasks.master_tick", every_tick, in_sentinel),
         ScheduleRow("sync with Appwrite", "polling.tasks.sync", "* * * * * */15", two_way),
-        ScheduleRow("sweep Appwrite", "polling.tasks.sweep", _cron_every(settings.APPWRITE_SWEEP_MINUTES), patient),
+        ScheduleRow("sweep Appwrite", "polling.tasks.sweep", every_sweep, patient),
         ScheduleRow("look for changes past the sync", "polling.tasks.scan_for_changes", "* * * * * 40"),
         ScheduleRow("watch Appwrite's webhook", "polling.tasks.watch_webhook", "*/5 * * * * 35"),
         ScheduleRow("import the card", "polling.tasks.import_schedule", "*/5 * * * * 5", patient),
@@ -51,11 +53,6 @@ def rows() -> list[ScheduleRow]:
         ScheduleRow("ping the monitor", "polling.tasks.ping_monitor", "* * * * * 10"),
         ScheduleRow("delete old rows", "polling.tasks.delete_old_rows", "*/2 * * * * 25", patient),
     ]
-
-
-def _cron_every(minutes: int) -> str:
-    """Every so many minutes; from an hour on, every so many whole hours."""
-    return f"*/{minutes} * * * * 50" if minutes < 60 else f"0 */{minutes // 60} * * * 50"
 
 
 def longest_timeout() -> int:

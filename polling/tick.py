@@ -6,7 +6,7 @@ request, and nothing may escape it: it runs in the cluster's sentinel.
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -95,9 +95,34 @@ def _sleeping_until(*, now: datetime) -> datetime | None:
 
 
 def _dispatch_due(tick: Tick, *, now: datetime) -> None:
+    """Claims the polls that are due and plans all those races on; the claims are sent after the commit."""
     throttle_factors: dict[str, int] = {}
     with THROTTLE.guard(), transaction.atomic():
         throttle_factors = throttle.adjust(now=now)
+    locked, races = _lock_due_races(now=now)
+    plans = [(race, _due_slot_of(race, now=now)) for race in races]
+    _log_missed(plans, now=now)
+    plans = _log_throttled(plans, throttle_factors, now=now)
+    # What waits comes before the plan; only a first poll gives way to a slot of its race.
+    on_grid = {race.pk for race, plan in plans if plan.on_grid}
+    won = dispatch.claim_waiting(locked.keys() - on_grid, now=now)
+    won += dispatch.claim_waiting(on_grid, now=now, triggers=REQUESTS)
+    begun = {log.race_id for log in won}
+    left = [(race, plan) for race, plan in plans if plan.on_grid or race.pk not in begun]
+    failed = _newest_failures([race for race in races if race.failures])
+    polls = [_wanted_poll(race, plan, failed.get(race.pk)) for race, plan in left]
+    won += dispatch.claim(polls, waiting=_postponed_first_polls(left, now=now), now=now)
+    replan(locked, now=now)  # also those that were lost and are due for no poll, as after the last recheck
+    tick.due, tick.claimed = len(races), len(won)
+    if won:
+        transaction.on_commit(lambda: _send_claimed(tick, won, now=now), robust=True)
+
+
+def _lock_due_races(*, now: datetime) -> tuple[dict[int, Race], list[Race]]:
+    """Locks the races that are due, whose poll was lost, or that have a poll which waits; writes lost polls off.
+
+    Returns them by primary key, and those of them to poll now, the nearest to their start first.
+    """
     lost = PollLog.objects.lost(now=now)
     # A union: for an OR with a subquery PostgreSQL reads every race there is.
     waiting = PollLog.objects.waiting().order_by().values("race")
@@ -108,20 +133,7 @@ def _dispatch_due(tick: Tick, *, now: datetime) -> None:
         locked[race_id].failures += 1
     # At once, but for those that have been finalized or paused since, or planned on by others.
     due = [race for race in locked.values() if race.next_poll_at and (race.pk in late or race.next_poll_at <= now)]
-    races = sorted(due, key=lambda race: abs(race.advertised_start - now))
-    plans = [(race, _due_slot_of(race, now=now)) for race in races]
-    _log_missed(plans, now=now)
-    plans = _log_throttled(plans, throttle_factors, now=now)
-    failed = _newest_failures([race for race in races if race.failures])
-    won = _claim_waiting(locked, plans, now=now)
-    begun = {log.race_id for log in won}
-    left = [(race, plan) for race, plan in plans if plan.on_grid or race.pk not in begun]
-    polls = [_wanted_poll(race, plan, failed.get(race.pk)) for race, plan in left]
-    won += dispatch.claim(polls, waiting=_postponed_first_polls(left, now=now), now=now)
-    replan(locked, now=now)  # also those that were lost and are due for no poll, as after the last recheck
-    tick.due, tick.claimed = len(races), len(won)
-    if won:
-        transaction.on_commit(lambda: _send_claimed(tick, won, now=now), robust=True)
+    return locked, sorted(due, key=lambda race: abs(race.advertised_start - now))
 
 
 def _due_slot_of(race: Race, *, now: datetime) -> DueSlot:
@@ -164,13 +176,6 @@ def _newest_failures(races: list[Race]) -> dict[int, int]:
     states = (PollState.FAILED.value, PollState.LOST.value)
     failed = PollLog.objects.filter(race__in=races, state__in=states).order_by()
     return dict(failed.values_list("race").annotate(Max("pk"))) if races else {}
-
-
-def _claim_waiting(race_ids: Iterable[int], plans: list[Plan], *, now: datetime) -> list[PollLog]:
-    """Claims what waits, before the plan has its turn; only a first poll gives way to a slot of its race."""
-    slots = {race.pk for race, plan in plans if plan.on_grid}
-    waited = dispatch.claim_waiting(set(race_ids) - slots, now=now)
-    return waited + dispatch.claim_waiting(slots, now=now, triggers=REQUESTS)
 
 
 def _wanted_poll(race: Race, plan: DueSlot, failed: int | None) -> WantedPoll:

@@ -25,7 +25,7 @@ class ProviderBox:
     url: str
     now: list[datetime] = field(default_factory=lambda: [START])
 
-    def _control(self, method: str, path: str, body: object = None) -> Any:
+    def _control_sandbox(self, method: str, path: str, body: object = None) -> Any:
         parts = urlsplit(self.url)
         reply = requests.request(method, f"{parts.scheme}://{parts.netloc}/sandbox/{path}", json=body, timeout=5)
         reply.raise_for_status()
@@ -33,24 +33,24 @@ class ProviderBox:
 
     def fault(self, kind: str, **options: object) -> None:
         """Switches a fault on."""
-        self._control("POST", "faults", {"kind": kind, **options})
+        self._control_sandbox("POST", "faults", {"kind": kind, **options})
 
     def mend(self) -> None:
         """Switches all faults off."""
-        self._control("DELETE", "faults")
+        self._control_sandbox("DELETE", "faults")
 
-    def steer(self, race: Race, **told: object) -> None:
-        """Makes the provider tell these things of a race."""
-        self._control("POST", f"races/{race.provider_race_id}", told)
+    def steer(self, race: Race, **facts: object) -> None:
+        """Makes the provider report these facts of a race."""
+        self._control_sandbox("POST", f"races/{race.provider_race_id}", facts)
 
     def requests(self, containing: str = "") -> list[dict[str, Any]]:
         """The API requests it got, oldest first."""
-        log = self._control("GET", "requests")
+        log = self._control_sandbox("GET", "requests")
         return [entry for entry in log["requests"] if containing in entry["path"]]
 
     def forget_requests(self) -> None:
         """Empties the request log."""
-        self._control("DELETE", "requests")
+        self._control_sandbox("DELETE", "requests")
 
     def import_card(self) -> list[Race]:
         """Imports the card as of its clock; the races that have not ended, nearest start first."""

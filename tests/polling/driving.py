@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 
 from django_q.models import OrmQ
 
@@ -37,7 +36,7 @@ class Driver:
             [claimed] = task.args()
             task.delete()
             ids = claimed if isinstance(claimed, list) else [claimed]
-            pollers.run(ids, now=now, finished=partial(_answered, now))
+            pollers.run(ids, now=now, finished=lambda: now + ANSWERED_IN)
 
     def drive(self, since: datetime, until: datetime) -> None:
         """Every tick from `since` to `until`, both of them included."""
@@ -59,10 +58,6 @@ def ticks(since: datetime, until: datetime) -> Iterator[datetime]:
     while since <= until:
         yield since
         since += STEP
-
-
-def _answered(now: datetime) -> datetime:
-    return now + ANSWERED_IN
 
 
 def next_due() -> datetime | None:

@@ -90,7 +90,7 @@ def test_the_newest_slot_is_the_one_begun_last(now: datetime, newest: datetime |
         pytest.param(at(0), "start", 300, id="start"),
     ],
 )
-def test_the_window_tells_where_a_race_stands(now: datetime, name: str | None, step: int | None) -> None:
+def test_the_window_of_an_instant_is_the_one_it_lies_in(now: datetime, name: str | None, step: int | None) -> None:
     window = CADENCE.window(START, now=now)
     assert (window and window.name) == name
     assert (window and window.step.seconds) == step

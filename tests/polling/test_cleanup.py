@@ -156,7 +156,7 @@ def test_a_race_goes_with_all_that_belongs_to_it_and_its_meeting_after_it() -> N
 
 
 def test_every_table_that_refers_to_rows_that_go_is_known() -> None:
-    """Their rows go or let go of them: see the tests above and below."""
+    """Their rows go too, or refer to none afterwards: see the tests above and below."""
     referring = {
         (relation.related_model, relation.field.name)
         for one in OLD_ROWS
@@ -249,12 +249,12 @@ def broken_logs() -> Any:
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute(
-                "CREATE TRIGGER refuse BEFORE DELETE ON polling_polllog BEGIN SELECT RAISE(ABORT, 'disk trouble'); END"
+                "CREATE TRIGGER refuse BEFORE DELETE ON polling_polllog BEGIN SELECT RAISE(ABORT, 'disk error'); END"
             )
         else:
             cursor.execute(
                 "CREATE FUNCTION refuse() RETURNS trigger AS "
-                "$$ BEGIN RAISE EXCEPTION 'disk trouble'; END $$ LANGUAGE plpgsql"
+                "$$ BEGIN RAISE EXCEPTION 'disk error'; END $$ LANGUAGE plpgsql"
             )
             cursor.execute("CREATE TRIGGER refuse BEFORE DELETE ON polling_polllog EXECUTE FUNCTION refuse()")
     mended: list[bool] = []
@@ -281,7 +281,7 @@ def test_a_table_that_fails_stops_no_other_and_is_reported_once(
         make_price(NOW - timedelta(days=40))
         assert cleanup.run(now=NOW, budget=PLENTY)["price changes"] == 1
     assert [record.getMessage() for record in caplog.records] == ["old poll logs cannot be deleted"]
-    assert "disk trouble" in finding().words
+    assert "disk error" in finding().words
     broken_logs()
     caplog.clear()
     assert cleanup.run(now=NOW, budget=PLENTY)["poll logs"] == 1

@@ -1,4 +1,4 @@
-"""A provider in trouble, through real ticks and pollers: what fails, what goes on, and nothing is lost after it."""
+"""A provider that fails, through real ticks and pollers: what fails, what goes on, and nothing is lost after it."""
 
 import threading
 import time
@@ -52,8 +52,8 @@ def races(provider: ProviderBox) -> list[Race]:
     Race.objects.exclude(pk__in=[race.pk for race in races]).delete()
     for race in races:
         provider.steer(race, advertised_start=START.isoformat(), status="Open")
-    told = {"advertised_start": START, "provider_start": START, "status": "scheduled", "next_poll_at": None}
-    Race.objects.update(**told)
+    facts = {"advertised_start": START, "provider_start": START, "status": "scheduled", "next_poll_at": None}
+    Race.objects.update(**facts)
     planning.replan([race.pk for race in races], now=at(-2, -1))
     provider.forget_requests()
     return races
@@ -160,8 +160,8 @@ def test_a_provider_that_asks_to_wait_is_left_alone_for_exactly_as_long(
     driver.provider.fault("rate_limited", times=1, retry_after=retry_after)
     driver.tick(at(-2))
     assert sorted(failures(at(-2))) == [("failed", "RateLimited"), *[("ok", "")] * 5]
-    told_at = at(-2) + TASK_LATE + ANSWERED_IN
-    assert ProviderState.objects.get().not_before == told_at + timedelta(seconds=seconds)
+    received_at = at(-2) + TASK_LATE + ANSWERED_IN
+    assert ProviderState.objects.get().not_before == received_at + timedelta(seconds=seconds)
     driver.provider.forget_requests()
     driver.drive(at(-2, 15), asked_again_at - STEP)
     assert driver.provider.requests() == []

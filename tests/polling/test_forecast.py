@@ -104,7 +104,7 @@ def test_races_about_to_start_never_share_a_request_with_others() -> None:
     assert [load.by_minute for [load] in together] == [{at(0): 3}, {at(0): 4}]
 
 
-def test_the_peak_is_the_first_of_the_fullest_minutes_and_what_is_above_the_quota_is_told() -> None:
+def test_the_peak_is_the_first_of_the_fullest_minutes_and_what_is_above_the_quota_is_counted() -> None:
     [load] = loads([entry(), entry()], DAY, quota=7, max_batch=twenty, assume=Assumptions())
     assert load.peak == (at(-5), 8)
     assert load.over == {at(minutes): 1 for minutes in (-5, -4, -3, -2, -1)}
@@ -119,14 +119,14 @@ def run_to_the_end(
     provider: ProviderBox, lives: Mapping[Race, tuple[datetime, datetime, datetime]], until: datetime = DAY.until
 ) -> None:
     """Ticks and polls while anything is due; each race starts, is interim and is final at these instants."""
-    told: dict[Race, str] = {}
+    reported: dict[Race, str] = {}
     while (now := next_due()) and now < until:
         provider.now[0] = now
         for race, moves in lives.items():
             status = STATUSES[sum(move <= now for move in moves)]
-            if told.get(race) != status:
+            if reported.get(race) != status:
                 provider.steer(race, status=status)
-                told[race] = status
+                reported[race] = status
         assert isinstance(tick.run(now=now), Tick)
         Driver(provider).work(now)
 
@@ -204,18 +204,18 @@ def plan_day(capsys: pytest.CaptureFixture[str], *options: str, now: datetime = 
 
 
 @in_a_database
-def test_plan_day_tells_the_next_24_hours(capsys: pytest.CaptureFixture[str]) -> None:
+def test_plan_day_prints_the_next_24_hours(capsys: pytest.CaptureFixture[str]) -> None:
     for minutes in (0, 2, 2000):
         make_race(start=at(minutes))
     make_race(start=at(1), polling_paused=True)
-    said = plan_day(capsys)
-    assert said.splitlines()[0] == "from 2026-11-23 00:00 to 2026-11-24 00:00 UTC: 2 races"
-    assert "sandbox: 2 races, 86 polls in 90 requests; at most 8 a minute at 02:57 UTC; quota 240 a minute" in said
+    output = plan_day(capsys)
+    assert output.splitlines()[0] == "from 2026-11-23 00:00 to 2026-11-24 00:00 UTC: 2 races"
+    assert "sandbox: 2 races, 86 polls in 90 requests; at most 8 a minute at 02:57 UTC; quota 240 a minute" in output
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("minutes", [-17, 0.1, 6, 12])
-def test_plan_day_of_a_day_that_is_under_way_tells_what_is_then_asked(
+def test_plan_day_of_a_day_that_is_under_way_prints_what_is_then_asked(
     provider: ProviderBox, capsys: pytest.CaptureFixture[str], minutes: float
 ) -> None:
     """Before its start and after it, with an interim result, and between its end and the looks at its result."""
@@ -224,9 +224,9 @@ def test_plan_day_of_a_day_that_is_under_way_tells_what_is_then_asked(
     planning.replan([race.pk], now=min(at(-1), now - 2 * MINUTE))
     run_to_the_end(provider, {race: moves}, until=now)
     provider.forget_requests()
-    [told] = json.loads(plan_day(capsys, "--json", now=now))
+    [printed] = json.loads(plan_day(capsys, "--json", now=now))
     run_to_the_end(provider, {race: moves})
-    assert told["by_minute"] == {minute.isoformat(): count for minute, count in asked(provider).items()}
+    assert printed["by_minute"] == {minute.isoformat(): count for minute, count in asked(provider).items()}
 
 
 @in_a_database
@@ -245,23 +245,25 @@ def test_plan_day_of_a_racing_day_counts_all_of_it_and_what_if(
     windows = tmp_path / "windows.txt"
     windows.write_text("60:600,5:30,0:600\n")
 
-    def told(*options: str) -> dict[str, Any]:
+    def forecast_with(*options: str) -> dict[str, Any]:
         [document] = json.loads(plan_day(capsys, "--date", "2026-11-23", "--json", *options))
         return dict(document)
 
-    plain = told()
+    plain = forecast_with()
     assert (plain["races"], plain["polls"]) == (2, 38 * 2 + 4 + 3 + 2 * 2)
     assert sum(plain["by_minute"].values()) == plain["requests"]
-    assert told("--late", "6m")["polls"] == plain["polls"] + 23 + 24, "every 15 s until they jump, 24 polls more"
-    assert told("--cadence", str(windows))["polls"] < plain["polls"] / 2
-    tight = told("--quota", "3")
+    assert forecast_with("--late", "6m")["polls"] == plain["polls"] + 23 + 24, (
+        "every 15 s until they jump, 24 polls more"
+    )
+    assert forecast_with("--cadence", str(windows))["polls"] < plain["polls"] / 2
+    tight = forecast_with("--quota", "3")
     assert tight["quota"]["a_minute"] == 3
     assert max(tight["over"].values()) == plain["peak"]["requests"] - 3
 
 
 @in_a_database
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["--date", "today"], "--date is 'today', not YYYY-MM-DD"),
         (["--late", "3"], "--late is '3', not like 90s, 3m or 1h"),
@@ -269,8 +271,8 @@ def test_plan_day_of_a_racing_day_counts_all_of_it_and_what_if(
         (["--cadence", "/nowhere"], "--cadence: /nowhere cannot be read"),
     ],
 )
-def test_plan_day_refuses_what_it_cannot_read(options: list[str], said: str) -> None:
-    with pytest.raises(CommandError, match=said) as caught:
+def test_plan_day_refuses_what_it_cannot_read(options: list[str], message: str) -> None:
+    with pytest.raises(CommandError, match=message) as caught:
         call_command("plan_day", *options)
     assert caught.value.returncode == 2
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
-from werkzeug import Request, Response
+from werkzeug import Response
 
 from polling import importing, pollers, providers
 from polling.errors import Malformed, PollingError, Unavailable
@@ -35,14 +35,13 @@ class Server:
     def __init__(self, httpserver: HTTPServer) -> None:
         self.card: Any = meetings()
         self.events: dict[str, Any] = {}
-        httpserver.expect_request("/racing/meetings").respond_with_handler(lambda _: _json(self.card))
-        httpserver.expect_request("/racing/events/race-1").respond_with_handler(self._event)
+        httpserver.expect_request("/racing/meetings").respond_with_handler(lambda _: _json_reply(self.card))
+        httpserver.expect_request("/racing/events/race-1").respond_with_handler(
+            lambda request: _json_reply(self.events[request.path.rpartition("/")[2]])
+        )
 
-    def _event(self, request: Request) -> Response:
-        return _json(self.events[request.path.rpartition("/")[2]])
 
-
-def _json(value: Any) -> Response:
+def _json_reply(value: Any) -> Response:
     import json
 
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
@@ -232,7 +231,7 @@ def test_an_older_answer_is_refused_said_in_the_log_and_counted_on_the_provider(
     assert (state().older_answers, state().older_answer_at) == (1, NOW + 2 * MINUTE)
 
 
-def test_an_older_card_does_not_undo_what_a_newer_detail_said(server: Server) -> None:
+def test_an_older_card_does_not_undo_what_a_newer_detail_reported(server: Server) -> None:
     server.card = meetings(race(1)) | {"header": {"generated_time": NOW.isoformat()}}
     run()
     server.events["race-1"] = event(at=NOW + 3 * MINUTE, status="Closed")

@@ -170,7 +170,10 @@ ENDED = {"finalized": True, "ended_at": at(7, 3)}
         ),
         pytest.param({**FIRST, "paused": True}, at(8), None, id="not while paused"),
         pytest.param(
-            {"covered_at": at(22, 15), "asked_at": at(5)}, at(22, 16), at(27, 15), id="one let go is made up for"
+            {"covered_at": at(22, 15), "asked_at": at(5)},
+            at(22, 16),
+            at(27, 15),
+            id="a skipped one is made later",
         ),
         pytest.param({**FIRST, "ended_at": None}, at(8), None, id="not what staff ended"),
         pytest.param({**FIRST, "detail_wanted": True}, at(8), at(8, 15), id="news: at the next tick"),

@@ -102,7 +102,7 @@ def test_a_list_that_fails_fails_its_own_races_alone(provider: ProviderBox) -> N
     assert [states[race.pk] for race in coming] == ["ok"] * 2
 
 
-def test_a_status_that_was_told_is_kept_though_its_detail_fails(provider: ProviderBox) -> None:
+def test_a_status_that_was_reported_is_kept_though_its_detail_fails(provider: ProviderBox) -> None:
     races = under_way(provider, 2)
     provider.steer(races[0], status="Abandoned")
     provider.fault("error", status=500, times=None, path_contains="/events/")
@@ -304,7 +304,7 @@ def test_the_list_and_the_detail_of_a_race_agree_so_that_neither_undoes_the_othe
     assert not any(log.changed for log in poll(*races, now=START + timedelta(seconds=1)))
 
 
-def test_a_race_told_of_twice_is_stored_once(provider: ProviderBox) -> None:
+def test_a_race_reported_twice_is_stored_once(provider: ProviderBox) -> None:
     provider.import_card()
     before = Race.objects.count()
     provider.fault("duplicate_race", times=None)
@@ -347,12 +347,12 @@ def test_a_batch_asks_its_races_side_by_side(provider: ProviderBox) -> None:
     provider.fault("slow", delay_ms=300, times=None)
     provider.forget_requests()
     assert [log.state for log in poll(*races)] == ["ok"] * 20
-    ends = [_arrival(entry) + timedelta(milliseconds=entry["duration_ms"]) for entry in provider.requests()]
-    under_way_at_once = sum(_arrival(entry) < min(ends) for entry in provider.requests())
+    ends = [_arrived_at(entry) + timedelta(milliseconds=entry["duration_ms"]) for entry in provider.requests()]
+    under_way_at_once = sum(_arrived_at(entry) < min(ends) for entry in provider.requests())
     assert under_way_at_once >= 8
 
 
-def _arrival(entry: dict[str, Any]) -> datetime:
+def _arrived_at(entry: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(entry["at"])
 
 

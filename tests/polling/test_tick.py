@@ -137,7 +137,7 @@ def test_a_lost_poll_of_a_race_that_has_ended_since_is_not_retried() -> None:
     assert logs(race) == [("slot", "lost", at(-60))]
 
 
-def test_a_slot_that_meets_a_poll_under_way_is_logged_as_busy() -> None:
+def test_a_slot_that_falls_into_a_running_poll_is_logged_as_busy() -> None:
     race = planned_race(now=at(-5, -1))
     make_log(race, slot_at=at(-5), state=PollState.RUNNING)
     replan([race.pk], now=at(-5, 1))

@@ -134,9 +134,9 @@ def assert_each_request_belongs_to_a_claim(provider: ProviderBox) -> None:
     lists = [entry for entry in provider.requests("/racing/meetings") if "ids=" in entry["query"]]
     assert lists
     for entry in lists:
-        assert _ids(entry) <= meetings[entry["at"]]
+        assert _listed_ids(entry) <= meetings[entry["at"]]
 
 
-def _ids(entry: dict[str, Any]) -> set[str]:
+def _listed_ids(entry: dict[str, Any]) -> set[str]:
     [ids] = [part.removeprefix("ids=") for part in entry["query"].split("&") if part.startswith("ids=")]
     return set(ids.replace("%2C", ",").split(","))
