@@ -12,8 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from polling import cleanup, dispatch, providers
 from polling.appwrite import server_probe
-from polling.appwrite.api import key_scopes
-from polling.appwrite.api.capabilities import SAFE_COMPARE_AND_SET
+from polling.appwrite.api import capabilities, key_scopes
 from polling.appwrite.api.client import SyncClient, connect
 from polling.appwrite.api.errors import MissingScope
 from polling.appwrite.schema import provision as schema
@@ -159,8 +158,10 @@ def _examine_appwrite(now: datetime) -> Iterator[Finding]:
 
 def _check_version(client: SyncClient) -> Result:
     version = client.server_version(refresh=True)
-    words = f"Appwrite {'.'.join(map(str, version))} answers"
-    return (State.OK, words) if version >= SAFE_COMPARE_AND_SET else (State.NOTE, f"{words}; {server_probe.RACY}")
+    words = f"Appwrite {capabilities.version_text(version)} answers"
+    if capabilities.must_read_back(version):
+        return State.NOTE, f"{words}; {capabilities.RACY_COMPARE_AND_SET}"
+    return State.OK, words
 
 
 def _check_key(client: SyncClient) -> Result:

@@ -5,11 +5,11 @@ from functools import cache
 from django.conf import settings
 
 from polling.errors import Blocked
-from polling.http import HttpClient
+from polling.http.json_client import HttpClient
+from polling.http.route import Route
 from polling.providers.base import Capabilities, Provider
 from polling.providers.tab_affiliates import TabAffiliates
 from polling.request_policy import BatchScope
-from polling.server_route import Route
 
 # A poll of a provider that is not configured (any more) makes no request: it fails at once, and many fit into a task.
 NOT_CONFIGURED = Capabilities(BatchScope.NONE, max_batch=20)

@@ -12,7 +12,8 @@ from typing import Any
 from urllib.parse import quote
 
 from polling.errors import Malformed, NotFound, PollingError
-from polling.http import POOL_SIZE, HttpClient
+from polling.http.json_client import HttpClient
+from polling.http.transport import POOL_SIZE
 from polling.providers.base import Answer, Capabilities, RaceRef, Schedule
 from polling.providers.reading import instant_or_none
 from polling.providers.tab_payloads import Listing, echo, listing, parse_event, parse_meetings

@@ -11,6 +11,7 @@ from polling.appwrite import lease
 from polling.appwrite.api import client, parallel, rows
 from polling.appwrite.push import races as push_races
 from polling.appwrite.push import run as push
+from polling.http import deadline, transport
 
 BUDGET_SECONDS = 600.0  # in our time; in real time it is what a call may take on the slowest machine
 
@@ -85,11 +86,11 @@ class Brake(parallel.Concurrency):
 def stop_time(monkeypatch: pytest.MonkeyPatch) -> StoppedTime:
     """Our modules' time stands still, and no call of theirs is given up in real time."""
     stopped = StoppedTime()
-    for module in (client, lease, push, rows):
+    for module in (client, lease, push, rows, transport, deadline):
         monkeypatch.setattr(module, "time", stopped)
     monkeypatch.setattr(parallel, "monotonic", stopped.monotonic)
-    for name in ("CONNECT_SECONDS", "READ_SECONDS"):
-        monkeypatch.setattr(client, name, BUDGET_SECONDS)
+    monkeypatch.setattr(transport, "CONNECT_SECONDS", BUDGET_SECONDS)
+    monkeypatch.setattr(client, "SILENT_SECONDS", BUDGET_SECONDS)
     monkeypatch.setattr(client, "TOTAL_SECONDS", math.inf)
     monkeypatch.setattr(push_races, "READ_BACK_SECONDS", 2 * BUDGET_SECONDS)
     return stopped

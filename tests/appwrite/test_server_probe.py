@@ -109,7 +109,7 @@ def test_1_8_is_written_to_and_a_warning_says_once_that_it_is_read_back(
         pushed(NOW + timedelta(hours=hours))
     assert (server().version, server().compares_and_sets, server().problem) == ("1.8.1", True, "")
     warned = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    assert warned == [f"Appwrite 1.8.1: {server_probe.RACY}"]
+    assert warned == [f"Appwrite 1.8.1: {capabilities.RACY_COMPARE_AND_SET}"]
 
 
 def test_a_server_without_compare_and_set_is_not_pushed_to(

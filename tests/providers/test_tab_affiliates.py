@@ -13,7 +13,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from polling.errors import Blocked, Malformed, NotFound, PollingError, RateLimited, Unavailable
-from polling.http import HttpClient
+from polling.http.json_client import HttpClient
 from polling.providers.base import Provider, RaceRef
 from polling.providers.tab_affiliates import TabAffiliates
 from polling.request_policy import BatchScope

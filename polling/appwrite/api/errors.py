@@ -1,4 +1,17 @@
-"""What an answer of Appwrite that is no success means, by its status and the `type` in its body."""
+"""Appwrite's answers that are no success, as our errors: by their status, and the `type` in their body.
+
+PollingError                  (polling/errors.py)
+├── Unavailable               a 5xx, a 408, or a proxy's own answer (`foreign`): ask again
+│   └── Ambiguous             a gateway lost the answer to a write: it may have landed, read it back
+├── RateLimited               a 429: not before `retry_after`
+├── Blocked                   a 401, 402, 403 or 407: the message names the setting to change
+│   ├── MissingResource       a 404 of a project, database, table, column or route
+│   └── MissingScope          a 401 of a good key that lacks a scope
+├── NotFound                  a 404 of a row
+├── Conflict                  a 409: the row changed, or exists already
+└── Malformed                 a 400 of something before Appwrite
+    └── InvalidRequest        a 400 or 413: what was sent is at fault
+"""
 
 import re
 from collections.abc import Mapping
@@ -17,15 +30,17 @@ from polling.errors import (
     RateLimited,
     Unavailable,
 )
-from polling.http import http_date
+from polling.http.retry_after import LONGEST_WAIT, retry_after, wait_until
 
-LONGEST_WAIT = timedelta(hours=1)
+LONGEST_MESSAGE = 400
 ROW_GONE = ("row_not_found", "document_not_found")
-GATEWAY_LOST_IT = (408, 502, 504)
+LOST_BY_GATEWAY = (408, 502, 504)
 APPLY = "run `manage.py appwrite_schema apply`"
 NO_SUCH_ROUTE = ("", "general_route_not_found")
 FOREIGN_SERVICE = "another service answers at APPWRITE_ENDPOINT"
-WANTING = {
+
+# What is missing or wrong in the set-up, by the server's own word for it.
+MISSING = {
     "project_not_found": "does not know the project of APPWRITE_PROJECT_ID, or APPWRITE_ENDPOINT names another region",
     "database_not_found": f"does not have the database of APPWRITE_DATABASE_ID; {APPLY}",
     "table_not_found": f"does not have our tables; {APPLY}",
@@ -35,27 +50,6 @@ WANTING = {
         "has no such route: APPWRITE_ENDPOINT must end in /v1 and lead to Appwrite 1.8 or newer",
     ),
 }
-
-
-@dataclass(eq=False)
-class InvalidRequest(Malformed):
-    """A 400 or 413: what was sent is at fault. `kind` is the server's own word for it (`column_not_available`)."""
-
-    kind: str = ""
-
-
-@dataclass(eq=False)
-class MissingResource(Blocked):
-    """A 404 of anything but a row: the set-up is wanting. `kind` as the server says it (`table_not_found`)."""
-
-    kind: str = ""
-
-
-class MissingScope(Blocked):
-    """A 401 of a key that is good, but lacks a scope; the message names it."""
-
-
-# Which setting a refusal is about, by the server's own word for it.
 SETTING_AT_FAULT = {
     "user_unauthorized": "the key of APPWRITE_API_KEY is not, or no longer, accepted",
     "project_key_expired": "the key of APPWRITE_API_KEY has expired",
@@ -64,46 +58,77 @@ SETTING_AT_FAULT = {
 }
 
 
+@dataclass(eq=False)
+class InvalidRequest(Malformed):
+    """What was sent is at fault (400, 413). `kind` is the server's own word for it (`column_not_available`)."""
+
+    kind: str = ""
+
+
+@dataclass(eq=False)
+class MissingResource(Blocked):
+    """A project, database, table, column or route is missing (404). `kind` as the server says it."""
+
+    kind: str = ""
+
+
+class MissingScope(Blocked):
+    """The key is good, but lacks a scope (401); the message names it."""
+
+
 def error_of_answer(
-    status: int, body: Mapping[str, Any], *, headers: Mapping[str, str], write: bool, host: str
+    status: int, body: Mapping[str, Any], *, headers: Mapping[str, str], is_write: bool, host: str
 ) -> PollingError:
-    """An answer that is no success, by its status and the `type` in its body, as one of our errors."""
+    """The error that an answer which is no success stands for.
+
+    `body` is its JSON object, empty where it has none; `host` begins the message, which also quotes the server's own.
+    `is_write`: whether the call may have changed something, so that an answer lost by a gateway is Ambiguous.
+    """
     kind = body["type"] if isinstance(body.get("type"), str) else ""
-    said = f"{host}: HTTP {status} {kind} {body.get('message') or ''}".strip()[:400]
+    message = f"{host}: HTTP {status} {kind} {body.get('message') or ''}".strip()[:LONGEST_MESSAGE]
     if status == 407:
-        return Blocked(f"the proxy of APPWRITE_PROXY refuses us: {said}"[:400], status)
+        return Blocked(f"the proxy of APPWRITE_PROXY refuses us: {message}"[:LONGEST_MESSAGE], status)
     if status == 429:
-        return RateLimited(said, status, retry_after=_wait(headers))
+        return RateLimited(message, status, retry_after=_time_to_wait(headers))
     if status in (400, 413):
         # A 400 without a type is not Appwrite's, but of something before it.
-        return InvalidRequest(said, status, kind=kind) if kind or status == 413 else Malformed(said, status)
-    is_own = bool(kind) or _bears_appwrites_mark(headers)
+        return InvalidRequest(message, status, kind=kind) if kind or status == 413 else Malformed(message, status)
+    is_own = bool(kind) or _has_headers_of_appwrite(headers)
     if status == 409 and is_own:
-        return Conflict(said, status)
+        return Conflict(message, status)
     if status == 408 or status >= 500:
-        lost = write and status in GATEWAY_LOST_IT
-        return (Ambiguous if lost else Unavailable)(said, status, foreign=not is_own)
+        is_lost = is_write and status in LOST_BY_GATEWAY
+        return (Ambiguous if is_lost else Unavailable)(message, status, foreign=not is_own)
     if not is_own:
         # A proxy gives such answers while the server behind it is restarted.
         return Unavailable(f"{host}: HTTP {status}, which is not Appwrite's own answer", status, foreign=True)
+    if status == 404 and kind in ROW_GONE:
+        return NotFound(message, status)
     if status == 404:
-        wanting = WANTING.get(kind, f"does not know what was asked for ({kind})")
-        return NotFound(said, status) if kind in ROW_GONE else MissingResource(f"{host} {wanting}", status, kind=kind)
+        missing = MISSING.get(kind, f"does not know what was asked for ({kind})")
+        return MissingResource(f"{host} {missing}", status, kind=kind)
     if kind == "general_unauthorized_scope":
-        return _unscoped(said, body)
+        scopes = " or ".join(re.findall(r'"([a-z.]+)"', str(body.get("message")))) or "?"
+        return MissingScope(f"the key of APPWRITE_API_KEY lacks the scope {scopes} ({message})"[:LONGEST_MESSAGE], 401)
     setting = SETTING_AT_FAULT.get(kind)
-    return Blocked(f"{setting}: {said}"[:400] if setting else said, status)
+    return Blocked(f"{setting}: {message}"[:LONGEST_MESSAGE] if setting else message, status)
 
 
-def _bears_appwrites_mark(headers: Mapping[str, str]) -> bool:
+def _has_headers_of_appwrite(headers: Mapping[str, str]) -> bool:
     """Whether a reply without an error type is Appwrite's. A proxy changes `Server`, but not what scripts may read."""
     exposed = headers.get("Access-Control-Expose-Headers", "")
     return headers.get("Server", "").startswith("Appwrite") or "x-appwrite" in exposed.lower()
 
 
-def _unscoped(said: str, body: Mapping[str, Any]) -> Blocked:
-    scopes = re.findall(r'"([a-z.]+)"', str(body.get("message")))
-    return MissingScope(f"the key of APPWRITE_API_KEY lacks the scope {' or '.join(scopes) or '?'} ({said})"[:400], 401)
+def _time_to_wait(headers: Mapping[str, str]) -> timedelta | None:
+    """How long a 429 asks to wait: `Retry-After`, also in parts of seconds, else until `X-RateLimit-Reset`, an instant
+    in seconds since 1970."""
+    after, reset = headers.get("Retry-After", "").strip(), headers.get("X-RateLimit-Reset", "").strip()
+    if re.fullmatch(r"\d{1,9}\.\d{1,9}", after):
+        return min(timedelta(seconds=float(after)), LONGEST_WAIT)
+    if (wait := retry_after(headers)) is not None or not re.fullmatch(r"\d{1,11}", reset):
+        return wait
+    return wait_until(datetime.fromtimestamp(int(reset), tz=UTC), headers)
 
 
 def lasting_foreign_answer(error: Unavailable) -> Blocked:
@@ -111,27 +136,16 @@ def lasting_foreign_answer(error: Unavailable) -> Blocked:
     return Blocked(f"{FOREIGN_SERVICE}, or Appwrite is gone behind its proxy", error.http_status)
 
 
-def _wait(headers: Mapping[str, str]) -> timedelta | None:
-    """How long a 429 asks to wait: `Retry-After` in seconds or as a date, else `X-RateLimit-Reset`, an epoch.
-
-    Instants are measured from the reply's own `Date`, so that neither side's clock matters.
-    """
-    told_at = http_date(headers.get("Date", ""))
-    after, reset = headers.get("Retry-After", "").strip(), headers.get("X-RateLimit-Reset", "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", after):
-        return min(timedelta(seconds=float(after)), LONGEST_WAIT)
-    until = http_date(after)
-    if until is None and re.fullmatch(r"\d{1,11}", reset):
-        until = datetime.fromtimestamp(int(reset), tz=UTC)
-    return min(max(until - told_at, timedelta()), LONGEST_WAIT) if until and told_at else None
-
-
 def affects_every_row(error: Exception) -> bool:
-    """Whether any other row would meet the error too. A lost answer, or a 500, may be the fault of one row."""
-    if isinstance(error, Unavailable):
-        is_proxys = error.foreign and (error.http_status or 0) < 500
-        return (is_proxys or error.http_status in (None, 503)) and not isinstance(error, Ambiguous)
-    return isinstance(error, Blocked | RateLimited)
+    """Whether a call for any other row would fail the same way. A lost answer, or a 500, may be the fault of one row.
+
+    A `http_status` below 300 is that of an answer whose body did not arrive: the connection failed.
+    """
+    if isinstance(error, Ambiguous) or not isinstance(error, Unavailable):
+        return isinstance(error, Blocked | RateLimited)
+    status = error.http_status
+    is_of_proxy = error.foreign and status is not None and status < 500
+    return is_of_proxy or status is None or status < 300 or status == 503
 
 
 def counts_as_failure(outcome: object) -> TypeGuard[PollingError]:

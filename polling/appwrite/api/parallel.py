@@ -90,13 +90,13 @@ def in_parallel(
                 number = next(waiting, None)
                 if number is None:
                     break
-                running[threads.submit(_timed, call, things[number])] = number
+                running[threads.submit(_timed_call, call, things[number])] = number
             if not running:
                 break
             for done in wait(running, return_when=FIRST_COMPLETED).done:
                 outcome, seconds = done.result()
                 found[running.pop(done)] = outcome
-                if _tells_speed(outcome):
+                if _shows_speed(outcome):
                     limits.answered(seconds)
                 if isinstance(outcome, PollingError) and affects_every_row(outcome):
                     stop = stop or outcome
@@ -105,12 +105,12 @@ def in_parallel(
     return list(zip(things, found, strict=True))
 
 
-def _tells_speed(outcome: object) -> bool:
+def _shows_speed(outcome: object) -> bool:
     """Whether the server did the work, or was too slow for it: a refusal, or no connection, comes quickly."""
     return isinstance(outcome, OutOfTime | Ambiguous) or not (outcome is None or isinstance(outcome, PollingError))
 
 
-def _timed(call: Callable[[T], R], thing: T) -> tuple[R | PollingError | None, float]:
+def _timed_call(call: Callable[[T], R], thing: T) -> tuple[R | PollingError | None, float]:
     """The outcome and how long it took. A call that found no time to be sent was not begun: None."""
     began = monotonic()
     try:

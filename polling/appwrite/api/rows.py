@@ -9,10 +9,10 @@ from typing import Any
 
 from django.conf import settings
 
-from polling.appwrite.api.capabilities import SAFE_COMPARE_AND_SET
-from polling.appwrite.api.client import ID, SILENCE_SECONDS, Query, Reply, SyncClient
+from polling.appwrite.api import capabilities
+from polling.appwrite.api.client import GONE_SECONDS, ID, Query, Reply, SyncClient
 from polling.appwrite.api.errors import APPLY, InvalidRequest, MissingResource
-from polling.errors import Ambiguous, Malformed, OutOfTime, PollingError, Unavailable
+from polling.errors import Ambiguous, Malformed, OutOfTime, Unavailable
 
 Row = dict[str, Any]
 
@@ -66,34 +66,33 @@ class Rows:
 
     @property
     def must_read_back(self) -> bool:
-        """Whether two racing writers may both pass compare-and-set, so that a write's reply proves nothing."""
-        return self._client.server_version(deadline=self.deadline) < SAFE_COMPARE_AND_SET
+        """Whether the server's reply to a write proves nothing: see `capabilities`."""
+        return capabilities.must_read_back(self._client.server_version(deadline=self.deadline))
 
     def extended_by(self, seconds: float) -> "Rows":
-        """The same table for calls that may end so much later: what settles writes that were answered in time."""
-        return self._in_the_same_run(self.table, self.deadline + seconds)
+        """The same table for calls that may end so much later: they confirm writes that were answered in time."""
+        return self._of_same_run(self.table, self.deadline + seconds)
 
     def of_table(self, table: str) -> "Rows":
         """Another table in the same run."""
-        return self._in_the_same_run(table, self.deadline)
+        return self._of_same_run(table, self.deadline)
 
-    def _in_the_same_run(self, table: str, deadline: float) -> "Rows":
+    def _of_same_run(self, table: str, deadline: float) -> "Rows":
         rows = Rows(self._client, table, deadline=deadline)
         rows._began = self._began
         return rows
 
-    def _ask(self, method: str, path: str, **request: Any) -> Reply:
+    def _call(self, method: str, path: str, **request: Any) -> Reply:
+        """A call until our deadline; OutOfTime becomes the server's failure where it has been silent for too long."""
         try:
             return self._client.exchange(method, path, deadline=self.deadline, **request)
         except OutOfTime as error:
-            raise self._judged(error, write=method != "get") from None
-
-    def _judged(self, error: OutOfTime, *, write: bool) -> PollingError:
-        silent = self._client.answered_at < self._began and error.waited_seconds >= SILENCE_SECONDS
-        too_slow = error.waited_seconds >= SLOWEST_WRITE_SECONDS or self._client.unanswered_writes > MOST_UNANSWERED
-        if silent or (write and too_slow):
-            return (Ambiguous if write else Unavailable)(str(error))
-        return error
+            waited, is_write = error.waited_seconds, method != "get"
+            is_gone = self._client.answered_at < self._began and waited >= GONE_SECONDS
+            is_too_slow = waited >= SLOWEST_WRITE_SECONDS or self._client.unanswered_writes > MOST_UNANSWERED
+            if is_gone or (is_write and is_too_slow):
+                raise (Ambiguous if is_write else Unavailable)(str(error)) from None
+            raise
 
     def has_time(self, seconds: float) -> bool:
         """Whether so much is left before the deadline."""
@@ -110,75 +109,75 @@ class Rows:
             Query.order_asc("$id"),
             Query.select(["$id", "$updatedAt"]),
         ]
-        reply = self._ask("get", self._path, params=_listing(queries, PAGE_ROWS))
-        return Page(_rows(reply.body), reply.server_time)
+        reply = self._call("get", self._path, params=_list_params(queries, PAGE_ROWS))
+        return Page(_rows_of(reply.body), reply.server_time)
 
     def page_by_id(self, after: str, columns: Iterable[str], *, limit: int | None = None) -> list[Row]:
-        """A page of all rows behind an id, by id: their system fields and `columns`."""
-        behind = [Query.greater_than("$id", after)] if after else []
+        """A page of all rows after an id, by id, up to `limit` or 1,000: their system fields and `columns`."""
+        later_ids = [Query.greater_than("$id", after)] if after else []
         select = Query.select(["$id", "$updatedAt", "$sequence", *columns])
-        params = _listing([*behind, Query.order_asc("$id"), select], limit or SWEEP_ROWS)
-        return _rows(self._ask("get", self._path, params=params).body)
+        params = _list_params([*later_ids, Query.order_asc("$id"), select], limit or SWEEP_ROWS)
+        return _rows_of(self._call("get", self._path, params=params).body)
 
     def ids_between(self, after: str, last: str) -> set[str]:
-        """The ids of all rows behind `after`, or from the first on, up to `last`, that one included."""
+        """The ids of all rows after `after`, or from the first on, up to `last`, that one included."""
         found: set[str] = set()
         while True:
-            behind = [Query.greater_than("$id", after)] if after else []
-            queries = [*behind, Query.less_than_equal("$id", last), Query.order_asc("$id"), Query.select(["$id"])]
-            params = _listing(queries, SWEEP_ROWS)
-            ids = [row["$id"] for row in _rows(self._ask("get", self._path, params=params).body)]
+            later_ids = [Query.greater_than("$id", after)] if after else []
+            queries = [*later_ids, Query.less_than_equal("$id", last), Query.order_asc("$id"), Query.select(["$id"])]
+            params = _list_params(queries, SWEEP_ROWS)
+            ids = [row["$id"] for row in _rows_of(self._call("get", self._path, params=params).body)]
             found |= set(ids)
             if len(ids) < SWEEP_ROWS:
                 return found
             after = ids[-1]
 
     def by_id(self, ids: Iterable[str]) -> dict[str, Row]:
-        """The rows of these ids that exist, by the id asked for: Appwrite finds `r1` where `R1` is asked for.
+        """The rows of these ids that exist, whole, by the id asked for: Appwrite finds `r1` where `R1` is asked for.
 
         From a list, because the reply of a single row may be cached.
         """
         found: dict[str, Row] = {}
         for some in batches(ids, MOST_ROWS):
-            params = _listing([Query.equal("$id", some)], len(some))
-            reply = self._ask("get", self._path, params=params)
+            params = _list_params([Query.equal("$id", some)], len(some))
+            reply = self._call("get", self._path, params=params)
             asked = {canonical_id(row_id): row_id for row_id in some} | {row_id: row_id for row_id in some}
-            for row in _rows(reply.body):
+            for row in _rows_of(reply.body):
                 row_id = asked.get(row["$id"]) or asked.get(canonical_id(row["$id"]))
                 if row_id and found.get(row_id, {}).get("$id") != row_id:
                     found[row_id] = row
         return found
 
     def create(self, documents: Sequence[Row]) -> list[Row]:
-        """Makes up to 100 rows, all or none; each document has its `$id`."""
+        """Creates up to 100 rows, all or none, and returns them; each document has its `$id`."""
         params = {"rows": list(documents)}
-        return _rows(self._ask("post", self._path, params=params).body)
+        return _rows_of(self._call("post", self._path, params=params).body)
 
     def update(self, row_id: str, values: Mapping[str, Any], *, base_updated_at: str) -> Row:
         """Changes fields of a row, if nobody else has since `base_updated_at`. Raises Conflict if somebody has."""
-        row = self._write("patch", row_id, {"data": dict(values)}, base_updated_at)
+        row = self._write_row("patch", row_id, {"data": dict(values)}, base_updated_at)
         if "$id" not in row:
             raise Ambiguous("the answer leaves out the row")
         return row
 
     def delete(self, row_id: str, *, base_updated_at: str) -> None:
         """Deletes a row, if nobody has changed it since `base_updated_at`. Raises Conflict if somebody has."""
-        self._write("delete", row_id, {}, base_updated_at)
+        self._write_row("delete", row_id, {}, base_updated_at)
 
-    def _write(self, method: str, row_id: str, params: dict[str, Any], base_updated_at: str) -> Row:
-        """The one way to a row that is there. Without an id its path is that of all rows."""
+    def _write_row(self, method: str, row_id: str, params: dict[str, Any], base_updated_at: str) -> Row:
+        """The one way to change an existing row. Without an id its path would be that of all rows."""
         if not is_addressable(row_id):
             raise InvalidRequest(f"{row_id!r} is the id of no row that can be written alone")
         if base_updated_at in ("", "0"):
             raise ValueError("an empty base switches the server's check off")
         headers = {"x-appwrite-timestamp": base_updated_at}
-        return self._ask(method, f"{self._path}/{row_id}", headers=headers, params=params).body
+        return self._call(method, f"{self._path}/{row_id}", headers=headers, params=params).body
 
     def ids_older_than(self, column: str, instant: str) -> list[str]:
         """The ids of up to 100 rows whose `column` is before the instant."""
-        params = _listing([Query.less_than(column, instant), Query.select(["$id"])], MOST_ROWS)
-        reply = self._ask("get", self._path, params=params)
-        return [row["$id"] for row in _rows(reply.body)]
+        params = _list_params([Query.less_than(column, instant), Query.select(["$id"])], MOST_ROWS)
+        reply = self._call("get", self._path, params=params)
+        return [row["$id"] for row in _rows_of(reply.body)]
 
     def delete_many(self, ids: Sequence[str]) -> None:
         """Deletes these rows, up to 100, whoever wrote them last: for a table of ours alone.
@@ -188,12 +187,12 @@ class Rows:
         if not ids or len(ids) > MOST_ROWS or not all(map(is_addressable, ids)):
             raise ValueError(f"a deletion takes 1 to {MOST_ROWS} ids of rows")
         params = {"queries": [Query.equal("$id", list(ids))]}
-        self._ask("delete", self._path, params=params)
+        self._call("delete", self._path, params=params)
 
     def columns(self) -> dict[str, dict[str, Any]]:
         """The table's columns by key. Raises MissingScope where the key may not read them."""
         path = f"{self._path.removesuffix('/rows')}/columns"
-        found = self._ask("get", path, params={"queries": [Query.limit(MOST_ROWS)]}).body.get("columns")
+        found = self._call("get", path, params={"queries": [Query.limit(MOST_ROWS)]}).body.get("columns")
         parts = found if isinstance(found, list) else []
         return {part["key"]: part for part in parts if isinstance(part, dict) and "key" in part}
 
@@ -204,9 +203,9 @@ class Rows:
         """
         if self._has_columns:
             return
-        params = _listing([Query.select(list(columns))], 1)
+        params = _list_params([Query.select(list(columns))], 1)
         try:
-            self._ask("get", self._path, params=params)
+            self._call("get", self._path, params=params)
         except InvalidRequest as error:
             raise MissingResource(f"the table {self.table} lacks columns of ours; {APPLY}", 400) from error
         self._has_columns = True
@@ -239,12 +238,11 @@ def _after_position(position: ListPosition) -> list[str]:
     return [Query.or_queries([later, Query.and_queries(same_instant)])]
 
 
-def _listing(queries: list[str], limit: int) -> dict[str, Any]:
-    """`total=0` spares the server a count; the word "false" would be true to it."""
-    return {"queries": [*queries, Query.limit(limit)], "total": 0}
+def _list_params(queries: list[str], limit: int) -> dict[str, Any]:
+    return {"queries": [*queries, Query.limit(limit)], **capabilities.NO_TOTAL}
 
 
-def _rows(body: Row) -> list[Row]:
+def _rows_of(body: Row) -> list[Row]:
     rows = body.get("rows")
     if not isinstance(rows, list):
         raise Malformed("Appwrite's answer has no list of rows", 200, str(body))

@@ -19,6 +19,6 @@ class Step:
 
 @contextmanager
 def made_by_anybody() -> Iterator[None]:
-    """Somebody else may make the same at the same time. The SDK warns of text columns, which 1.8 has no others of."""
+    """Somebody else may make the same at the same time. The SDK's warning of text columns is left out."""
     with suppress(Conflict), sdk_errors_translated(), warnings.catch_warnings(record=True):
         yield

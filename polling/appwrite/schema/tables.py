@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from polling.appwrite.api.capabilities import TEXT_COLUMN
 from polling.appwrite.mapping import LOG_FIELDS, RACE_FIELDS, Field, Kind
 
 
@@ -46,13 +47,13 @@ class Table:
 
 
 KINDS = {
-    Kind.TEXT: "string",
+    Kind.TEXT: TEXT_COLUMN,
     Kind.CODE: "enum",
     Kind.INTEGER: "integer",
     Kind.BOOLEAN: "boolean",
-    Kind.DAY: "string",
+    Kind.DAY: TEXT_COLUMN,
     Kind.INSTANT: "datetime",
-    Kind.JSON: "string",
+    Kind.JSON: TEXT_COLUMN,
 }
 
 

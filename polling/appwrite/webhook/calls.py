@@ -5,8 +5,8 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
 
+from polling.appwrite.api.capabilities import signed_urls
 from polling.appwrite.api.client import ID, parse_object
 
 TABLE = "races"
@@ -31,9 +31,8 @@ class Caller:
         )
 
     def _signed(self, given: str, body: bytes) -> bool:
-        """Servers differ in whether they sign the URL as it was registered or with its escapes resolved."""
-        urls = (self.url, unquote(self.url))
-        return any(hmac.compare_digest(signature(self.secret, url, body), given.encode()) for url in urls)
+        signatures = (signature(self.secret, url, body) for url in signed_urls(self.url))
+        return any(hmac.compare_digest(expected, given.encode()) for expected in signatures)
 
 
 def signature(secret: str, url: str, body: bytes) -> bytes:

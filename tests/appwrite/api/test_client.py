@@ -1,4 +1,4 @@
-"""The transport: what each odd answer means, that a call ends in time, and that no secret is ever said."""
+"""The client: what each odd answer means, that a call ends in time, and that no message shows a secret."""
 
 import json
 import multiprocessing
@@ -11,11 +11,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from appwrite.exception import AppwriteException
 from pytest_httpserver import HTTPServer
-from werkzeug import Request, Response
 
-from polling.appwrite.api.client import SyncClient
-from polling.appwrite.api.errors import InvalidRequest, MissingResource, MissingScope, error_of_answer
+from polling.appwrite.api.client import SyncClient, TablesDB, error_of_sdk, sdk_errors_translated
+from polling.appwrite.api.errors import InvalidRequest, MissingResource, MissingScope
 from polling.errors import (
     Ambiguous,
     Blocked,
@@ -27,29 +27,7 @@ from polling.errors import (
     RateLimited,
     Unavailable,
 )
-
-KEY = "standard_0123456789abcdef"
-PATH = "/tablesdb/racepoll/tables/races/rows"
-
-
-@pytest.fixture
-def server(httpserver: HTTPServer) -> HTTPServer:
-    httpserver.expect_request("/v1/health/version").respond_with_json({"version": "1.9.6"})
-    return httpserver
-
-
-@pytest.fixture
-def client(server: HTTPServer) -> SyncClient:
-    client = SyncClient(server.url_for("/v1"), "project", KEY)
-    assert client.server_version() == (1, 9, 6)
-    return client
-
-
-def raised_by(client: SyncClient, method: str = "get") -> PollingError:
-    with pytest.raises(PollingError) as caught:
-        client.exchange(method, PATH)
-    assert KEY not in f"{caught.value} {caught.value!r} {caught.value.sample}"
-    return caught.value
+from tests.appwrite.api.conftest import KEY, PATH, raised_by
 
 
 def refusal_body(kind: str) -> str:
@@ -93,30 +71,6 @@ def test_a_status_means_what_happens_next(
     assert getattr(error, "kind", kind) == kind
 
 
-@pytest.mark.parametrize(
-    ("headers", "wait"),
-    [
-        pytest.param({"Retry-After": "7"}, timedelta(seconds=7), id="in seconds"),
-        pytest.param({"Retry-After": "0.5"}, timedelta(seconds=0.5), id="in parts of seconds"),
-        pytest.param({"Retry-After": "999999999"}, timedelta(hours=1), id="at most an hour"),
-        pytest.param(
-            {"Retry-After": "Mon, 23 Nov 2026 10:00:30 GMT", "Date": "Mon, 23 Nov 2026 10:00:00 GMT"},
-            timedelta(seconds=30), id="until an instant, by the server's clock",
-        ),
-        pytest.param(
-            {"X-RateLimit-Reset": "1795428020", "Date": "Mon, 23 Nov 2026 10:00:00 GMT"},
-            timedelta(seconds=20), id="until the limit is reset",
-        ),
-        pytest.param({"Retry-After": "soon"}, None, id="unreadable"),
-        pytest.param({}, None, id="not told"),
-    ],
-)  # fmt: skip
-def test_a_429_says_how_long_to_wait(headers: dict[str, str], wait: timedelta | None) -> None:
-    error = error_of_answer(429, {}, headers=headers, write=True, host="appwrite")
-    assert isinstance(error, RateLimited)
-    assert error.retry_after == wait
-
-
 def test_the_wait_of_a_429_is_read_from_its_headers(server: HTTPServer, client: SyncClient) -> None:
     server.expect_request("/v1" + PATH).respond_with_data("slow down", 429, {"Retry-After": "7"})
     error = raised_by(client)
@@ -140,6 +94,11 @@ def test_a_redirect_is_never_followed(server: HTTPServer, client: SyncClient, st
     assert type(error) is Blocked
     assert "redirects to appwrite.example:" in str(error)
     assert len(server.log) == 2  # the version, and the one call
+
+
+def test_a_redirect_to_nowhere_is_the_set_up_too(server: HTTPServer, client: SyncClient) -> None:
+    server.expect_request("/v1" + PATH).respond_with_data("", 302, {"Location": "http://[::1"})
+    assert "redirects to another path:" in str(raised_by(client))
 
 
 @pytest.mark.parametrize("body", ["[]", '{"rows": [', "", "null", "[" * 100_000])
@@ -298,7 +257,7 @@ def test_a_call_that_our_own_deadline_ends_is_not_the_servers_failure(script: li
 def test_a_silence_longer_than_every_calls_patience_is_the_servers(
     method: str, meaning: type[PollingError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("polling.appwrite.api.client.READ_SECONDS", 0.3)
+    monkeypatch.setattr("polling.appwrite.api.client.SILENT_SECONDS", 0.3)
     with talking([VERSION], [FOR_EVER]) as port:
         client = SyncClient(f"http://127.0.0.1:{port}/v1", "project", KEY)
         assert client.server_version()
@@ -321,33 +280,64 @@ def test_no_call_begins_after_the_deadline(server: HTTPServer, client: SyncClien
     assert len(server.log) == 1
 
 
-def test_one_connection_serves_call_after_call(server: HTTPServer, client: SyncClient) -> None:
-    ports = set()
-
-    def note(request: Request) -> Response:
-        ports.add(request.environ["REMOTE_PORT"])
-        return Response("{}", content_type="application/json")
-
-    server.expect_request("/v1" + PATH).respond_with_handler(note)
+def test_one_session_serves_call_after_call(server: HTTPServer, client: SyncClient) -> None:
+    server.expect_request("/v1" + PATH).respond_with_json({})
     for _ in range(5):
         client.call("get", PATH)
-    sessions = len(client._idle)
-    assert sessions == 1
+    assert len(client._transport._sessions) == 1
 
 
 def _call_in_child(client: SyncClient, parents: int, results: Any) -> None:
     client.call("get", PATH)
-    results.put((len(client._idle), id(client._idle[0]) == parents))
+    results.put(id(client._transport._session()) == parents)
 
 
 def test_a_fork_opens_its_own_connection(server: HTTPServer, client: SyncClient) -> None:
     server.expect_request("/v1" + PATH).respond_with_json({})
     client.call("get", PATH)
-    session = client._idle[0]
+    session = client._transport._session()
     context = multiprocessing.get_context("fork")
     results = context.SimpleQueue()
     child = context.Process(target=_call_in_child, args=(client, id(session), results))
     child.start()
     child.join(120)
-    assert results.get() == (1, False)
-    assert list(client._idle) == [session]
+    assert results.get() is False
+    assert list(client._transport._sessions.values()) == [session]
+
+
+# --- the SDK ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("exc", "meaning"),
+    [
+        pytest.param(AppwriteException("Unable to parse response into Row"), Malformed, id="a model that does not fit"),
+        pytest.param(AppwriteException("no", 401, "user_unauthorized"), Blocked, id="a wrong key"),
+        pytest.param(AppwriteException("gone", 404, "row_not_found"), NotFound, id="a row is gone"),
+        pytest.param(AppwriteException("newer", 409, "row_update_conflict"), Conflict, id="the row changed"),
+        pytest.param(AppwriteException("bad", 400, "row_invalid_structure"), InvalidRequest, id="a bad row"),
+        pytest.param(AppwriteException("slow down", 429, "general_rate_limit_exceeded"), RateLimited, id="too fast"),
+        pytest.param(AppwriteException("broken", 500, "general_unknown"), Unavailable, id="the server broke"),
+        *[
+            pytest.param(kin("x"), Malformed, id=f"its kin {kin.__name__}")
+            for kin in AppwriteException.__subclasses__()
+        ],
+    ],
+)
+def test_every_error_of_the_sdk_is_translated(exc: AppwriteException, meaning: type[PollingError]) -> None:
+    assert type(error_of_sdk(exc)) is meaning
+
+
+def test_the_sdks_services_run_on_this_transport(server: HTTPServer, client: SyncClient) -> None:
+    row = {
+        "$id": "a", "$sequence": 7, "$createdAt": "", "$updatedAt": "", "$permissions": [],
+        "$databaseId": "racepoll", "$tableId": "races", "name": "Cup",
+    }  # fmt: skip
+    server.expect_request(f"/v1{PATH}/a").respond_with_json(row)
+    assert TablesDB(client).get_row("racepoll", "races", "a").sequence == "7"
+
+
+def test_a_service_that_cannot_read_its_answer_raises_one_of_ours(server: HTTPServer, client: SyncClient) -> None:
+    server.expect_request("/v1/tablesdb/racepoll").respond_with_json({"name": {"not": "a name"}})
+    with pytest.raises(Malformed), sdk_errors_translated():
+        TablesDB(client).get("racepoll")

@@ -1,115 +1,87 @@
-"""Foreign errors of the transport: each is one of ours, and none says a secret."""
+"""Which of our errors an answer stands for, what it says to do, and which errors meet every row."""
 
-import inspect
-import ssl
-from typing import Any
+from datetime import timedelta
 
 import pytest
-import requests
-import urllib3
-from appwrite.exception import AppwriteException
-from pytest_httpserver import HTTPServer
 
-from polling.appwrite.api.client import TRANSLATIONS, SyncClient, TablesDB, sdk_errors_translated, translation
-from polling.appwrite.api.errors import InvalidRequest
+from polling.appwrite.api.errors import InvalidRequest, MissingResource, affects_every_row, error_of_answer
 from polling.errors import Ambiguous, Blocked, Conflict, Malformed, NotFound, PollingError, RateLimited, Unavailable
 
-KEY = "standard_0123456789abcdef"
-
-
-@pytest.fixture
-def server(httpserver: HTTPServer) -> HTTPServer:
-    httpserver.expect_request("/v1/health/version").respond_with_json({"version": "1.9.6"})
-    return httpserver
-
-
-@pytest.fixture
-def client(server: HTTPServer) -> SyncClient:
-    client = SyncClient(server.url_for("/v1"), "project", KEY)
-    assert client.server_version() == (1, 9, 6)
-    return client
-
-
-PATH = "/tablesdb/racepoll/tables/races/rows"
-
-
-def classes_of(module: Any, root: type[BaseException]) -> list[type[BaseException]]:
-    found = [thing for _, thing in inspect.getmembers(module, inspect.isclass) if issubclass(thing, root)]
-    return sorted(found, key=lambda thing: thing.__name__)
-
-
-# By class: what a read's and a write's failure of it mean. A class that is not here fails the test below.
-LOST = (Unavailable, Ambiguous)
-SET_UP = (Blocked, Blocked)
-UNREADABLE = (Malformed, Malformed)
-MEANINGS: dict[str, tuple[type[PollingError], type[PollingError]]] = {
-    **dict.fromkeys(
-        ("RequestException", "HTTPError", "ConnectionError", "ProxyError", "SSLError", "Timeout", "ReadTimeout",
-         "ChunkedEncodingError", "StreamConsumedError", "RetryError", "UnrewindableBodyError"),
-        LOST,
-    ),
-    **dict.fromkeys(
-        ("URLRequired", "MissingSchema", "InvalidSchema", "InvalidURL", "InvalidHeader", "InvalidProxyURL",
-         "TooManyRedirects"),
-        SET_UP,
-    ),
-    **dict.fromkeys(("InvalidJSONError", "JSONDecodeError", "ContentDecodingError"), UNREADABLE),
-    "ConnectTimeout": (Unavailable, Unavailable),
-}  # fmt: skip
-
 
 @pytest.mark.parametrize(
-    "foreign", classes_of(requests.exceptions, requests.RequestException), ids=lambda foreign: foreign.__name__
-)
-def test_every_error_of_requests_is_translated(foreign: type[BaseException]) -> None:
-    exc = foreign("x", "doc", 0) if foreign.__name__ == "JSONDecodeError" else foreign(f"says {KEY}")
-    for write, meaning in zip((False, True), MEANINGS[foreign.__name__], strict=True):
-        error = translation(exc, write=write)
-        assert type(error) is meaning
-        assert KEY not in str(error)
-
-
-def test_no_error_of_urllib3_escapes() -> None:
-    kin = classes_of(urllib3.exceptions, urllib3.exceptions.HTTPError)
-    assert len(kin) > 20
-    assert all(any(parent in TRANSLATIONS for parent in foreign.__mro__) for foreign in kin)
-
-
-def test_a_certificate_that_is_not_trusted_is_the_set_up() -> None:
-    cause = urllib3.exceptions.SSLError(ssl.SSLCertVerificationError("self-signed"))
-    assert type(translation(requests.exceptions.SSLError(cause), write=True)) is Blocked
-
-
-@pytest.mark.parametrize(
-    ("exc", "meaning"),
+    ("headers", "wait"),
     [
-        pytest.param(AppwriteException("Unable to parse response into Row"), Malformed, id="a model that does not fit"),
-        pytest.param(AppwriteException("no", 401, "user_unauthorized"), Blocked, id="a wrong key"),
-        pytest.param(AppwriteException("gone", 404, "row_not_found"), NotFound, id="a row is gone"),
-        pytest.param(AppwriteException("newer", 409, "row_update_conflict"), Conflict, id="the row changed"),
-        pytest.param(AppwriteException("bad", 400, "row_invalid_structure"), InvalidRequest, id="a bad row"),
-        pytest.param(AppwriteException("slow down", 429, "general_rate_limit_exceeded"), RateLimited, id="too fast"),
-        pytest.param(AppwriteException("broken", 500, "general_unknown"), Unavailable, id="the server broke"),
-        *[
-            pytest.param(kin("x"), Malformed, id=f"its kin {kin.__name__}")
-            for kin in AppwriteException.__subclasses__()
-        ],
+        pytest.param({"Retry-After": "7"}, timedelta(seconds=7), id="in seconds"),
+        pytest.param({"Retry-After": "0.5"}, timedelta(seconds=0.5), id="in parts of seconds"),
+        pytest.param({"Retry-After": "999999999"}, timedelta(hours=1), id="at most an hour"),
+        pytest.param(
+            {"Retry-After": "Mon, 23 Nov 2026 10:00:30 GMT", "Date": "Mon, 23 Nov 2026 10:00:00 GMT"},
+            timedelta(seconds=30), id="until an instant, by the server's clock",
+        ),
+        pytest.param(
+            {"X-RateLimit-Reset": "1795428020", "Date": "Mon, 23 Nov 2026 10:00:00 GMT"},
+            timedelta(seconds=20), id="until the limit is reset",
+        ),
+        pytest.param({"Retry-After": "soon"}, None, id="unreadable"),
+        pytest.param({}, None, id="no header"),
+    ],
+)  # fmt: skip
+def test_a_429_says_how_long_to_wait(headers: dict[str, str], wait: timedelta | None) -> None:
+    error = error_of_answer(429, {}, headers=headers, is_write=True, host="appwrite")
+    assert isinstance(error, RateLimited)
+    assert error.retry_after == wait
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "setting"),
+    [
+        pytest.param(401, "user_unauthorized", "APPWRITE_API_KEY", id="a wrong key"),
+        pytest.param(401, "project_key_expired", "APPWRITE_API_KEY", id="an expired key"),
+        pytest.param(401, "general_unauthorized_scope", "APPWRITE_API_KEY", id="a scope"),
+        pytest.param(403, "project_id_missing", "APPWRITE_PROJECT_ID", id="no project"),
+        pytest.param(404, "project_not_found", "APPWRITE_PROJECT_ID", id="another project"),
+        pytest.param(404, "database_not_found", "APPWRITE_DATABASE_ID", id="another database"),
+        pytest.param(404, "general_route_not_found", "APPWRITE_ENDPOINT", id="another path"),
+        pytest.param(407, "", "APPWRITE_PROXY", id="the proxy"),
     ],
 )
-def test_every_error_of_the_sdk_is_translated(exc: AppwriteException, meaning: type[PollingError]) -> None:
-    assert type(translation(exc, write=False)) is meaning
+def test_a_refusal_names_the_setting_to_change(status: int, kind: str, setting: str) -> None:
+    error = error_of_answer(
+        status, {"type": kind, "message": "no"} if kind else {}, headers={}, is_write=False, host="appwrite"
+    )
+    assert isinstance(error, Blocked)
+    assert setting in str(error)
 
 
-def test_the_sdks_services_run_on_this_transport(server: HTTPServer, client: SyncClient) -> None:
-    row = {
-        "$id": "a", "$sequence": 7, "$createdAt": "", "$updatedAt": "", "$permissions": [],
-        "$databaseId": "racepoll", "$tableId": "races", "name": "Cup",
-    }  # fmt: skip
-    server.expect_request(f"/v1{PATH}/a").respond_with_json(row)
-    assert TablesDB(client).get_row("racepoll", "races", "a").sequence == "7"
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unavailable(),
+        Unavailable(http_status=200),
+        Unavailable(http_status=503),
+        Unavailable(http_status=404, foreign=True),
+        RateLimited(),
+        Blocked(),
+        MissingResource(),
+    ],
+    ids=repr,
+)
+def test_an_error_of_the_server_is_about_every_row(error: PollingError) -> None:
+    assert affects_every_row(error)
 
 
-def test_a_service_that_cannot_read_its_answer_raises_one_of_ours(server: HTTPServer, client: SyncClient) -> None:
-    server.expect_request("/v1/tablesdb/racepoll").respond_with_json({"name": {"not": "a name"}})
-    with pytest.raises(Malformed), sdk_errors_translated():
-        TablesDB(client).get("racepoll")
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unavailable(http_status=500),
+        Unavailable(http_status=502, foreign=True),
+        Ambiguous(),
+        Conflict(),
+        NotFound(),
+        Malformed(),
+        InvalidRequest(),
+    ],
+    ids=repr,
+)
+def test_an_error_of_a_row_is_about_that_row(error: PollingError) -> None:
+    assert not affects_every_row(error)

@@ -9,32 +9,11 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
 from polling.appwrite.api.client import SyncClient
-from polling.appwrite.api.errors import InvalidRequest, MissingResource, MissingScope, error_of_answer
+from polling.appwrite.api.errors import InvalidRequest, MissingResource, MissingScope
 from polling.errors import Ambiguous, Blocked, Conflict, NotFound, PollingError, Unavailable
+from tests.appwrite.api.conftest import PATH, raised_by
 
-KEY = "standard_0123456789abcdef"
-PATH = "/tablesdb/racepoll/tables/races/rows"
 RECORDED = Path(__file__).resolve().parents[3] / "../shared/data/appwrite"
-
-
-@pytest.fixture
-def server(httpserver: HTTPServer) -> HTTPServer:
-    httpserver.expect_request("/v1/health/version").respond_with_json({"version": "1.9.6"})
-    return httpserver
-
-
-@pytest.fixture
-def client(server: HTTPServer) -> SyncClient:
-    client = SyncClient(server.url_for("/v1"), "project", KEY)
-    assert client.server_version() == (1, 9, 6)
-    return client
-
-
-def raised_by(client: SyncClient, method: str = "get") -> PollingError:
-    with pytest.raises(PollingError) as caught:
-        client.exchange(method, PATH)
-    return caught.value
-
 
 # As both recorded servers send with every reply; a 204 says that it is HTML.
 OWN = {
@@ -97,7 +76,7 @@ def test_an_empty_413_of_a_body_that_is_too_large_is_a_refusal(server: HTTPServe
     assert type(raised_by(client, "post")) is InvalidRequest
 
 
-def _recorded() -> list[Any]:
+def _recorded_answers() -> list[Any]:
     if not RECORDED.is_dir():
         return [pytest.param("", {}, marks=pytest.mark.skip(reason="no recordings are beside the repository"))]
     return [
@@ -107,7 +86,7 @@ def _recorded() -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize(("version", "entry"), _recorded())
+@pytest.mark.parametrize(("version", "entry"), _recorded_answers())
 def test_every_recorded_answer_is_understood(
     server: HTTPServer, client: SyncClient, version: str, entry: dict[str, Any]
 ) -> None:
@@ -203,24 +182,3 @@ def test_the_answer_of_another_region_names_the_endpoint(server: HTTPServer, cli
     assert type(error) is Blocked
     assert str(error).startswith("APPWRITE_ENDPOINT must name the region")
     assert "APPWRITE_API_KEY" not in str(error)
-
-
-@pytest.mark.parametrize(
-    ("status", "kind", "setting"),
-    [
-        pytest.param(401, "user_unauthorized", "APPWRITE_API_KEY", id="a wrong key"),
-        pytest.param(401, "project_key_expired", "APPWRITE_API_KEY", id="an expired key"),
-        pytest.param(401, "general_unauthorized_scope", "APPWRITE_API_KEY", id="a scope"),
-        pytest.param(403, "project_id_missing", "APPWRITE_PROJECT_ID", id="no project"),
-        pytest.param(404, "project_not_found", "APPWRITE_PROJECT_ID", id="another project"),
-        pytest.param(404, "database_not_found", "APPWRITE_DATABASE_ID", id="another database"),
-        pytest.param(404, "general_route_not_found", "APPWRITE_ENDPOINT", id="another path"),
-        pytest.param(407, "", "APPWRITE_PROXY", id="the proxy"),
-    ],
-)
-def test_a_refusal_names_the_setting_to_change(status: int, kind: str, setting: str) -> None:
-    error = error_of_answer(
-        status, {"type": kind, "message": "no"} if kind else {}, headers={}, write=False, host="appwrite"
-    )
-    assert isinstance(error, Blocked)
-    assert setting in str(error)

@@ -1,12 +1,12 @@
-"""How long to wait after which error, and whom an error is about."""
+"""How long to wait after which error."""
 
 from datetime import timedelta
 
 import pytest
 
-from polling.appwrite.api.errors import InvalidRequest, MissingResource, affects_every_row
+from polling.appwrite.api.errors import MissingResource
 from polling.appwrite.push.race_push import wait_after
-from polling.errors import Ambiguous, Blocked, Conflict, Malformed, NotFound, RateLimited, Unavailable
+from polling.errors import Ambiguous, Blocked, RateLimited, Unavailable
 
 SECOND = timedelta(seconds=1)
 
@@ -23,7 +23,7 @@ SECOND = timedelta(seconds=1)
         pytest.param(RateLimited(), 3, 1, 8, id="a limit that does not say how long"),
         pytest.param(RateLimited(retry_after=40 * SECOND), 3, 40, 40, id="a limit that does"),
         pytest.param(Blocked(), 7, 60, 60, id="a person must act"),
-        pytest.param(MissingResource(), 7, 60, 60, id="the set-up is wanting"),
+        pytest.param(MissingResource(), 7, 60, 60, id="a table is missing"),
     ],
 )
 def test_the_wait_goes_by_the_error_and_grows_with_the_attempts(
@@ -32,13 +32,3 @@ def test_the_wait_goes_by_the_error_and_grows_with_the_attempts(
     waits = [wait_after(error, attempts) for _ in range(200)]
     assert all(least * SECOND <= wait <= most * SECOND for wait in waits)
     assert least == most or len(set(waits)) > 100, "by chance, so that hosts do not come at once"
-
-
-@pytest.mark.parametrize("error", [Unavailable(), RateLimited(), Blocked(), MissingResource()])
-def test_an_error_of_the_server_is_about_every_row(error: Exception) -> None:
-    assert affects_every_row(error)
-
-
-@pytest.mark.parametrize("error", [Ambiguous(), Conflict(), NotFound(), Malformed(), InvalidRequest()])
-def test_an_error_of_a_row_is_about_that_row(error: Exception) -> None:
-    assert not affects_every_row(error)

@@ -10,7 +10,7 @@ import pytest
 from polling import tasks
 from polling.appwrite import sync_state
 from polling.appwrite.api import parallel, rows
-from polling.appwrite.api.client import _client
+from polling.appwrite.api.client import _client_of
 from polling.appwrite.pull import run as pull
 from polling.appwrite.push import run as push
 from polling.appwrite.push.expired_races import expire_races
@@ -30,7 +30,7 @@ BUDGET = timedelta(seconds=BUDGET_SECONDS)
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> Iterator[StoppedTime]:
     yield stop_time(monkeypatch)
-    _client.cache_clear()  # its clients remember instants of this time
+    _client_of.cache_clear()  # its clients remember instants of this time
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The HTTP client against a real local server: what it sends, and what each answer becomes."""
 
 import gzip
-import inspect
 import os
 import time
 from collections.abc import Callable
@@ -10,12 +9,11 @@ from typing import Any
 
 import pytest
 import requests
-import urllib3
 from pytest_httpserver import HTTPServer
 
-from polling import http
 from polling.errors import Blocked, Malformed, NotFound, PollingError, RateLimited, Unavailable
-from polling.http import HttpClient, retry_after, translate
+from polling.http import json_client
+from polling.http.json_client import HttpClient
 
 PATH = "/racing/meetings"
 BASE = "/affiliates/v1"
@@ -75,10 +73,11 @@ def test_a_cookie_is_not_sent_back(httpserver: HTTPServer, client: HttpClient) -
 
 
 def test_a_forked_process_opens_its_own_connections(client: HttpClient) -> None:
-    own = client._session()
-    assert client._session() is own
+    session_of = client._transport._session
+    own = session_of()
+    assert session_of() is own
     if (child := os.fork()) == 0:
-        os._exit(0 if client._session() is not own else 1)
+        os._exit(0 if session_of() is not own else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
@@ -158,7 +157,7 @@ def test_an_answer_compressed_wrongly_is_malformed(httpserver: HTTPServer, clien
 def test_a_body_above_the_cap_is_refused(
     httpserver: HTTPServer, client: HttpClient, monkeypatch: pytest.MonkeyPatch, compress: Callable[[bytes], bytes]
 ) -> None:
-    monkeypatch.setattr(http, "MAX_BODY_BYTES", 1024**2)
+    monkeypatch.setattr(json_client, "MAX_BODY_BYTES", 1024**2)
     headers = {"Content-Encoding": "gzip"} if compress is gzip.compress else {}
     body = compress(b'{"data": "' + b" " * 1024**2 + b'"}')
     httpserver.expect_request(BASE + PATH).respond_with_data(body, headers=headers)
@@ -187,39 +186,6 @@ def test_a_header_that_cannot_be_sent_is_for_a_person_to_mend(httpserver: HTTPSe
     assert type(error_of(HttpClient(httpserver.url_for("/"), headers={"X-Partner": value}))) is Blocked
 
 
-# --- waiting when asked to ---
-
-DATE = "Mon, 23 Nov 2026 03:00:00 GMT"
-
-
-@pytest.mark.parametrize(
-    ("value", "date", "seconds"),
-    [
-        ("7", None, 7),
-        (" 7 ", DATE, 7),
-        ("0", None, 0),
-        ("86400", None, 3600),
-        ("9" * 5000, None, 3600),
-        ("Mon, 23 Nov 2026 03:00:30 GMT", DATE, 30),
-        ("Mon, 23 Nov 2026 03:00:30 -0000", DATE, 30),
-        ("Mon, 23 Nov 2026 02:00:00 GMT", DATE, 0),
-        ("Tue, 24 Nov 2026 03:00:00 GMT", DATE, 3600),
-        ("Mon, 23 Nov 2026 03:00:30 GMT", None, None),
-        ("Mon, 23 Nov 2026 03:00:30 GMT", "today", None),
-        ("-5", DATE, None),
-        ("1.5", DATE, None),
-        ("²", DATE, None),
-        ("soon", DATE, None),
-        ("", DATE, None),
-        (None, DATE, None),
-    ],
-)
-def test_a_retry_after_is_seconds_or_a_date_and_at_most_an_hour(
-    value: str | None, date: str | None, seconds: int | None
-) -> None:
-    assert retry_after(value, date) == (None if seconds is None else timedelta(seconds=seconds))
-
-
 @pytest.mark.parametrize("status", [429, 503])
 def test_an_answer_that_says_how_long_to_wait_is_no_failure_but_a_wish(
     httpserver: HTTPServer, client: HttpClient, status: int
@@ -230,69 +196,6 @@ def test_an_answer_that_says_how_long_to_wait_is_no_failure_but_a_wish(
     assert error.retry_after == timedelta(seconds=12)
 
 
-# --- foreign errors ---
-
-EXPECTED = {
-    "ChunkedEncodingError": Unavailable,
-    "ConnectTimeout": Unavailable,
-    "ConnectionError": Unavailable,
-    "ContentDecodingError": Malformed,
-    "HTTPError": Unavailable,
-    "InvalidHeader": Blocked,
-    "InvalidJSONError": Malformed,
-    "InvalidProxyURL": Blocked,
-    "InvalidSchema": Blocked,
-    "InvalidURL": Blocked,
-    "JSONDecodeError": Malformed,
-    "MissingSchema": Blocked,
-    "ProxyError": Unavailable,
-    "ReadTimeout": Unavailable,
-    "RequestException": Unavailable,
-    "RetryError": Unavailable,
-    "SSLError": Unavailable,
-    "StreamConsumedError": Unavailable,
-    "Timeout": Unavailable,
-    "TooManyRedirects": Blocked,
-    "URLRequired": Blocked,
-    "UnrewindableBodyError": Unavailable,
-}
-
-
-def foreign_classes() -> list[type[requests.RequestException]]:
-    found = [member for _, member in inspect.getmembers(requests.exceptions, inspect.isclass)]
-    return [member for member in found if issubclass(member, requests.RequestException)]
-
-
-def make(error_class: type[BaseException]) -> BaseException:
-    return error_class("told", "text", 0) if issubclass(error_class, requests.JSONDecodeError) else error_class("told")
-
-
-def test_no_exception_of_requests_is_left_without_a_translation() -> None:
-    assert {error_class.__name__ for error_class in foreign_classes()} == set(EXPECTED)
-
-
-@pytest.mark.parametrize("error_class", foreign_classes())
-def test_each_exception_of_requests_becomes_ours(error_class: type[requests.RequestException]) -> None:
-    error = translate(make(error_class), path=PATH, http_status=200)
-    assert type(error) is EXPECTED[error_class.__name__]
-    assert (str(error), error.http_status) == (f"{PATH}: {error_class.__name__}", 200)
-
-
-@pytest.mark.parametrize(
-    ("exc", "expected", "message"),
-    [
-        (urllib3.exceptions.HTTPError(), Unavailable, "HTTPError"),
-        (urllib3.exceptions.ProtocolError("cut"), Unavailable, "ProtocolError"),
-        (UnicodeEncodeError("latin-1", "☃", 0, 1, "no"), Blocked, "UnicodeEncodeError"),
-    ],
-)
-def test_what_slips_through_requests_becomes_ours_too(
-    exc: BaseException, expected: type[PollingError], message: str
-) -> None:
-    assert isinstance(exc, http.FOREIGN_ERRORS)
-    assert (type(translate(exc)), str(translate(exc))) == (expected, message)
-
-
 def test_a_refused_connection_is_unavailable_and_named(unused_port: int) -> None:
     error = error_of(HttpClient(f"http://127.0.0.1:{unused_port}", headers={}))
     assert type(error) is Unavailable
@@ -301,6 +204,6 @@ def test_a_refused_connection_is_unavailable_and_named(unused_port: int) -> None
 
 
 def test_an_answer_is_any_json_object(httpserver: HTTPServer, client: HttpClient) -> None:
-    told: dict[str, Any] = {"data": {"name": "Kererū", "odds": 2.35}}
-    httpserver.expect_request(BASE + PATH).respond_with_json(told)
-    assert client.get_json(PATH, {}, deadline=soon()) == told
+    answer: dict[str, Any] = {"data": {"name": "Kererū", "odds": 2.35}}
+    httpserver.expect_request(BASE + PATH).respond_with_json(answer)
+    assert client.get_json(PATH, {}, deadline=soon()) == answer

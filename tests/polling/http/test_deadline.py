@@ -8,9 +8,10 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from polling import http
 from polling.errors import Blocked, PollingError, Unavailable
-from polling.http import HttpClient, _Budgeted
+from polling.http import transport
+from polling.http.deadline import DeadlineReader
+from polling.http.json_client import HttpClient
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 DEADLINE = 0.6
@@ -39,7 +40,7 @@ class Line:
 
 @contextmanager
 def serving(answer: Callable[[Line], None]) -> Iterator[HttpClient]:
-    """A client of a server that reads each request and then does as told; the connection is cut after it."""
+    """A client of a server that reads each request, answers as `answer` does, and cuts the connection."""
     gone = threading.Event()
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -133,15 +134,14 @@ def test_each_wait_is_cut_to_what_is_left() -> None:
 def test_what_arrives_after_the_deadline_is_not_read() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs, ours.makefile("rb", buffering=0) as raw:
-        ours.settimeout(1e-9)
-        reader = _Budgeted(ours, raw)
+        reader = DeadlineReader(ours, raw, time.monotonic())
         theirs.sendall(b"late")
         with pytest.raises(TimeoutError):
             reader.read(4)
 
 
 def test_an_address_that_does_not_answer_is_given_up_long_before_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(transport, "CONNECT_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         address = full.getsockname()
         waiting = [socket.socket() for _ in range(8)]  # more than the kernel queues: the next one hangs

@@ -14,14 +14,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import requests
 import trustme
+import urllib3
 from pytest_httpserver import HTTPServer
 
-from polling import http
 from polling.appwrite.api import client as appwrite
 from polling.appwrite.api.client import SyncClient
 from polling.errors import Blocked, PollingError, Unavailable
-from polling.http import HttpClient
+from polling.http import json_client
+from polling.http.json_client import HttpClient
 
 PASSWORD = "hunter2"  # noqa: S105 - of a proxy made here
 
@@ -58,7 +60,7 @@ Ask = Callable[[str, str, str], object]
 
 
 def ask_provider(root: str, ca_file: str, proxy: str) -> object:
-    route = replace(http.DIRECT, ca_file=ca_file, proxy=proxy)
+    route = replace(json_client.DIRECT, ca_file=ca_file, proxy=proxy)
     client = HttpClient(f"{root}/v1", headers={}, route=route)
     return client.get_json("/health/version", {}, deadline=time.monotonic() + 20)
 
@@ -148,6 +150,12 @@ def test_a_file_that_is_gone_meanwhile_is_named(ask: Ask, side: str, server: HTT
     assert f"the file of {side}_CA_FILE cannot be read" in str(error)
 
 
+def test_a_certificate_that_is_not_trusted_is_the_set_up() -> None:
+    cause = urllib3.exceptions.SSLError(ssl.SSLCertVerificationError("self-signed"))
+    problem = json_client.DIRECT.problem(requests.exceptions.SSLError(cause), subject="side")
+    assert type(problem) is Blocked
+
+
 # --- the proxy --------------------------------------------------------------------------------------------------------
 
 
@@ -166,14 +174,14 @@ class Proxy(BaseHTTPRequestHandler):
         with socket.create_connection((host, int(port)), timeout=20) as other:
             self.send_response(200)
             self.end_headers()
-            self._tunnel(other)
+            self._tunnel_to(other)
         self.close_connection = True
 
     def do_GET(self) -> None:  # noqa: N802 - the name of the method
         """Plain HTTP is not tunnelled: the proxy answers in the other's name."""
         self.seen.append(f"GET {self.path}")
         if self.path.endswith("/drip"):
-            self._drip()
+            self._drip_spaces()
             return
         body = b'{"version": "1.9.6"}'
         self.send_response(200)
@@ -182,7 +190,7 @@ class Proxy(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _drip(self) -> None:
+    def _drip_spaces(self) -> None:
         self.send_response(200)
         self.send_header("Content-Length", "1000")
         self.end_headers()
@@ -191,7 +199,7 @@ class Proxy(BaseHTTPRequestHandler):
                 self.wfile.write(b" ")
                 time.sleep(0.05)
 
-    def _tunnel(self, other: socket.socket) -> None:
+    def _tunnel_to(self, other: socket.socket) -> None:
         ends = {self.connection: other, other: self.connection}
         while True:
             ready, _, _ = select.select(list(ends), [], [], 20)
@@ -259,7 +267,7 @@ def test_a_proxy_that_is_not_there_is_named(ask: Ask, side: str, scheme: str) ->
 
 def test_an_answer_that_drips_through_a_proxy_ends_at_the_deadline(proxy: tuple[str, list[str]]) -> None:
     url, _ = proxy
-    client = HttpClient("http://127.0.0.1:9/v1", headers={}, route=replace(http.DIRECT, proxy=url))
+    client = HttpClient("http://127.0.0.1:9/v1", headers={}, route=replace(json_client.DIRECT, proxy=url))
     began = time.monotonic()
     with pytest.raises(Unavailable):
         client.get_json("/drip", {}, deadline=began + 0.5)
