@@ -23,62 +23,38 @@ ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,35}")
 
 @dataclass(frozen=True)
 class Reply:
-    """A body that is text is an HTML page. Not Appwrite's `own`: it is given by something before it."""
+    """A body that is text is an HTML page. `is_from_appwrite` is false for what stands in front of it."""
 
     status: int = 200
     body: JsonObject | str | None = None
     headers: dict[str, str] = field(default_factory=dict)
-    own: bool = True
-
-
-@dataclass(frozen=True)
-class Course:
-    """How a request is to be carried out where it is not the usual way.
-
-    `stamp` is what the clock of its writes shows; `pause` is called before they take the lock; a draft is answered
-    and not stored.
-    """
-
-    stamp: datetime | None = None
-    pause: Callable[[], None] | None = None
-    draft: bool = False
-
-
-USUAL = Course()
+    is_from_appwrite: bool = True
 
 
 @dataclass(frozen=True)
 class Call:
-    """A request with its route's placeholders in `path`. A guest has no key."""
+    """A request with its route's placeholders in `path`.
+
+    `now` is what rows are stamped with, `publish` takes the events of rows that were written, and `before_write` is
+    called before a write takes its lock.
+    """
 
     store: Store
     dialect: Dialect
     now: datetime
-    guest: bool
     path: dict[str, str]
     query: list[tuple[str, str]]
     headers: Message
     body: JsonObject
-    course: Course
-    tell: Callable[[Sequence[Event]], None]
-    old_names: bool = False
-
-    @property
-    def transaction_id(self) -> str:
-        """The transaction that a row route is to stage in or to look into; empty for none."""
-        return str(self.body.get("transactionId") or dict(self.query).get("transactionId") or "")
-
-    @property
-    def stamp(self) -> datetime:
-        """What rows are stamped with."""
-        return self.course.stamp or self.now
+    publish: Callable[[Sequence[Event]], None]
+    before_write: Callable[[], None] | None = None
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """The transaction of a write, for which it may have to wait."""
-        if self.course.pause is not None:
-            self.course.pause()
-        with self.store.write(draft=self.course.draft) as db:
+        if self.before_write is not None:
+            self.before_write()
+        with self.store.write() as db:
             yield db
 
     @property
@@ -98,7 +74,7 @@ class Call:
         return self.dialect.text_sequence and (wanted is None or wanted >= (1, 9, 0))
 
     def base(self) -> datetime | None:
-        """The $updatedAt that the writer last saw. PHP holds "" and "0" for none."""
+        """The $updatedAt that the writer last saw. PHP takes "" and "0" for none."""
         text = self.headers.get("X-Appwrite-Timestamp", "")
         if text in ("", "0"):
             return None
@@ -114,7 +90,7 @@ class Call:
         return value
 
     def new_id(self, name: str) -> str:
-        """The id the body gives to what it makes, or a made one for `unique()`."""
+        """The id that the body gives to what it creates, or a random one for `unique()`."""
         value = self.body.get(name)
         if value == "unique()":
             return unique_id()
@@ -122,11 +98,8 @@ class Call:
             raise ApiError("general_argument_invalid", name)
         return str(value)
 
-    def flag(self, name: str, default: bool) -> bool:
-        return flag_of(self.body, name, default)
 
-
-def flag_of(body: JsonObject, name: str, default: bool | None) -> bool:
+def read_flag(body: JsonObject, name: str, default: bool | None) -> bool:
     """A boolean of a body; without a default it must be given. Raises general_argument_invalid."""
     value = body.get(name, default)
     if not isinstance(value, bool):
@@ -143,6 +116,7 @@ def valid_id(value: Any) -> bool:
 
 
 def response_format(headers: Message) -> tuple[int, ...] | None:
+    """The version of the format that the client asks for, or None."""
     text = headers.get("X-Appwrite-Response-Format", "")
     return version_number(text) if re.fullmatch(r"\d+(\.\d+)*", text) else None
 
@@ -165,4 +139,5 @@ def read_body(content_type: str, raw: bytes) -> JsonObject:
 
 
 def _refuse_constant(name: str) -> None:
+    """NaN and the infinities are no JSON."""
     raise ValueError(name)

@@ -17,18 +17,12 @@ class Database:
     pk: int
     id: str
     name: str
-    enabled: bool
     created_at: str
-    updated_at: str
-
-    @classmethod
-    def stored(cls, row: sqlite3.Row) -> Self:
-        return cls(row["pk"], row["id"], row["name"], bool(row["enabled"]), row["created_at"], row["updated_at"])
 
 
 @dataclass(frozen=True)
 class Index:
-    """An index. `enforced` says that it is unique and was really made."""
+    """An index. `enforced` means that it is unique and really exists."""
 
     key: str
     type: str
@@ -67,43 +61,26 @@ class Table:
         return {column.key: column for column in self.columns if column.available(now)}
 
 
-def databases(db: sqlite3.Connection) -> list[Database]:
-    return [Database.stored(row) for row in db.execute("SELECT * FROM databases ORDER BY pk")]
-
-
 def find_database(db: sqlite3.Connection, database_id: str) -> Database:
     row = db.execute("SELECT * FROM databases WHERE id_key = ?", [fold(database_id)]).fetchone()
     if row is None:
         raise ApiError("database_not_found", database_id)
-    return Database.stored(row)
+    return Database(row["pk"], row["id"], row["name"], row["created_at"])
 
 
-def add_database(db: sqlite3.Connection, database_id: str, name: str, *, enabled: bool, now: datetime) -> Database:
-    moment = canonical(now)
+def add_database(db: sqlite3.Connection, database_id: str, name: str, *, now: datetime) -> Database:
     try:
         db.execute(
-            "INSERT INTO databases (id, id_key, name, enabled, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)",
-            [database_id, fold(database_id), name, enabled, moment, moment],
+            "INSERT INTO databases (id, id_key, name, created_at) VALUES (?, ?, ?, ?)",
+            [database_id, fold(database_id), name, canonical(now)],
         )
     except sqlite3.IntegrityError as exc:
         raise ApiError("database_already_exists", database_id) from exc
     return find_database(db, database_id)
 
 
-def change_database(db: sqlite3.Connection, pk: int, name: str, *, enabled: bool, now: datetime) -> None:
-    db.execute(
-        "UPDATE databases SET name = ?, enabled = ?, updated_at = ? WHERE pk = ?",
-        [name, enabled, canonical(now), pk],
-    )
-
-
 def remove_database(db: sqlite3.Connection, pk: int) -> None:
     db.execute("DELETE FROM databases WHERE pk = ?", [pk])
-
-
-def tables(db: sqlite3.Connection, database: Database) -> list[Table]:
-    found = db.execute("SELECT * FROM tables WHERE database_pk = ? ORDER BY pk", [database.pk])
-    return [_table(db, database.id, row) for row in found.fetchall()]
 
 
 def find_table(db: sqlite3.Connection, database_id: str, table_id: str) -> Table:
@@ -113,13 +90,9 @@ def find_table(db: sqlite3.Connection, database_id: str, table_id: str) -> Table
     ).fetchone()
     if row is None:
         raise ApiError("table_not_found", table_id)
-    return _table(db, database.id, row)
-
-
-def _table(db: sqlite3.Connection, database_id: str, row: sqlite3.Row) -> Table:
     return Table(
         pk=row["pk"],
-        database_id=database_id,
+        database_id=database.id,
         id=row["id"],
         name=row["name"],
         enabled=bool(row["enabled"]),
@@ -127,12 +100,12 @@ def _table(db: sqlite3.Connection, database_id: str, row: sqlite3.Row) -> Table:
         row_security=bool(row["row_security"]),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
-        columns=tuple(map(Column.stored, _specs(db, "columns", row["pk"]))),
-        indexes=tuple(map(Index.stored, _specs(db, "indexes", row["pk"]))),
+        columns=tuple(map(Column.stored, _read_specs(db, "columns", row["pk"]))),
+        indexes=tuple(map(Index.stored, _read_specs(db, "indexes", row["pk"]))),
     )
 
 
-def _specs(db: sqlite3.Connection, kind: str, table_pk: int) -> list[JsonObject]:
+def _read_specs(db: sqlite3.Connection, kind: str, table_pk: int) -> list[JsonObject]:
     found = db.execute(f"SELECT spec FROM {kind} WHERE table_pk = ? ORDER BY pk", [table_pk])  # noqa: S608
     return [json.loads(row["spec"]) for row in found]
 
@@ -169,33 +142,29 @@ def remove_table(db: sqlite3.Connection, pk: int) -> None:
 
 
 def add_column(db: sqlite3.Connection, table: Table, column: Column) -> None:
-    if not _add(db, "columns", table.pk, column):
+    if not _add_item(db, "columns", table.pk, column):
         raise ApiError("column_already_exists", column.key)
 
 
 def remove_column(db: sqlite3.Connection, table: Table, key: str) -> None:
-    """Takes the column out of the rows and the indexes too; an index left without columns goes."""
+    """Removes the column from the rows and the indexes too; an index left without columns goes."""
     db.execute("DELETE FROM columns WHERE table_pk = ? AND key_folded = ?", [table.pk, key.lower()])
-    # Else the old values would be back when a column of the same key is made again.
+    # Else the old values would be back when a column of the same key is created again.
     db.execute("UPDATE rows SET data = json_remove(data, ?) WHERE table_pk = ?", [f'$."{key}"', table.pk])
     for index in table.indexes:
         if key in index.columns:
-            remove_index(db, table, index.key)
+            db.execute("DELETE FROM indexes WHERE table_pk = ? AND key_folded = ?", [table.pk, index.key.lower()])
             left = tuple(name for name in index.columns if name != key)
             if left:
                 add_index(db, table, Index(**{**asdict(index), "columns": left}))
 
 
 def add_index(db: sqlite3.Connection, table: Table, index: Index) -> None:
-    if not _add(db, "indexes", table.pk, index):
+    if not _add_item(db, "indexes", table.pk, index):
         raise ApiError("column_index_already_exists", index.key)
 
 
-def remove_index(db: sqlite3.Connection, table: Table, key: str) -> None:
-    db.execute("DELETE FROM indexes WHERE table_pk = ? AND key_folded = ?", [table.pk, key.lower()])
-
-
-def _add(db: sqlite3.Connection, kind: str, table_pk: int, item: Column | Index) -> bool:
+def _add_item(db: sqlite3.Connection, kind: str, table_pk: int, item: Column | Index) -> bool:
     """False when the key is taken."""
     added = db.execute(
         f"INSERT OR IGNORE INTO {kind} (table_pk, key_folded, spec) VALUES (?, ?, ?)",  # noqa: S608

@@ -12,11 +12,7 @@ def _weight(character: str) -> str:
     return (base if base.isascii() else character).upper()[0]
 
 
-def letters(text: str) -> str:
-    """The text as LIKE compares it: trailing spaces count."""
-    return text.upper() if text.isascii() else "".join(map(_weight, text))
-
-
 def fold(text: str) -> str:
     """A key that is equal for texts that the server holds equal, and sorts as the server sorts."""
-    return letters(text).rstrip(" ")
+    folded = text.upper() if text.isascii() else "".join(map(_weight, text))
+    return folded.rstrip(" ")

@@ -9,33 +9,28 @@ from sandbox.appwrite.errors import JsonObject
 
 # In characters: MariaDB reckons four bytes for each within the 65,535 bytes of a row.
 LARGEST_VARCHAR = 16381
-# TEXT and JSON columns leave only a pointer in the row.
+# Longer text and lists leave only a pointer in the row.
 OFF_ROW_BYTES = 20
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A column route: the type its columns report and the fields they report beside the common ones."""
+    """A column route: the type that its columns report, and which fields beside the common ones.
+
+    `bytes` is what a column takes of the row, where its size does not decide.
+    """
 
     type: str
     fields: tuple[str, ...] = ()
     format: str = ""
-    bytes: int = OFF_ROW_BYTES
+    bytes: int = 0
     size: int = 0
 
 
 KINDS = {
     "string": Kind("string", ("size", "encrypt")),
-    "varchar": Kind("varchar", ("size", "encrypt")),
-    "text": Kind("text", ("encrypt",), size=16383),
-    "mediumtext": Kind("mediumtext", ("encrypt",), size=4194303),
-    "longtext": Kind("longtext", ("encrypt",), size=1073741823),
     "enum": Kind("string", ("elements", "format"), "enum", size=255),
-    "email": Kind("string", ("format",), "email", size=254),
-    "ip": Kind("string", ("format",), "ip", size=39),
-    "url": Kind("string", ("format",), "url", size=2000),
     "integer": Kind("integer", ("min", "max"), bytes=8),
-    "bigint": Kind("bigint", ("min", "max"), bytes=8),
     "float": Kind("double", ("min", "max"), bytes=8),
     "boolean": Kind("boolean", bytes=1),
     "datetime": Kind("datetime", ("format",), bytes=19),
@@ -65,7 +60,7 @@ class Column:
 
     @property
     def is_text(self) -> bool:
-        return KINDS[self.kind].type not in ("integer", "bigint", "double", "boolean", "datetime")
+        return KINDS[self.kind].type == "string"
 
     @property
     def bytes(self) -> int:

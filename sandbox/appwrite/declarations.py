@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from sandbox.appwrite import values
-from sandbox.appwrite.call import flag_of, valid_id
+from sandbox.appwrite.call import read_flag, valid_id
 from sandbox.appwrite.catalog import Index, Table
-from sandbox.appwrite.columns import KINDS, LARGEST_VARCHAR, Column
+from sandbox.appwrite.columns import KINDS, Column
 from sandbox.appwrite.datetimes import canonical
 from sandbox.appwrite.errors import ApiError, JsonObject
 
-# How long a new column or index stays 'processing'; the real worker takes 0.3 to 1 s.
-SETTLING = timedelta(milliseconds=50)
+# How long a new column or index stays "processing"; the real worker takes 0.3 to 1 s.
+PROCESSING = timedelta(milliseconds=50)
 LARGEST_STRING = 2**30
 ROW_BYTES = 65535
 # What the system columns take before the first of the table's own.
@@ -21,13 +21,11 @@ INDEX_TYPES = ("key", "unique", "fulltext", "spatial")
 LONGEST_INDEX = 768
 # The types that a table's inline columns may name (1.9), and the kinds they mean.
 INLINE_TYPES = {
-    **{kind: kind for kind in ("string", "enum", "email", "ip", "url", "integer", "boolean", "datetime")},
+    **{kind: kind for kind in KINDS},
     "double": "float",
-    "float": "float",
 }
 UNBOUNDED: dict[str, tuple[float, float]] = {
     "integer": (-(2**63), 2**63 - 1),
-    "bigint": (-(2**63), 2**63 - 1),
     "float": (-1.7976931348623157e308, 1.7976931348623157e308),
 }
 
@@ -36,18 +34,18 @@ def declared_column(kind: str, body: JsonObject, *, now: datetime, ready: bool =
     """A column as a request declares it; `ready` skips the time of processing."""
     lowest, highest = UNBOUNDED.get(kind, (0, 0))
     column = Column(
-        key=_key(body),
+        key=_read_key(body),
         kind=kind,
-        required=flag_of(body, "required", False if ready else None),
-        array=flag_of(body, "array", False),
+        required=read_flag(body, "required", False if ready else None),
+        array=read_flag(body, "array", False),
         default=body.get("default"),
-        size=_size(kind, body),
-        minimum=_bound(kind, body, "min", lowest),
-        maximum=_bound(kind, body, "max", highest),
-        elements=_elements(kind, body),
-        encrypt=flag_of(body, "encrypt", False),
+        size=_read_size(kind, body),
+        minimum=_read_bound(kind, body, "min", lowest),
+        maximum=_read_bound(kind, body, "max", highest),
+        elements=_read_elements(kind, body),
+        encrypt=read_flag(body, "encrypt", False),
         created_at=canonical(now),
-        available_at=canonical(now if ready else now + SETTLING),
+        available_at=canonical(now if ready else now + PROCESSING),
     )
     _refuse_bad_default(column, now=now)
     return column
@@ -79,7 +77,9 @@ def refuse_full(columns: tuple[Column, ...]) -> None:
 def declared_index(
     body: JsonObject, table: Table, *, now: datetime, names: str = "columns", ready: bool = False
 ) -> Index:
-    """An index as a request declares it; tables made at once with their indexes call `names` "attributes"."""
+    """An index as a request declares it; `names` is the field with its columns: "attributes" in the request that
+    creates the table too.
+    """
     kind, keys, orders = body.get("type"), body.get(names), body.get("orders") or []
     if kind not in INDEX_TYPES:
         raise ApiError("general_argument_invalid", "type")
@@ -89,14 +89,14 @@ def declared_index(
         raise ApiError("general_argument_invalid", "orders")
     _refuse_bad_index(table, keys, body.get("lengths") or [], now=now)
     return Index(
-        key=_key(body),
+        key=_read_key(body),
         type=kind,
         columns=tuple(keys),
         orders=tuple(orders),
         error="",
         enforced=kind == "unique",
         created_at=canonical(now),
-        available_at=canonical(now if ready else now + SETTLING),
+        available_at=canonical(now if ready else now + PROCESSING),
     )
 
 
@@ -117,24 +117,23 @@ def _refuse_bad_index(table: Table, keys: list[str], lengths: list[int | None], 
         raise ApiError("column_index_invalid", "Index length is longer than the maximum: 768")
 
 
-def _key(body: JsonObject) -> str:
+def _read_key(body: JsonObject) -> str:
     key = body.get("key")
     if not valid_id(key):
         raise ApiError("general_argument_invalid", "key")
     return str(key)
 
 
-def _size(kind: str, body: JsonObject) -> int:
+def _read_size(kind: str, body: JsonObject) -> int:
     if "size" not in KINDS[kind].fields:
         return KINDS[kind].size
     size = body.get("size")
-    largest = LARGEST_VARCHAR if kind == "varchar" else LARGEST_STRING
-    if type(size) is not int or not 1 <= size <= largest:
+    if type(size) is not int or not 1 <= size <= LARGEST_STRING:
         raise ApiError("general_argument_invalid", "size")
     return size
 
 
-def _bound(kind: str, body: JsonObject, name: str, unbounded: float) -> float:
+def _read_bound(kind: str, body: JsonObject, name: str, unbounded: float) -> float:
     value = body.get(name)
     if value is None or name not in KINDS[kind].fields:
         return unbounded
@@ -143,7 +142,7 @@ def _bound(kind: str, body: JsonObject, name: str, unbounded: float) -> float:
     return value
 
 
-def _elements(kind: str, body: JsonObject) -> tuple[str, ...]:
+def _read_elements(kind: str, body: JsonObject) -> tuple[str, ...]:
     elements = body.get("elements") if kind == "enum" else []
     if not isinstance(elements, list) or not all(isinstance(element, str) for element in elements):
         raise ApiError("general_argument_invalid", "elements")

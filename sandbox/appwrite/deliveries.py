@@ -1,4 +1,4 @@
-"""Webhooks on their way: one after another from one thread, each event once, as the real worker sends them."""
+"""The delivery of webhooks: one after another from one thread, each event once, as the real worker sends them."""
 
 import base64
 import hashlib
@@ -6,49 +6,41 @@ import hmac
 import json
 import logging
 import queue
-import ssl
 import threading
-import time
 from collections import deque
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from sqlite3 import ProgrammingError
 from urllib.parse import unquote, urlsplit
 
+from sandbox.appwrite.api import PROJECT
 from sandbox.appwrite.errors import ApiError, JsonObject
 from sandbox.appwrite.events import Event
-from sandbox.appwrite.faults import Faults
 from sandbox.appwrite.store import Store
 from sandbox.appwrite.webhooks import Webhook, find_webhook, save_webhook, webhooks
 
 TIMEOUT_SECONDS = 15
-# How long one that is to come too late waits for another to overtake it.
-PATIENCE_SECONDS = 0.5
-PROJECT = "sandbox"
 
 logger = logging.getLogger(__name__)
 
 
 class Outbox:
-    """The events that are still to be sent, and what became of those that were."""
+    """The events that are still to be sent, and the calls that were made."""
 
-    def __init__(self, store: Store, faults: Faults, version: str) -> None:
+    def __init__(self, store: Store, version: str) -> None:
         self._store = store
-        self._faults = faults
         self._agent = f"Appwrite-Server v{version}. Please report abuse at security@appwrite.io"
         self._events: queue.Queue[Event | None] = queue.Queue()
-        self._overtaken: list[Event] = []
         self._sent: deque[JsonObject] = deque(maxlen=10_000)
         self._thread: threading.Thread | None = None
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     def put(self, events: Sequence[Event]) -> None:
         for event in events:
             self._events.put(event)
-        with self._turn:
+        with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, daemon=True)
+                self._thread = threading.Thread(target=self._deliver_events, daemon=True)
                 self._thread.start()
 
     def close(self) -> None:
@@ -61,54 +53,35 @@ class Outbox:
     def pending(self) -> int:
         return self._events.unfinished_tasks
 
-    def shown(self) -> list[JsonObject]:
+    def sent(self) -> list[JsonObject]:
+        """The calls since the last clearing: each with its webhook, event, row and the status answered, or None."""
         return list(self._sent)
 
     def clear(self) -> None:
         self._sent.clear()
 
-    def _run(self) -> None:
-        while True:
+    def _deliver_events(self) -> None:
+        while (event := self._events.get()) is not None:
             try:
-                event = self._events.get(timeout=PATIENCE_SECONDS if self._overtaken else None)
-            except queue.Empty:
-                self._send_overtaken()
-                continue
-            if event is None:
-                return
-            try:
-                self._handle(event)
+                self._deliver_event(event)
             except ProgrammingError:  # the store was closed in the middle
                 return
-
-    def _handle(self, event: Event) -> None:
-        fault = self._faults.take_delivery(event.names[0], now=datetime.fromtimestamp(time.time(), tz=UTC))
-        if fault == "webhook_reordered":
-            self._overtaken.append(event)
-            return
-        for _ in range({"webhook_lost": 0, "webhook_doubled": 2}.get(fault or "", 1)):
-            self._deliver(event)
-        self._events.task_done()
-        self._send_overtaken()
-
-    def _send_overtaken(self) -> None:
-        while self._overtaken:
-            self._deliver(self._overtaken.pop())
             self._events.task_done()
 
-    def _deliver(self, event: Event) -> None:
+    def _deliver_event(self, event: Event) -> None:
         with self._store.read() as db:
-            wanting = [webhook for webhook in webhooks(db) if webhook.wants(event)]
-        for webhook in wanting:
-            status, failure = self._posted(webhook, event)
+            subscribed = [webhook for webhook in webhooks(db) if webhook.wants(event)]
+        for webhook in subscribed:
+            status, failure = self._call_webhook(webhook, event)
             self._sent.append({"webhook": webhook.id, "event": event.names[0], "row": event.row_id, "status": status})
-            self._count(webhook.id, failure)
+            self._count_failures(webhook.id, failure)
 
-    def _posted(self, webhook: Webhook, event: Event) -> tuple[int | None, str]:
-        """The status that was answered, or none, and what is held to be a failure. A redirect is none."""
+    def _call_webhook(self, webhook: Webhook, event: Event) -> tuple[int | None, str]:
+        """The status that was answered, or None, and why the call failed; a redirect is no failure."""
         body = json.dumps(event.payload, separators=(",", ":")).replace("/", "\\/").encode()
         address = urlsplit(webhook.url)
-        connection = _connection(webhook)
+        kind = HTTPSConnection if address.scheme == "https" else HTTPConnection
+        connection = kind(address.hostname or "", address.port, timeout=TIMEOUT_SECONDS)
         try:
             target = f"{address.path or '/'}{'?' if address.query else ''}{address.query}"
             connection.request("POST", target, body, self._headers(webhook, event, body))
@@ -127,11 +100,11 @@ class Outbox:
             "X-Appwrite-Webhook-Events": ",".join(event.names),
             "X-Appwrite-Webhook-Name": webhook.name,
             "X-Appwrite-Webhook-Project-Id": PROJECT,
-            "X-Appwrite-Webhook-Signature": signature(webhook, body),
+            "X-Appwrite-Webhook-Signature": _signature(webhook, body),
         }
 
-    def _count(self, webhook_id: str, failure: str) -> None:
-        # Read again: it may be another one by now, or none.
+    def _count_failures(self, webhook_id: str, failure: str) -> None:
+        # Read again: it may have been changed or removed in between.
         try:
             with self._store.write() as db:
                 webhook = find_webhook(db, webhook_id)
@@ -141,17 +114,7 @@ class Outbox:
             logger.debug("%s is gone", webhook_id)
 
 
-def signature(webhook: Webhook, body: bytes) -> str:
+def _signature(webhook: Webhook, body: bytes) -> str:
     """Over the address as it was given, percent signs resolved, and the body as it is sent."""
     digest = hmac.new(webhook.secret.encode(), unquote(webhook.url).encode() + body, hashlib.sha1)
     return base64.b64encode(digest.digest()).decode()
-
-
-def _connection(webhook: Webhook) -> HTTPConnection:
-    address = urlsplit(webhook.url)
-    if address.scheme != "https":
-        return HTTPConnection(address.hostname or "", address.port, timeout=TIMEOUT_SECONDS)
-    context = ssl.create_default_context()
-    if not webhook.tls:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return HTTPSConnection(address.hostname or "", address.port, timeout=TIMEOUT_SECONDS, context=context)

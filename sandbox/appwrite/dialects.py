@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-MODERN_COLUMNS = frozenset({"varchar", "text", "mediumtext", "longtext", "bigint"})
-
 
 @dataclass(frozen=True)
 class Dialect:
@@ -26,9 +24,6 @@ class Dialect:
     compares_under_lock: bool = True
     # In 1.8 webhooks belong to the console, which no key can enter.
     keys_manage_webhooks: bool = True
-    # 1.9 tells of a row under both its names, whichever route wrote it; 1.8 not for single rows.
-    mirrors_row_events: bool = True
-    missing_columns: frozenset[str] = frozenset()
 
 
 DIALECTS = {
@@ -46,7 +41,5 @@ DIALECTS = {
         hides_failed_index=False,
         compares_under_lock=False,
         keys_manage_webhooks=False,
-        mirrors_row_events=False,
-        missing_columns=MODERN_COLUMNS,
     ),
 }

@@ -39,11 +39,6 @@ ERRORS: dict[str, tuple[int, str]] = {
     "row_missing_data": (400, "The row data is missing."),
     "row_missing_payload": (400, "The row data and permissions are missing."),
     "row_update_conflict": (409, "Remote row is newer than local."),
-    "transaction_not_found": (404, "Transaction with the requested ID{id} could not be found."),
-    "transaction_not_ready": (400, "The transaction is not ready to be committed."),
-    "transaction_expired": (410, "The transaction has expired."),
-    "transaction_conflict": (409, "The transaction has a conflict."),
-    "transaction_limit_exceeded": (400, "{detail}"),
     "webhook_not_found": (404, "Webhook with the requested ID{id} could not be found."),
     "webhook_already_exists": (409, "Webhook with the requested ID{id} already exists."),
     "sandbox_not_implemented": (501, "The stand-in does not know {detail}."),
@@ -62,27 +57,9 @@ class ApiError(Exception):
     def status(self) -> int:
         return ERRORS[self.kind][0]
 
-    def type(self, *, old_names: bool) -> str:
-        """What a reply calls it; legacy routes have names of their own for the same."""
-        return old_kind(self.kind) if old_names else self.kind
-
     def message(self, *, with_id: bool) -> str:
         shown_id = f" '{self.detail}'" if with_id and self.detail else ""
         return ERRORS[self.kind][1].format(id=shown_id, detail=self.detail)
-
-
-class OldNameError(ApiError):
-    """One that the server calls by its legacy name on every route."""
-
-    def type(self, *, old_names: bool) -> str:
-        return old_kind(self.kind)
-
-
-def old_kind(kind: str) -> str:
-    for new, old in (("row_", "document_"), ("table_", "collection_"), ("column_index_", "index_")):
-        if kind.startswith(new):
-            return old + kind.removeprefix(new)
-    return kind.replace("column_", "attribute_")
 
 
 def error_body(status: int, kind: str, message: str, version: str) -> JsonObject:

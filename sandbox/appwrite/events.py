@@ -7,8 +7,6 @@ from itertools import product
 
 from sandbox.appwrite.errors import JsonObject
 
-TABLES = ("tables", "rows")
-COLLECTIONS = ("collections", "documents")
 # As the server checks them: it knows no `upsert` of rows, though such events come.
 SUBSCRIPTION = re.compile(
     r"databases\.[^.]+(\.(create|update|delete)"
@@ -19,7 +17,7 @@ SUBSCRIPTION = re.compile(
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to a row: its names, most telling first, and the row as it is sent."""
+    """A write of a row: its names, most specific first, and the row as it is sent."""
 
     names: Sequence[str]
     row_id: str
@@ -30,17 +28,12 @@ def can_subscribe(name: object) -> bool:
     return isinstance(name, str) and SUBSCRIPTION.fullmatch(name) is not None
 
 
-def names(database: str, table: str, row: str, action: str, *, words: Sequence[tuple[str, str]]) -> list[str]:
-    """22 names for one pair of words, 42 for both: a database has the same name in both."""
-    found = [name for pair in words for name in _names(database, table, row, action, pair)]
-    return list(dict.fromkeys(found))
-
-
-def _names(database: str, table: str, row: str, action: str, words: tuple[str, str]) -> list[str]:
-    tables, rows = words
-    of_row = [
-        f"databases.{d}.{tables}.{t}.{rows}.{r}" for d, t, r in product((database, "*"), (table, "*"), (row, "*"))
-    ]
-    of_table = [f"databases.{d}.{tables}.{t}" for d, t in product((database, "*"), (table, "*"))]
-    of_database = [f"databases.{d}" for d in (database, "*")]
-    return [*[f"{name}.{action}" for name in of_row], *of_row, *of_table, *of_database]
+def event_names(database: str, table: str, row: str, action: str) -> list[str]:
+    """The 42 names of a write: 1.9 names each row also as a document of a collection."""
+    names: list[str] = []
+    for tables, rows in (("tables", "rows"), ("collections", "documents")):
+        of_table = [f"databases.{d}.{tables}.{t}" for d, t in product((database, "*"), (table, "*"))]
+        of_row = [f"{name}.{rows}.{r}" for name, r in product(of_table, (row, "*"))]
+        of_database = [f"databases.{d}" for d in (database, "*")]
+        names += [*[f"{name}.{action}" for name in of_row], *of_row, *of_table, *of_database]
+    return list(dict.fromkeys(names))

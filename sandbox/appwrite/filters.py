@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.appwrite.collation import fold, letters
+from sandbox.appwrite.collation import fold
 from sandbox.appwrite.columns import Column
 from sandbox.appwrite.datetimes import canonical, parse
-from sandbox.appwrite.queries import RANDOM, Filter
+from sandbox.appwrite.queries import Filter
 from sandbox.appwrite.values import kept
 
 SYSTEM_SQL = {
@@ -15,7 +15,6 @@ SYSTEM_SQL = {
     "$sequence": "sequence",
     "$createdAt": "created_at",
     "$updatedAt": "updated_at",
-    RANDOM: "random()",
 }
 COMPARISONS = {
     "notEqual": "<>",
@@ -23,11 +22,6 @@ COMPARISONS = {
     "lessThanEqual": "<=",
     "greaterThan": ">",
     "greaterThanEqual": ">=",
-}
-LIKENESS: dict[str, str] = {
-    "startsWith": "substr({text}, 1, length(?1)) = ?1",
-    "endsWith": "substr({text}, -length(?1)) = ?1",
-    "contains": "instr({text}, ?1) > 0",
 }
 
 
@@ -44,10 +38,6 @@ def joined(parts: list[Sql], word: str) -> Sql:
     return Sql(text, tuple(value for part in parts for value in part.values))
 
 
-def path(key: str) -> str:
-    return f'$."{key}"'
-
-
 class Translator:
     """Turns filters on the given columns into SQL. Values are bound; keys were checked when declared."""
 
@@ -58,7 +48,7 @@ class Translator:
         """What is compared and sorted: a system column, or a value out of the row's JSON."""
         if attribute in SYSTEM_SQL:
             return SYSTEM_SQL[attribute]
-        value = f"json_extract(data, '{path(attribute)}')"
+        value = f"json_extract(data, '$.\"{attribute}\"')"
         return f"fold({value})" if self.columns[attribute].is_text else value
 
     def bound(self, attribute: str, value: Any) -> Any:
@@ -74,41 +64,10 @@ class Translator:
     def condition(self, wanted: Filter) -> Sql:
         if wanted.parts:
             return joined([self.condition(part) for part in wanted.parts], wanted.method.upper())
-        column = self.columns.get(wanted.attribute)
-        if wanted.method == "contains" and column is not None and column.array:
-            return _holds_any(wanted)
-        if wanted.method in LIKENESS:
-            return self._like(wanted)
         expression = self.expression(wanted.attribute)
         values = tuple(self.bound(wanted.attribute, value) for value in wanted.values)
-        return _compared(wanted.method, expression, values)
-
-    def _like(self, wanted: Filter) -> Sql:
-        source = "id" if wanted.attribute == "$id" else f"json_extract(data, '{path(wanted.attribute)}')"
-        form = LIKENESS[wanted.method].replace("{text}", f"letters({source})")
-        values = [letters(value) for value in wanted.values]
-        parts = [Sql(form.replace("?1", "?"), (value,) * form.count("?1")) for value in values]
-        return joined(parts, "OR")
-
-
-def _compared(method: str, expression: str, values: tuple[Any, ...]) -> Sql:
-    if method in COMPARISONS:
-        return Sql(f"{expression} {COMPARISONS[method]} ?", values)
-    match method:
-        case "equal":
-            return Sql(f"{expression} IN ({', '.join('?' * len(values))})", values)
-        case "between":
-            return Sql(f"{expression} BETWEEN ? AND ?", values)
-        case "notBetween":
-            return Sql(f"{expression} NOT BETWEEN ? AND ?", values)
-        case "isNull":
-            return Sql(f"{expression} IS NULL")
-        case _:
+        if wanted.method == "isNotNull":
             return Sql(f"{expression} IS NOT NULL")
-
-
-# Items of a list are compared byte by byte: MariaDB keeps lists as JSON.
-def _holds_any(wanted: Filter) -> Sql:
-    marks = ", ".join("?" * len(wanted.values))
-    source = f"json_each(data, '{path(wanted.attribute)}')"
-    return Sql(f"EXISTS (SELECT 1 FROM {source} WHERE value IN ({marks}))", wanted.values)  # noqa: S608
+        if wanted.method == "equal":
+            return Sql(f"{expression} IN ({', '.join('?' * len(values))})", values)
+        return Sql(f"{expression} {COMPARISONS[wanted.method]} ?", values)

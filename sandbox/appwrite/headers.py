@@ -23,21 +23,23 @@ _ALLOWED = {
         f"{_SDK}, X-Appwrite-ID, X-Appwrite-Timestamp, Content-Range, Range, {_CACHE}, {_FORWARDED}"
     ),
 }
-_OF_VERSION = {
+_BY_VERSION = {
     "1.9": {"X-Debug-Fallback": "false, true", "Access-Control-Max-Age": "86400"},
     "1.8": {"X-Debug-Fallback": "true", "Access-Control-Allow-Origin": "http://localhost"},
 }
-_NEVER_KEPT = {"Cache-Control": "no-cache, no-store, must-revalidate", "Expires": "0", "Pragma": "no-cache"}
-_ROWS = re.compile(r"/(?:tablesdb|databases)/[^/]+/(?:tables|collections)/[^/]+/(?:rows|documents)(?P<one>/[^/]+)?")
-# Of a window of 60 s. Keys are exempt from the limits, and are shown them all the same.
+_NO_CACHING = {"Cache-Control": "no-cache, no-store, must-revalidate", "Expires": "0", "Pragma": "no-cache"}
+_ROWS = re.compile(r"/tablesdb/[^/]+/tables/[^/]+/rows(?P<one>/[^/]+)?")
+# In 60 s. Keys are exempt from the limits, but the headers show them all the same.
 _LIMITS = {"POST": 120, "PUT": 120, "PATCH": 120, "DELETE": 60}
 _LIMIT_SECONDS = 60
-# Who is refused before the route begins is shown no limits.
-_AT_THE_DOOR = (401, 403)
+# A request that is refused before its route begins shows no limits.
+_REFUSED_FIRST = (401, 403)
 
 
-def of_reply(dialect: Dialect, method: str, path: str, status: int, *, now: float, seconds: float) -> dict[str, str]:
-    """Those of a reply to a request with this address behind /v1, without its query; `now` is an epoch."""
+def usual_headers(
+    dialect: Dialect, method: str, path: str, status: int, *, now: float, seconds: float
+) -> dict[str, str]:
+    """The headers of a reply; `path` is the address behind /v1 without its query, `now` is in seconds since 1970."""
     family = "1.9" if dialect.html_for_unknown_routes else "1.8"
     found = _ROWS.fullmatch(path)
     headers = {
@@ -47,20 +49,20 @@ def of_reply(dialect: Dialect, method: str, path: str, status: int, *, now: floa
         "Access-Control-Allow-Headers": _ALLOWED[family],
         "Access-Control-Expose-Headers": "X-Appwrite-Session, X-Fallback-Cookies",
         "Access-Control-Allow-Credentials": "true",
-        **_OF_VERSION[family],
+        **_BY_VERSION[family],
         "X-Debug-Speed": f"{seconds:.6f}",
         "Connection": "keep-alive",
     }
-    if found and method in _LIMITS and status not in _AT_THE_DOOR:
+    if found and method in _LIMITS and status not in _REFUSED_FIRST:
         limit = _LIMITS[method]
         headers |= {
             "X-Ratelimit-Limit": str(limit),
             "X-Ratelimit-Remaining": str(limit - 1),
             "X-Ratelimit-Reset": str(int(now) + _LIMIT_SECONDS),
         }
-    if family == "1.9" and status == 403:  # said before Appwrite's own headers are set
+    if family == "1.9" and status == 403:  # answered before Appwrite's own headers are set
         del headers["X-Content-Type-Options"]
         headers["Server"] = "swoole-http-server"
     if found and found["one"] and (method, status) in (("GET", 200), ("DELETE", 204)):
         headers["X-Debug-Operations"] = "1"
-    return headers | (_NEVER_KEPT if status >= 400 else {})
+    return headers | (_NO_CACHING if status >= 400 else {})

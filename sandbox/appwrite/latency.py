@@ -13,24 +13,20 @@ WORKERS = 2
 # Two at once take each other's time: 52 writes a second are 38 ms each.
 SLOWER_TOGETHER = 38 / 28
 LIST_MS, GET_MS, WRITE_MS = 10.3, 5.5, 28.0
-# Beyond the first row, of a hundred.
-MORE_MS = {"POST": 0.505, "PUT": 0.59}
-# Begin, stage fifty updates and commit took 332 ms together; which share each had was not measured.
-OPERATION_MS = 6.2
+# For each row of a bulk create beyond the first.
+MORE_ROWS_MS = 0.505
 
 
 def real_ms(method: str, path: str, raw: bytes) -> float:
-    """For a request with this address (without its query) and body."""
+    """Milliseconds of a request with this address (without its query) and body."""
     if method == "GET":
-        return LIST_MS if path.endswith(("/rows", "/documents")) else GET_MS
-    if path.endswith("/operations"):
-        return WRITE_MS + OPERATION_MS * raw.count(b'"action"')
-    more = max(0, raw.count(b'"$id"') - 1)
-    return WRITE_MS + MORE_MS.get(method, 0) * more
+        return LIST_MS if path.endswith("/rows") else GET_MS
+    more_rows = max(0, raw.count(b'"$id"') - 1) if method == "POST" else 0
+    return WRITE_MS + MORE_ROWS_MS * more_rows
 
 
-class Pace:
-    """The workers of a real server, which this one's threads take turns to be."""
+class RealPace:
+    """Makes requests take as long as on a real server with two workers."""
 
     def __init__(self) -> None:
         self._workers = threading.BoundedSemaphore(WORKERS)
@@ -38,7 +34,7 @@ class Pace:
 
     @contextmanager
     def taking(self, milliseconds: float) -> Iterator[None]:
-        """The block, drawn out to this time, with a worker busy all along."""
+        """Extends the block to this time, with a worker busy all along."""
         with self._workers:
             with self._lock:
                 self._at_work += 1

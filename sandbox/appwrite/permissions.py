@@ -16,7 +16,10 @@ LIMIT = 100
 
 
 def expanded(given: Any, write_means: tuple[str, ...]) -> list[str]:
-    """The permissions with `write` split up. `create` is for tables only. Raises general_argument_invalid."""
+    """The permissions with `write` replaced by what it means. Raises general_argument_invalid for a bad one.
+
+    `create` is for tables only: it is bad where `write_means` does not hold it.
+    """
     if not isinstance(given, list) or len(given) > LIMIT:
         raise ApiError("general_argument_invalid", "permissions")
     permissions: list[str] = []
@@ -27,7 +30,3 @@ def expanded(given: Any, write_means: tuple[str, ...]) -> list[str]:
         actions = write_means if found["action"] == "write" else (found["action"],)
         permissions += [f'{action}("{found["role"]}")' for action in actions]
     return list(dict.fromkeys(permissions))
-
-
-def open_to_guests(permissions: list[str], action: str) -> bool:
-    return not {f'{action}("any")', f'{action}("guests")'}.isdisjoint(permissions)

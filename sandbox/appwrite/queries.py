@@ -14,7 +14,6 @@ LONGEST_QUERY = 4096
 MOST_VALUES = 500
 # There is no largest limit: 10,000 rows come if 10,000 are asked for.
 DEFAULT_LIMIT = 25
-RANDOM = "$random"
 SYSTEM_FIELDS = ("$id", "$sequence", "$createdAt", "$updatedAt")
 SELECTABLE = (*SYSTEM_FIELDS, "$permissions", "$databaseId", "$tableId", "*")
 
@@ -26,19 +25,14 @@ ARITY: dict[str, int | None] = {
     "lessThanEqual": 1,
     "greaterThan": 1,
     "greaterThanEqual": 1,
-    "between": 2,
-    "notBetween": 2,
-    "startsWith": 1,
-    "endsWith": 1,
-    "contains": None,
-    "isNull": 0,
     "isNotNull": 0,
 }
-ON_LISTS = ("contains", "isNull", "isNotNull")
-ONLY_TEXT = ("startsWith", "endsWith", "contains")
 # What the real server knows and this one does not: better refused than taken for a bad query.
-LEFT_OUT = ("search", "notSearch", "regex", "exists", "notExists", "containsAny", "containsAll")
-LEFT_OUT_NEGATIONS = ("notContains", "notStartsWith", "notEndsWith")
+NOT_IMPLEMENTED = (
+    *("between", "notBetween", "isNull", "startsWith", "notStartsWith", "endsWith", "notEndsWith", "contains"),
+    *("notContains", "containsAny", "containsAll", "search", "notSearch", "regex", "exists", "notExists"),
+    *("cursorBefore", "orderRandom"),
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +60,6 @@ class Listing:
     limit: int | None = None
     offset: int | None = None
     cursor: str | None = None
-    backwards: bool = False
     selection: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -81,20 +74,20 @@ def read_queries(texts: Any, columns: Mapping[str, Column]) -> Listing:
     if not all(isinstance(text, str) and 1 <= len(text) <= LONGEST_QUERY for text in texts):
         raise ApiError("general_argument_invalid", "queries")
     listing = Listing()
-    for query in map(_read, texts):
-        listing = _extended(listing, query, columns)
+    for query in map(_parse_query, texts):
+        listing = _extend_listing(listing, query, columns)
     return listing
 
 
-def _read(text: str) -> JsonObject:
+def _parse_query(text: str) -> JsonObject:
     try:
         query = json.loads(text)
     except ValueError as exc:
         raise invalid("not JSON") from exc
-    return _checked_form(query)
+    return _check_form(query)
 
 
-def _checked_form(query: Any) -> JsonObject:
+def _check_form(query: Any) -> JsonObject:
     if not isinstance(query, dict):
         raise invalid("must be an object")
     form = {"attribute": "", "values": [], **query}
@@ -104,29 +97,32 @@ def _checked_form(query: Any) -> JsonObject:
     return form
 
 
-def _extended(listing: Listing, query: JsonObject, columns: Mapping[str, Column]) -> Listing:
+def _extend_listing(listing: Listing, query: JsonObject, columns: Mapping[str, Column]) -> Listing:
     """Of repeated limits, offsets and cursors the first one wins."""
     method, values = query["method"], query["values"]
     match method:
         case "limit":
-            limit = _number(values, least=1)
+            limit = _read_number(values, least=1)
             return listing if listing.limit else replace(listing, limit=limit)
         case "offset":
-            offset = _number(values, least=0)
+            offset = _read_number(values, least=0)
             return listing if listing.offset is not None else replace(listing, offset=offset)
-        case "cursorAfter" | "cursorBefore":
-            cursor = _cursor(values)
-            backwards = method == "cursorBefore"
-            return listing if listing.cursor else replace(listing, cursor=cursor, backwards=backwards)
-        case "orderAsc" | "orderDesc" | "orderRandom":
-            return replace(listing, orders=(*listing.orders, _order(query, columns)))
+        case "cursorAfter":
+            if len(values) != 1 or not isinstance(values[0], str) or not values[0]:
+                raise invalid("a cursor needs one id")
+            return listing if listing.cursor else replace(listing, cursor=values[0])
+        case "orderAsc" | "orderDesc":
+            attribute = query["attribute"] or "$sequence"
+            _refuse_unknown(attribute, columns)
+            order = Order(attribute, descending=method == "orderDesc")
+            return replace(listing, orders=(*listing.orders, order))
         case "select":
-            return replace(listing, selection=listing.selection | _selection(values, columns))
+            return replace(listing, selection=listing.selection | _read_selection(values, columns))
         case _:
-            return replace(listing, filters=(*listing.filters, _filter(query, columns)))
+            return replace(listing, filters=(*listing.filters, _read_filter(query, columns)))
 
 
-def _number(values: list[Any], *, least: int) -> int:
+def _read_number(values: list[Any], *, least: int) -> int:
     """PHP takes "5" for 5, but not 1.5."""
     value = values[0] if len(values) == 1 else None
     if isinstance(value, str) and value.isdecimal():
@@ -136,21 +132,7 @@ def _number(values: list[Any], *, least: int) -> int:
     return value
 
 
-def _cursor(values: list[Any]) -> str:
-    if len(values) != 1 or not isinstance(values[0], str) or not values[0]:
-        raise invalid("a cursor needs one id")
-    return str(values[0])
-
-
-def _order(query: JsonObject, columns: Mapping[str, Column]) -> Order:
-    if query["method"] == "orderRandom":
-        return Order(RANDOM)
-    attribute = query["attribute"] or "$sequence"
-    _refuse_unknown(attribute, columns)
-    return Order(attribute, descending=query["method"] == "orderDesc")
-
-
-def _selection(values: list[Any], columns: Mapping[str, Column]) -> frozenset[str]:
+def _read_selection(values: list[Any], columns: Mapping[str, Column]) -> frozenset[str]:
     if not values:
         raise invalid("select needs at least one column")
     for name in values:
@@ -164,11 +146,11 @@ def _refuse_unknown(attribute: str, columns: Mapping[str, Column]) -> None:
         raise invalid(f"Attribute not found in schema: {attribute}")
 
 
-def _filter(query: JsonObject, columns: Mapping[str, Column]) -> Filter:
+def _read_filter(query: JsonObject, columns: Mapping[str, Column]) -> Filter:
     method, values, attribute = query["method"], query["values"], query["attribute"]
     if method in ("or", "and"):
-        return Filter(method, parts=_parts(values, columns))
-    if method in (*LEFT_OUT, *LEFT_OUT_NEGATIONS):
+        return Filter(method, parts=_read_parts(values, columns))
+    if method in NOT_IMPLEMENTED:
         raise ApiError("sandbox_not_implemented", f"the query method {method}")
     if method not in ARITY:
         raise invalid(f"Invalid query method: {method}")
@@ -176,49 +158,36 @@ def _filter(query: JsonObject, columns: Mapping[str, Column]) -> Filter:
     if arity != 0 and (not values or arity not in (None, len(values)) or len(values) > MOST_VALUES):
         raise invalid(f"{method} has the wrong number of values")
     _refuse_unknown(attribute, columns)
-    _refuse_bad_use(method, columns.get(attribute))
-    if arity != 0:
-        _refuse_bad_values(attribute, values, columns)
+    if arity != 0 and attribute in columns and columns[attribute].array:
+        raise invalid(f"Cannot query {method} on a list")
+    if not all(_fits_kind(_value_kind(attribute, columns), value) for value in values):
+        raise invalid(f'Query value is invalid for attribute "{attribute}"')
     return Filter(method, attribute, tuple(values))
 
 
-def _parts(values: list[Any], columns: Mapping[str, Column]) -> tuple[Filter, ...]:
+def _read_parts(values: list[Any], columns: Mapping[str, Column]) -> tuple[Filter, ...]:
     if not all(isinstance(value, dict) for value in values):
         # The real server fails here instead of refusing.
         raise ApiError("general_unknown")
     if len(values) < 2:
         raise invalid("or/and need at least two queries")
-    return tuple(_filter(_checked_form(value), columns) for value in values)
+    return tuple(_read_filter(_check_form(value), columns) for value in values)
 
 
-def _refuse_bad_use(method: str, column: Column | None) -> None:
-    if column is not None and column.array:
-        if method not in ON_LISTS:
-            raise invalid(f"Cannot query {method} on a list")
-    elif method in ONLY_TEXT and column is not None and not column.is_text:
-        raise invalid(f"Cannot query {method} on {column.kind}")
-
-
-def _refuse_bad_values(attribute: str, values: list[Any], columns: Mapping[str, Column]) -> None:
-    kind = _kind(attribute, columns)
-    if not all(_fits(kind, value) for value in values):
-        raise invalid(f'Query value is invalid for attribute "{attribute}"')
-
-
-def _kind(attribute: str, columns: Mapping[str, Column]) -> str:
+def _value_kind(attribute: str, columns: Mapping[str, Column]) -> str:
     if attribute in columns:
         return "text" if columns[attribute].is_text else columns[attribute].kind
     return {"$id": "text", "$sequence": "sequence"}.get(attribute, "datetime")
 
 
-def _fits(kind: str, value: Any) -> bool:
+def _fits_kind(kind: str, value: Any) -> bool:
     match kind:
         case "text":
             return isinstance(value, str)
         case "sequence":
             return type(value) is int or (isinstance(value, str) and value.isdecimal())
         case "datetime":
-            return isinstance(value, str) and _is_moment(value)
+            return isinstance(value, str) and _is_instant(value)
         case "boolean":
             return isinstance(value, bool)
         case "float":
@@ -227,7 +196,7 @@ def _fits(kind: str, value: Any) -> bool:
             return type(value) is int
 
 
-def _is_moment(text: str) -> bool:
+def _is_instant(text: str) -> bool:
     try:
         parse(text)
     except ValueError:

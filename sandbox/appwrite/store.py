@@ -2,12 +2,12 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sandbox.appwrite.collation import fold, letters
+from sandbox.appwrite.collation import fold
 
 # id_key holds the folded id: ids that differ by case or accents are one. Every table counts its own
 # sequences and never gives one out again, also after its row was deleted.
@@ -17,9 +17,7 @@ CREATE TABLE IF NOT EXISTS databases (
     id TEXT NOT NULL,
     id_key TEXT NOT NULL UNIQUE,
     name TEXT NOT NULL,
-    enabled INTEGER NOT NULL,
-    created_at TEXT NOT NULL,
-    updated_at TEXT NOT NULL
+    created_at TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS tables (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -61,17 +59,6 @@ CREATE TABLE IF NOT EXISTS rows (
     PRIMARY KEY (table_pk, sequence),
     UNIQUE (table_pk, id_key)
 );
-CREATE TABLE IF NOT EXISTS transactions (
-    pk INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    spec TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS operations (
-    pk INTEGER PRIMARY KEY AUTOINCREMENT,
-    transaction_id TEXT NOT NULL,
-    spec TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS operations_by_transaction ON operations (transaction_id, pk);
 CREATE TABLE IF NOT EXISTS webhooks (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
@@ -81,8 +68,8 @@ CREATE INDEX IF NOT EXISTS rows_by_change ON rows (table_pk, updated_at, sequenc
 """
 
 
-def _only_text(function: Callable[[str], str]) -> Callable[[Any], Any]:
-    return lambda value: function(value) if isinstance(value, str) else value
+def _fold_text(value: Any) -> Any:
+    return fold(value) if isinstance(value, str) else value
 
 
 class Store:
@@ -93,13 +80,12 @@ class Store:
 
     def __init__(self, state_dir: Path) -> None:
         state_dir.mkdir(parents=True, exist_ok=True)
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._connection = sqlite3.connect(
             state_dir / "appwrite.sqlite3", isolation_level=None, check_same_thread=False, timeout=30
         )
         self._connection.row_factory = sqlite3.Row
-        self._connection.create_function("fold", 1, _only_text(fold), deterministic=True)
-        self._connection.create_function("letters", 1, _only_text(letters), deterministic=True)
+        self._connection.create_function("fold", 1, _fold_text, deterministic=True)
         # NORMAL may lose the last commits when the power fails, but not when the process is killed.
         for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
             self._connection.execute(f"PRAGMA {pragma}")
@@ -107,21 +93,21 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        with self._turn:
+        with self._lock:
             yield self._connection
 
     @contextmanager
-    def write(self, *, draft: bool = False) -> Iterator[sqlite3.Connection]:
-        """One transaction: committed when the block ends, undone when it raises or is only a draft."""
-        with self._turn:
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: committed when the block ends, undone when it raises."""
+        with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
             except BaseException:  # noqa: BLE001 - whatever ended the block, the transaction must end too
                 self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("ROLLBACK" if draft else "COMMIT")
+            self._connection.execute("COMMIT")
 
     def close(self) -> None:
-        with self._turn:
+        with self._lock:
             self._connection.close()

@@ -1,17 +1,12 @@
 """Values of rows: what a column accepts, how it is kept and when two of them are the same."""
 
-import ipaddress
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from sandbox.appwrite.columns import Column
 from sandbox.appwrite.datetimes import EARLIEST, LATEST, canonical, parse
 from sandbox.appwrite.errors import ApiError, JsonObject
-
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
 class InvalidValue(ValueError):
@@ -23,22 +18,24 @@ def encode_row(columns: Mapping[str, Column], data: JsonObject, *, now: datetime
     for key, column in columns.items():
         if column.required and data.get(key) is None:
             raise ApiError("row_invalid_structure", f'Missing required attribute "{key}"')
-    return encode_part(columns, {key: data.get(key) for key in (*columns, *data)}, now=now)
+    return encode_columns(columns, {key: data.get(key) for key in (*columns, *data)}, now=now)
 
 
-def encode_part(columns: Mapping[str, Column], data: JsonObject, *, now: datetime) -> JsonObject:
+def encode_columns(columns: Mapping[str, Column], data: JsonObject, *, now: datetime) -> JsonObject:
     """Some columns of a row in canonical values. Raises row_invalid_structure."""
     for key in data:
         if key not in columns:
             raise ApiError("row_invalid_structure", f'Unknown attribute: "{key}"')
-    return {key: _encoded(columns[key], value, now=now) for key, value in data.items()}
+    return {key: _encode_value(columns[key], value, now=now) for key, value in data.items()}
 
 
-def _encoded(column: Column, value: Any, *, now: datetime) -> Any:
+def _encode_value(column: Column, value: Any, *, now: datetime) -> Any:
     given = column.default if value is None else value
     try:
         if given is None:
-            return _null(column)
+            if column.required:
+                raise InvalidValue("Value must not be null")
+            return [] if column.array else None
         if not column.array:
             return checked_item(column, given, now=now)
         if not isinstance(given, list):
@@ -49,21 +46,15 @@ def _encoded(column: Column, value: Any, *, now: datetime) -> Any:
         raise ApiError("row_invalid_structure", message) from exc
 
 
-def _null(column: Column) -> list[Any] | None:
-    if column.required:
-        raise InvalidValue("Value must not be null")
-    return [] if column.array else None
-
-
 def checked_item(column: Column, value: Any, *, now: datetime) -> Any:
     """One value, or one item of a list column, in canonical form. Raises InvalidValue."""
     if column.kind == "datetime":
-        return _moment(value, now=now)
+        return _read_moment(value, now=now)
     return _CHECKS[column.kind](column, value)
 
 
-def _moment(value: Any, *, now: datetime) -> str:
-    # PHP reads an empty text as the present moment.
+def _read_moment(value: Any, *, now: datetime) -> str:
+    # PHP takes an empty text for the present moment.
     try:
         moment = now if value == "" else parse(value) if isinstance(value, str) else None
     except ValueError as exc:
@@ -73,74 +64,42 @@ def _moment(value: Any, *, now: datetime) -> str:
     return canonical(moment)
 
 
-def _text(column: Column, value: Any) -> str:
+def _check_text(column: Column, value: Any) -> str:
     if not isinstance(value, str) or len(value) > column.size:
         raise InvalidValue(f"Value must be a valid string and no longer than {column.size} chars")
     return value
 
 
-def _element(column: Column, value: Any) -> str:
+def _check_element(column: Column, value: Any) -> str:
     if value not in column.elements:
         raise InvalidValue(f"Value must be one of ({', '.join(column.elements)})")
     return str(value)
 
 
-def _integer(column: Column, value: Any) -> int:
+def _check_integer(column: Column, value: Any) -> int:
     if type(value) is not int or not column.minimum <= value <= column.maximum:
         raise InvalidValue(f"Value must be an integer between {column.minimum} and {column.maximum}")
     return value
 
 
-def _float(column: Column, value: Any) -> float:
+def _check_float(column: Column, value: Any) -> float:
     if type(value) not in (int, float) or not column.minimum <= value <= column.maximum:
         raise InvalidValue(f"Value must be a float between {column.minimum} and {column.maximum}")
     return float(value)
 
 
-def _boolean(column: Column, value: Any) -> bool:
+def _check_boolean(column: Column, value: Any) -> bool:
     if not isinstance(value, bool):
         raise InvalidValue("Value must be a valid boolean")
     return value
 
 
-def _email(column: Column, value: Any) -> str:
-    text = _text(column, value)
-    if not _EMAIL.fullmatch(text):
-        raise InvalidValue("Value must be a valid email address")
-    return text
-
-
-def _ip(column: Column, value: Any) -> str:
-    text = _text(column, value)
-    try:
-        ipaddress.ip_address(text)
-    except ValueError as exc:
-        raise InvalidValue("Value must be a valid IP address") from exc
-    return text
-
-
-def _url(column: Column, value: Any) -> str:
-    text = _text(column, value)
-    parts = urlsplit(text)
-    if not (parts.scheme and parts.netloc):
-        raise InvalidValue("Value must be a valid URL")
-    return text
-
-
 _CHECKS: dict[str, Callable[[Column, Any], Any]] = {
-    "string": _text,
-    "varchar": _text,
-    "text": _text,
-    "mediumtext": _text,
-    "longtext": _text,
-    "enum": _element,
-    "email": _email,
-    "ip": _ip,
-    "url": _url,
-    "integer": _integer,
-    "bigint": _integer,
-    "float": _float,
-    "boolean": _boolean,
+    "string": _check_text,
+    "enum": _check_element,
+    "integer": _check_integer,
+    "float": _check_float,
+    "boolean": _check_boolean,
 }
 
 
@@ -166,7 +125,7 @@ def shown(value: Any) -> Any:
 
 
 def identical(stored: Any, sent: Any) -> bool:
-    """PHP's ===: a datetime in another spelling or 3 for 3.0 is not identical."""
+    """PHP's ===: a datetime in another form or 3 for 3.0 is not identical."""
     if isinstance(stored, list) and isinstance(sent, list):
         return len(stored) == len(sent) and all(map(identical, stored, sent))
     # True == 1 in Python, but not here.

@@ -28,8 +28,8 @@ def database_view(database: Database) -> JsonObject:
         "$id": database.id,
         "name": database.name,
         "$createdAt": database.created_at,
-        "$updatedAt": database.updated_at,
-        "enabled": database.enabled,
+        "$updatedAt": database.created_at,
+        "enabled": True,
         "type": "tablesdb",
     }
 
@@ -92,11 +92,11 @@ def index_view(index: Index, table: Table, now: datetime) -> JsonObject:
 
 
 def row_view(call: Call, table: Table, row: Row, selection: frozenset[str] = frozenset()) -> JsonObject:
-    """System fields come along uninvited, whatever was selected."""
+    """A row with the selected columns; its system fields come whatever was selected."""
     everything = not selection or "*" in selection
     return {
         "$id": row.id,
-        "$sequence": str(row.sequence or "") if call.text_sequence else row.sequence,
+        "$sequence": str(row.sequence) if call.text_sequence else row.sequence,
         "$createdAt": row.created_at,
         "$updatedAt": row.updated_at,
         "$permissions": row.permissions,

@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
+from sandbox.appwrite.call import read_flag
 from sandbox.appwrite.datetimes import canonical
 from sandbox.appwrite.errors import ApiError, JsonObject
 from sandbox.appwrite.events import Event, can_subscribe
@@ -16,7 +17,7 @@ SHORTEST_SECRET, LONGEST_SECRET = 8, 256
 
 @dataclass(frozen=True)
 class Webhook:
-    """One webhook. `attempts` counts the failures in a row, `logs` is what was said of the last of them."""
+    """One webhook. `attempts` counts the failures in a row, `logs` has the reason of the last of them."""
 
     id: str
     name: str
@@ -34,7 +35,7 @@ class Webhook:
         return self.enabled and not set(self.events).isdisjoint(event.names)
 
     def after(self, failure: str) -> "Webhook":
-        """As a delivery leaves it: switched off at the tenth failure in a row."""
+        """The webhook after a call that failed for this reason or succeeded; the tenth failure in a row disables it."""
         attempts = self.attempts + 1 if failure else 0
         enabled = self.enabled and attempts < MOST_FAILURES
         return replace(self, attempts=attempts, enabled=enabled, logs=failure or self.logs)
@@ -62,14 +63,14 @@ def save_webhook(db: sqlite3.Connection, webhook: Webhook) -> None:
     db.execute("UPDATE webhooks SET spec = ? WHERE id = ?", [json.dumps(asdict(webhook)), webhook.id])
 
 
-def remove_webhooks(db: sqlite3.Connection, webhook_ids: list[str]) -> None:
-    db.executemany("DELETE FROM webhooks WHERE id = ?", [[webhook_id] for webhook_id in webhook_ids])
+def remove_webhooks(db: sqlite3.Connection) -> None:
+    db.execute("DELETE FROM webhooks")
 
 
-def settings(body: JsonObject, *, now: datetime) -> JsonObject:
-    """What a request may say of a webhook. Raises general_argument_invalid.
+def read_settings(body: JsonObject, *, now: datetime) -> JsonObject:
+    """The fields of a webhook that a request sets. Raises general_argument_invalid.
 
-    Addresses of this machine are taken, as real servers take them in development only.
+    Addresses of this machine are accepted, as real servers accept them in development only.
     """
     name, url, events = (body.get(field) for field in ("name", "url", "events"))
     if not isinstance(name, str) or not 1 <= len(name) <= 128:
@@ -78,28 +79,20 @@ def settings(body: JsonObject, *, now: datetime) -> JsonObject:
         raise ApiError("general_argument_invalid", "url")
     if not isinstance(events, list) or len(events) > 100 or not all(map(can_subscribe, events)):
         raise ApiError("general_argument_invalid", "events")
-    flags = {flag: body.get(flag, default) for flag, default in (("enabled", True), ("tls", False))}
-    for flag, value in flags.items():
-        if not isinstance(value, bool):
-            raise ApiError("general_argument_invalid", flag)
+    flags = {flag: read_flag(body, flag, default) for flag, default in (("enabled", True), ("tls", False))}
     return {"name": name, "url": url, "events": events, **flags, "updated_at": canonical(now)}
 
 
-def new_secret(body: JsonObject) -> str:
-    """The given secret or a made one. Raises general_argument_invalid."""
+def new_webhook(webhook_id: str, body: JsonObject, *, now: datetime) -> Webhook:
+    """The webhook that a request describes, with its secret or a random one. Raises general_argument_invalid."""
     secret = body.get("secret") or secrets.token_hex(64)
     if not isinstance(secret, str) or not SHORTEST_SECRET <= len(secret) <= LONGEST_SECRET:
         raise ApiError("general_argument_invalid", "secret")
-    return secret
-
-
-def new_webhook(webhook_id: str, body: JsonObject, *, now: datetime) -> Webhook:
-    said = settings(body, now=now)
-    return Webhook(id=webhook_id, secret=new_secret(body), created_at=canonical(now), **said)
+    return Webhook(id=webhook_id, secret=secret, created_at=canonical(now), **read_settings(body, now=now))
 
 
 def webhook_view(webhook: Webhook, *, secret: bool = False) -> JsonObject:
-    """The secret is told when it is made and never again."""
+    """The secret is shown when the webhook is created and never again."""
     return {
         "$id": webhook.id,
         "$createdAt": webhook.created_at,

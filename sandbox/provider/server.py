@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from sandbox.loopback_server import LoopbackServer
 from sandbox.provider import api, control
 from sandbox.provider.cards import CARDS
 from sandbox.provider.faults import MESSAGES, Fault, fault_reply
@@ -20,7 +21,6 @@ from sandbox.provider.formats import Json, error
 from sandbox.provider.replies import Refused, Reply
 from sandbox.provider.world import World
 from sandbox.request_log import RequestLog
-from sandbox.serving import LoopbackServer
 
 DRIP_MS = 200
 SENT_BADLY = frozenset({"cut", "drip"})

@@ -70,10 +70,11 @@ class Client:
         for kind, options in COLUMNS:
             made = self.call("POST", f"{TABLE}/columns/{kind}", {"required": False, **options})
             assert (made.status_code, made.json()["status"]) == (202, "processing"), made.text
-        wait_until(lambda: self.settled("columns"))
+        wait_until(lambda: self.is_settled("columns"))
 
-    def settled(self, kind: str) -> bool:
-        listed = self.call("GET", f"{TABLE}/{kind}").json()[kind]
+    def is_settled(self, kind: str, table: str = TABLE) -> bool:
+        """Whether no column, or index, of the table is being made any more."""
+        listed = self.call("GET", f"{table}/{kind}").json()[kind]
         return all(item["status"] != "processing" for item in listed)
 
     def empty(self) -> None:

@@ -81,10 +81,10 @@ def test_a_column_that_is_still_being_made_is_waited_for(
 ) -> None:
     client = fresh(stand_in, settings, "unsettled")
     schema.apply(client)
-    monkeypatch.setattr("sandbox.appwrite.declarations.SETTLING", timedelta(days=1))
+    monkeypatch.setattr("sandbox.appwrite.declarations.PROCESSING", timedelta(days=1))
     make_outcome_again(stand_in)
     assert schema.plan(client) == ["wait for races.columns outcome, which is processing"]
-    monkeypatch.setattr("sandbox.appwrite.declarations.SETTLING", timedelta(milliseconds=300))
+    monkeypatch.setattr("sandbox.appwrite.declarations.PROCESSING", timedelta(milliseconds=300))
     make_outcome_again(stand_in)
     schema.apply(client)
     assert schema.plan(client) == []

@@ -1,4 +1,4 @@
-"""What the two servers have in common: a thread a connection, and an end that ends the kept connections too."""
+"""What the two servers have in common: one thread per connection, and an end that closes kept connections too."""
 
 import logging
 import socket

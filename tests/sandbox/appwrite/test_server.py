@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import requests
 
 from tests.sandbox.appwrite_api import ROWS, Client, running, wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SERVE = (
     "import sys; from pathlib import Path; from sandbox.appwrite.server import make_server\n"
     "server = make_server(0, server_version='1.9.6', state_dir=Path(sys.argv[1]))\n"
@@ -39,7 +38,7 @@ def requested(client: Client) -> list[tuple[str, str, int | None, str | None]]:
     return [(entry["method"], entry["path"], entry["status"], entry["fault"]) for entry in entries]
 
 
-def test_a_status_fault_meets_the_given_number_of_requests(races: Client) -> None:
+def test_a_status_fault_is_for_the_given_number_of_requests(races: Client) -> None:
     fault = {"kind": "status", "status": 429, "times": 2, "method": "POST", "retry_after": 3}
     assert races.control("POST", "faults", fault).status_code == 201
     assert races.listed()["total"] == 0
@@ -50,7 +49,7 @@ def test_a_status_fault_meets_the_given_number_of_requests(races: Client) -> Non
     assert races.create("a", name="A").status_code == 201
 
 
-def test_a_fault_meets_only_the_path_it_names(races: Client) -> None:
+def test_a_fault_is_only_for_the_path_that_it_names(races: Client) -> None:
     races.control("POST", "faults", {"kind": "status", "status": 500, "path_contains": "/rows/b"})
     assert races.get("a").status_code == 404
     assert races.get("b").status_code == 500
@@ -85,41 +84,10 @@ def test_a_request_dropped_after_the_commit_was_carried_out(races: Client) -> No
     assert ("POST", f"/v1{ROWS}", 201, "drop_after_commit") in requested(races)
 
 
-def test_a_delayed_write_commits_late_with_the_moment_of_its_arrival(races: Client) -> None:
-    # On a machine under load the look from aside may come too late: then with more time.
-    assert any(_commits_late(races, delay_ms) for delay_ms in (400, 4_000, 40_000))
-
-
-def _commits_late(races: Client, delay_ms: int) -> bool:
-    """Whether the row was still as before while the write took its time."""
-    races.empty()
-    races.create("late", name="One")
-    races.control("POST", "faults", {"kind": "delay", "delay_ms": delay_ms, "method": "PATCH"})
-    writer = threading.Thread(target=Client(races.port).patch, args=("late",), kwargs={"name": "Two"})
-    started = time.monotonic()
-    writer.start()
-    wait_until(lambda: races.control("GET", "faults").json()["total"] == 0)
-    on_time = races.create("on-time", name="One").json()
-    unseen = races.get("late").json()["name"]
-    writer.join()
-    assert time.monotonic() - started >= delay_ms / 1000
-    row = races.get("late").json()
-    assert row["name"] == "Two"
-    assert row["$updatedAt"] <= on_time["$updatedAt"]
-    return bool(unseen == "One")
-
-
-def test_a_delay_goes_together_with_another_fault(races: Client) -> None:
-    races.control("POST", "faults", {"kind": "delay", "delay_ms": 1, "times": 1000})
-    races.control("POST", "faults", {"kind": "status", "status": 500})
-    assert [races.get("a").status_code for _ in range(2)] == [500, 404]
-    assert races.control("GET", "faults").json()["faults"][0]["times"] == 998
-
-
 @pytest.mark.parametrize("fault", [{"kind": "meteor"}, {"kind": "drop", "colour": "red"}, ["drop"], {}])
 def test_an_unknown_fault_is_refused(races: Client, fault: object) -> None:
     assert races.control("POST", "faults", fault).status_code == 400
-    assert races.control("GET", "faults").json()["total"] == 0
+    assert races.get("a").json()["type"] == "row_not_found"
 
 
 def test_the_request_log_counts_api_calls_only(races: Client, log_file: Path) -> None:

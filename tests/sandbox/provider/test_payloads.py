@@ -17,7 +17,7 @@ from sandbox.provider.life import Race
 from sandbox.provider.world import World
 from sandbox.request_log import RequestLog
 
-RECORDED = Path(__file__).resolve().parents[2] / "../shared/data/providers"
+RECORDED = Path(__file__).resolve().parents[3] / "../shared/data/providers"
 START = datetime(2026, 11, 23, 9, 0, 7, 123456, tzinfo=UTC)
 SEED = 4
 WORLD = World(RollingCard(SEED), lambda: START, RequestLog(None))

@@ -11,7 +11,7 @@ import requests
 
 from tests.sandbox.appwrite_api import Client, query, running, wait_until
 
-RECORDED = Path(__file__).resolve().parents[2] / "../shared/data/appwrite"
+RECORDED = Path(__file__).resolve().parents[3] / "../shared/data/appwrite"
 VERSIONS = ("1.9.6", "1.8.1")
 TABLE = "/tablesdb/DATABASE/tables/t"
 ROWS = f"{TABLE}/rows"

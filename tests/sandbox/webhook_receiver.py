@@ -1,4 +1,4 @@
-"""A server that is told of webhooks, and what it was told."""
+"""A server that receives webhook calls, and the calls that it received."""
 
 import json
 import threading
@@ -13,8 +13,8 @@ from tests.sandbox.appwrite_api import wait_until
 
 
 @dataclass(frozen=True)
-class Told:
-    """One delivery: the address behind the host, its headers and its body as it came."""
+class Delivery:
+    """One call: the address behind the host, its headers and its body as it came."""
 
     path: str
     headers: Message
@@ -30,25 +30,25 @@ class Told:
 
 
 class Receiver(ThreadingHTTPServer):
-    """Answers every webhook with `status`."""
+    """Answers every call with `status`."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.status = 204
-        self.told: list[Told] = []
+        self.received: list[Delivery] = []
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/hooks/appwrite/"
 
-    def after(self, count: int) -> list[Told]:
-        """What was told, once it was this often."""
-        wait_until(lambda: len(self.told) >= count)
-        return list(self.told)
+    def wait_for(self, count: int) -> list[Delivery]:
+        """The calls, once there are that many."""
+        wait_until(lambda: len(self.received) >= count)
+        return list(self.received)
 
     def changes(self, count: int) -> list[str]:
-        """What happened, as `a.update`, in the order in which it was told."""
-        return [told.events[0].partition(".rows.")[2] for told in self.after(count)]
+        """The changes that the calls report, such as `a.update`, in the order in which they came."""
+        return [delivery.events[0].partition(".rows.")[2] for delivery in self.wait_for(count)]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -56,12 +56,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.told.append(Told(self.path, self.headers, raw))
+        self.server.received.append(Delivery(self.path, self.headers, raw))
         self.send_response(self.server.status)
         self.end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """What was told is in `told`."""
+        """Silent: `received` has it."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Rows found by checked queries."""
+"""The search for rows by checked queries."""
 # ruff: noqa: S608 (values are bound; the fragments are made by filters.py from checked column keys)
 
 import sqlite3
@@ -9,10 +9,10 @@ from sandbox.appwrite.collation import fold
 from sandbox.appwrite.columns import Column
 from sandbox.appwrite.errors import ApiError
 from sandbox.appwrite.filters import Sql, Translator, joined
-from sandbox.appwrite.queries import Listing, Order
+from sandbox.appwrite.queries import Listing
 
 HIGHEST_TOTAL = 5000
-# An expression to sort by and whether it falls.
+# An expression to sort by, and whether in descending order.
 SortKey = tuple[str, bool]
 
 
@@ -36,25 +36,22 @@ class RowSearch:
         keys = self._sort_keys()
         condition = self._condition
         if self._listing.cursor is not None:
-            condition = joined([condition, _behind(keys, self._place(keys, self._listing.cursor))], "AND")
-        order = ", ".join(f"{expression} {'DESC' if falling else 'ASC'}" for expression, falling in keys)
+            condition = joined([condition, _rows_behind(keys, self._cursor_values(keys, self._listing.cursor))], "AND")
+        order = ", ".join(f"{expression} {'DESC' if descending else 'ASC'}" for expression, descending in keys)
         limit = self._listing.limit or default_limit or -1  # SQLite takes -1 for no limit
         text = f"SELECT * FROM rows WHERE {condition.text} ORDER BY {order} LIMIT ? OFFSET ?"
-        found = self._db.execute(text, (*condition.values, limit, self._listing.offset or 0)).fetchall()
-        return found[::-1] if self._listing.backwards else found
+        return self._db.execute(text, (*condition.values, limit, self._listing.offset or 0)).fetchall()
 
     def _sort_keys(self) -> list[SortKey]:
-        """Ties keep the order of creation, also under a falling order."""
-        keys = [self._sort_key(order) for order in self._listing.orders]
-        if not any(order.attribute in ("$id", "$sequence") for order in self._listing.orders):
-            keys.append(("sequence", self._listing.backwards))
+        """Ties keep the order of creation, also in a descending order."""
+        orders = self._listing.orders
+        keys = [(self._translator.expression(order.attribute), order.descending) for order in orders]
+        if not any(order.attribute in ("$id", "$sequence") for order in orders):
+            keys.append(("sequence", False))
         return keys
 
-    def _sort_key(self, order: Order) -> SortKey:
-        return self._translator.expression(order.attribute), order.descending != self._listing.backwards
-
-    def _place(self, keys: list[SortKey], cursor: str) -> tuple[Any, ...]:
-        """The cursor row's present values of the sort keys: a row changed in between moves the cursor."""
+    def _cursor_values(self, keys: list[SortKey], cursor: str) -> tuple[Any, ...]:
+        """The present values of the cursor's row in the sort keys: a row changed in between moves the cursor."""
         expressions = ", ".join(expression for expression, _ in keys)
         text = f"SELECT {expressions} FROM rows WHERE table_pk = ? AND id_key = ?"
         place = self._db.execute(text, (self._table_pk, fold(cursor))).fetchone()
@@ -65,12 +62,12 @@ class RowSearch:
         return tuple(place)
 
 
-def _behind(keys: list[SortKey], place: tuple[Any, ...]) -> Sql:
+def _rows_behind(keys: list[SortKey], place: tuple[Any, ...]) -> Sql:
     """The rows behind a place: beyond it in the first key, or equal there and beyond it in the next."""
     steps = []
-    for position, (expression, falling) in enumerate(keys):
+    for position, (expression, descending) in enumerate(keys):
         same = [Sql(f"{key} = ?", (value,)) for (key, _), value in zip(keys[:position], place, strict=False)]
-        beyond = Sql(f"{expression} {'<' if falling else '>'} ?", (place[position],))
+        beyond = Sql(f"{expression} {'<' if descending else '>'} ?", (place[position],))
         steps.append(joined([*same, beyond], "AND"))
     return joined(steps, "OR")
 

@@ -17,7 +17,7 @@ from sandbox.provider.day import BUSY, HUGE, MARGIN, PERIOD, RACING, DayCard, be
 from sandbox.provider.life import Race
 from tests.sandbox.provider_api import SEED, START, serving
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 MINUTE = timedelta(minutes=1)
 TICK = timedelta(seconds=15)
 NUMBER = day_number(START)

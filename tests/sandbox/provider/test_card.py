@@ -16,7 +16,7 @@ from sandbox.provider.grid import position_at, start_of
 from sandbox.provider.life import Race, race_at
 from sandbox.provider.odds import market
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 TICK = timedelta(seconds=15)
 MINUTE = timedelta(minutes=1)
@@ -44,7 +44,7 @@ def seen(seed: int, now: datetime) -> list[RaceState]:
 
 def test_another_process_shows_the_same_card() -> None:
     program = (
-        "import json, sys; from datetime import datetime; from tests.sandbox.test_provider_card import shown;"
+        "import json, sys; from datetime import datetime; from tests.sandbox.provider.test_card import shown;"
         "print(json.dumps(shown(int(sys.argv[1]), datetime.fromisoformat(sys.argv[2]))))"
     )
     command = [sys.executable, "-c", program, "11", START.isoformat()]

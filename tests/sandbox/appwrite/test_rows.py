@@ -17,7 +17,7 @@ def wait_for_a_new_millisecond(races: Client) -> None:
     newest = max(row["$updatedAt"] for row in races.listed()["rows"])
     tries = iter(range(1_000_000))
     wait_until(lambda: races.create(f"tick-{next(tries)}", name="tick").json()["$updatedAt"] > newest)
-    races.call("DELETE", ROWS, {"queries": [query("startsWith", "$id", ["tick-"])]})
+    races.call("DELETE", ROWS, {"queries": [query("equal", "name", ["tick"])]})
 
 
 def kind(reply: Any) -> str:
@@ -157,7 +157,7 @@ def test_a_bulk_upsert_leaves_unchanged_rows_out_of_its_reply(races: Client) -> 
     assert (reply["total"], [row["$id"] for row in reply["rows"]]) == (2, ["b", "c"])
 
 
-def test_a_bulk_write_without_queries_meets_the_whole_table(races: Client) -> None:
+def test_a_bulk_write_without_queries_changes_the_whole_table(races: Client) -> None:
     races.create_many(*[{"$id": f"race-{n}", "name": "One"} for n in range(3)])
     assert races.call("PATCH", ROWS, {"data": {"runners": 2}}).json()["total"] == 3
     assert {row["runners"] for row in races.listed()["rows"]} == {2}
@@ -188,11 +188,10 @@ def test_a_hundred_ids_can_be_asked_for_at_once(races: Client) -> None:
     assert races.ids(query("equal", "$id", ids)) == ids
 
 
-def test_a_cursor_walks_both_ways_and_dies_with_its_row(races: Client) -> None:
+def test_a_cursor_walks_on_and_dies_with_its_row(races: Client) -> None:
     races.create_many(*[{"$id": f"race-{n}", "name": "One"} for n in range(5)])
     order = query("orderAsc", "$id")
     assert races.ids(order, query("cursorAfter", values=["race-2"])) == ["race-3", "race-4"]
-    assert races.ids(order, query("cursorBefore", values=["race-2"])) == ["race-0", "race-1"]
     races.call("DELETE", f"{ROWS}/race-2")
     params = {"queries[0]": query("cursorAfter", values=["race-2"])}
     assert kind(races.call("GET", ROWS, params=params)) == "400 general_cursor_not_found"
@@ -206,14 +205,7 @@ def test_a_cursor_walks_both_ways_and_dies_with_its_row(races: Client) -> None:
         (query("lessThan", "runners", [2]), ["a"]),
         (query("lessThanEqual", "runners", [2]), ["a", "b"]),
         (query("greaterThan", "off_time", ["2026-11-23T09:30:00Z"]), ["b"]),
-        (query("between", "distance", [1, 2]), ["a"]),
-        (query("notBetween", "distance", [1, 2]), ["b"]),
-        (query("isNull", "runners"), ["c"]),
         (query("isNotNull", "runners"), ["a", "b"]),
-        (query("startsWith", "name", ["be"]), ["b"]),
-        (query("endsWith", "name", ["MA"]), ["c"]),
-        (query("contains", "name", ["amm", "lph"]), ["a", "c"]),
-        (query("contains", "tags", ["fast"]), ["a"]),
         (query("equal", "active", [True]), ["b"]),
         (query("equal", "distance", [1.5]), ["a"]),
     ],
@@ -234,7 +226,6 @@ def test_filters_find_what_the_server_would_find(races: Client, wanted: str, exp
         query("equal", "runners", ["1"]),
         query("equal", "name"),
         query("equal", "tags", ["fast"]),
-        query("startsWith", "runners", ["1"]),
         query("sum", "runners"),
         query("limit", values=[0]),
         "not JSON",
@@ -246,9 +237,6 @@ def test_a_bad_query_is_refused_and_never_an_unfiltered_list(races: Client, want
 
 
 def test_what_the_stand_in_lacks_is_refused_loudly(races: Client) -> None:
-    transaction = races.call("POST", "/tablesdb/transactions", {}).json()["$id"]
-    counted = {"action": "increment", "databaseId": "main", "tableId": "races", "rowId": "a", "data": {"column": "n"}}
-    path = f"/tablesdb/transactions/{transaction}/operations"
-    assert kind(races.call("POST", path, {"operations": [counted]})) == "501 sandbox_not_implemented"
-    search = races.call("GET", ROWS, params={"queries[]": query("search", "name", ["a"])})
-    assert kind(search) == "501 sandbox_not_implemented"
+    for method in ("search", "startsWith", "cursorBefore"):
+        reply = races.call("GET", ROWS, params={"queries[]": query(method, "name", ["a"])})
+        assert kind(reply) == "501 sandbox_not_implemented"
