@@ -233,7 +233,7 @@ def test_the_state_of_the_webhook(hooked: Appwrite) -> None:
     SyncServer.objects.filter(target=TARGET).update(notified_at=NOW)
     assert line("webhook") == f"ok it is enabled; it last reported a row at {NOW:%Y-%m-%d %H:%M:%S} UTC"
     hooked.api.call("PUT", "/webhooks/hook", {**body, "events": ["databases.*.create"], "enabled": False})
-    assert line("webhook") == "failed it does not tell of races and is disabled"
+    assert line("webhook") == "failed it does not report races and is disabled"
 
 
 def test_a_webhook_that_the_key_may_not_look_at_is_a_note(hooked: Appwrite, settings: Any) -> None:

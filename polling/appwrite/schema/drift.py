@@ -1,4 +1,4 @@
-"""What is otherwise in Appwrite than it was declared, in words. Pure; mending it is left to people."""
+"""What differs in Appwrite from the declaration, in words. Pure; mending it is left to people."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,21 +9,20 @@ Found = Mapping[str, Mapping[str, Any]]
 
 
 def of_table(name: str, table: Table, columns: Found, indexes: Found) -> list[str]:
-    """The differences of a table's columns and indexes, each by key as the server lists it; what is not there is not
-    one of them."""
-    of_columns = [(f"columns {key}", _of_column(table.columns.get(key), found)) for key, found in columns.items()]
-    of_indexes = [(f"indexes {key}", _of_index(table.indexes.get(key), found)) for key, found in indexes.items()]
+    """The differences of columns and indexes, given by key as the server lists them; a missing one is no drift."""
+    of_columns = [(f"columns {key}", _drift_of_column(table.columns.get(key), found)) for key, found in columns.items()]
+    of_indexes = [(f"indexes {key}", _drift_of_index(table.indexes.get(key), found)) for key, found in indexes.items()]
     return [f"{name}.{part} {words}" for part, drift in of_columns + of_indexes for words in drift]
 
 
 def refusals_of(name: str, table: Table, columns: Found) -> list[str]:
-    """Of these the ones that make the table refuse rows which are as declared; a default, or more room, does not."""
+    """The differences that make a table refuse rows which are as declared; a default, or more room, does not."""
     words = []
     for key, found in columns.items():
         declared = table.columns.get(key)
         harmless = declared is not None and (found.get("size") or 0) > declared.size > 0
         found = {**found, "default": None, **({"size": declared.size} if declared and harmless else {})}
-        words += [f"{name}.columns {key} {words}" for words in _of_column(declared, found)]
+        words += [f"{name}.columns {key} {words}" for words in _drift_of_column(declared, found)]
     return words
 
 
@@ -32,14 +31,11 @@ def must_be_given(table: Table, columns: Found) -> bool:
     return any(found.get("required") for key, found in columns.items() if key not in table.columns)
 
 
-def _of_column(declared: Column | None, found: Mapping[str, Any]) -> Iterator[str]:
+def _drift_of_column(declared: Column | None, found: Mapping[str, Any]) -> Iterator[str]:
     if found.get("required"):
         yield "is required: rows without it are refused"
-    if declared:
-        yield from _of_ours(declared, found)
-
-
-def _of_ours(declared: Column, found: Mapping[str, Any]) -> Iterator[str]:
+    if declared is None:
+        return
     kind = "enum" if found.get("format") == "enum" else found.get("type")
     if kind != declared.kind:
         yield f"is of the type {kind}, not {declared.kind}"
@@ -53,7 +49,7 @@ def _of_ours(declared: Column, found: Mapping[str, Any]) -> Iterator[str]:
         yield "has a default: it could not be emptied"
 
 
-def _of_index(declared: Index | None, found: Mapping[str, Any]) -> Iterator[str]:
+def _drift_of_index(declared: Index | None, found: Mapping[str, Any]) -> Iterator[str]:
     if found.get("type") == "unique":
         yield "is unique: rows of ours could be refused"
     elif declared and list(declared.columns) != (columns := found.get("columns", list(declared.columns))):

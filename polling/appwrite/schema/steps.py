@@ -1,4 +1,4 @@
-"""What is wanting in Appwrite, and how it is made."""
+"""What is missing in Appwrite, and how it is created."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,14 +11,19 @@ from polling.errors import Conflict
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Something that is wanting, in words, and how to make it so."""
+    """Something that is missing, in words, and what creates it."""
 
     words: str
-    make: Callable[[], object]
+    create: Callable[[], object]
+
+    def carry_out(self) -> None:
+        """Creates it, unless somebody else has done so meanwhile. Raises PollingError."""
+        with created_by_anybody():
+            self.create()
 
 
 @contextmanager
-def made_by_anybody() -> Iterator[None]:
-    """Somebody else may make the same at the same time. The SDK's warning of text columns is left out."""
+def created_by_anybody() -> Iterator[None]:
+    """Somebody else may create the same at the same time. The SDK's warning of text columns is left out."""
     with suppress(Conflict), sdk_errors_translated(), warnings.catch_warnings(record=True):
         yield

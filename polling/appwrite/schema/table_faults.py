@@ -24,7 +24,7 @@ class TableRefuses(Blocked):
 class TableRefusals:
     """Finds out, once a run, whether refusals are the table's.
 
-    Its columns say so where the key may read them. Else `control`, a write that every sound table takes and that
+    Its columns show it where the key may read them; else `control`, a write that every sound table takes and that
     changes nothing, is refused too.
     """
 
@@ -40,31 +40,30 @@ class TableRefusals:
         """
         self._rows.require_columns(TABLES[self._rows.table].columns)
         if not self._has_looked:
-            self._found = self._of_columns() or self._of_control()
+            self._found = self._fault_of_columns() or self._fault_of_control()
             self._has_looked = True
         return self._found
 
-    def _of_columns(self) -> TableRefuses | None:
+    def _fault_of_columns(self) -> TableRefuses | None:
         table = TABLES[self._rows.table]
         try:
             columns = self._rows.columns()
         except OutOfTime:
             raise
-        except PollingError:  # a key may lack the scope; the control tells then
+        except PollingError:  # a key may lack the scope; the control write decides then
             return None
-        wrong = drift.refusals_of(self._rows.table, table, columns)
-        if not wrong:
-            return None
-        return TableRefuses(f"{'; '.join(wrong)}; {MEND}", every_row=drift.must_be_given(table, columns))
+        if wrong := drift.refusals_of(self._rows.table, table, columns):
+            return TableRefuses(f"{'; '.join(wrong)}; {MEND}", every_row=drift.must_be_given(table, columns))
+        return None
 
-    def _of_control(self) -> TableRefuses | None:
+    def _fault_of_control(self) -> TableRefuses | None:
         try:
             self._control()
         except InvalidRequest as error:
             return TableRefuses(f"{self._rows.table} refuses every row: {error}; {MEND}", every_row=True)
         except OutOfTime:
             raise
-        except PollingError:  # it does not tell
+        except PollingError:  # it decides nothing
             return None
         return None
 

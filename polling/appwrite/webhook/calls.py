@@ -1,4 +1,4 @@
-"""Calls of Appwrite's webhook: whether they are genuine, and of which row of ours they tell."""
+"""Calls of Appwrite's webhook: whether they are genuine, and which row of ours they report."""
 
 import base64
 import hmac
@@ -23,16 +23,12 @@ class Caller:
 
     def made(self, headers: Mapping[str, str], body: bytes) -> bool:
         """Whether the call is signed with our secret, and is of our project and webhook."""
-        webhook = headers.get("X-Appwrite-Webhook-Id", "")
+        given = headers.get("X-Appwrite-Webhook-Signature", "").encode()
         return (
-            self._signed(headers.get("X-Appwrite-Webhook-Signature", ""), body)
+            any(hmac.compare_digest(signature(self.secret, url, body), given) for url in signed_urls(self.url))
             and headers.get("X-Appwrite-Webhook-Project-Id", "") == self.project
-            and self.webhook in ("", webhook)
+            and self.webhook in ("", headers.get("X-Appwrite-Webhook-Id", ""))
         )
-
-    def _signed(self, given: str, body: bytes) -> bool:
-        signatures = (signature(self.secret, url, body) for url in signed_urls(self.url))
-        return any(hmac.compare_digest(expected, given.encode()) for expected in signatures)
 
 
 def signature(secret: str, url: str, body: bytes) -> bytes:
@@ -54,7 +50,7 @@ class RowChange:
 
 
 def read(body: bytes, *, events: str, database: str) -> RowChange | None:
-    """The row that a genuine call tells of; None where it is of another table, or cannot be read.
+    """The row that a genuine call reports; None where it is of another table, or cannot be read.
 
     The payload is the row, and nothing of it is to be applied: calls come late, twice and out of order.
     `events` are the call's names, comma-separated; some calls leave out the payload's `$databaseId`.

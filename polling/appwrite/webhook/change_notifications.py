@@ -16,12 +16,17 @@ from polling.models import ChangeNotification, SyncServer, SyncState
 
 def note(change: RowChange, *, now: datetime) -> bool:
     """Keeps a change; whether its row is to be looked at. An echo, or a deletion, which a sweep finds, only counts."""
-    _count(now)
-    if change.deleted or _is_known(change):
+    server = SyncServer.objects.filter(target=settings.APPWRITE_TARGET)
+    if not server.update(notifications=F("notifications") + 1, notified_at=now):
+        first = {"notifications": 1, "notified_at": now}
+        SyncServer.objects.get_or_create(target=settings.APPWRITE_TARGET, defaults=first)
+    state = sync_state.states().filter(remote_id=change.row_id).first()
+    if change.deleted:
         return False
-    ChangeNotification.objects.bulk_create(
-        [ChangeNotification(target=settings.APPWRITE_TARGET, row_id=change.row_id)], ignore_conflicts=True
-    )
+    if state and change.updated_at and (_is_agreed(change, state) or _is_our_write(change, state)):
+        return False
+    waiting = ChangeNotification(target=settings.APPWRITE_TARGET, row_id=change.row_id)
+    ChangeNotification.objects.bulk_create([waiting], ignore_conflicts=True)
     return True
 
 
@@ -32,31 +37,16 @@ def take() -> list[str]:
     return list(waiting.values())
 
 
-def _count(now: datetime) -> None:
-    server = SyncServer.objects.filter(target=settings.APPWRITE_TARGET)
-    if not server.update(notifications=F("notifications") + 1, notified_at=now):
-        first = {"notifications": 1, "notified_at": now}
-        SyncServer.objects.get_or_create(target=settings.APPWRITE_TARGET, defaults=first)
-
-
-def _is_known(change: RowChange) -> bool:
-    state = sync_state.states().filter(remote_id=change.row_id).first()
-    if state is None:
-        return False
-    return bool(change.updated_at) and (_is_agreed(change, state) or _is_ours(change, state))
-
-
 def _is_agreed(change: RowChange, state: SyncState) -> bool:
-    """Whether the call tells of the row as it was agreed on: by its content too, as an edit may keep `$updatedAt`."""
+    """Whether the row is as it was agreed on: by its content too, as an edit may keep `$updatedAt`."""
     if change.updated_at != state.base_updated_at:
         return False
-    told = [name for name in mapping.RACE_FIELDS if name in change.row]
-    base = mapping.complete(state.base)
-    return all(mapping.readable(mapping.RACE_FIELDS[name], change.row[name]) == base[name] for name in told)
+    fields, base = mapping.RACE_FIELDS, mapping.complete(state.base)
+    return all(mapping.readable(fields[name], change.row[name]) == base[name] for name in fields if name in change.row)
 
 
-def _is_ours(change: RowChange, state: SyncState) -> bool:
-    """Whether the call tells of a write of ours: one whose reply is not stored yet, or one before the last.
+def _is_our_write(change: RowChange, state: SyncState) -> bool:
+    """Whether a write of ours made the change: one whose reply is not stored yet, or one before the last.
 
     An edit made in Appwrite keeps `sync_version`, so that alone would hide it.
     """

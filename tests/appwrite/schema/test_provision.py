@@ -39,7 +39,7 @@ def either(request: pytest.FixtureRequest) -> Client:
     return client
 
 
-def test_apply_makes_what_plan_says_and_then_nothing_is_wanting(
+def test_apply_makes_what_plan_says_and_then_nothing_is_missing(
     either: Client, settings: Any, request: pytest.FixtureRequest
 ) -> None:
     client = fresh(either, settings, "made-anew")
@@ -52,7 +52,7 @@ def test_apply_makes_what_plan_says_and_then_nothing_is_wanting(
     assert (schema.plan(client), schema.apply(client)) == ([], [])
 
 
-def test_only_what_is_wanting_is_added(stand_in: Client, settings: Any) -> None:
+def test_only_what_is_missing_is_added(stand_in: Client, settings: Any) -> None:
     client = fresh(stand_in, settings, "in-part")
     schema.apply(client)
     path = "/tablesdb/in-part/tables/races"
@@ -121,17 +121,17 @@ def test_two_that_apply_at_once_do_not_fail(stand_in: Client, settings: Any) -> 
     steps = list(schema._Provisioning(client).steps())
     schema.apply(client)
     for step in steps:
-        step.make()
+        step.carry_out()
     assert schema.plan(client) == []
 
 
-def test_the_touch_of_a_table_keeps_its_settings(stand_in: Client, settings: Any) -> None:
+def test_rewriting_a_table_keeps_its_settings(stand_in: Client, settings: Any) -> None:
     client = fresh(stand_in, settings, "touched")
     schema.apply(client)
     path = "/tablesdb/touched/tables/races"
     ours = {"name": "Our races", "permissions": ['read("any")'], "rowSecurity": True, "enabled": False}
     assert stand_in.call("PUT", path, ours).status_code == 200
-    schema._Provisioning(client)._touch("races")
+    schema._Provisioning(client)._rewrite_table("races")
     table = stand_in.call("GET", path).json()
     assert {"name": table["name"], "permissions": table["$permissions"]} == {
         "name": "Our races",

@@ -64,7 +64,7 @@ def watched() -> SyncServer:
 # --- made and mended ------------------------------------------------------------------------------------------------
 
 
-def test_it_is_made_with_our_url_and_secret_and_then_nothing_is_wanting(hooked: Appwrite, settings: Any) -> None:
+def test_it_is_made_with_our_url_and_secret_and_then_nothing_is_missing(hooked: Appwrite, settings: Any) -> None:
     assert schema.plan(client(settings)) == [MAKE]
     assert schema.apply(client(settings)) == [MAKE]
     webhook = kept(hooked)
@@ -81,7 +81,7 @@ def test_it_is_not_made_where_no_url_is_configured(hooked: Appwrite, settings: A
 def test_it_is_mended_and_what_others_set_in_it_stays(hooked: Appwrite, settings: Any) -> None:
     settings.APPWRITE_WEBHOOK_ID = "theirs"
     stored(hooked, url="http://127.0.0.1:9/old/", events=["databases.*.create"], enabled=False)
-    wrong = "leads to another URL and does not tell of races and is disabled"
+    wrong = "leads to another URL and does not report races and is disabled"
     assert schema.apply(client(settings)) == [f"mend the webhook, which {wrong}"]
     webhook = kept(hooked)
     assert (webhook["url"], webhook["enabled"], webhook["name"], webhook["tls"]) == (URL, True, "Mine", True)
@@ -117,7 +117,7 @@ def test_the_event_of_a_database_with_a_dot_in_its_id_is_one_that_the_server_tak
 ) -> None:
     settings.APPWRITE_DATABASE_ID = "v1.races"
     for step in webhook_subscription.steps(client(settings)):
-        step.make()
+        step.carry_out()
     assert kept(hooked)["events"] == ["databases.*.tables.races.rows.*"]
 
 
