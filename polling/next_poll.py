@@ -24,7 +24,7 @@ class RaceFacts:
     """What the plan of a race depends on; all instants are aware.
 
     `waiting` says that it has not started; `ended_at` is when its result came, which is then polled again;
-    `bare_final_at` since when the provider reports a Final without placings. `covered_at` is the newest slot that was
+    `unproven_final_at` since when the provider reports a Final without proof. `covered_at` is the newest slot that was
     claimed or skipped, `asked_at` the newest that was not skipped, `planned_at` the plan so far. A race that is
     `refused` is asked with backoff alone, one the provider no longer knows (`unknown`) at the slowest step.
     `not_before` is until when the provider wants no request, `min_interval` the shortest time between two with news.
@@ -41,7 +41,7 @@ class RaceFacts:
     planned_at: datetime | None = None
     failures: int = 0
     detail_wanted: bool = False
-    bare_final_at: datetime | None = None
+    unproven_final_at: datetime | None = None
     refused: bool = False
     unknown: bool = False
     not_before: datetime | None = None
@@ -103,11 +103,11 @@ def _next_detail(facts: RaceFacts, *, cadence: Cadence, now: datetime) -> dateti
     following = next_tick(now, cadence.tick)
     if facts.covered_at and (facts.asked_at is None or facts.covered_at > facts.asked_at):
         return max(ceiling(facts.covered_at + AFTER_A_SKIP, cadence.tick), following)
-    if facts.bare_final_at is None:
+    if facts.unproven_final_at is None:
         return following
-    if now - facts.bare_final_at > CONFIRM_WITHIN:
+    if now - facts.unproven_final_at > CONFIRM_WITHIN:
         return None
-    return _next_confirmation(facts.bare_final_at, facts.asked_at, cadence=cadence, now=now)
+    return _next_confirmation(facts.unproven_final_at, facts.asked_at, cadence=cadence, now=now)
 
 
 def _next_confirmation(since: datetime, asked: datetime | None, *, cadence: Cadence, now: datetime) -> datetime:
@@ -128,8 +128,8 @@ def _off_grid_tick(facts: RaceFacts, *, grid: Cadence, now: datetime) -> datetim
     polls failed. A race long past its start can wait unless it was polled before: the first import of a whole day must
     not ask for every race at once. A Final without placings waits for no window.
     """
-    if facts.bare_final_at and facts.detail_wanted and not facts.failures:
-        confirmation = _next_confirmation(facts.bare_final_at, facts.asked_at, cadence=grid, now=now)
+    if facts.unproven_final_at and facts.detail_wanted and not facts.failures:
+        confirmation = _next_confirmation(facts.unproven_final_at, facts.asked_at, cadence=grid, now=now)
         return max(confirmation, _retry_tick(facts, cadence=grid, now=now))
     newest = grid.newest_slot(facts.advertised_start, now=now, min_interval=facts.min_interval)
     is_news = facts.detail_wanted and facts.asked_at is not None

@@ -191,7 +191,7 @@ def _facts_of(race: Race, slots: Slots, not_before: datetime | None) -> RaceFact
         planned_at=race.next_poll_at,
         failures=race.failures,
         detail_wanted=race.detail_wanted and not was_decided,
-        bare_final_at=race.bare_final_at,
+        unproven_final_at=race.unproven_final_at,
         # While the whole provider is left alone its slots go on, each logged as skipped.
         refused=race.last_error == Blocked.__name__ and not_before is None,
         unknown=is_unknown(race.last_error, race.failures),

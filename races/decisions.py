@@ -32,7 +32,7 @@ def finalize(
     def end_race(race: Race) -> None:
         race.status, race.finalized_by, race.finalized_at = RaceStatus.FINALIZED.value, by.source.value, now
         race.outcome = outcome.value if outcome else race.outcome or (Outcome.RESULTED.value if race.results else "")
-        race.detail_wanted, race.bare_final_at = False, None
+        race.detail_wanted, race.unproven_final_at = False, None
         if race.outcome in CALLED_OFF:
             race.result_version += bool(race.results or race.dividends)
             race.results, race.dividends, race.result_state = [], [], ResultState.NONE.value
@@ -41,7 +41,7 @@ def finalize(
         return not race.is_finalized or (outcome is not None and race.outcome != outcome)
 
     fields = [
-        "status", "finalized_by", "finalized_at", "outcome", "detail_wanted", "bare_final_at",
+        "status", "finalized_by", "finalized_at", "outcome", "detail_wanted", "unproven_final_at",
         "results", "dividends", "result_state", "result_version",
     ]  # fmt: skip
     how = f" as {outcome.value}" if outcome else ""
@@ -63,9 +63,9 @@ def reopen(race_ids: Iterable[int], *, by: Actor, reason: str, now: datetime) ->
         status = RaceStatus.IN_PROGRESS if race.advertised_start <= now else RaceStatus.SCHEDULED
         race.status, race.finalized_by, race.finalized_at, race.outcome = status.value, "", None, ""
         race.result_state = (ResultState.INTERIM if race.results else ResultState.NONE).value
-        race.bare_final_at = None
+        race.unproven_final_at = None
 
-    fields = ["status", "finalized_by", "finalized_at", "outcome", "result_state", "bare_final_at"]
+    fields = ["status", "finalized_by", "finalized_at", "outcome", "result_state", "unproven_final_at"]
     return _change_races(
         race_ids,
         open_again,

@@ -110,7 +110,7 @@ class Race(models.Model):
     detail_wanted = models.BooleanField(
         default=False, help_text="its status changed, and the detail has not been fetched since"
     )
-    bare_final_at = models.DateTimeField(
+    unproven_final_at = models.DateTimeField(
         null=True, blank=True, help_text="since when the provider reports Final without a placing, or before the start"
     )
     last_changed_at = models.DateTimeField(null=True, blank=True)
@@ -167,7 +167,9 @@ class Race(models.Model):
         indexes = [
             models.Index(fields=["status", "advertised_start"], name="race_status_start"),
             models.Index(
-                fields=["bare_final_at"], condition=models.Q(bare_final_at__isnull=False), name="race_bare_final"
+                fields=["unproven_final_at"],
+                condition=models.Q(unproven_final_at__isnull=False),
+                name="race_unproven_final",
             ),
         ]
         permissions = [

@@ -32,7 +32,7 @@ def flags_of(race: Race, *, is_unknown: bool, is_disputed: bool) -> list[RaceFla
         RaceFlag.LATE: race.escalation == Escalation.LATE,
         RaceFlag.OVERDUE: race.escalation == Escalation.OVERDUE,
         RaceFlag.NO_RESULT: race.escalation == Escalation.NO_RESULT,
-        RaceFlag.UNCONFIRMED: race.bare_final_at and not race.is_finalized,
+        RaceFlag.UNCONFIRMED: race.unproven_final_at and not race.is_finalized,
         RaceFlag.UNKNOWN: is_unknown,
         RaceFlag.DISPUTED: is_disputed,
         RaceFlag.PAUSED: race.polling_paused,

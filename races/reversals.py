@@ -52,10 +52,10 @@ def reversal_of(race: Race, answer: RaceSnapshot, merged: MergeResult) -> Revers
             return Reversal(
                 race, ReversalKind.CORRECTED, f"Now {race.outcome}: the provider reports {word} after {ended}"
             )
-        case Transition.WAIT if race.bare_final_at and "bare_final_at" in merged.changed:
+        case Transition.WAIT if race.unproven_final_at and "unproven_final_at" in merged.changed:
             message = f"{word} without a placing or before the start: not accepted until a second answer confirms it"
             return Reversal(race, ReversalKind.UNCONFIRMED, message)
-        case Transition.END if race.bare_final_at:
+        case Transition.END if race.unproven_final_at:
             return Reversal(
                 race, ReversalKind.CONFIRMED, f"{word} confirmed by a second answer, still without a placing"
             )

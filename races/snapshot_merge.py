@@ -19,7 +19,7 @@ ODDS = ("fixed_win", "fixed_place", "tote_win", "tote_place")
 RUNNER_FACTS = ("name", "barrier", "jockey", "trainer")
 RUNNER_FIELDS = (*RUNNER_FACTS, "scratched_at", "absent_since")
 MEETING_FACTS = ("name", "country", "state", "code", "provider_day", "timezone")
-BOOKKEEPING = frozenset({"detail_wanted", "bare_final_at"})  # for our own planning: no content of the race
+BOOKKEEPING = frozenset({"detail_wanted", "unproven_final_at"})  # for our own planning: no content of the race
 PLAIN_FACTS = ("number", "name", "distance_m", "actual_start", "provider_status", "protest")
 
 
@@ -103,7 +103,7 @@ def _apply_status(race: Race, snapshot: RaceSnapshot, *, now: datetime) -> Trans
     has_placing = _has_placing(race.results if snapshot.results is None else snapshot.results)
     stored = transitions.stored_as(RaceStatus(race.status), race.finalized_by, race.outcome)
     is_proven = transitions.is_proven(
-        has_placing=has_placing, advertised_start=race.advertised_start, bare_since=race.bare_final_at, now=now
+        has_placing=has_placing, advertised_start=race.advertised_start, unproven_since=race.unproven_final_at, now=now
     )
     reported = transitions.reported_as(
         snapshot.status, snapshot.outcome, snapshot.result_state, is_detail=is_detail, is_proven=is_proven
@@ -122,7 +122,7 @@ def _apply_status(race: Race, snapshot: RaceSnapshot, *, now: datetime) -> Trans
     if transition is Transition.AGREE and has_placing and not race.outcome:
         race.outcome = Outcome.RESULTED.value
     if stored is not Stored.DECIDED:
-        _note_bare_final(race, reported, now=now)
+        _note_unproven_final(race, reported, now=now)
     _set_result_state(race, snapshot, reported)
     if not is_detail and transition in (Transition.WAIT, Transition.REOPEN):
         race.detail_wanted = True
@@ -140,19 +140,19 @@ def _set_status(race: Race, snapshot: RaceSnapshot, transition: Transition, *, n
             race.finalized_by, race.finalized_at = FinalizedBy.PROVIDER.value, now
 
 
-def _note_bare_final(race: Race, reported: Reported, *, now: datetime) -> None:
-    """Sets `bare_final_at`: since when the provider reports a Final without proof; None if it does not."""
+def _note_unproven_final(race: Race, reported: Reported, *, now: datetime) -> None:
+    """Sets `unproven_final_at`: since when the provider reports a Final without proof; None if it does not."""
     if reported in (Reported.NOTHING, Reported.LISTED_FINAL):
         return
-    is_final = reported in (Reported.BARE_FINAL, Reported.PROVEN_FINAL)
+    is_final = reported in (Reported.UNPROVEN_FINAL, Reported.PROVEN_FINAL)
     is_complete = race.is_finalized and race.outcome == Outcome.RESULTED and _has_placing(race.results)
-    race.bare_final_at = (race.bare_final_at or now) if is_final and not is_complete else None
-    race.detail_wanted |= race.bare_final_at is not None
+    race.unproven_final_at = (race.unproven_final_at or now) if is_final and not is_complete else None
+    race.detail_wanted |= race.unproven_final_at is not None
 
 
 def _set_result_state(race: Race, snapshot: RaceSnapshot, reported: Reported) -> None:
     """Sets `result_state`: a result is interim or final only while there are placings to show."""
-    is_final = reported in (Reported.LISTED_FINAL, Reported.BARE_FINAL, Reported.PROVEN_FINAL)
+    is_final = reported in (Reported.LISTED_FINAL, Reported.UNPROVEN_FINAL, Reported.PROVEN_FINAL)
     if race.outcome in CALLED_OFF or not _has_placing(race.results):
         state = ResultState.NONE
     elif race.is_finalized:

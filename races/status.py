@@ -63,13 +63,13 @@ NO_RESULT_AFTER = timedelta(minutes=30)
 
 
 def escalation(
-    status: RaceStatus, advertised_start: datetime, *, bare_final_at: datetime | None = None, now: datetime
+    status: RaceStatus, advertised_start: datetime, *, unproven_final_at: datetime | None = None, now: datetime
 ) -> Escalation:
     """The escalation that staff see on a race. A race that does not end is never ended by racepoll itself."""
     since_start = now - advertised_start
     is_open = status not in TERMINAL
     if is_open and since_start >= OVERDUE_AFTER:
         return Escalation.OVERDUE
-    if bare_final_at is not None and now - bare_final_at >= NO_RESULT_AFTER:
+    if unproven_final_at is not None and now - unproven_final_at >= NO_RESULT_AFTER:
         return Escalation.NO_RESULT
     return Escalation.LATE if is_open and since_start >= LATE_AFTER else Escalation.NONE

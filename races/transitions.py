@@ -31,7 +31,7 @@ class Reported(StrEnum):
     UNDER_WAY = "closed or live"
     INTERIM = "interim"
     LISTED_FINAL = "final, in a status alone"
-    BARE_FINAL = "final, before the start or without a placing"
+    UNPROVEN_FINAL = "final, before the start or without a placing"
     PROVEN_FINAL = "final, with a placing or confirmed"
     CALLED_OFF = "abandoned, void or postponed"
 
@@ -55,7 +55,7 @@ _OPEN_RACE = {
     Reported.UNDER_WAY: Transition.MOVE,
     Reported.INTERIM: Transition.MOVE,
     Reported.LISTED_FINAL: Transition.WAIT,
-    Reported.BARE_FINAL: Transition.WAIT,
+    Reported.UNPROVEN_FINAL: Transition.WAIT,
     Reported.PROVEN_FINAL: Transition.END,
     Reported.CALLED_OFF: Transition.END,
 }
@@ -68,7 +68,7 @@ TABLE: dict[Stored, dict[Reported, Transition]] = {
         Reported.NOTHING: Transition.KEEP,
         **_TAKEN_BACK,
         Reported.LISTED_FINAL: Transition.KEEP,
-        Reported.BARE_FINAL: Transition.KEEP,
+        Reported.UNPROVEN_FINAL: Transition.KEEP,
         Reported.PROVEN_FINAL: Transition.KEEP,
         Reported.CALLED_OFF: Transition.CORRECT,
     },
@@ -76,7 +76,7 @@ TABLE: dict[Stored, dict[Reported, Transition]] = {
         Reported.NOTHING: Transition.KEEP,
         **_TAKEN_BACK,
         Reported.LISTED_FINAL: Transition.WAIT,
-        Reported.BARE_FINAL: Transition.WAIT,
+        Reported.UNPROVEN_FINAL: Transition.WAIT,
         Reported.PROVEN_FINAL: Transition.CORRECT,
         Reported.CALLED_OFF: Transition.CORRECT,
     },
@@ -125,17 +125,17 @@ def reported_as(
         return Reported.CALLED_OFF
     if not is_detail:
         return Reported.LISTED_FINAL
-    return Reported.PROVEN_FINAL if is_proven else Reported.BARE_FINAL
+    return Reported.PROVEN_FINAL if is_proven else Reported.UNPROVEN_FINAL
 
 
-def is_proven(*, has_placing: bool, advertised_start: datetime, bare_since: datetime | None, now: datetime) -> bool:
+def is_proven(*, has_placing: bool, advertised_start: datetime, unproven_since: datetime | None, now: datetime) -> bool:
     """Whether a Final has proof: a placing after the start, or a Final in an answer at least a slot ago.
 
-    `bare_since` is when a Final without proof was first reported, None if it was not.
+    `unproven_since` is when a Final without proof was first reported, None if it was not.
     """
     if has_placing and now >= advertised_start:
         return True
-    return bare_since is not None and now - bare_since >= CONFIRMS_AFTER
+    return unproven_since is not None and now - unproven_since >= CONFIRMS_AFTER
 
 
 def is_same_outcome(stored: str, reported: Outcome | None) -> bool:

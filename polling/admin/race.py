@@ -41,7 +41,7 @@ FIELDSETS: Any = (
                     track_time_column("last_attempt_at"),
                     yes_no_column("detail_wanted"),
                 ),
-                (track_time_column("bare_final_at"), columns.relisted_as),
+                (track_time_column("unproven_final_at"), columns.relisted_as),
                 (track_time_column("snoozed_until"), track_time_column("poll_requested_at")),
             )
         },

@@ -26,7 +26,7 @@ def escalate(*, now: datetime) -> None:
     Each flag that is set is reported once, all races of one kind in one message.
     """
     late = Race.objects.open().filter(advertised_start__lte=now - LATE_AFTER)
-    without_result = Race.objects.filter(bare_final_at__lte=now - NO_RESULT_AFTER)
+    without_result = Race.objects.filter(unproven_final_at__lte=now - NO_RESULT_AFTER)
     flagged = Race.objects.exclude(escalation=Escalation.NONE.value)
     stale = [race.pk for race in late | without_result | flagged if race.escalation != _escalation_of(race, now=now)]
     with transaction.atomic():
@@ -44,7 +44,7 @@ def _escalation_of(race: Race, *, now: datetime) -> Escalation:
     # Nobody has asked yet how it stands, as of the old races of a card that has just been imported.
     if race.last_attempt_at is None and race.next_poll_at and now - race.next_poll_at < LATE_AFTER:
         return Escalation.NONE
-    return escalation(RaceStatus(race.status), race.advertised_start, bare_final_at=race.bare_final_at, now=now)
+    return escalation(RaceStatus(race.status), race.advertised_start, unproven_final_at=race.unproven_final_at, now=now)
 
 
 def _names_of_races(races: list[Race], *, now: datetime) -> str:

@@ -64,13 +64,16 @@ def test_jittered_ticks_poll_twenty_times_in_the_last_five_minutes() -> None:
         ),
         pytest.param({"detail_wanted": True}, at(-90), at(-60), id="news long before the first slot"),
         pytest.param(
-            {"detail_wanted": True, "bare_final_at": at(-90)}, at(-90), at(-90, 15), id="a bare Final before the first"
+            {"detail_wanted": True, "unproven_final_at": at(-90)},
+            at(-90),
+            at(-90, 15),
+            id="an unproven Final before the first",
         ),
         pytest.param(
-            {"covered_at": at(2), "asked_at": at(2), "detail_wanted": True, "bare_final_at": at(-2)},
+            {"covered_at": at(2), "asked_at": at(2), "detail_wanted": True, "unproven_final_at": at(-2)},
             at(2, 1),
             at(4),
-            id="a bare Final of four minutes: two later",
+            id="an unproven Final of four minutes: two later",
         ),
         pytest.param(
             {"covered_at": at(-4), "failures": 1, "refused": True}, at(-4, 2), at(-3, -45), id="refused: the next tick"
@@ -190,16 +193,16 @@ ENDED = {"finalized": True, "ended_at": at(7, 3)}
             {**FIRST, "ended_at": None, "detail_wanted": True, "failures": 24}, at(500), None, id="news given up"
         ),
         pytest.param(
-            {"covered_at": at(27), "asked_at": at(27), "detail_wanted": True, "bare_final_at": at(7)},
+            {"covered_at": at(27), "asked_at": at(27), "detail_wanted": True, "unproven_final_at": at(7)},
             at(27, 1),
             at(32),
-            id="a bare Final of twenty minutes: five later",
+            id="an unproven Final of twenty minutes: five later",
         ),
         pytest.param(
-            {**FIRST, "ended_at": None, "detail_wanted": True, "bare_final_at": at(7)},
+            {**FIRST, "ended_at": None, "detail_wanted": True, "unproven_final_at": at(7)},
             at(7) + MINUTE * 60 * 25,
             None,
-            id="a bare Final of a day is left to staff",
+            id="an unproven Final of a day is left to staff",
         ),
     ],
 )

@@ -179,14 +179,14 @@ def test_a_final_by_mistake_before_the_start_that_is_taken_back_a_slot_later_end
     assert fresh(race).status == "scheduled"
     driver.drive_due(at(-9))
     assert (fresh(race).status, fresh(race).outcome, fresh(race).result_state != "final") == ("scheduled", "", True)
-    assert fresh(race).bare_final_at == at(-9, 0.36)
+    assert fresh(race).unproven_final_at == at(-9, 0.36)
     assert fresh(race).next_poll_at == at(-9, 15), "its detail at the next tick"
     assert (fresh(race).results, fresh(race).dividends, fresh(race).result_version) == ([], [], 0)
     assert "Final, not confirmed" in page(-9)
     assert "not accepted until a second answer confirms it" in page(-9)
     driver.provider.steer(race, status="Open", results=None)
     driver.drive_due(at(-9, 15))
-    assert (fresh(race).status, fresh(race).bare_final_at) == ("scheduled", None)
+    assert (fresh(race).status, fresh(race).unproven_final_at) == ("scheduled", None)
     assert (fresh(race).results, fresh(race).result_version) == ([], 0)
     driver.drive_due(at(0))
     assert [slot for slot in polled(race) if slot >= at(-5)] == [at(-5) + STEP * n for n in range(21)]
@@ -214,7 +214,7 @@ def test_a_final_without_a_placing_counts_a_slot_later_and_is_asked_for_until_th
     driver.provider.steer(race, **RESULT)
     driver.drive_due(at(41))
     ended = fresh(race)
-    assert (ended.outcome, ended.result_state, ended.result_version, ended.bare_final_at) == (
+    assert (ended.outcome, ended.result_state, ended.result_version, ended.unproven_final_at) == (
         "resulted", "final", 1, None,
     )  # fmt: skip
     overdue_races.escalate(now=at(41))

@@ -54,7 +54,7 @@ def test_a_final_that_says_that_there_are_no_placings_is_not_proven_by_those_of_
     assert hear(full(**INTERIM), 3).result_version == 1
     kept = hear(full(**FINAL | {"results": ()}), 4)
     assert (kept.status, kept.outcome, len(kept.results), kept.result_version) == ("in_progress", "", 2, 1)
-    assert kept.bare_final_at == START + 4 * MINUTE
+    assert kept.unproven_final_at == START + 4 * MINUTE
     confirmed = hear(full(**FINAL | {"results": ()}), 5)
     assert (confirmed.status, confirmed.outcome, confirmed.results) == ("finalized", "resulted", [])
 

@@ -23,7 +23,7 @@ from tests.factories import START
 D, R, S = Transition, Reported, Stored
 
 EXPECTED = {
-    # nothing, open, under way, interim, listed Final, bare Final, proven Final, called off
+    # nothing, open, under way, interim, listed Final, unproven Final, proven Final, called off
     S.SCHEDULED: (D.KEEP, D.MOVE, D.MOVE, D.MOVE, D.WAIT, D.WAIT, D.END, D.END),
     S.IN_PROGRESS: (D.KEEP, D.MOVE, D.MOVE, D.MOVE, D.WAIT, D.WAIT, D.END, D.END),
     S.RESULTED: (D.KEEP, D.REOPEN, D.REOPEN, D.REOPEN, D.KEEP, D.KEEP, D.KEEP, D.CORRECT),
@@ -79,7 +79,7 @@ def test_every_stored_race_and_every_answer_has_its_place_in_the_table() -> None
 
 
 @pytest.mark.parametrize(
-    ("has_placing", "seconds", "bare_for", "expected"),
+    ("has_placing", "seconds", "unproven_for", "expected"),
     [
         pytest.param(True, 300, None, True, id="a result after the start"),
         pytest.param(True, 0, None, True, id="a result at the start"),
@@ -91,11 +91,11 @@ def test_every_stored_race_and_every_answer_has_its_place_in_the_table() -> None
     ],
 )
 def test_a_final_counts_with_a_placing_after_the_start_or_when_it_is_repeated_a_slot_later(
-    has_placing: bool, seconds: float, bare_for: float | None, expected: bool
+    has_placing: bool, seconds: float, unproven_for: float | None, expected: bool
 ) -> None:
     now = START + timedelta(seconds=seconds)
-    since = None if bare_for is None else now - timedelta(seconds=bare_for)
-    assert is_proven(has_placing=has_placing, advertised_start=START, bare_since=since, now=now) is expected
+    since = None if unproven_for is None else now - timedelta(seconds=unproven_for)
+    assert is_proven(has_placing=has_placing, advertised_start=START, unproven_since=since, now=now) is expected
     assert timedelta(seconds=8) < CONFIRMS_AFTER < timedelta(seconds=15)
 
 
