@@ -1,9 +1,11 @@
 """Members of staff for the tests of the admin, and their clients; and the stand-in of Appwrite."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.contrib.messages import get_messages
 from django.test import Client
 
 from tests.appwrite.conftest import appwrite, stand_in  # noqa: F401 - fixtures
@@ -25,3 +27,8 @@ def staff_client(db: None) -> StaffClient:
         return client
 
     return make
+
+
+def messages_of(response: Any) -> list[str]:
+    """The messages that the user sees after a request."""
+    return [str(message) for message in get_messages(response.wsgi_request)]

@@ -7,17 +7,16 @@ from typing import Any
 import pytest
 import time_machine
 from django.contrib.admin.models import LogEntry
-from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
 from django_q.models import OrmQ
 
-from polling.admin.confirmation import MAX_CHOSEN
 from polling.admin.race_actions import APPLIES_TO
 from polling.models import Heartbeat, Incident, PollingSwitch, PollLog, PollState, ProviderState, Trigger
 from races.models import Race
 from races.status import FinalizedBy, Outcome, RaceStatus
-from tests.factories import START, make_log, make_meeting, make_race
+from tests.admin.conftest import messages_of
+from tests.factories import START, make_log, make_race
 
 pytestmark = pytest.mark.django_db
 
@@ -60,10 +59,6 @@ def state(race: Race) -> tuple[str, bool, int, int]:
     """What an action may change: the race itself, its polls, and the queue."""
     race.refresh_from_db()
     return race.status, race.polling_paused, race.version, PollLog.objects.filter(race=race).count()
-
-
-def messages_of(response: Any) -> list[str]:
-    return [str(message) for message in get_messages(response.wsgi_request)]
 
 
 def test_every_action_has_a_permission_of_the_model() -> None:
@@ -337,102 +332,3 @@ def test_a_race_made_by_hand_says_that_it_has_nobody_to_ask(admin_client: Client
     race = make_race(provider="", provider_race_id="")
     [message] = messages_of(confirm(admin_client, "force_poll", race))
     assert message == "No poll was asked for. A race made by hand has no provider to ask."
-
-
-def shown(client: Client, action: str, *races: Race) -> dict[str, str]:
-    """What the question says of how the races stand, to go with the answer."""
-    name = f"shown_{action}"
-    form = post(client, action, *races).content.decode()
-    return {name: form.split(f'name="{name}" value="')[1].split('"')[0]}
-
-
-MOVES: dict[str, dict[str, Any]] = {
-    "finalize": {"result_state": "interim"},
-    "reopen": {"outcome": "abandoned"},
-    "pause": {"polling_paused": True},
-}
-
-
-@pytest.mark.parametrize("action", MOVES)
-def test_a_question_left_open_is_asked_again_where_its_race_has_moved(admin_client: Client, action: str) -> None:
-    race, other = ready(action), ready(action)
-    page = shown(admin_client, action, race, other)
-    Race.objects.filter(pk=race.pk).update(**MOVES[action])
-    before = state(race), state(other)
-    again = confirm(admin_client, action, race, other, **page)
-    html = again.content.decode()
-    assert "Changed since the page was shown; nothing has been done." in html
-    assert f"<li>{race}</li>" in html and f"<li>{other}</li>" not in html
-    assert 'value="track inspection"' in html
-    assert (state(race), state(other)) == before
-    page = {f"shown_{action}": html.split(f'name="shown_{action}" value="')[1].split('"')[0]}
-    assert confirm(admin_client, action, race, other, **page).status_code == 302
-    assert state(other) != before[1]
-
-
-def test_a_price_that_moved_meanwhile_stops_no_decision(admin_client: Client) -> None:
-    race = make_race()
-    page = shown(admin_client, "finalize", race)
-    Race.objects.filter(pk=race.pk).update(version=9, last_changed_at=NOW, provider_status="Open")
-    assert messages_of(confirm(admin_client, "finalize", race, **page)) == ["1 of 1 race finalized."]
-
-
-def test_a_page_left_open_resumes_nothing_that_has_moved(admin_client: Client) -> None:
-    race = ready("resume")
-    path = reverse("admin:races_race_change", args=[race.pk])
-    html = admin_client.get(path).content.decode()
-    page = {"shown_resume": html.split('name="shown_resume" value="')[1].split('"')[0], "page": str(race.pk)}
-    Race.objects.filter(pk=race.pk).update(polling_paused=False)
-    response = post(admin_client, "resume", race, **page)
-    assert messages_of(response) == [f"Changed since the page was shown; nothing has been done. Look again at: {race}."]
-    assert response.headers["Location"] == path
-
-
-@pytest.mark.parametrize("action", ["force_poll", "finalize"])
-def test_an_action_from_a_page_leads_back_to_it(admin_client: Client, action: str) -> None:
-    race = make_race()
-    response = confirm(admin_client, action, race, page=str(race.pk))
-    assert response.headers["Location"] == reverse("admin:races_race_change", args=[race.pk])
-
-
-@pytest.mark.parametrize("page", ["", "//evil.example/", "https://evil.example/"])
-def test_an_action_from_the_list_leads_back_to_the_list_as_it_was(admin_client: Client, page: str) -> None:
-    data = {"action": "pause", "_selected_action": make_race().pk, "confirm": "yes", "reason": "fog", "page": page}
-    filtered = f"{LIST}?status__exact=scheduled"
-    assert admin_client.post(filtered, data).headers["Location"] == filtered
-
-
-def test_a_race_that_leaves_the_filter_meanwhile_is_decided_on_all_the_same(admin_client: Client) -> None:
-    race = make_race(start=NOW + timedelta(seconds=1))
-    asked = admin_client.post(f"{LIST}?start=hour", {"action": "finalize", "_selected_action": race.pk})
-    form = asked.content.decode()
-    assert f'action="{LIST}"' in form
-    assert 'name="list" value="start=hour"' in form
-    with time_machine.travel(NOW + timedelta(minutes=1), tick=False):
-        response = confirm(admin_client, "finalize", race, list="start=hour")
-    assert response.headers["Location"] == f"{LIST}?start=hour"
-    race.refresh_from_db()
-    assert race.is_finalized
-
-
-@pytest.mark.parametrize(
-    ("values", "names"),
-    [
-        ({}, ["force_poll", "finalize", "pause"]),
-        ({"polling_paused": True}, ["force_poll", "finalize", "resume"]),
-    ],
-    ids=str,
-)
-def test_a_page_offers_what_fits_its_race(admin_client: Client, values: dict[str, Any], names: list[str]) -> None:
-    response = admin_client.get(reverse("admin:races_race_change", args=[make_race(**values).pk]))
-    assert [name for name, _ in response.context["buttons"]] == names
-
-
-def test_more_races_than_a_confirmation_can_list_are_refused(admin_client: Client) -> None:
-    meeting = make_meeting()
-    start = {"advertised_start": START, "original_advertised_start": START}
-    Race.objects.bulk_create(Race(meeting=meeting, number=number, **start) for number in range(MAX_CHOSEN + 1))
-    race = Race.objects.first()
-    assert race
-    response = post(admin_client, "finalize", race, select_across="1")
-    assert messages_of(response) == [f"At most {MAX_CHOSEN} races at once; narrow the list."]

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import time_machine
 from django.contrib.admin.models import LogEntry
-from django.contrib.messages import get_messages
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -20,6 +19,7 @@ from races import decisions
 from races.decisions import Actor
 from races.models import Race
 from races.status import FinalizedBy, RaceStatus
+from tests.admin.conftest import messages_of
 from tests.factories import START, make_race
 
 pytestmark = pytest.mark.django_db
@@ -70,10 +70,6 @@ def post(client: Client, action: str, *conflicts: SyncConflict, **data: Any) -> 
 def take(client: Client, *conflicts: SyncConflict, **data: Any) -> list[str]:
     """The messages after Appwrite's values were chosen and the choice confirmed."""
     return messages_of(post(client, "take_theirs", *conflicts, confirm="yes", **data))
-
-
-def messages_of(response: Any) -> list[str]:
-    return [str(message) for message in get_messages(response.wsgi_request)]
 
 
 def how(conflict: SyncConflict) -> tuple[str, str]:

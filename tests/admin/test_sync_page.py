@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import time_machine
 from django.contrib.admin.models import LogEntry
-from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
 from django_q.models import OrmQ
@@ -19,6 +18,7 @@ from polling.appwrite.checkpoints import checkpoint_of
 from polling.appwrite.lease import push_of
 from polling.models import SyncCheckpoint, SyncConflict, SyncLease, SyncServer, SyncState, UnmatchedRow
 from races.models import Race
+from tests.admin.conftest import messages_of
 from tests.admin.test_pages import Inline, queries
 from tests.factories import START, make_race
 
@@ -64,10 +64,6 @@ def figures(client: Client, name: str) -> dict[str, list[str]]:
     [found] = [table for table in tables if table.name == name]
     rows = [[str(cell) for cell in row] for row in found.rows]
     return {heading.partition(" <")[0]: cells for heading, *cells in rows}
-
-
-def messages_of(response: Any) -> list[str]:
-    return [str(message) for message in get_messages(response.wsgi_request)]
 
 
 def queued() -> list[Any]:

@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
 from django_q.models import OrmQ
@@ -13,6 +12,7 @@ from django_q.models import OrmQ
 from polling.appwrite import sync_state
 from polling.models import SyncState, UnmatchedRow
 from races.models import Race
+from tests.admin.conftest import messages_of
 from tests.appwrite.conftest import NOW, TARGET, Appwrite, pulled
 from tests.factories import START, make_race
 
@@ -30,10 +30,6 @@ def known(race: Race, **values: Any) -> SyncState:
 
 def dead(**values: Any) -> SyncState:
     return known(make_race(), dead_since=NOW, attempts=3, error="InvalidRequest: <too long>", **values)
-
-
-def messages_of(response: Any) -> list[str]:
-    return [str(message) for message in get_messages(response.wsgi_request)]
 
 
 def try_again(client: Client, *chosen: SyncState) -> Any:

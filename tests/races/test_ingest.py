@@ -1,8 +1,7 @@
 """Ingest: what a provider reported becomes rows; what did not change writes nothing."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -15,63 +14,15 @@ from races.decisions import Actor
 from races.models import Meeting, PriceChange, Race, Runner
 from races.snapshots import (
     DividendSnapshot,
-    MeetingSnapshot,
-    RaceSnapshot,
     ResultSnapshot,
     RunnerSnapshot,
     Scope,
 )
 from races.status import Outcome, RaceStatus, ResultState
 from tests.factories import START
+from tests.races.answers import NOW, ended, full, race, status
 
 pytestmark = pytest.mark.django_db
-
-NOW = START - timedelta(minutes=30)
-MEETING = MeetingSnapshot("sandbox", "m1", "Kowhai Park", "NZ", "NZ", "thoroughbred", START.date(), "Pacific/Auckland")
-
-
-def status(race_id: str = "r1", **facts: Any) -> RaceSnapshot:
-    """A status-only answer."""
-    base = RaceSnapshot(
-        provider="sandbox",
-        provider_race_id=race_id,
-        scope=Scope.STATUS,
-        observed_at=NOW,
-        meeting=MEETING,
-        number=1,
-        name="Maiden",
-        advertised_start=START,
-        status=RaceStatus.SCHEDULED,
-        provider_status="Open",
-    )
-    return replace(base, **facts)
-
-
-def full(race_id: str = "r1", **facts: Any) -> RaceSnapshot:
-    """A whole answer with three runners."""
-    runners = tuple(
-        RunnerSnapshot(number, f"Horse {number}", barrier=number, fixed_win=Decimal("2.50")) for number in (1, 2, 3)
-    )
-    return replace(
-        status(race_id),
-        **{"scope": Scope.FULL, "runners": runners, "results": (), "dividends": ()} | facts,
-    )
-
-
-def ended(scope: Scope, outcome: Outcome = Outcome.RESULTED) -> dict[str, Any]:
-    """What an answer says of a race that is over."""
-    return {
-        "scope": scope,
-        "status": RaceStatus.FINALIZED,
-        "provider_status": "Final" if outcome is Outcome.RESULTED else "Abandoned",
-        "outcome": outcome,
-        "result_state": ResultState.FINAL if outcome is Outcome.RESULTED else None,
-    }
-
-
-def race() -> Race:
-    """The one race, as stored."""
-    return Race.objects.get()
 
 
 def test_a_new_race_is_stored_with_its_meeting_and_runners() -> None:
@@ -280,65 +231,6 @@ def test_an_override_holds_until_the_provider_says_something_new() -> None:
     assert (race().advertised_start, race().start_override) == (START + timedelta(minutes=1), None)
 
 
-def test_an_answer_older_than_the_last_is_dropped() -> None:
-    ingest.apply([full(source_time=NOW, distance_m=1200)], now=NOW)
-    ingest.apply([full(source_time=NOW - timedelta(seconds=5), distance_m=1000)], now=NOW)
-    assert race().distance_m == 1200
-
-
-def heard(seconds: int, *, behind: timedelta = timedelta(), scope: Scope = Scope.FULL, **facts: Any) -> ingest.Changes:
-    """Applies an answer that comes so long after NOW, and was generated `behind` earlier."""
-    at = NOW + timedelta(seconds=seconds)
-    answer = full(**facts) if scope is Scope.FULL else status(**facts)
-    return ingest.apply([replace(answer, observed_at=at, source_time=at - behind)], now=at)
-
-
-TWO_MINUTES = timedelta(minutes=2)
-
-
-@pytest.mark.parametrize("scope", Scope)
-def test_answers_of_a_cache_that_lags_behind_never_count_however_often_they_alternate(scope: Scope) -> None:
-    heard(0, distance_m=1200, status=RaceStatus.IN_PROGRESS, provider_status="Closed")
-    version = race().version
-    for turn in range(6):
-        closed: dict[str, Any] = {"status": RaceStatus.IN_PROGRESS, "provider_status": "Closed"}
-        assert not heard(30 * turn + 15, behind=TWO_MINUTES, scope=scope, distance_m=1000).changed
-        assert not heard(30 * turn + 30, distance_m=1200, **closed).changed
-    assert (race().distance_m, race().status, race().version) == (1200, "in_progress", version)
-
-
-def test_an_older_answer_is_reported_as_refused_and_the_answers_that_followed_unchanged_count_for_its_age() -> None:
-    heard(0)
-    heard(60)
-    assert race().source_time == NOW + timedelta(seconds=60)
-    refused = heard(75, behind=timedelta(seconds=30), distance_m=1000)
-    assert (refused.refused, refused.races) == ({race().pk}, {race().key: race().pk})
-    assert race().older_answers == 1
-    assert not heard(90).refused
-    assert race().older_answers == 0
-
-
-def test_answers_count_again_once_the_provider_has_set_its_clock_back_for_good() -> None:
-    heard(0, distance_m=1200)
-    behind = timedelta(hours=1)
-    refused = [bool(heard(15 * turn, behind=behind, distance_m=1000).refused) for turn in range(1, 7)]
-    assert refused == [True, True, True, True, False, False]
-    assert (race().distance_m, race().source_time) == (1000, NOW + timedelta(seconds=90) - behind)
-
-
-def test_a_provider_whose_clock_runs_ahead_is_ordered_by_its_own_clock() -> None:
-    ahead = -timedelta(minutes=20)
-    heard(0, behind=ahead, distance_m=1200)
-    assert heard(15, behind=ahead + TWO_MINUTES, distance_m=1000).refused
-    assert race().distance_m == 1200
-
-
-def test_one_time_far_ahead_does_not_make_later_answers_look_old() -> None:
-    ingest.apply([full(source_time=START + timedelta(days=9999), distance_m=1200)], now=NOW)
-    ingest.apply([full(source_time=NOW + timedelta(seconds=15), distance_m=1000)], now=NOW + timedelta(seconds=15))
-    assert race().distance_m == 1000
-
-
 def test_of_two_answers_with_one_id_the_later_counts() -> None:
     ingest.apply([status(distance_m=1000), status(distance_m=1200)], now=NOW)
     assert race().distance_m == 1200
@@ -382,33 +274,3 @@ def test_the_number_of_queries_does_not_grow_with_the_number_of_races(when: str)
 
     ingest.apply([status("seed")], now=NOW)
     assert queries(2, 100) == queries(8, 200) <= 15
-
-
-DECISIONS: list[tuple[Callable[..., list[int]], dict[str, Any], str]] = [
-    (decisions.finalize, {"reason": "void"}, "Finalized: void"),
-    (decisions.pause, {"reason": "fog"}, "Polling paused: fog"),
-    (decisions.annotate, {"note": "late"}, "Note: late"),
-]
-
-
-@pytest.mark.parametrize(("decide", "values", "message"), DECISIONS, ids=lambda value: getattr(value, "__name__", ""))
-def test_a_decision_is_audited_once_and_raises_the_version_once(
-    decide: Callable[..., list[int]], values: dict[str, Any], message: str
-) -> None:
-    from django.contrib.admin.models import LogEntry
-
-    ingest.apply([full()], now=NOW)
-    version = race().version
-    now: datetime = START
-    assert decide([race().pk], by=Actor("kim"), now=now, **values) == [race().pk]
-    assert decide([race().pk], by=Actor("kim"), now=now, **values) == []
-    entry = LogEntry.objects.get()
-    assert (entry.user.username, entry.change_message, entry.object_id) == ("kim", message, str(race().pk))
-    assert race().version == version + 1
-
-
-def test_a_reopened_race_is_under_way_or_scheduled_again() -> None:
-    ingest.apply([full()], now=NOW)
-    decisions.finalize([race().pk], by=Actor("kim"), reason="by mistake", now=NOW)
-    assert decisions.reopen([race().pk], by=Actor("kim"), reason="sorry", now=NOW) == [race().pk]
-    assert (race().status, race().finalized_by, race().finalized_at) == ("scheduled", "", None)

@@ -13,7 +13,7 @@ from races.models import Meeting, Race, Runner
 from races.snapshots import DividendSnapshot, RaceSnapshot, ResultSnapshot, RunnerSnapshot, Scope, join_snapshots
 from races.status import Outcome, RaceStatus, ResultState
 from tests.factories import START
-from tests.races.test_ingest import MEETING, NOW, ended, full, race, status
+from tests.races.answers import MEETING, NOW, ended, full, race, status
 
 pytestmark = pytest.mark.django_db
 
