@@ -16,6 +16,7 @@ from polling import importing, planning, providers
 from races.models import Race
 from sandbox.provider.server import make_server
 from tests.factories import START
+from tests.polling.driving import Driver
 
 
 @dataclass
@@ -95,3 +96,9 @@ def serving(settings: Any, card: str = "rolling") -> Iterator[ProviderBox]:
     providers.get.cache_clear()
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def driver(provider: ProviderBox) -> Driver:
+    """Real ticks and pollers, on the provider's clock."""
+    return Driver(provider)

@@ -1,15 +1,20 @@
 """Polling as it runs, on a clock that the test drives: real ticks, the tasks that they queued, real pollers."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from django_q.models import OrmQ
 
 from polling import pollers, tick
 from polling.models import PollLog, PollState
 from races.models import Race
-from tests.polling.conftest import ProviderBox
+
+if TYPE_CHECKING:  # whose fixture makes a driver
+    from tests.polling.conftest import ProviderBox
 
 STEP = timedelta(seconds=15)
 TICK_LATE, TASK_LATE = timedelta(milliseconds=40), timedelta(milliseconds=60)

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django_q.models import OrmQ
 
-from polling import dispatch, tick
+from polling import tick
 from polling.models import PollingSwitch, PollLog, PollState, Tick, Trigger
 from polling.monitoring import heartbeat
 from polling.planning import replan
@@ -174,25 +174,6 @@ def test_a_retry_names_the_poll_it_is_a_retry_of() -> None:
     replan([race.pk], now=at(-60, 1))
     tick.run(now=at(-60, 15))
     assert race.poll_logs.get(trigger=Trigger.RETRY.value).retry_of == failed
-
-
-def test_a_claim_whose_lease_ran_out_does_not_stand_in_the_way_of_a_forced_poll() -> None:
-    race = make_race()
-    dead = make_log(race, slot_at=at(-60), state=PollState.CLAIMED)
-    [log] = dispatch.force([race], trigger=Trigger.FORCED, requested_by="kim", now=at(60))
-    dead.refresh_from_db()
-    assert (dead.state, log.state, log.slot_at) == ("lost", "claimed", at(60))
-
-
-def test_a_race_made_by_hand_cannot_be_forced() -> None:
-    assert dispatch.force([make_race(provider_race_id="")], trigger=Trigger.FORCED, requested_by="kim", now=at(0)) == []
-
-
-def test_a_forced_poll_is_logged_with_its_instant_and_who_asked() -> None:
-    race = planned_race(now=at(-90))
-    [log] = dispatch.force([race], trigger=Trigger.FORCED, requested_by="kim", now=at(-70, 3))
-    assert (log.trigger, log.slot_at, log.requested_by) == ("forced", at(-70, 3), "kim")
-    assert OrmQ.objects.count() == 1
 
 
 def test_a_tick_that_raises_leaves_its_error_and_the_next_one_works() -> None:

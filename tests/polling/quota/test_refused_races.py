@@ -75,11 +75,6 @@ def test_what_is_remembered_has_an_end() -> None:
 
 
 @pytest.fixture
-def driver(provider: ProviderBox) -> Driver:
-    return Driver(provider)
-
-
-@pytest.fixture
 def races(provider: ProviderBox) -> list[Race]:
     """Three races, advertised for START and open; polled from T-4 on."""
     provider.now[0] = at(-61)

@@ -30,11 +30,6 @@ def at(minutes: float, seconds: float = 0) -> datetime:
     return START + minutes * MINUTE + timedelta(seconds=seconds)
 
 
-@pytest.fixture
-def driver(provider: ProviderBox) -> Driver:
-    return Driver(provider)
-
-
 def known_races(provider: ProviderBox, *starts: datetime, first_poll: datetime) -> list[Race]:
     """The only races, open and advertised for these starts; polled from this slot on."""
     provider.now[0] = first_poll

@@ -1,100 +1,55 @@
-"""A provider that takes its word back, through the real import, ticks and pollers, and what staff see of it."""
+"""A provider that takes back what it reported, through the real import, ticks and pollers, and what staff see of it."""
 
-import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
-import time_machine
 from django.contrib.admin.models import LogEntry
 from django.test import Client
-from django.urls import reverse
 
-from polling import importing, planning, staff
-from polling.models import Incident, Trigger
+from polling import staff
+from polling.models import Trigger
 from polling.monitoring import overdue_races
-from races.decisions import APPWRITE, Actor
+from races.decisions import Actor
 from races.models import Race
-from races.status import Outcome
-from tests.factories import START
 from tests.polling.conftest import ProviderBox
 from tests.polling.driving import STEP, Driver, polled
+from tests.polling.single_race import (
+    MINUTE,
+    RESULT,
+    SECOND,
+    alerts,
+    at,
+    fresh,
+    imported,
+    make_single_race,
+    page_of,
+    run_to_its_end,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 KIM = Actor("kim")
-MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
-RESULT: dict[str, Any] = {"status": "Final", "results": [[2], [1], [3], [4]], "dividends": {"Pool Win": 3.4}}
 Reader = Callable[[float], str]
-
-
-def at(minutes: float, seconds: float = 0) -> datetime:
-    """An instant relative to the advertised start."""
-    return START + minutes * MINUTE + seconds * SECOND
-
-
-@pytest.fixture
-def driver(provider: ProviderBox) -> Driver:
-    return Driver(provider)
 
 
 @pytest.fixture
 def race(provider: ProviderBox) -> Race:
-    """The only race, advertised for START and open; its polls begin at T-10."""
-    provider.now[0] = at(-61)
-    race = provider.import_card()[0]
-    Race.objects.exclude(pk=race.pk).delete()
-    provider.steer(race, advertised_start=START.isoformat(), status="Open", protest=False)
-    Race.objects.filter(pk=race.pk).update(
-        advertised_start=START, provider_start=START, original_advertised_start=START, status="scheduled",
-        provider_status="Open", next_poll_at=None,
-    )  # fmt: skip
-    planning.replan([race.pk], now=at(-10, -1))
-    return race
+    """Its polls begin at T-10."""
+    return make_single_race(provider, first_poll_at=at(-10))
 
 
 @pytest.fixture
 def page(race: Race, admin_client: Client) -> Reader:
     """The race's page as staff see it at a minute."""
-
-    def read(minutes: float) -> str:
-        with time_machine.travel(at(minutes), tick=False):
-            return admin_client.get(reverse("admin:races_race_change", args=[race.pk])).content.decode()
-
-    return read
-
-
-def heard(driver: Driver, race: Race, now: datetime) -> Race:
-    """The race after an import of the card; the others of the card are not polled."""
-    driver.provider.now[0] = now
-    importing.import_schedule("sandbox", now=now)
-    Race.objects.exclude(pk=race.pk).update(next_poll_at=None)
-    return fresh(race)
-
-
-def fresh(race: Race) -> Race:
-    return Race.objects.get(pk=race.pk)
+    return partial(page_of, race, admin_client)
 
 
 def audit(race: Race) -> list[tuple[str, str]]:
     """Who and what, oldest first."""
     entries = LogEntry.objects.filter(object_id=str(race.pk)).order_by("pk").select_related("user")
     return [(entry.user.username, entry.change_message) for entry in entries]
-
-
-def run_to_its_end(race: Race, driver: Driver) -> Race:
-    """Final with a result at T+5."""
-    driver.provider.steer(race, status="Closed")
-    driver.drive_due(at(0))
-    driver.provider.steer(race, **RESULT)
-    driver.drive_due(at(5))
-    assert (fresh(race).status, fresh(race).outcome, fresh(race).result_version) == ("finalized", "resulted", 1)
-    return fresh(race)
-
-
-def alerts(caplog: pytest.LogCaptureFixture, containing: str) -> list[str]:
-    return [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR and containing in r.getMessage()]
 
 
 # --- abandoned ---------------------------------------------------------------------------------------------------
@@ -105,7 +60,13 @@ def alerts(caplog: pytest.LogCaptureFixture, containing: str) -> list[str]:
 )
 @pytest.mark.parametrize("hears", ["the import", "the detail"])
 def test_an_abandoned_race_that_the_provider_opens_again_is_open_at_once_and_staff_are_alerted(
-    race: Race, driver: Driver, page: Reader, caplog: pytest.LogCaptureFixture, word: str, status: str, hears: str
+    race: Race,
+    driver: Driver,
+    page: Reader,
+    caplog: pytest.LogCaptureFixture,
+    word: str,
+    status: str,
+    hears: str,
 ) -> None:
     driver.drive_due(at(-10))
     driver.provider.steer(race, status="Abandoned")
@@ -113,7 +74,7 @@ def test_an_abandoned_race_that_the_provider_opens_again_is_open_at_once_and_sta
     assert (fresh(race).status, fresh(race).outcome) == ("finalized", "abandoned")
     driver.provider.steer(race, status=word)
     if hears == "the import":
-        heard(driver, race, at(-8, 5))
+        imported(driver, race, at(-8, 5))
     else:
         driver.provider.now[0] = at(-8, 5)
         staff.force_poll([race.pk], by=KIM, reason="look", now=at(-8, 5))
@@ -139,7 +100,7 @@ def test_an_abandoned_race_put_back_under_its_id_is_polled_again_from_its_new_st
     assert fresh(race).outcome == "abandoned"
     new_start = at(3 * 60)
     driver.provider.steer(race, status="Open", advertised_start=new_start.isoformat())
-    heard(driver, race, at(10))
+    imported(driver, race, at(10))
     again = fresh(race)
     assert (again.status, again.advertised_start, again.next_poll_at) == (
         "scheduled",
@@ -163,7 +124,7 @@ def test_each_way_to_call_a_race_off_is_its_outcome_and_what_opens_again_is_open
     driver.drive_due(at(-9))
     assert (fresh(race).status, fresh(race).outcome, fresh(race).finalized_by) == ("finalized", outcome, "provider")
     driver.provider.steer(race, status="Open")
-    assert heard(driver, race, at(-8)).status == "scheduled"
+    assert imported(driver, race, at(-8)).status == "scheduled"
 
 
 # --- a Final by mistake -----------------------------------------------------------------------------------------
@@ -175,7 +136,7 @@ def test_a_final_by_mistake_before_the_start_that_is_taken_back_a_slot_later_end
 ) -> None:
     driver.drive_due(at(-10))
     driver.provider.steer(race, status="Final", results=results)
-    heard(driver, race, at(-9, -10))
+    imported(driver, race, at(-9, -10))
     assert fresh(race).status == "scheduled"
     driver.drive_due(at(-9))
     assert (fresh(race).status, fresh(race).outcome, fresh(race).result_state != "final") == ("scheduled", "", True)
@@ -250,7 +211,7 @@ def test_a_final_taken_back_to_interim_is_a_counted_correction_with_the_placings
     run_to_its_end(race, driver)
     driver.provider.steer(race, status="Interim", results=[[1], [2], [3], [4]], dividends={"Pool Win": 7.7})
     if hears == "the import":
-        heard(driver, race, at(10, 5))
+        imported(driver, race, at(10, 5))
         assert (fresh(race).status, fresh(race).result_state) == ("in_progress", "none")
         assert (fresh(race).results, fresh(race).dividends) == ([], [])
         assert fresh(race).next_poll_at == at(10, 15)
@@ -270,12 +231,18 @@ def test_a_final_taken_back_to_interim_is_a_counted_correction_with_the_placings
 @pytest.mark.parametrize(("word", "outcome"), [("Abandoned", "abandoned"), ("Void", "void")])
 @pytest.mark.parametrize("hears", ["the import", "a look at the result"])
 def test_a_race_called_off_after_its_final_keeps_no_dividends_and_that_is_counted(
-    race: Race, driver: Driver, page: Reader, caplog: pytest.LogCaptureFixture, hears: str, word: str, outcome: str
+    race: Race,
+    driver: Driver,
+    page: Reader,
+    caplog: pytest.LogCaptureFixture,
+    hears: str,
+    word: str,
+    outcome: str,
 ) -> None:
     run_to_its_end(race, driver)
     driver.provider.steer(race, status=word, results=[], dividends={})
     if hears == "the import":
-        heard(driver, race, at(10, 5))
+        imported(driver, race, at(10, 5))
         assert (fresh(race).outcome, fresh(race).results, fresh(race).dividends) == (outcome, [], [])
     driver.drive_due(at(21))
     now = fresh(race)
@@ -292,7 +259,7 @@ def test_an_abandoned_race_that_was_run_after_all_gets_its_result(race: Race, dr
     driver.provider.steer(race, status="Abandoned")
     driver.drive_due(at(-9))
     driver.provider.steer(race, **RESULT)
-    heard(driver, race, at(10, 5))
+    imported(driver, race, at(10, 5))
     assert fresh(race).outcome == "abandoned", "a status alone is not believed"
     driver.drive_due(at(11))
     now = fresh(race)
@@ -318,7 +285,7 @@ def test_news_that_the_import_hears_first_makes_the_detail_due_at_the_next_tick(
 ) -> None:
     driver.drive_due(at(12))
     driver.provider.steer(race, **news)
-    now = heard(driver, race, at(12, 20))
+    now = imported(driver, race, at(12, 20))
     assert (now.status, now.detail_wanted, now.next_poll_at) == (status, True, at(12, 30))
     assert now.result_state == "none", "there are no placings to show"
     driver.provider.forget_requests()
@@ -330,7 +297,7 @@ def test_news_that_the_import_hears_first_makes_the_detail_due_at_the_next_tick(
 def test_an_import_without_news_makes_nothing_due(race: Race, driver: Driver) -> None:
     driver.drive_due(at(12))
     planned = fresh(race).next_poll_at
-    assert heard(driver, race, at(12, 20)).next_poll_at == planned
+    assert imported(driver, race, at(12, 20)).next_poll_at == planned
 
 
 def test_a_protest_after_the_last_look_at_a_result_is_asked_about(race: Race, driver: Driver) -> None:
@@ -338,75 +305,7 @@ def test_a_protest_after_the_last_look_at_a_result_is_asked_about(race: Race, dr
     driver.drive_due(at(75))
     assert fresh(race).next_poll_at is None
     driver.provider.steer(race, protest=True, results=[[1], [2], [3], [4]])
-    assert heard(driver, race, at(75, 20)).next_poll_at == at(75, 30)
+    assert imported(driver, race, at(75, 20)).next_poll_at == at(75, 30)
     driver.drive_due(at(90))
     now = fresh(race)
     assert (now.status, now.protest, now.result_version, now.next_poll_at) == ("finalized", True, 2, None)
-
-
-# --- staff against the provider ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("by", [KIM, APPWRITE])
-@pytest.mark.parametrize("word", ["Open", "Closed", "Interim", "Final"])
-def test_a_provider_that_contradicts_an_end_set_here_is_one_incident_with_both_words_until_they_agree(
-    race: Race, driver: Driver, page: Reader, caplog: pytest.LogCaptureFixture, by: Actor, word: str
-) -> None:
-    staff.finalize([race.pk], by=by, reason="fog", outcome=Outcome.ABANDONED, now=at(-10))
-    driver.provider.steer(race, status=word)
-    for minutes in (-9, -4, 1):
-        heard(driver, race, at(minutes))
-    stored = fresh(race)
-    assert (stored.status, stored.outcome, stored.finalized_by) == ("finalized", "abandoned", by.source.value)
-    assert stored.next_poll_at is None
-    incident = Incident.objects.get()
-    assert (incident.kind, incident.race, incident.began_at, incident.ended_at) == ("disputed", race, at(-9), None)
-    assert "abandoned" in incident.reason
-    assert word in incident.reason
-    assert len(alerts(caplog, "were ended here and the provider reports otherwise")) == 1
-    assert f">the provider reports {word}<" in page(2)
-    driver.provider.steer(race, status="Abandoned")
-    heard(driver, race, at(6))
-    assert Incident.objects.get().ended_at == at(6)
-    assert ">the provider reports " not in page(7)
-
-
-def test_staff_end_a_dispute_by_reopening_or_by_deciding_again(race: Race, driver: Driver) -> None:
-    staff.finalize([race.pk], by=KIM, reason="fog", outcome=Outcome.ABANDONED, now=at(-10))
-    heard(driver, race, at(-9))
-    staff.finalize([race.pk], by=KIM, reason="it is foggy", outcome=Outcome.ABANDONED, now=at(-8))
-    incident = Incident.objects.get()
-    assert (incident.ended_at, incident.settled_by) == (at(-8), "kim")
-    heard(driver, race, at(-4))
-    assert Incident.objects.count() == 1, "the same words begin no other"
-    driver.provider.steer(race, status="Closed")
-    heard(driver, race, at(1))
-    assert Incident.objects.filter(ended_at=None).count() == 1
-    staff.reopen([race.pk], by=KIM, reason="they run", now=at(2))
-    assert not Incident.objects.filter(ended_at=None).exists()
-    assert fresh(race).status == "in_progress"
-
-
-def test_an_end_without_an_outcome_takes_the_result_and_is_not_disputed_by_an_end(race: Race, driver: Driver) -> None:
-    staff.finalize([race.pk], by=KIM, reason="seen on television", now=at(1))
-    driver.provider.steer(race, **RESULT)
-    driver.provider.now[0] = at(10)
-    staff.force_poll([race.pk], by=KIM, reason="look", now=at(10))
-    driver.work(at(10, 1))
-    now = fresh(race)
-    assert (now.finalized_by, now.outcome, now.result_state, len(now.results)) == ("staff", "resulted", "final", 4)
-    assert not Incident.objects.exists()
-
-
-def test_what_staff_called_off_keeps_no_result_whatever_the_provider_has(race: Race, driver: Driver) -> None:
-    run_to_its_end(race, driver)
-    assert staff.finalize([race.pk], by=KIM, reason="stewards", outcome=Outcome.VOID, now=at(10)) == [race.pk]
-    now = fresh(race)
-    assert (now.finalized_by, now.outcome, now.results, now.dividends) == ("staff", "void", [], [])
-    assert (now.result_state, now.result_version) == ("none", 2)
-    driver.provider.now[0] = at(11)
-    staff.force_poll([race.pk], by=KIM, reason="look", now=at(11))
-    driver.work(at(11, 1))
-    now = fresh(race)
-    assert (now.outcome, now.results, now.dividends, now.result_version) == ("void", [], [], 2)
-    assert Incident.objects.get().kind == "disputed"

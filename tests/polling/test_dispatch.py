@@ -11,7 +11,7 @@ from polling import dispatch, planning, pollers, staff, tick
 from polling.models import PollingSwitch, PollLog, PollState, ProviderState, Trigger
 from races.decisions import Actor
 from races.models import Race
-from tests.factories import START, make_log
+from tests.factories import START, make_log, make_race
 from tests.polling.conftest import ProviderBox
 from tests.polling.driving import Driver
 
@@ -214,3 +214,23 @@ def test_staff_who_force_a_poll_are_on_its_log(provider: ProviderBox) -> None:
     tick.run(now=START)
     assert staff.force_poll([race.pk], by=KIM, reason="track inspection", now=after(1)) == [race.pk]
     assert race.poll_logs.get().requested_by == "kim"
+
+
+def test_a_claim_whose_lease_ran_out_does_not_stand_in_the_way_of_a_forced_poll() -> None:
+    race = make_race()
+    dead = make_log(race, slot_at=after(-3600), state=PollState.CLAIMED)
+    [log] = force(race, now=after(3600))
+    dead.refresh_from_db()
+    assert (dead.state, log.state, log.slot_at) == ("lost", "claimed", after(3600))
+
+
+def test_a_race_made_by_hand_cannot_be_forced() -> None:
+    assert force(make_race(provider_race_id=""), now=START) == []
+
+
+def test_a_forced_poll_is_logged_with_its_instant_and_who_asked() -> None:
+    race = make_race()
+    planning.replan([race.pk], now=after(-90 * 60))
+    [log] = force(race, now=after(-70 * 60 + 3))
+    assert (log.trigger, log.slot_at, log.requested_by) == ("forced", after(-70 * 60 + 3), "kim")
+    assert OrmQ.objects.count() == 1
