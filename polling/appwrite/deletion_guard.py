@@ -21,6 +21,7 @@ from races.models import Race
 FEW, PERCENT = 20, 5
 MADE_AGAIN = "deleted in Appwrite, but the race is here: made again"
 MOST_CONFIRMED = 5 * MOST_ROWS
+NEVER_WRITTEN = Q(base_updated_at="", sent__isnull=True)  # nor tried: Appwrite has no such row
 FOUND, TO_GO = "were deleted since the last sweep", "are to go, as their races are gone from Django"
 
 
@@ -52,9 +53,14 @@ def beyond_the_limit(deletions: int, what: str = FOUND) -> str:
     return f"{deletions} of {known} rows {what}, more than {limit}"
 
 
+def rows_to_delete(*, now: datetime, waiting: bool = False) -> QuerySet[SyncState]:
+    """Rows that Appwrite may have of races deleted from Django; with `waiting` also those whose next try is to come."""
+    return orphans(now=now, waiting=waiting).exclude(NEVER_WRITTEN)
+
+
 def too_many_to_go(*, now: datetime) -> str:
     """The same, for rows whose races were deleted in Django, of those that nobody has counted so far."""
-    fresh = orphans(now=now).exclude(base_updated_at="", sent__isnull=True).filter(remote_deleted_at=None)
+    fresh = rows_to_delete(now=now).filter(remote_deleted_at=None)
     return beyond_the_limit(fresh.update(remote_deleted_at=now), TO_GO)
 
 

@@ -10,7 +10,6 @@ import pytest
 from polling.appwrite import lease
 from polling.appwrite.api import client, parallel, rows
 from polling.appwrite.push import races as push_races
-from polling.appwrite.push import run as push
 from polling.http import deadline, transport
 
 BUDGET_SECONDS = 600.0  # in our time; in real time it is what a call may take on the slowest machine
@@ -86,7 +85,7 @@ class Brake(parallel.Concurrency):
 def stop_time(monkeypatch: pytest.MonkeyPatch) -> StoppedTime:
     """Our modules' time stands still, and no call of theirs is given up in real time."""
     stopped = StoppedTime()
-    for module in (client, lease, push, rows, transport, deadline):
+    for module in (client, lease, rows, transport, deadline):
         monkeypatch.setattr(module, "time", stopped)
     monkeypatch.setattr(parallel, "monotonic", stopped.monotonic)
     monkeypatch.setattr(transport, "CONNECT_SECONDS", BUDGET_SECONDS)

@@ -1,125 +1,86 @@
-"""One push of deletions: the rows of races that are gone from Django."""
+"""The push of deletions: rows whose races were deleted from Django."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from django.db import transaction
 
 from polling.appwrite import checkpoints, conflicts, deletion_guard, sync_state
-from polling.appwrite.api.errors import InvalidRequest, affects_every_row, counts_as_failure
+from polling.appwrite.api.errors import InvalidRequest
 from polling.appwrite.api.parallel import in_parallel
-from polling.appwrite.api.rows import MOST_ROWS, Row, Rows
-from polling.appwrite.lease import Lease
+from polling.appwrite.api.rows import MOST_ROWS
 from polling.appwrite.merge import Clash, Side
-from polling.appwrite.push.race_push import put_off
-from polling.appwrite.push.races import Counts
+from polling.appwrite.push.failure_policy import failed_rows
+from polling.appwrite.push.outcomes import Outcome, RowPush
 from polling.appwrite.unread_edits import unseen_edits
-from polling.errors import Conflict, NotFound, OutOfTime, PollingError
+from polling.errors import Conflict, NotFound
 from polling.models import SyncState
 
 logger = logging.getLogger(__name__)
 
-Outcome = tuple[SyncState, Row | PollingError | None]
+EDITED = "deleted in Django, but edited in Appwrite: its race comes back"
 
 
-class GonePush:
-    """Deletes rows batch by batch, each against the base it was last agreed on, while the lease is held."""
-
-    def __init__(self, rows: Rows, lease: Lease, counts: Counts) -> None:
-        self._rows, self._lease, self._counts = rows, lease, counts
-        self._bases: dict[int, str] = {}  # as the states were read, by key
+class DeletedRaces(RowPush):
+    """Deletes rows, a hundred in a step, each against the base it was last agreed on, while the lease is held."""
 
     def has_more(self) -> bool:
         """Whether a row is left behind, and may be deleted."""
-        return sync_state.orphans(now=self._lease.now()).exists() and not checkpoints.are_deletions_held(
-            sync_state.TABLE
-        )
+        is_held = checkpoints.are_deletions_held(sync_state.TABLE)
+        return not is_held and sync_state.orphans(now=self._lease.now()).exists()
 
     def step(self) -> bool:
-        """One batch; whether it was a full one. Raises what every other row would meet too, after noting it."""
-        if not self._may_go():
-            return False
-        orphans = list(sync_state.orphans(now=self._lease.now())[:MOST_ROWS])
-        self._bases = {state.pk: state.base_updated_at for state in orphans}
-        # Never agreed on, nor tried: nobody has the row.
-        self._forget([state for state in orphans if not (state.base_updated_at or state.sent)])
-        known = self._unedited([state for state in orphans if state.base_updated_at or state.sent])
-        outcomes = in_parallel(self._delete, known, has_time=self._rows.has_time)
-        gone = [state for state, outcome in outcomes if isinstance(outcome, dict | NotFound)]
-        self._forget(gone)
-        self._counts.deleted += len(gone)
-        self._spare([state for state, outcome in outcomes if isinstance(outcome, Conflict)])
-        tried = sum(1 for _, outcome in outcomes if outcome is not None and not isinstance(outcome, OutOfTime))
-        self._leave([pair for pair in outcomes if not isinstance(pair[1], dict | NotFound | Conflict)], of=tried)
-        return len(orphans) == MOST_ROWS
+        """Deletes a batch; whether it was a full one. Raises the PollingError that stops the push, after noting it.
 
-    def _may_go(self) -> bool:
-        """Whether no person must look first. Each row is counted once: a brake that is released lets it go."""
+        Deletes nothing while the deletion guard is on. Each row is counted once: a guard that is released lets it go.
+        """
+        now = self._lease.now()
         if checkpoints.are_deletions_held(sync_state.TABLE):
             return False
         with transaction.atomic():
-            why = deletion_guard.too_many_to_go(now=self._lease.now())
-            if why:
+            if why := deletion_guard.too_many_to_go(now=now):
                 checkpoints.hold_deletions(sync_state.TABLE, why)
-        return not why
+                return False
+        sync_state.orphans(now=now).filter(deletion_guard.NEVER_WRITTEN).delete()
+        batch = list(deletion_guard.rows_to_delete(now=now)[:MOST_ROWS])
+        self._carry_out(batch, self._delete_rows(batch))
+        return len(batch) == MOST_ROWS
 
-    def _unedited(self, orphans: Sequence[SyncState]) -> list[SyncState]:
-        """Those whose rows are there, and hold what was agreed on or sent, by a read of this moment.
+    def _delete_rows(self, batch: Sequence[SyncState]) -> Iterator[Outcome]:
+        """Deletes those that hold what was agreed on or sent, by a read of this moment.
 
-        By their values: compare-and-set sees no edit that kept the row's `$updatedAt`. The others are dealt with here.
+        By their values: compare-and-set sees no edit that kept the row's `$updatedAt`.
         """
-        try:
-            there = self._rows.by_id(state.remote_id for state in orphans)
-        except OutOfTime:
-            raise
-        except PollingError as error:
-            self._leave([(state, error) for state in orphans], of=len(orphans))
-            raise
-        gone = [state for state in orphans if state.remote_id not in there]
-        self._forget(gone)
-        self._counts.deleted += sum(bool(state.base_updated_at) for state in gone)
-        found = [state for state in orphans if state.remote_id in there]
+        there = self._rows.by_id(state.remote_id for state in batch)
+        found = [state for state in batch if state.remote_id in there]
+        missing = [state for state in batch if state.remote_id not in there]
         edited = [state for state in found if unseen_edits(there[state.remote_id], state)]
-        self._spare(edited)
-        for state in found:
-            state.base_updated_at = str(there[state.remote_id].get("$updatedAt") or "")
-        return [state for state in found if state not in edited]
 
-    def _delete(self, state: SyncState) -> Row:
-        self._rows.delete(state.remote_id, base_updated_at=state.base_updated_at)
-        return {}
+        def delete_row(state: SyncState) -> bool:
+            updated_at = str(there[state.remote_id].get("$updatedAt") or "")
+            self._rows.delete(state.remote_id, base_updated_at=updated_at)
+            return True
 
-    def _forget(self, gone: Sequence[SyncState]) -> None:
-        sync_state.states().filter(pk__in=[state.pk for state in gone]).delete()
+        _forget_rows(missing)
+        yield from (Outcome(state, "deleted" if state.base_updated_at else None) for state in missing)
+        yield from self._keep_edited_rows(edited)
+        answers = in_parallel(delete_row, [s for s in found if s not in edited], has_time=self._rows.has_time)
+        gone = [state for state, answer in answers if answer is True or isinstance(answer, NotFound)]
+        _forget_rows(gone)
+        yield from (Outcome(state, "deleted") for state in gone)
+        yield from self._keep_edited_rows([state for state, answer in answers if isinstance(answer, Conflict)])
+        yield from (Outcome(state, error=error) for state, error in answers if isinstance(error, InvalidRequest))
+        yield from (Outcome(state, error=error) for state, error in failed_rows(answers))
 
-    def _spare(self, edited: Sequence[SyncState]) -> None:
-        """An edit beats a deletion: the row stays, of nobody now, so that the sweep makes a race of it again."""
-        policy = "deleted in Django, but edited in Appwrite: its race comes back"
+    def _keep_edited_rows(self, edited: Sequence[SyncState]) -> Iterator[Outcome]:
+        """An edit wins over a deletion: the row stays, of nobody now, so that the sweep makes a race of it again."""
         for state in edited:
             logger.warning("row %s was edited in Appwrite; its race, deleted here, will come back", state.remote_id)
-            clash = Clash("$id", state.remote_id, None, state.remote_id, Side.REMOTE, policy)
+            clash = Clash("$id", state.remote_id, None, state.remote_id, Side.REMOTE, EDITED)
             conflicts.log(state, [clash], now=self._lease.now())
-        self._forget(edited)
-        self._counts.merged += len(edited)
+        _forget_rows(edited)
+        yield from (Outcome(state, "merged") for state in edited)
 
-    def _leave(self, outcomes: Sequence[Outcome], *, of: int) -> None:
-        """What failed waits; what is refused, or fails so often while others go, is given up."""
-        failed = [(state, error) for state, error in outcomes if counts_as_failure(error)]
-        all_fail = len(failed) == of
-        trouble = [
-            error
-            for _, error in failed
-            if affects_every_row(error) or (all_fail and not isinstance(error, InvalidRequest))
-        ]
-        own = not trouble
-        for state, error in failed:
-            state.base_updated_at = self._bases[state.pk]
-            if isinstance(error, InvalidRequest) or (own and state.attempts + 1 >= sync_state.MOST_ATTEMPTS):
-                if sync_state.bury(state, error, now=self._lease.now()):
-                    logger.error("row %s cannot be deleted until a person acts: %s", state.remote_id, error)
-                    self._counts.dead += 1
-            else:
-                put_off([state], error, now=self._lease.now(), own=own)
-                self._counts.waiting += 1
-        if trouble:
-            raise trouble[0]
+
+def _forget_rows(gone: Sequence[SyncState]) -> None:
+    sync_state.states().filter(pk__in=[state.pk for state in gone]).delete()

@@ -14,26 +14,19 @@ An edit made in Appwrite that no pull has seen before its row is removed is kept
 no mark: `push_logs` removes them by their own age.
 """
 
-import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 from polling.appwrite import conflicts, sync_state
-from polling.appwrite.api.errors import affects_every_row
-from polling.appwrite.api.rows import MOST_ROWS, Row, Rows, is_addressable
-from polling.appwrite.lease import Lease
+from polling.appwrite.api.rows import MOST_ROWS, Row, is_addressable
 from polling.appwrite.merge import OWNERS, Clash, Owner, Side
-from polling.appwrite.push.race_push import put_off
-from polling.appwrite.push.races import Counts
+from polling.appwrite.push.outcomes import Outcome, RowPush
 from polling.appwrite.unread_edits import unseen_edits
-from polling.errors import OutOfTime, PollingError
 from polling.models import SyncState
 from races.models import Race
-
-logger = logging.getLogger(__name__)
 
 NOT_TAKEN = "its race had left by age: the edit was not taken"
 NO_EDITS = {Owner.TRAVELS, Owner.APPWRITE}
@@ -55,37 +48,28 @@ def expired(*, now: datetime, waiting: bool = False) -> QuerySet[SyncState]:
     return ready.order_by("expired_at", "pk")
 
 
-class ExpiredPush:
-    """Removes the rows of expired races batch by batch, while the lease is held."""
-
-    def __init__(self, rows: Rows, lease: Lease, counts: Counts) -> None:
-        self._rows, self._lease, self._counts = rows, lease, counts
+class ExpiredRaces(RowPush):
+    """Removes the rows of expired races, a hundred in a step, while the lease is held."""
 
     def has_more(self) -> bool:
         """Whether the row of an expired race may still be there."""
         return expired(now=self._lease.now()).exists()
 
     def step(self) -> bool:
-        """One batch; whether it was a full one. Raises what every other row would meet too, after noting it."""
+        """Removes a batch; whether it was a full one. Raises the PollingError that stops the push, after noting it."""
         batch = list(expired(now=self._lease.now())[:MOST_ROWS])
-        written = [state for state in batch if state.base_updated_at or state.sent]
-        try:
-            there = self._rows.by_id(state.remote_id for state in written)
-            self._log_edits(written, there)
-            leaving = [row["$id"] for row in there.values() if is_addressable(row["$id"])]
-            if leaving:
-                self._rows.delete_many(leaving)
-        except OutOfTime:  # the rows stay marked, for the next run
-            raise
-        except PollingError as error:
-            put_off(batch, error, now=self._lease.now())
-            self._counts.waiting += len(batch)
-            if affects_every_row(error):
-                raise
-            return False
-        sync_state.states().filter(pk__in=[state.pk for state in batch]).delete()
-        self._counts.expired += len(batch)
+        self._carry_out(batch, self._remove_rows(batch))
         return len(batch) == MOST_ROWS
+
+    def _remove_rows(self, batch: Sequence[SyncState]) -> Iterator[Outcome]:
+        written = [state for state in batch if state.base_updated_at or state.sent]
+        there = self._rows.by_id(state.remote_id for state in written)
+        self._log_edits(written, there)
+        leaving = [row["$id"] for row in there.values() if is_addressable(row["$id"])]
+        if leaving:
+            self._rows.delete_many(leaving)
+        sync_state.states().filter(pk__in=[state.pk for state in batch]).delete()
+        yield from (Outcome(state, "expired") for state in batch)
 
     def _log_edits(self, written: Sequence[SyncState], there: Mapping[str, Row]) -> None:
         """Before the rows go, and once: what is logged becomes the base, should the removal fail."""

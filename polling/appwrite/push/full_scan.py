@@ -1,4 +1,4 @@
-"""The pass over all races that finds changes nobody told of, such as those made in the database by hand."""
+"""The scan over all races that finds changes nobody reported, such as those made in the database by hand."""
 
 import logging
 import time
@@ -9,8 +9,8 @@ from django.conf import settings
 from django.db.models import F, OuterRef, Subquery
 
 from polling.appwrite import sync_state
-from polling.appwrite.push.race_push import job_of
-from polling.models import FullScan, SyncConflict, SyncState
+from polling.appwrite.push.race_push import RacePush, pushes_of
+from polling.models import FullScan, SyncConflict
 from races.models import Race
 
 logger = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ CHUNK = 200
 def run(*, now: datetime, budget: timedelta = BUDGET) -> int:
     """Makes races candidates for a push that differ from what was agreed; returns how many.
 
-    Goes on where the last run ended, for as long as `budget`; a pass begins ten minutes after the last one ended.
+    Goes on where the last run ended, for as long as `budget`; a scan begins ten minutes after the last one ended.
     """
     if not settings.APPWRITE_ENDPOINT:
         return 0
@@ -32,10 +32,11 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> int:
         return 0
     deadline, found, more = time.monotonic() + budget.total_seconds(), 0, True
     while more:
-        races = _after(scan.after_pk)
-        found += _mark(races)
-        at_end = len(races) < CHUNK
-        scan.after_pk, scan.ended_at = (0, now) if at_end else (races[-1].pk, scan.ended_at)
+        races = Race.objects.filter(pk__gt=scan.after_pk).order_by("pk")
+        pushes = pushes_of(races.select_related("meeting").prefetch_related("runners")[:CHUNK])
+        found += _mark_differing(pushes)
+        at_end = len(pushes) < CHUNK
+        scan.after_pk, scan.ended_at = (0, now) if at_end else (pushes[-1].race.pk, scan.ended_at)
         scan.save(update_fields=["after_pk", "ended_at"])
         more = not at_end and time.monotonic() < deadline
     if found:
@@ -43,36 +44,27 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> int:
     return found
 
 
-def _after(pk: int) -> list[Race]:
-    races = Race.objects.filter(pk__gt=pk).order_by("pk")
-    return list(races.select_related("meeting").prefetch_related("runners")[:CHUNK])
-
-
-def _mark(races: Sequence[Race]) -> int:
-    known = {state.local_pk: state for state in sync_state.states().filter(local_pk__in=[race.pk for race in races])}
-    conflicts = SyncConflict.objects.filter(field="sync_version", state__in=known.values()).order_by("found_at")
+def _mark_differing(pushes: Sequence[RacePush]) -> int:
+    """Makes those candidates that are taken for pushed, and are not."""
+    known = [push.state.pk for push in pushes if push.state.pk]
+    conflicts = SyncConflict.objects.filter(field="sync_version", state__in=known).order_by("found_at")
     reported = {conflict.state_id: conflict for conflict in conflicts}
-    differ = [
-        race.pk
-        for race in races
-        if (state := known.get(race.pk)) and _differs(race, state) and not _is_awaited(race, state, reported)
-    ]
+    differ = [push.race.pk for push in pushes if _differs(push) and not _awaits_poll(push, reported)]
     before = Race.objects.filter(pk=OuterRef("local_pk")).values(before=F("version") - 1)
     return sync_state.states().filter(local_pk__in=differ).update(pushed_version=Subquery(before)) if differ else 0
 
 
-def _differs(race: Race, state: SyncState) -> bool:
+def _differs(push: RacePush) -> bool:
     """Whether the race was taken for pushed, and is not. What a person or the sweep has to decide on is theirs."""
-    if state.pushed_version < race.version or state.dead_since or state.remote_deleted_at:
+    state = push.state
+    if state.pk is None or state.pushed_version < push.race.version or state.dead_since or state.remote_deleted_at:
         return False
-    try:
-        return job_of(race, state).differs
-    except ValueError:  # the push says so, and gives it up
-        return True
+    return push.problem is not None or push.differs  # a race that no row can hold is given up by the push
 
 
-def _is_awaited(race: Race, state: SyncState, reported: Mapping[int | None, SyncConflict]) -> bool:
-    """Whether the row knew more than we did: it stands until the provider has told us anew, if there is one."""
+def _awaits_poll(push: RacePush, reported: Mapping[int | None, SyncConflict]) -> bool:
+    """Whether the row knew more than we did: it stands until the provider has answered again, if there is one."""
+    race, state = push.race, push.state
     above, conflict = state.base.get("sync_version") or 0, reported.get(state.pk)
     is_reported = conflict is not None and conflict.remote == above
     since = conflict.found_at if conflict and is_reported else state.synced_at

@@ -1,4 +1,4 @@
-"""One push of poll logs: append-only, in hundreds; APPWRITE_POLL_LOGS says which."""
+"""The push of poll logs: append-only, in hundreds; APPWRITE_POLL_LOGS says which."""
 
 import logging
 from collections.abc import Sequence
@@ -8,14 +8,14 @@ from functools import partial
 from django.conf import settings
 from django.db.models import QuerySet
 
-from polling.appwrite import mapping, sync_state
-from polling.appwrite.api.errors import InvalidRequest
-from polling.appwrite.api.rows import MOST_ROWS, Row, Rows
+from polling.appwrite import mapping
+from polling.appwrite.api.rows import MOST_ROWS, Rows
 from polling.appwrite.lease import Lease
-from polling.appwrite.push.race_push import row_id_of
-from polling.appwrite.schema.table_faults import DIAGNOSIS_SECONDS, TableRefusals
+from polling.appwrite.push.bulk_create import create_rows
+from polling.appwrite.push.race_push import pushes_of
+from polling.appwrite.schema.table_faults import DIAGNOSIS_SECONDS, TableRefusals, TableRefuses
 from polling.appwrite.server_probe import try_canary
-from polling.errors import Conflict, PollingError
+from polling.errors import PollingError
 from polling.models import PollLog, PollLogPush
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ def unsent(looked_to: datetime | None) -> QuerySet[PollLog]:
     return logs.order_by("finished_at")
 
 
-class LogPush:
+class UnsentLogs:
     """Pushes finished logs while the lease is held, and once a day deletes rows older than Django keeps its logs.
 
     How far logs have been looked through is kept, so that those which are not for Appwrite are not read again and
@@ -61,15 +61,15 @@ class LogPush:
         self._rows, self._lease = rows, lease
         patient = rows.extended_by(DIAGNOSIS_SECONDS)
         self._refusals = TableRefusals(patient, partial(try_canary, patient))
-        self._said: set[str] = set()
+        self._logged: set[str] = set()
         self._progress = progress()
         self.sent = 0
 
     def has_more(self) -> bool:
         """Whether a log is to be sent, or old rows to go; if none is, the next search may begin here."""
         if settings.APPWRITE_POLL_LOGS == "none":  # `looked_to` does not move: they may be wanted later
-            return self._is_to_clear()
-        if self._wanted().exists() or self._is_to_clear():
+            return self._must_clear()
+        if unsent(self._progress.looked_to).exists() or self._must_clear():
             return True
         since, now = self._progress.looked_to, self._lease.now()
         if since is None or now - since > MOVES_EVERY:
@@ -78,80 +78,50 @@ class LogPush:
             self._progress.refresh_from_db(fields=["looked_to"])
         return False
 
-    def _wanted(self) -> QuerySet[PollLog]:
-        return unsent(self._progress.looked_to)
+    def step(self) -> bool:
+        """Sends a batch; whether there may be more to do. Raises the PollingError that stops the push."""
+        logs = list(unsent(self._progress.looked_to).select_related("race")[:MOST_ROWS])
+        races = pushes_of(log.race for log in logs)
+        documents = {
+            log: mapping.log_document(log, race_row=race.row_id) for log, race in zip(logs, races, strict=True)
+        }
+        for part in create_rows(documents, self._rows, self._refusals):
+            # A log never changes: one that is there was sent by us, and its answer was lost.
+            sent = [log for log, _ in (*part.created, *part.existed)]
+            self._mark_pushed(sent)
+            self.sent += len(sent)
+            for log, error in part.failed:
+                self._give_up(log, error)
+        return len(logs) == MOST_ROWS or (self._must_clear() and self._clear_old_rows())
 
-    def _is_to_clear(self) -> bool:
+    def _give_up(self, log: PollLog, error: PollingError) -> None:
+        """A log is a record of the past: it will not become fit, and is done with, unless its table is at fault."""
+        if isinstance(error, TableRefuses):
+            raise error
+        level = logging.DEBUG if str(error) in self._logged else logging.ERROR
+        self._logged.add(str(error))
+        logger.log(level, "poll log %s is not taken by Appwrite: %s", log.pk, error)
+        self._mark_pushed([log])
+
+    def _mark_pushed(self, logs: Sequence[PollLog]) -> None:
+        PollLog.objects.filter(pk__in=[log.pk for log in logs]).update(pushed_at=self._lease.now())
+
+    def _must_clear(self) -> bool:
         """Whether a day has passed; a table that is new has nothing old."""
         if self._progress.cleared_at is None:
-            self._cleared()
+            self._note_cleared()
         return self._lease.now() - (self._progress.cleared_at or self._lease.now()) > CLEARS_EVERY
 
-    def _cleared(self) -> None:
+    def _note_cleared(self) -> None:
         self._progress.cleared_at = self._lease.now()
         self._progress.save(update_fields=["cleared_at"])
 
-    def _clear(self) -> bool:
+    def _clear_old_rows(self) -> bool:
         """Deletes old rows by their ids; whether there may be more."""
-        old = self._rows.ids_older_than(
-            "slot_at", mapping.instant(self._lease.now() - settings.RETENTION["POLL_LOGS"]) or ""
-        )
+        kept_from = mapping.instant(self._lease.now() - settings.RETENTION["POLL_LOGS"]) or ""
+        old = self._rows.ids_older_than("slot_at", kept_from)
         if old:
             self._rows.delete_many(old)
         if len(old) < MOST_ROWS:
-            self._cleared()
+            self._note_cleared()
         return len(old) == MOST_ROWS
-
-    def step(self) -> bool:
-        """One batch; whether it was a full one."""
-        logs = list(self._wanted().select_related("race")[:MOST_ROWS])
-        known = {
-            state.local_pk: state for state in sync_state.states().filter(local_pk__in={log.race_id for log in logs})
-        }
-        self._create(
-            [(log, mapping.log_document(log, race_row=row_id_of(log.race, known.get(log.race_id)))) for log in logs]
-        )
-        return len(logs) == MOST_ROWS or (self._is_to_clear() and self._clear())
-
-    def _create(self, batch: Sequence[tuple[PollLog, Row]]) -> None:
-        if not batch:
-            return
-        try:
-            self._rows.create([document for _, document in batch])
-        except Conflict as error:
-            self._skip_those_there(batch, error)
-        except InvalidRequest as error:
-            self._halve(batch, error)
-        else:
-            self._done([log for log, _ in batch])
-
-    def _skip_those_there(self, batch: Sequence[tuple[PollLog, Row]], error: Conflict) -> None:
-        """A log never changes: one that is there was sent by us, and its answer was lost."""
-        there = self._rows.by_id([document["$id"] for _, document in batch])
-        if not there:
-            self._halve(batch, error)
-            return
-        self._done([log for log, document in batch if document["$id"] in there])
-        self._create([pair for pair in batch if pair[1]["$id"] not in there])
-
-    def _halve(self, batch: Sequence[tuple[PollLog, Row]], error: PollingError) -> None:
-        fault = self._refusals.behind(error) if isinstance(error, InvalidRequest) else None
-        if fault:
-            raise fault
-        if len(batch) == 1:
-            # A log is a record of the past: it will not become fit, and is done with.
-            level = logging.DEBUG if str(error) in self._said else logging.ERROR
-            self._said.add(str(error))
-            logger.log(level, "poll log %s is not taken by Appwrite: %s", batch[0][0].pk, error)
-            self._mark([batch[0][0]])
-            return
-        middle = len(batch) // 2
-        self._create(batch[:middle])
-        self._create(batch[middle:])
-
-    def _done(self, logs: Sequence[PollLog]) -> None:
-        self._mark(logs)
-        self.sent += len(logs)
-
-    def _mark(self, logs: Sequence[PollLog]) -> None:
-        PollLog.objects.filter(pk__in=[log.pk for log in logs]).update(pushed_at=self._lease.now())

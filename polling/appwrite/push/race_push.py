@@ -1,51 +1,88 @@
-"""What a push has to do for one race."""
+"""One race to push: its values against what Appwrite is known to hold, and what follows from the difference."""
 
-import logging
-import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from enum import StrEnum
 from functools import cached_property
 
 from polling.appwrite import mapping, sync_state
 from polling.appwrite.api.rows import Row
-from polling.appwrite.checkpoints import level_of
-from polling.appwrite.known_problems import is_known, is_news
 from polling.appwrite.mapping import Values
 from polling.appwrite.merge import differing, outgoing
+from polling.appwrite.push.failure_policy import UnmappableRow
+from polling.appwrite.push.outcomes import Outcome, Result
 from polling.appwrite.reconcile import local_values
-from polling.errors import Blocked, RateLimited, error_text
 from polling.models import SyncState
 from races.models import Race
 
-logger = logging.getLogger(__name__)
+LAST_POLL = "last_poll_time"
+MOST_SENT = 4  # tries wait longer and longer, so an older write has landed and been found, or never will
 
-BEAT = "last_poll_time"
-MOST_SENT = 4  # tries wait longer and longer, so an older one has landed and been met, or never will
-WHEN_BLOCKED = timedelta(minutes=1)
-LONGEST_BACKOFF = timedelta(minutes=5)
-_dice = secrets.SystemRandom()
+
+class Action(StrEnum):
+    """What a push does with a race, as a preview names it."""
+
+    CREATE = "create"
+    RECREATE = "re-create"
+    CHANGE = "change"
+    READ = "look at"  # nothing to write, but an earlier write may have landed unnoticed
+    KEEP = "keep"  # the row holds the race's content already
+    GIVE_UP = "give up"
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
-    """A race to push: its values, and the row as it stood when both sides last agreed."""
+class RacePush:
+    """A race, and the state of its row as both were read; the state is not stored yet where no row is known."""
 
-    race_id: int
-    version: int
-    row_id: str
-    local: Values
-    base: Values
-    base_updated_at: str
-    attempts: int
-    pushed_version: int
-    sent: Sequence[Values] = ()
-    undo_pending: bool = False
+    race: Race
+    state: SyncState
+
+    @property
+    def action(self) -> Action:
+        """What is to be done."""
+        if self.problem:
+            return Action.GIVE_UP
+        if self.is_new:
+            return Action.RECREATE if self.state.remote_deleted_at else Action.CREATE
+        if self.changes:
+            return Action.CHANGE
+        return Action.READ if self.state.attempts or self.state.sent else Action.KEEP
+
+    @property
+    def row_id(self) -> str:
+        """The `$id` of the race's row: its own, or that of a row made in Appwrite that it was matched with."""
+        return self.state.remote_id
+
+    @property
+    def base_updated_at(self) -> str:
+        """The row's `$updatedAt` when both sides last agreed; empty where they never did."""
+        return self.state.base_updated_at
 
     @property
     def is_new(self) -> bool:
         """Whether Appwrite is not known to have the row."""
         return not self.base_updated_at
+
+    @cached_property
+    def base(self) -> Values:
+        """The row's values when both sides last agreed."""
+        return mapping.complete(self.state.base)
+
+    @cached_property
+    def local(self) -> Values:
+        """The race's values. Raises ValueError for one that Appwrite could not keep."""
+        return local_values(self.race)
+
+    @cached_property
+    def problem(self) -> UnmappableRow | None:
+        """Why no row can hold the race."""
+        try:
+            _ = self.local
+        except Exception as error:  # noqa: BLE001 - one bad race must not stop the others
+            problem = UnmappableRow(str(error))
+            problem.__cause__ = error
+            return problem
+        return None
 
     @cached_property
     def changes(self) -> Values:
@@ -55,23 +92,25 @@ class Job:
         """
         if self.is_new:
             return self.local
-        if self._undoes:
+        if self._undoes_edits:
             return differing(self.base, self.local)
         moved = outgoing(self.base, self.local)
-        if moved or self.pushed_version < self.version or self.local[BEAT] == self.base[BEAT]:
+        if moved or self.state.pushed_version < self.race.version or self.local[LAST_POLL] == self.base[LAST_POLL]:
             return moved
-        return {BEAT: self.local[BEAT]}
+        return {LAST_POLL: self.local[LAST_POLL]}
 
     @property
     def differs(self) -> bool:
         """Whether the row's content is not the race's."""
-        return self.is_new or bool(outgoing(self.base, self.local)) or self._undoes
+        return self.is_new or bool(outgoing(self.base, self.local)) or self._undoes_edits
 
     @property
-    def _undoes(self) -> bool:
-        """Whether what is no reason to write is to be written back, as somebody changed it; no version of ours is
-        above Django's own."""
-        return self.undo_pending or (self.base["sync_version"] or 0) > self.version
+    def _undoes_edits(self) -> bool:
+        """Whether fields that alone are no reason to write were changed in Appwrite, and are written back.
+
+        So is a `sync_version` above Django's own.
+        """
+        return self.state.undo_pending or (self.base["sync_version"] or 0) > self.race.version
 
     def is_agreed(self, row: Row) -> bool:
         """Whether a row, read whole, holds just what both sides last agreed on.
@@ -85,69 +124,25 @@ class Job:
         return remote.updated_at == self.base_updated_at and remote.filled(self.base).values == self.base
 
     @property
-    def may_have_landed(self) -> bool:
-        """Whether an earlier write may have, unnoticed."""
-        return bool(self.attempts or self.sent)
-
-    @property
     def sending(self) -> list[Values]:
         """What to remember of its writes, the one about to be made included, until the row is seen to have moved."""
-        return [*self.sent, {**self.changes, "sync_version": self.local["sync_version"]}][-MOST_SENT:]
+        return [*(self.state.sent or ()), {**self.changes, "sync_version": self.local["sync_version"]}][-MOST_SENT:]
 
     @property
     def document(self) -> Row:
-        """The whole row, as it is made."""
+        """The whole row, as it is created."""
         return {"$id": self.row_id, **{name: value for name, value in self.local.items() if value is not None}}
 
-    def state(self) -> SyncState:
-        """The row's state to note a failure on."""
-        base = self.base_updated_at
-        return sync_state.new_state(self.race_id, self.row_id, attempts=self.attempts, base_updated_at=base)
+    def outcome(self, result: Result | None = None, *, error: Exception | None = None) -> Outcome:
+        """What a step did with it."""
+        return Outcome(self.state, result, error, version=self.race.version)
 
 
-def job_of(race: Race, state: SyncState | None) -> Job:
-    """Raises ValueError for a value that Appwrite could not keep."""
-    return Job(
-        race_id=race.pk,
-        version=race.version,
-        row_id=row_id_of(race, state),
-        local=local_values(race),
-        base=mapping.complete(state.base if state else {}),
-        base_updated_at=state.base_updated_at if state else "",
-        attempts=state.attempts if state else 0,
-        pushed_version=state.pushed_version if state else 0,
-        sent=(state.sent if state else None) or (),
-        undo_pending=bool(state and state.undo_pending),
-    )
-
-
-def row_id_of(race: Race, state: SyncState | None) -> str:
-    """The `$id` of the race's row: its own, or that of a row made in Appwrite that it was matched with."""
-    return state.remote_id if state else mapping.race_row_id(race)
-
-
-# --- how failures go on ---------------------------------------------------------------------------------------------
-
-
-def put_off(found: Sequence[SyncState], error: Exception, *, now: datetime, own: bool = False) -> None:
-    """Lets rows wait for a later try; says so once, as long as any row waits for the same, or for what will pass."""
-    words = error_text(error)
-    before = sync_state.failing().values_list("error", flat=True).first() or ""
-    is_said = not is_news(error, words, before=before) or is_known(words)
-    level = logging.DEBUG if is_said else level_of(error)
-    logger.log(level, "%d rows wait to be pushed: %s: %s", len(found), type(error).__name__, error)
-    until = now + wait_after(error, max(state.attempts for state in found) + 1)
-    sync_state.postpone(found, error, until=until, own=own)
-
-
-def wait_after(error: Exception, attempts: int) -> timedelta:
-    """How long to wait after an error met so many times in a row."""
-    if isinstance(error, RateLimited) and error.retry_after is not None:
-        return error.retry_after
-    return WHEN_BLOCKED if isinstance(error, Blocked) else _backoff(attempts)
-
-
-def _backoff(attempts: int) -> timedelta:
-    """From a second up to a limit that doubles with each attempt; by chance, so that hosts do not come at once."""
-    longest = min(2.0 ** min(attempts, 16), LONGEST_BACKOFF.total_seconds())
-    return timedelta(seconds=_dice.uniform(1, max(longest, 1)))
+def pushes_of(races: Iterable[Race]) -> list[RacePush]:
+    """The races, which may repeat, each with what is known of its row."""
+    races = list(races)
+    states = sync_state.states().filter(local_pk__in={race.pk for race in races})
+    known = {state.local_pk: state for state in states}
+    return [
+        RacePush(race, known.get(race.pk) or sync_state.new_state(race.pk, mapping.race_row_id(race))) for race in races
+    ]

@@ -1,10 +1,8 @@
-"""Django's changes on their way to Appwrite: races, then poll logs. One pusher a table."""
+"""The push: Django's changes on their way to Appwrite, races first, then poll logs."""
 
 import logging
-import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from django.db import InterfaceError, OperationalError
 
@@ -14,12 +12,13 @@ from polling.appwrite.api.rows import Rows
 from polling.appwrite.checkpoints import checkpoint_of, note_outcome
 from polling.appwrite.lease import Lease, forget_wait, push_of
 from polling.appwrite.push import logs as push_logs
-from polling.appwrite.push.deleted_races import GonePush
-from polling.appwrite.push.expired_races import ExpiredPush
-from polling.appwrite.push.logs import LogPush
+from polling.appwrite.push.deleted_races import DeletedRaces
+from polling.appwrite.push.expired_races import ExpiredRaces
+from polling.appwrite.push.failure_policy import wait_after
+from polling.appwrite.push.logs import UnsentLogs
+from polling.appwrite.push.outcomes import Counts
 from polling.appwrite.push.preview import preview as preview
-from polling.appwrite.push.race_push import wait_after
-from polling.appwrite.push.races import Counts, RacePush
+from polling.appwrite.push.races import DirtyRaces
 from polling.errors import OutOfTime, PollingError, Unavailable
 
 logger = logging.getLogger(__name__)
@@ -29,13 +28,15 @@ BUDGET = timedelta(seconds=6)
 SECONDS_PER_STEP = 2.0
 LONGEST_TABLE_WAIT = timedelta(minutes=1)
 
+Work = DirtyRaces | DeletedRaces | ExpiredRaces | UnsentLogs
+
 
 @dataclass
 class Pushed:
-    """What a push did. `busy`: another one has the table, or the server is left alone after a failure.
+    """What a push did: how many rows of `races` came to which end, and how many `logs` were sent.
 
-    Nothing is raised: what could not be pushed stays dirty and `error` says why. `unfinished`: the time was over
-    before all was pushed, and another push may go on at once.
+    `busy`: another push has the table, or the server is left alone after a failure. `unfinished`: the time was over
+    before all was pushed, and another push may go on at once. `error`: why it ended early.
     """
 
     races: Counts = field(default_factory=Counts)
@@ -45,34 +46,28 @@ class Pushed:
     error: PollingError | None = None
 
 
-class Work(Protocol):
-    """One table's push, in steps."""
-
-    def has_more(self) -> bool:
-        """Whether there is anything to push."""
-
-    def step(self) -> bool:
-        """Pushes one batch; whether there may be another one."""
-
-
 def run(*, now: datetime, budget: timedelta = BUDGET) -> Pushed:
-    """Pushes what is dirty, for as long as `budget`; what is left then stays dirty. Nothing dirty: no call."""
+    """Pushes to the configured Appwrite the races and poll logs that changed, and deletes rows whose races are gone.
+
+    now: the instant of this run; whoever waits for a later try than this is not tried.
+    budget: how long it may take. Calls that are under way then are cut off, but for those that settle what was written.
+
+    Nothing is raised: what could not be pushed stays dirty for a later push, and the result says why. Safe to run
+    twice at once, as a lease lets one push at a time have a table, and to kill, as the next run finds what has landed.
+    Without a configured Appwrite, or with nothing dirty, no call is made.
+    """
     pushed = Pushed()
-    deadline = time.monotonic() + budget.total_seconds()
     try:
         client = connect()
         if client is None:
             return pushed
         sync_state.forget_stale_failures(now=now)
         lease = Lease(push_of(sync_state.TABLE), now=now)
-        rows = Rows(client, sync_state.TABLE, deadline=deadline)
+        rows, counts = Rows.within(client, sync_state.TABLE, budget), pushed.races
         # What is gone comes last: a race that came back under another key has its row again by then.
-        counts = pushed.races
-        steps = (RacePush(rows, lease, counts), GonePush(rows, lease, counts), ExpiredPush(rows, lease, counts))
-        pushed.busy = not all(_work(client, work, lease, deadline=deadline) for work in steps)
-        lease = Lease(push_of(push_logs.TABLE), now=now)
-        logs = LogPush(rows.of_table(push_logs.TABLE), lease)
-        _push_logs(client, logs, lease, pushed, deadline=deadline)
+        works = (DirtyRaces(rows, lease, counts), DeletedRaces(rows, lease, counts), ExpiredRaces(rows, lease, counts))
+        pushed.busy = not all(_push_all(work, lease, rows, client) for work in works)
+        _push_logs(pushed, rows.of_table(push_logs.TABLE), client, now=now)
     except OutOfTime:
         pushed.unfinished = True
     except PollingError as error:
@@ -83,35 +78,44 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Pushed:
     return pushed
 
 
-def _push_logs(client: SyncClient, logs: LogPush, lease: Lease, pushed: Pushed, *, deadline: float) -> None:
-    what = "the push of poll logs"
+def retry_now() -> None:
+    """Lets the next push try at once what waits after a failure, because a person asks for it."""
+    sync_state.forget_waits()
+    for table in (sync_state.TABLE, push_logs.TABLE):
+        forget_wait(push_of(table))
+
+
+def _push_logs(pushed: Pushed, rows: Rows, client: SyncClient, *, now: datetime) -> None:
+    """Keeps how it ended on the table's checkpoint, unless another push has the table."""
+    lease = Lease(push_of(push_logs.TABLE), now=now)
+    logs, failure, had_lease = UnsentLogs(rows, lease), None, False
     try:
-        had_lease = _work(client, logs, lease, deadline=deadline)
+        had_lease = _push_all(logs, lease, rows, client)
     except OutOfTime:
         raise
     except PollingError as error:
-        note_outcome(checkpoint_of(push_logs.TABLE), what, error, now=lease.now())
+        failure = error
         raise
     finally:
         pushed.logs = logs.sent
-    if had_lease:
-        note_outcome(checkpoint_of(push_logs.TABLE), what, None, now=lease.now())
+        if had_lease or failure:
+            note_outcome(checkpoint_of(push_logs.TABLE), "the push of poll logs", failure, now=lease.now())
 
 
-def _work(client: SyncClient, work: Work, lease: Lease, *, deadline: float) -> bool:
+def _push_all(work: Work, lease: Lease, rows: Rows, client: SyncClient) -> bool:
     """Whether we got the lease wherever there was work. Raises OutOfTime where some is left.
 
-    After the release it looks once more: a push that was asked for meanwhile met our lease and went away.
+    After the release it looks once more: a push that was asked for meanwhile found our lease and went away.
     """
     while work.has_more():
-        if not _has_time(deadline):
+        if not rows.has_time(SECONDS_PER_STEP):
             raise OutOfTime("no time left to push more")
         if not lease.take():
             return False
         wait = None
         try:
-            server_probe.ensure(client, now=lease.now(), deadline=deadline)
-            while _has_time(deadline) and lease.renew() and work.step():
+            server_probe.ensure(client, now=lease.now(), deadline=rows.deadline)
+            while rows.has_time(SECONDS_PER_STEP) and lease.renew() and work.step():
                 pass
         except OutOfTime:
             raise
@@ -121,14 +125,3 @@ def _work(client: SyncClient, work: Work, lease: Lease, *, deadline: float) -> b
         finally:
             lease.release(wait=wait)
     return True
-
-
-def _has_time(deadline: float) -> bool:
-    return time.monotonic() + SECONDS_PER_STEP < deadline
-
-
-def retry_now() -> None:
-    """Lets the next push try at once what waits after a failure, because a person asks for it."""
-    sync_state.forget_waits()
-    for table in (sync_state.TABLE, push_logs.TABLE):
-        forget_wait(push_of(table))

@@ -14,7 +14,7 @@ from polling.appwrite.api.client import connect
 from polling.appwrite.api.rows import Rows
 from polling.appwrite.lease import Lease
 from polling.appwrite.push import run as push
-from polling.appwrite.push.logs import TABLE, LogPush
+from polling.appwrite.push.logs import TABLE, UnsentLogs
 from polling.appwrite.schema import provision as schema
 from polling.appwrite.sweep import logs as sweep_logs
 from polling.appwrite.sweep import run as sweep
@@ -148,7 +148,7 @@ def test_a_push_that_looks_on_meanwhile_does_not_hide_what_was_found(logs: Appwr
     pushed(NOW + timedelta(minutes=10))
     client = connect()
     assert client is not None
-    waiting = LogPush(Rows.within(client, TABLE, timedelta(minutes=1)), Lease(TABLE, now=LATER))
+    waiting = UnsentLogs(Rows.within(client, TABLE, timedelta(minutes=1)), Lease(TABLE, now=LATER))
     logs.delete_all()
     swept(LATER)
     PollLog.objects.update(pushed_at=NOW)
