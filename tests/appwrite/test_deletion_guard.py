@@ -32,7 +32,7 @@ def guard() -> str:
     return checkpoints.checkpoint_of("races").deletion_guard
 
 
-def test_pushes_of_changing_races_make_none_of_many_deleted_rows_again(
+def test_pushes_of_changing_races_recreate_none_of_many_deleted_rows(
     appwrite: Appwrite, caplog: pytest.LogCaptureFixture
 ) -> None:
     races = agreed(60)
@@ -50,7 +50,7 @@ def test_pushes_of_changing_races_make_none_of_many_deleted_rows_again(
     assert conflicts() == []
 
 
-def test_once_it_is_released_all_of_them_are_made_again(appwrite: Appwrite) -> None:
+def test_once_it_is_released_all_of_them_are_recreated(appwrite: Appwrite) -> None:
     races = agreed(30)
     delete(appwrite, *races[:25])
     change(races[0], name="Plate")
@@ -76,17 +76,15 @@ def test_a_sweep_that_comes_before_the_release_changes_nothing(appwrite: Appwrit
     assert swept(LATER + timedelta(minutes=10)).deleted == 25
 
 
-def test_a_few_deleted_rows_are_made_again_at_once_and_logged(appwrite: Appwrite) -> None:
+def test_a_few_deleted_rows_are_recreated_at_once_and_logged(appwrite: Appwrite) -> None:
     races = agreed(60)
     delete(appwrite, *races[:3])
     change(races[0], name="Plate")
     appwrite.forget()
     assert pushed().races.created == 1
-    assert (len(appwrite.asked("GET")), len(appwrite.asked())) == (3, 4), (
-        "the row, how many are gone, which; made again"
-    )
+    assert (len(appwrite.asked("GET")), len(appwrite.asked())) == (3, 4), "the row, how many are gone, which; recreated"
     assert len(appwrite.rows()) == 58
-    assert [policy for *_, policy in SyncConflict.objects.values_list("field", "policy")] == [deletion_guard.MADE_AGAIN]
+    assert [policy for *_, policy in SyncConflict.objects.values_list("field", "policy")] == [deletion_guard.RECREATED]
 
 
 def test_rows_that_are_deleted_little_by_little_are_counted_together(appwrite: Appwrite) -> None:
@@ -101,7 +99,7 @@ def test_rows_that_are_deleted_little_by_little_are_counted_together(appwrite: A
     assert guard()
 
 
-def test_what_was_made_again_before_the_last_sweep_is_not_counted(appwrite: Appwrite) -> None:
+def test_what_was_recreated_before_the_last_sweep_is_not_counted(appwrite: Appwrite) -> None:
     races = agreed(60)
     for some, minutes in ((races[:15], 0), (races[15:30], 20)):
         delete(appwrite, *some)
@@ -126,7 +124,7 @@ def test_a_row_that_goes_between_the_read_and_the_write_is_asked_about_too(appwr
     assert len(appwrite.rows()) == 5
 
 
-def test_nothing_is_made_again_while_nobody_can_say_how_many_are_gone(appwrite: Appwrite) -> None:
+def test_nothing_is_recreated_while_nobody_can_say_how_many_are_gone(appwrite: Appwrite) -> None:
     races = agreed(30)
     delete(appwrite, *races[:25])
     change(races[0], name="Plate")

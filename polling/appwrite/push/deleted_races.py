@@ -32,13 +32,13 @@ class DeletedRaces(RowPush):
     def step(self) -> bool:
         """Deletes a batch; whether it was a full one. Raises the PollingError that stops the push, after noting it.
 
-        Deletes nothing while the deletion guard is on. Each row is counted once: a guard that is released lets it go.
+        Deletes nothing while the deletion guard is on.
         """
         now = self._lease.now()
         if checkpoints.are_deletions_held(sync_state.TABLE):
             return False
         with transaction.atomic():
-            if why := deletion_guard.too_many_to_go(now=now):
+            if why := deletion_guard.excess_to_delete(now=now):
                 checkpoints.hold_deletions(sync_state.TABLE, why)
                 return False
         sync_state.orphans(now=now).filter(deletion_guard.NEVER_WRITTEN).delete()

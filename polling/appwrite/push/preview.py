@@ -21,7 +21,7 @@ def preview(*, now: datetime) -> list[str]:
     gone = [state for state in deletion_guard.rows_to_delete(now=now, waiting=True) if state.remote_id not in taken]
     lines += [f"delete {state.remote_id}: its race is gone" for state in gone]
     uncounted = sum(state.remote_deleted_at is None for state in gone)
-    if why := deletion_guard.beyond_the_limit(uncounted, deletion_guard.TO_GO):
+    if why := deletion_guard.excess(uncounted, deletion_guard.TO_GO):
         lines.append(f"waits for a person: {why}")
     leaving = expired_races.expired(now=now, waiting=True)
     lines += [f"delete {state.remote_id}: its race left by age" for state in leaving if state.remote_id not in taken]

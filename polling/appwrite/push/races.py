@@ -183,7 +183,9 @@ class DirtyRaces(RowPush):
 
     def _reconcile_row(self, push: RacePush, remote: Remote, result: Result) -> Outcome:
         try:
-            reconciled = reconcile(InboundRow(push.race.pk, remote, based_on=push.base_updated_at), now=self._lease.now())
+            reconciled = reconcile(
+                InboundRow(push.race.pk, remote, based_on=push.base_updated_at), now=self._lease.now()
+            )
         except (InterfaceError, OperationalError):
             raise
         except Exception as error:  # noqa: BLE001 - one bad row must not stop the others
@@ -203,10 +205,10 @@ class DirtyRaces(RowPush):
             return
         now, known = self._lease.now(), sync_state.states().filter(local_pk__in=[push.race.pk for push in pushes])
         bases = {push.race.pk: push.base_updated_at for push in pushes}
-        found = [state for state in known if state.base_updated_at == bases[state.local_pk]]
-        if found and deletion_guard.may_make_again(found, self._rows, now=now):
-            for state in found:
-                deletion_guard.make_again(known.filter(pk=state.pk), base_updated_at=state.base_updated_at, now=now)
+        missing = [state for state in known if state.base_updated_at == bases[state.local_pk]]
+        if missing and deletion_guard.may_recreate(missing, self._rows, now=now):
+            for state in missing:
+                deletion_guard.request_recreation(state, now=now)
         yield from (push.outcome() for push in pushes)
 
 

@@ -25,7 +25,7 @@ TEXTS_A_SWEEP = 300  # rows whose long texts one sweep looks at: some megabytes
 
 @dataclass
 class Swept(Tally):
-    """What a sweep found. `rows` were looked at; `deleted` ones are made again, or `deletion_guard` says why none is.
+    """What a sweep found. `rows` were looked at; `deleted` ones are recreated, or `deletion_guard` says why none is.
 
     Not `finished`: the next one goes on from there. `busy`: another one is under way. `logs` are poll logs that were
     gone and are sent again.
@@ -81,8 +81,8 @@ def preview(*, now: datetime, budget: timedelta = PREVIEW_BUDGET) -> list[str]:
             lines += [describe(row, state, now=now) for row, state in inbound]
             deleted += gone
     races = Race.objects.select_related("meeting").in_bulk([state.local_pk for state in deleted])
-    lines += [f"row {state.remote_id} ({races[state.local_pk]}): deleted in Appwrite: made again" for state in deleted]
-    why = deletion_guard.beyond_the_limit(len(deleted))
+    lines += [f"row {state.remote_id} ({races[state.local_pk]}): deleted in Appwrite: recreated" for state in deleted]
+    why = deletion_guard.excess(len(deleted))
     return [line for line in [*lines, why and f"waits for a person: {why}"] if line]
 
 
@@ -183,20 +183,17 @@ class _Sweep:
                 self._repairs += self._inbound.bring_in(row, state)
                 if state and row["$id"] != state.remote_id:  # it stayed out as long as there might be two
                     unmatched_rows.forget(row["$id"])
-            deletion_guard.find(deleted, now=self._now)
+            deletion_guard.note_deletions(deleted, now=self._now)
 
     def _end_sweep(self) -> None:
         """Acts on the deletions that were found, unless the deletion guard holds them."""
         is_held = checkpoints.are_deletions_held(sync_state.TABLE)
-        if why := deletion_guard.too_many(since=None if is_held else self._began_at):
+        if why := deletion_guard.excess_pending(since=None if is_held else self._began_at):
             checkpoints.hold_deletions(sync_state.TABLE, why)
         self._swept.deletion_guard = checkpoints.checkpoint_of(sync_state.TABLE).deletion_guard
-        for some in batches([] if self._swept.deletion_guard else list(deletion_guard.pending()), MOST_ROWS):
+        for some in batches([] if self._swept.deletion_guard else list(deletion_guard.pending_deletions()), MOST_ROWS):
             self._need_time()
-            for state in some:
-                found = deletion_guard.pending().filter(pk=state.pk)
-                as_read = state.base_updated_at
-                self._swept.deleted += deletion_guard.make_again(found, base_updated_at=as_read, now=self._now)
+            self._swept.deleted += sum(deletion_guard.request_recreation(state, now=self._now) for state in some)
         if self._unmatched is not None:
             unmatched_rows.forget_all_but(self._unmatched, found_before=self._began_at)
         checkpoints.end_sweep(sync_state.TABLE, now=self._now)

@@ -172,7 +172,7 @@ def test_a_lost_reply_to_a_deletion_is_done_with_the_next_time(appwrite: Appwrit
     assert (done.races.deleted, done.races.changed) == (1, 1)
 
 
-def test_a_row_that_the_sweep_found_deleted_is_made_again(appwrite: Appwrite) -> None:
+def test_a_row_that_the_sweep_found_deleted_is_recreated(appwrite: Appwrite) -> None:
     race = make_race()
     pushed()
     appwrite.delete(state_of(race).remote_id)

@@ -223,7 +223,7 @@ def test_without_tables_it_says_what_to_do(appwrite: Appwrite, settings: Any) ->
 def test_a_database_deleted_amid_a_push_stops_it_and_loses_nothing(
     appwrite: Appwrite, gate: Gate, settings: Any
 ) -> None:
-    """What is gone with it is made again as after any mass deletion: when a person has released the deletion guard."""
+    """What is gone with it is recreated as after any mass deletion: when a person has released the deletion guard."""
     settings.APPWRITE_DATABASE_ID = "doomed"
     client = connect()
     assert client is not None

@@ -200,14 +200,14 @@ def test_two_edits_of_one_note_keep_ours_and_log_theirs(appwrite: Appwrite) -> N
     )
 
 
-def test_a_row_deleted_there_is_made_again_when_the_race_changes(appwrite: Appwrite) -> None:
+def test_a_row_deleted_there_is_recreated_when_the_race_changes(appwrite: Appwrite) -> None:
     race = make_race(name="Cup")
     pushed()
     appwrite.delete(state_of(race).remote_id)
     change(race, name="Plate")
     assert pushed().races.created == 1
     assert appwrite.row()["name"] == "Plate"
-    assert SyncConflict.objects.get().policy == "deleted in Appwrite, but the race is here: made again"
+    assert SyncConflict.objects.get().policy == "deleted in Appwrite, but the race is here: recreated"
 
 
 def test_a_row_that_is_there_already_is_met_and_the_rest_of_the_batch_made(appwrite: Appwrite) -> None:

@@ -133,7 +133,7 @@ def test_more_deletions_than_usual_wait_for_a_person(appwrite: Appwrite, caplog:
         assert (done.deleted, done.deletion_guard, checkpoint().deletion_guard) == (0, why, why)
     change(races[0], name="Plate")
     pushed()
-    assert len(appwrite.rows()) == 1, "nothing is made again"
+    assert len(appwrite.rows()) == 1, "nothing is recreated"
     assert not SyncConflict.objects.exists()
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert checkpoints.release_deletions("races")
@@ -440,7 +440,7 @@ def test_a_preview_says_what_a_sweep_would_do_and_does_nothing(appwrite: Appwrit
     assert sweep.preview(now=NOW) == [
         "row nameless: stays out: advertised_start is missing",
         f"row {ids[hidden]} ({hidden}): take staff_note",
-        f"row {ids[deleted]} ({deleted}): deleted in Appwrite: made again",
+        f"row {ids[deleted]} ({deleted}): deleted in Appwrite: recreated",
     ]
     assert list(SyncCheckpoint.objects.values()) + list(SyncState.objects.values()) == before
     assert not SyncConflict.objects.exists()
