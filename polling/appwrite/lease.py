@@ -30,24 +30,24 @@ class Lease:
         return self._began + timedelta(seconds=time.monotonic() - self._started)
 
     def take(self) -> bool:
-        """Whether it is ours now: nobody holds it, nor has left word to wait."""
+        """Whether it is ours now: nobody holds it, nor is it to wait after a failure."""
         SyncLease.objects.get_or_create(work=self._work)
-        return self._hold(Q(held_until__isnull=True) | Q(held_until__lte=self.now()))
+        return self._update_holder(Q(held_until__isnull=True) | Q(held_until__lte=self.now()))
 
     def renew(self) -> bool:
         """Whether it is ours still."""
-        return self._hold(Q(holder=self._holder))
+        return self._update_holder(Q(holder=self._holder))
 
-    def _hold(self, condition: Q) -> bool:
+    def _update_holder(self, condition: Q) -> bool:
         free = SyncLease.objects.filter(condition, work=self._work)
         return bool(free.update(holder=self._holder, held_until=self.now() + HOLDS_FOR))
 
     def release(self, *, wait: timedelta | None = None) -> None:
-        """Gives it back; with `wait` nobody takes it before that, because the server is in trouble."""
+        """Gives it back; with `wait` nobody takes it before that, because the server failed."""
         until = None if wait is None else self.now() + wait
         SyncLease.objects.filter(work=self._work, holder=self._holder).update(holder="", held_until=until)
 
 
-def forget_wait(work: str) -> None:
+def clear_wait(work: str) -> None:
     """Lets the work begin at once, where nobody holds its lease."""
     SyncLease.objects.filter(work=work, holder="").update(held_until=None)

@@ -49,17 +49,15 @@ def _mark_differing(pushes: Sequence[RacePush]) -> int:
     known = [push.state.pk for push in pushes if push.state.pk]
     conflicts = SyncConflict.objects.filter(field="sync_version", state__in=known).order_by("found_at")
     reported = {conflict.state_id: conflict for conflict in conflicts}
-    differ = [push.race.pk for push in pushes if _differs(push) and not _awaits_poll(push, reported)]
+    differ = []
+    for push in pushes:
+        # What a person or the sweep has to decide on is theirs; a race that no row can hold is given up by the push.
+        is_theirs = push.state.dead_since or push.state.remote_deleted_at
+        is_taken_for_pushed = push.state.pk and not is_theirs and push.state.pushed_version >= push.race.version
+        if is_taken_for_pushed and (push.problem or push.differs) and not _awaits_poll(push, reported):
+            differ.append(push.race.pk)
     before = Race.objects.filter(pk=OuterRef("local_pk")).values(before=F("version") - 1)
     return sync_state.states().filter(local_pk__in=differ).update(pushed_version=Subquery(before)) if differ else 0
-
-
-def _differs(push: RacePush) -> bool:
-    """Whether the race was taken for pushed, and is not. What a person or the sweep has to decide on is theirs."""
-    state = push.state
-    if state.pk is None or state.pushed_version < push.race.version or state.dead_since or state.remote_deleted_at:
-        return False
-    return push.problem is not None or push.differs  # a race that no row can hold is given up by the push
 
 
 def _awaits_poll(push: RacePush, reported: Mapping[int | None, SyncConflict]) -> bool:

@@ -27,11 +27,6 @@ MOVES_EVERY = timedelta(minutes=1)
 CLEARS_EVERY = timedelta(days=1)
 
 
-def progress() -> PollLogPush:
-    """How far the push of logs to the configured Appwrite has got; made when first asked for."""
-    return PollLogPush.objects.get_or_create(target=settings.APPWRITE_TARGET)[0]
-
-
 def looked_to() -> datetime | None:
     """Up to which instant finished logs have been looked through for the configured Appwrite; None at first."""
     found = PollLogPush.objects.filter(target=settings.APPWRITE_TARGET)
@@ -62,7 +57,8 @@ class UnsentLogs:
         patient = rows.extended_by(DIAGNOSIS_SECONDS)
         self._refusals = TableRefusals(patient, partial(try_canary, patient))
         self._logged: set[str] = set()
-        self._progress = progress()
+        new = {"cleared_at": lease.now()}  # a table that is new has nothing old
+        self._progress, _ = PollLogPush.objects.get_or_create(target=settings.APPWRITE_TARGET, defaults=new)
         self.sent = 0
 
     def has_more(self) -> bool:
@@ -107,14 +103,9 @@ class UnsentLogs:
         PollLog.objects.filter(pk__in=[log.pk for log in logs]).update(pushed_at=self._lease.now())
 
     def _must_clear(self) -> bool:
-        """Whether a day has passed; a table that is new has nothing old."""
-        if self._progress.cleared_at is None:
-            self._note_cleared()
-        return self._lease.now() - (self._progress.cleared_at or self._lease.now()) > CLEARS_EVERY
-
-    def _note_cleared(self) -> None:
-        self._progress.cleared_at = self._lease.now()
-        self._progress.save(update_fields=["cleared_at"])
+        """Whether a day has passed since old rows were last deleted."""
+        now = self._lease.now()
+        return now - (self._progress.cleared_at or now) > CLEARS_EVERY
 
     def _clear_old_rows(self) -> bool:
         """Deletes old rows by their ids; whether there may be more."""
@@ -123,5 +114,6 @@ class UnsentLogs:
         if old:
             self._rows.delete_many(old)
         if len(old) < MOST_ROWS:
-            self._note_cleared()
+            self._progress.cleared_at = self._lease.now()
+            self._progress.save(update_fields=["cleared_at"])
         return len(old) == MOST_ROWS

@@ -5,7 +5,7 @@ from datetime import datetime
 from polling.appwrite import deletion_guard
 from polling.appwrite.push import expired_races
 from polling.appwrite.push import logs as push_logs
-from polling.appwrite.push.race_push import Action, RacePush
+from polling.appwrite.push.race_push import Action
 from polling.appwrite.push.races import planned_races
 
 
@@ -17,7 +17,10 @@ def preview(*, now: datetime) -> list[str]:
     """
     races = planned_races(now=now, waiting=True)
     taken = {push.row_id for push in races}  # also of races that came back under another key
-    lines = [_race_line(push) for push in races if push.action is not Action.KEEP]
+    lines = []
+    for push in (push for push in races if push.action is not Action.KEEP):
+        details = push.problem or (", ".join(push.changes) if push.action is Action.CHANGE else "")
+        lines.append(f"{push.action} {push.row_id}: {push.race}" + (f": {details}" if details else ""))
     gone = [state for state in deletion_guard.rows_to_delete(now=now, waiting=True) if state.remote_id not in taken]
     lines += [f"delete {state.remote_id}: its race is gone" for state in gone]
     uncounted = sum(state.remote_deleted_at is None for state in gone)
@@ -27,10 +30,3 @@ def preview(*, now: datetime) -> list[str]:
     lines += [f"delete {state.remote_id}: its race left by age" for state in leaving if state.remote_id not in taken]
     logs = push_logs.unsent(push_logs.looked_to()).select_related("race__meeting")
     return lines + [f"create {log.public_id.hex}: the poll of {log.race} at {log}" for log in logs]
-
-
-def _race_line(push: RacePush) -> str:
-    line = f"{push.action} {push.row_id}: {push.race}"
-    if push.action is Action.GIVE_UP:
-        return f"{line}: {push.problem}"
-    return f"{line}: {', '.join(push.changes)}" if push.action is Action.CHANGE else line

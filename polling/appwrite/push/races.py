@@ -84,8 +84,14 @@ class DirtyRaces(RowPush):
         return _store_states(sent, ["sent"])
 
     def _create_rows(self, pushes: Sequence[RacePush]) -> Iterator[Outcome]:
-        """New rows in bulk; one by one where calls for many have failed several times, as many as tell the reason."""
+        """New rows in bulk; one by one where calls for many have failed several times, as many as show the reason."""
         left = list(pushes)
+
+        def create_row(push: RacePush) -> Row:
+            if replies := self._rows.create([push.document]):
+                return replies[0]
+            raise Ambiguous("the answer leaves out the row")
+
         try:
             for part in create_rows({push: push.document for push in pushes}, self._rows, self._refusals):
                 decided = {push for push, _ in (*part.created, *part.existed, *part.failed)}
@@ -97,13 +103,7 @@ class DirtyRaces(RowPush):
             attempts = max((push.state.attempts for push in left), default=0)
             if after_call(error, rows=len(left), attempts=attempts) is not Response.ONE_BY_ONE:
                 raise
-            yield from self._write_each(left[:MOST], self._create_row)
-
-    def _create_row(self, push: RacePush) -> Row:
-        replies = self._rows.create([push.document])
-        if not replies:
-            raise Ambiguous("the answer leaves out the row")
-        return replies[0]
+            yield from self._write_each(left[:MOST], create_row)
 
     def _change_rows(self, pushes: Sequence[RacePush]) -> Iterator[Outcome]:
         """Writes to the rows that hold what was agreed on, by a read of this moment; merges the others.
@@ -115,11 +115,12 @@ class DirtyRaces(RowPush):
         found = [push for push in pushes if push.row_id in there]
         agreed = [push for push in found if push.is_agreed(there[push.row_id])]
         yield from (self._merge_row(push, there[push.row_id]) for push in found if push not in agreed)
-        yield from self._write_each(self._record_sent(agreed), self._change_row)
-        yield from self._request_recreation([push for push in pushes if push.row_id not in there])
 
-    def _change_row(self, push: RacePush) -> Row:
-        return self._rows.update(push.row_id, push.changes, base_updated_at=push.base_updated_at)
+        def change_row(push: RacePush) -> Row:
+            return self._rows.update(push.row_id, push.changes, base_updated_at=push.base_updated_at)
+
+        yield from self._write_each(self._record_sent(agreed), change_row)
+        yield from self._request_recreation([push for push in pushes if push.row_id not in there])
 
     def _write_each(self, pushes: Sequence[RacePush], call: Callable[[RacePush], Row]) -> Iterator[Outcome]:
         """One call per race, many at once."""
@@ -192,7 +193,7 @@ class DirtyRaces(RowPush):
             logger.exception("row %s could not be merged", push.row_id)
             return push.outcome(result, error=error)
         if result == "merged" and reconciled.left and self._conflicts[push.race.pk] >= MOST_CONFLICTS:
-            push.state.base_updated_at = remote.updated_at
+            push.state.base_updated_at = remote.updated_at  # the base that the failure is noted with
             return push.outcome(result, error=Conflict(f"the row changed under {MOST_CONFLICTS} tries"))
         return push.outcome(result)
 

@@ -10,7 +10,7 @@ from polling.appwrite import server_probe, sync_state
 from polling.appwrite.api.client import SyncClient, connect
 from polling.appwrite.api.rows import Rows
 from polling.appwrite.checkpoints import checkpoint_of, note_outcome
-from polling.appwrite.lease import Lease, forget_wait, push_of
+from polling.appwrite.lease import Lease, clear_wait, push_of
 from polling.appwrite.push import logs as push_logs
 from polling.appwrite.push.deleted_races import DeletedRaces
 from polling.appwrite.push.expired_races import ExpiredRaces
@@ -50,7 +50,7 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Pushed:
     """Pushes to the configured Appwrite the races and poll logs that changed, and deletes rows whose races are gone.
 
     now: the instant of this run; whoever waits for a later try than this is not tried.
-    budget: how long it may take. Calls that are under way then are cut off, but for those that settle what was written.
+    budget: how long it may take. Calls under way are cut off then, but for those that read back what was written.
 
     Nothing is raised: what could not be pushed stays dirty for a later push, and the result says why. Safe to run
     twice at once, as a lease lets one push at a time have a table, and to kill, as the next run finds what has landed.
@@ -82,7 +82,7 @@ def retry_now() -> None:
     """Lets the next push try at once what waits after a failure, because a person asks for it."""
     sync_state.forget_waits()
     for table in (sync_state.TABLE, push_logs.TABLE):
-        forget_wait(push_of(table))
+        clear_wait(push_of(table))
 
 
 def _push_logs(pushed: Pushed, rows: Rows, client: SyncClient, *, now: datetime) -> None:
