@@ -32,7 +32,7 @@ class StoppedTime:
             self._seconds += seconds
 
 
-class Brake(parallel.Concurrency):
+class SlowServer(parallel.Concurrency):
     """Lets the first `free` calls through; when these are answered the time of the run is over, once.
 
     The others are carried out all the same, and answered too late. `ends_with_answers` where the calls come at once:

@@ -1,4 +1,4 @@
-"""Polling while Appwrite is in trouble: real ticks and pollers know nothing of it."""
+"""Polling while Appwrite fails: real ticks and pollers know nothing of it."""
 
 from datetime import timedelta
 from typing import Any
@@ -29,7 +29,7 @@ NO_APPWRITE = "http://127.0.0.1:1/v1"
         pytest.param({"kind": "hold"}, id="hangs"),
     ],
 )
-def test_every_slot_is_polled_on_time_while_appwrite_is_in_trouble(
+def test_every_slot_is_polled_on_time_while_appwrite_fails(
     appwrite: Appwrite,
     provider: ProviderBox,  # noqa: F811 - the fixture
     ill: dict[str, Any],

@@ -50,7 +50,7 @@ def test_a_row_edited_meanwhile_stays_and_belongs_to_nobody(appwrite: Appwrite) 
     assert conflict.row == f"{race}, row {appwrite.row()['$id']}"
 
 
-def test_a_row_that_was_never_agreed_on_is_only_forgotten(appwrite: Appwrite) -> None:
+def test_a_row_that_was_never_agreed_on_is_only_dropped_here(appwrite: Appwrite) -> None:
     race = make_race()
     appwrite.fault("drop")
     assert push.run(now=NOW).error
@@ -71,7 +71,7 @@ def test_a_race_whose_create_was_lost_and_landed_stays_deleted(appwrite: Appwrit
     assert pushed(LATER).races.deleted == 2
     assert (len(appwrite.asked("GET")), len(appwrite.asked("DELETE"))) == (1, 2)
     pulled(LATER)
-    assert Race.objects.get().staff_note == "keep it", "an edit beats a deletion"
+    assert Race.objects.get().staff_note == "keep it", "an edit wins over a deletion"
     assert [field for field, *_ in conflicts()] == ["$id"]
 
 
@@ -104,7 +104,7 @@ def test_more_deletions_than_usual_wait_for_a_person(appwrite: Appwrite, caplog:
     assert pushed().races.deleted == 2
 
 
-def test_deletions_that_come_while_the_brake_is_on_are_counted_when_it_is_released(appwrite: Appwrite) -> None:
+def test_deletions_that_come_while_the_guard_is_on_are_counted_when_it_is_released(appwrite: Appwrite) -> None:
     races = [make_race() for _ in range(60)]
     pushed()
     for some in (races[:21], races[21:45]):
@@ -117,7 +117,7 @@ def test_deletions_that_come_while_the_brake_is_on_are_counted_when_it_is_releas
     assert len(appwrite.rows()) == 60
 
 
-def test_trouble_of_the_server_however_long_gives_up_no_deletion(appwrite: Appwrite) -> None:
+def test_an_outage_however_long_gives_up_no_deletion(appwrite: Appwrite) -> None:
     make_race()
     pushed()
     Race.objects.all().delete()
@@ -145,7 +145,7 @@ def test_a_deletion_that_is_refused_or_fails_for_long_while_others_go_is_given_u
     assert SyncState.objects.get().dead_since
 
 
-def test_a_deletion_waits_while_the_server_is_in_trouble(appwrite: Appwrite, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_deletion_waits_while_the_server_fails(appwrite: Appwrite, caplog: pytest.LogCaptureFixture) -> None:
     races = [make_race() for _ in range(20)]
     pushed()
     Race.objects.all().delete()

@@ -1,4 +1,4 @@
-"""What follows from which error, whom an error is about, and how long to wait after it."""
+"""What follows from which error, which rows an error is about, and how long to wait after it."""
 
 from datetime import timedelta
 from typing import Any

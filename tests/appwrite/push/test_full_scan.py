@@ -1,4 +1,4 @@
-"""Changes that nobody told of: found by their content."""
+"""Changes that nobody reported: found by their content."""
 
 from datetime import timedelta
 from typing import Any
@@ -29,7 +29,7 @@ def test_a_change_by_raw_sql_is_pushed(appwrite: Appwrite) -> None:
     race = make_race(name="Cup")
     pushed()
     rename("Plate")
-    assert pushed().races.changed == 0, "no version tells of it"
+    assert pushed().races.changed == 0, "no version shows it"
     assert full_scan.run(now=NOW) == 1
     assert pushed().races.changed == 1
     assert appwrite.row()["name"] == "Plate"

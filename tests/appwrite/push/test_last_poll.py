@@ -21,7 +21,9 @@ def polled(race: Race, at: Any) -> None:
     Race.objects.filter(pk=race.pk).update(last_poll_time=at)
 
 
-def test_a_poll_that_changed_nothing_is_told_once_a_minute(appwrite: Appwrite, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_poll_that_changed_nothing_is_shown_once_a_minute(
+    appwrite: Appwrite, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(lease, "time", SimpleNamespace(monotonic=lambda: 0.0))  # a push takes no time
     race = make_race()
     pushed()

@@ -53,7 +53,7 @@ def test_the_setting_says_which_logs_go(logs: Appwrite, race: Race, settings: An
     assert sorted(row["state"] for row in logs.rows()) == sent
 
 
-def test_a_log_tells_what_went_wrong(logs: Appwrite, race: Race) -> None:
+def test_a_log_shows_what_went_wrong(logs: Appwrite, race: Race) -> None:
     log = make_log(
         race, slot_at=NOW, state=PollState.FAILED, starts_incident=True,
         http_status=503, error_class="Unavailable", message="no answer",
@@ -110,8 +110,8 @@ def test_a_log_that_is_refused_is_named_and_the_others_go(
     make_logs(race, 4)
     bad = make_log(race, slot_at=NOW, started_at=datetime(900, 1, 1, tzinfo=UTC))  # no year that Appwrite takes
     assert pushed().logs == 4
-    [said] = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-    assert said.startswith(f"poll log {bad.pk} is not taken by Appwrite: ")
+    [message] = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert message.startswith(f"poll log {bad.pk} is not taken by Appwrite: ")
     bad.refresh_from_db()
     assert bad.pushed_at is not None, "it is done with"
     logs.forget()
@@ -134,7 +134,7 @@ def test_a_table_that_lacks_a_column_is_the_set_up_and_no_log_is_given_up(
     assert pushed(LATER).logs == 3
 
 
-def test_trouble_is_said_once_and_so_is_its_end(
+def test_a_failure_is_logged_once_and_so_is_its_end(
     appwrite: Appwrite, logs: Appwrite, race: Race, caplog: pytest.LogCaptureFixture
 ) -> None:
     make_log(race, slot_at=NOW, state=PollState.FAILED, starts_incident=True)

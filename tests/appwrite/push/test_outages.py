@@ -50,10 +50,10 @@ def test_while_appwrite_is_down_races_wait_and_go_later(
     assert {row["name"] for row in appwrite.rows()} == {"Plate", "New"}
     assert not sync_state.failing().exists()
     edges = [(record.levelname, record.name) for record in caplog.records]
-    assert edges == [("WARNING", "polling.appwrite.push.race_push"), ("INFO", "polling.appwrite.push.races")]
+    assert edges == [("WARNING", "polling.appwrite.push.outcomes"), ("INFO", "polling.appwrite.push.races")]
 
 
-def test_a_server_in_trouble_is_left_alone_for_a_while(appwrite: Appwrite) -> None:
+def test_a_server_that_fails_is_left_alone_for_a_while(appwrite: Appwrite) -> None:
     make_race()
     appwrite.fault("status", status=503, times=100)
     assert push.run(now=NOW).error
@@ -131,7 +131,7 @@ def test_a_lost_reply_to_an_update_converges_without_a_conflict(appwrite: Appwri
     appwrite.forget()
     assert pushed(LATER).races.merged == 1
     assert appwrite.row()["name"] == "Plate"
-    assert appwrite.asked("PATCH") == [], "a read tells that it has landed"
+    assert appwrite.asked("PATCH") == [], "a read shows that it has landed"
     assert not SyncConflict.objects.exists()
     assert state_of(race).pushed_version == 2
 
@@ -287,7 +287,7 @@ def test_a_row_that_fails_alone_time_and_again_is_given_up(gate: Gate) -> None:
     assert state_of(bad).dead_since is not None
 
 
-def test_trouble_of_the_server_however_long_gives_up_no_row(appwrite: Appwrite) -> None:
+def test_an_outage_however_long_gives_up_no_row(appwrite: Appwrite) -> None:
     race = make_race()
     pushed()
     change(race, name="Plate")
@@ -372,15 +372,15 @@ def test_a_lease_whose_holder_died_is_taken_over(appwrite: Appwrite) -> None:
     assert pushed(NOW + timedelta(seconds=61)).races.created == 1
 
 
-def test_a_request_that_meets_the_lease_is_not_lost(appwrite: Appwrite, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A race changes after the last look of a push, and the push that it asks for meets the lease."""
+def test_a_request_that_finds_the_lease_held_is_not_lost(appwrite: Appwrite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A race changes after the last look of a push, and the push that it asks for finds the lease held."""
     race = make_race()
     release = Lease.release
-    met: list[bool] = []
+    found: list[bool] = []
 
     def just_before(self: Lease, **kwargs: Any) -> None:
-        if not met:
-            met.append(True)
+        if not found:
+            found.append(True)
             change(race, name="Plate")
             assert push.run(now=NOW).busy
         release(self, **kwargs)

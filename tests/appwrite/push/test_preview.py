@@ -1,4 +1,4 @@
-"""What a push would do, said beforehand."""
+"""What a push would do, by the plan that it carries out."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -47,7 +47,7 @@ def test_every_row_that_would_be_written_has_its_line_and_nothing_happens(appwri
     assert push.preview(now=NOW) == []
 
 
-def test_what_waits_for_a_later_try_is_told_too(appwrite: Appwrite) -> None:
+def test_what_waits_for_a_later_try_is_shown_too(appwrite: Appwrite) -> None:
     race = make_race()
     appwrite.fault("status", status=503)
     assert push.run(now=NOW).error

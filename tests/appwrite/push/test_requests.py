@@ -1,4 +1,4 @@
-"""Many changes at once ask for one push, and none of them is forgotten."""
+"""Many changes at once ask for one push, and none of them is lost."""
 
 from datetime import timedelta
 from typing import Any

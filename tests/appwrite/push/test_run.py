@@ -110,7 +110,7 @@ def test_another_project_starts_from_nothing(appwrite: Appwrite, settings: Any) 
     make_race()
     pushed()
     settings.APPWRITE_TARGET = "another/racepoll@elsewhere"
-    assert pushed().races.merged == 1, "the row is there already: it is met, not doubled"
+    assert pushed().races.merged == 1, "the row is there already: it is merged, not doubled"
     assert len(appwrite.rows()) == 1
     assert SyncState.objects.count() == 2
 
@@ -160,7 +160,7 @@ def test_an_edit_made_there_between_base_and_push_survives_and_so_does_ours(
     assert not SyncConflict.objects.exists()
     appwrite.forget()
     pushed()
-    assert appwrite.asked() == [], "at quiet nothing is written"
+    assert appwrite.asked() == [], "when nothing is in flight nothing is written"
 
 
 def test_on_an_old_server_a_writer_that_raced_us_is_seen_by_reading_back(old_appwrite: Appwrite, settings: Any) -> None:
@@ -210,7 +210,7 @@ def test_a_row_deleted_there_is_recreated_when_the_race_changes(appwrite: Appwri
     assert SyncConflict.objects.get().policy == "deleted in Appwrite, but the race is here: recreated"
 
 
-def test_a_row_that_is_there_already_is_met_and_the_rest_of_the_batch_made(appwrite: Appwrite) -> None:
+def test_a_row_that_is_there_already_is_merged_and_the_rest_of_the_batch_made(appwrite: Appwrite) -> None:
     races = [make_race() for _ in range(5)]
     pushed()
     SyncState.objects.filter(local_pk__in=[race.pk for race in races[:2]]).delete()

@@ -20,7 +20,7 @@ from polling.models import PollLog, PollState, SyncCheckpoint, SyncLease, SyncSe
 from races.models import Race
 from tests.appwrite.conftest import NOW, Appwrite, change, pushed, state_of
 from tests.appwrite.gate import ANY, Gate
-from tests.appwrite.stopped_time import BUDGET_SECONDS, Brake, StoppedTime, stop_time, take_no_write_for_failed
+from tests.appwrite.stopped_time import BUDGET_SECONDS, SlowServer, StoppedTime, stop_time, take_no_write_for_failed
 from tests.factories import make_race
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -34,21 +34,21 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Iterator[StoppedTime]:
 
 
 @pytest.fixture
-def brake(time: StoppedTime, monkeypatch: pytest.MonkeyPatch) -> Brake:
+def server(time: StoppedTime, monkeypatch: pytest.MonkeyPatch) -> SlowServer:
     """Where no write counts as failed."""
     take_no_write_for_failed(monkeypatch)
-    return new_brake(time, monkeypatch)
+    return new_slow_server(time, monkeypatch)
 
 
-def new_brake(time: StoppedTime, monkeypatch: pytest.MonkeyPatch) -> Brake:
-    brake = Brake(time)
-    monkeypatch.setattr(parallel, "concurrency", lambda: brake)
-    return brake
+def new_slow_server(time: StoppedTime, monkeypatch: pytest.MonkeyPatch) -> SlowServer:
+    server = SlowServer(time)
+    monkeypatch.setattr(parallel, "concurrency", lambda: server)
+    return server
 
 
-def slow(gate: Gate, brake: Brake, method: str) -> None:
-    gate.before[method] = brake.enter
-    gate.after[method] = brake.leave
+def slow(gate: Gate, server: SlowServer, method: str) -> None:
+    gate.before[method] = server.enter
+    gate.after[method] = server.leave
 
 
 def changed_races(number: int) -> list[Race]:
@@ -59,13 +59,13 @@ def changed_races(number: int) -> list[Race]:
     return races
 
 
-def edit_listed_in_time(appwrite: Appwrite, gate: Gate, brake: Brake) -> None:
+def edit_listed_in_time(appwrite: Appwrite, gate: Gate, server: SlowServer) -> None:
     """A row that somebody edited; it is listed in time, and read whole too late."""
     race = make_race()
     pushed()
     appwrite.edit(state_of(race).remote_id, staff_note="theirs")
-    brake.free = 1
-    slow(gate, brake, "GET")
+    server.free = 1
+    slow(gate, server, "GET")
 
 
 def blameless(races: list[Race]) -> bool:
@@ -75,11 +75,11 @@ def blameless(races: list[Race]) -> bool:
 
 
 def test_replies_in_hand_are_kept_and_what_found_no_time_is_no_failure(
-    appwrite: Appwrite, gate: Gate, brake: Brake, caplog: pytest.LogCaptureFixture
+    appwrite: Appwrite, gate: Gate, server: SlowServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     races = changed_races(30)
-    brake.free = brake.ends_with_answers = 5
-    slow(gate, brake, "PATCH")
+    server.free = server.ends_with_answers = 5
+    slow(gate, server, "PATCH")
     with caplog.at_level(logging.WARNING, logger="polling"):
         done = push.run(now=NOW, budget=BUDGET)
     assert (done.error, done.unfinished, done.races.changed, done.races.waiting) == (None, True, 5, 0)
@@ -87,18 +87,20 @@ def test_replies_in_hand_are_kept_and_what_found_no_time_is_no_failure(
     assert blameless(races)
     assert SyncLease.objects.get(work="push of races").held_until is None
     assert caplog.records == []
-    brake.release()
+    server.release()
     assert push.run(now=NOW).error is None
     assert {row["name"] for row in appwrite.rows()} == {"Plate"}
     assert [state_of(race).pushed_version for race in races] == [2] * 30
 
 
-def test_what_landed_after_our_deadline_is_known_for_our_own(appwrite: Appwrite, gate: Gate, brake: Brake) -> None:
+def test_what_landed_after_our_deadline_is_known_for_our_own(
+    appwrite: Appwrite, gate: Gate, server: SlowServer
+) -> None:
     [race, other] = changed_races(2)
-    brake.free = brake.ends_with_answers = 1
-    gate.after["PATCH"] = brake.enter  # carried out, and not answered in time
+    server.free = server.ends_with_answers = 1
+    gate.after["PATCH"] = server.enter  # carried out, and not answered in time
     assert push.run(now=NOW, budget=BUDGET).unfinished
-    brake.release()
+    server.release()
     done = pushed()
     assert {row["name"] for row in appwrite.rows()} == {"Plate"}
     assert blameless([race, other])
@@ -107,36 +109,38 @@ def test_what_landed_after_our_deadline_is_known_for_our_own(appwrite: Appwrite,
 
 
 def test_a_server_that_takes_its_time_is_served_steadily_and_by_fewer_calls(
-    appwrite: Appwrite, gate: Gate, brake: Brake
+    appwrite: Appwrite, gate: Gate, server: SlowServer
 ) -> None:
     races = changed_races(24)
-    brake.seconds_each = 1.2
-    slow(gate, brake, "PATCH")
+    server.seconds_each = 1.2
+    slow(gate, server, "PATCH")
     done = push.run(now=NOW, budget=BUDGET)
     assert (done.error, done.races.changed) == (None, 24)
     assert blameless(races)
-    assert brake.most_inside <= parallel.FIRST
-    assert brake.limit == parallel.LEAST
+    assert server.most_inside <= parallel.FIRST
+    assert server.limit == parallel.LEAST
 
 
-def test_on_1_8_answers_in_hand_are_read_back_though_the_time_is_over(old_appwrite: Appwrite, brake: Brake) -> None:
+def test_on_1_8_answers_in_hand_are_read_back_though_the_time_is_over(
+    old_appwrite: Appwrite, server: SlowServer
+) -> None:
     races = changed_races(3)
-    brake.ends_with_answers = 3
+    server.ends_with_answers = 3
     done = push.run(now=NOW, budget=BUDGET)
     assert done.error is None
     assert done.races.changed + done.races.merged == 3
     assert blameless(races)
 
 
-def test_a_server_that_answers_nothing_at_all_is_an_outage(appwrite: Appwrite, gate: Gate, brake: Brake) -> None:
+def test_a_server_that_answers_nothing_at_all_is_an_outage(appwrite: Appwrite, gate: Gate, server: SlowServer) -> None:
     changed_races(20)
-    slow(gate, brake, ANY)
+    slow(gate, server, ANY)
     done = push.run(now=NOW, budget=BUDGET)
     assert isinstance(done.error, Unavailable)
 
 
 def test_a_server_that_is_silent_for_pull_and_push_is_one_message(
-    appwrite: Appwrite, gate: Gate, time: StoppedTime, brake: Brake, caplog: pytest.LogCaptureFixture
+    appwrite: Appwrite, gate: Gate, time: StoppedTime, server: SlowServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     changed_races(2)
     gate.before[ANY] = time.jump
@@ -150,15 +154,15 @@ def test_so_is_one_that_answers_no_write_for_longer_than_a_slow_one_takes(
     appwrite: Appwrite, gate: Gate, time: StoppedTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     races = changed_races(20)
-    brake = new_brake(time, monkeypatch)
-    slow(gate, brake, "PATCH")
+    server = new_slow_server(time, monkeypatch)
+    slow(gate, server, "PATCH")
     done = push.run(now=NOW, budget=BUDGET)
     assert isinstance(done.error, Ambiguous)
     assert all(state_of(race).attempts == 1 for race in races)
 
 
 def test_so_is_one_that_answers_no_write_in_time_however_early_they_are_cut_off(
-    appwrite: Appwrite, gate: Gate, time: StoppedTime, brake: Brake
+    appwrite: Appwrite, gate: Gate, time: StoppedTime, server: SlowServer
 ) -> None:
     """Else one push would follow the other for ever, and nobody would hear of it."""
     races = changed_races(8)
@@ -171,11 +175,11 @@ def test_so_is_one_that_answers_no_write_in_time_however_early_they_are_cut_off(
     assert any(isinstance(error, Ambiguous) for error in errors)
 
 
-def test_deletions_that_found_no_time_are_no_failure(appwrite: Appwrite, brake: Brake) -> None:
+def test_deletions_that_found_no_time_are_no_failure(appwrite: Appwrite, server: SlowServer) -> None:
     races = [make_race() for _ in range(8)]
     pushed()
     Race.objects.filter(pk__in=[race.pk for race in races]).delete()
-    brake.limit, brake.ends_with_answers = 1, 3
+    server.limit, server.ends_with_answers = 1, 3
     done = push.run(now=NOW, budget=BUDGET)
     assert (done.error, done.unfinished) == (None, True)
     assert 3 <= done.races.deleted < 8, "what was under way is kept, too"
@@ -184,7 +188,7 @@ def test_deletions_that_found_no_time_are_no_failure(appwrite: Appwrite, brake: 
     assert appwrite.rows() == []
 
 
-def test_poll_logs_that_found_no_time_are_no_failure(appwrite: Appwrite, gate: Gate, brake: Brake) -> None:
+def test_poll_logs_that_found_no_time_are_no_failure(appwrite: Appwrite, gate: Gate, server: SlowServer) -> None:
     race = make_race()
     pushed()
     for minutes in range(2):
@@ -193,47 +197,49 @@ def test_poll_logs_that_found_no_time_are_no_failure(appwrite: Appwrite, gate: G
             started_at=NOW, finished_at=NOW,
         )  # fmt: skip
     change(race, name="Plate")
-    slow(gate, brake, "POST")
+    slow(gate, server, "POST")
     done = push.run(now=NOW, budget=BUDGET)
     assert (done.error, done.unfinished, done.races.changed) == (None, True, 1)
     assert SyncCheckpoint.objects.get(table="poll_logs").error == ""
 
 
 def test_a_pull_that_read_something_and_ran_out_of_time_has_not_failed(
-    appwrite: Appwrite, gate: Gate, brake: Brake
+    appwrite: Appwrite, gate: Gate, server: SlowServer
 ) -> None:
-    edit_listed_in_time(appwrite, gate, brake)
+    edit_listed_in_time(appwrite, gate, server)
     done = pull.run(now=NOW, budget=BUDGET)
     assert (done.error, done.taken) == (None, 0)
     assert SyncCheckpoint.objects.get(table="races").error == ""
-    brake.release()
+    server.release()
     assert pull.run(now=NOW).taken == 1
 
 
-def test_a_pull_that_read_nothing_at_all_has(gate: Gate, brake: Brake) -> None:
-    slow(gate, brake, "GET")
+def test_a_pull_that_read_nothing_at_all_has(gate: Gate, server: SlowServer) -> None:
+    slow(gate, server, "GET")
     assert isinstance(pull.run(now=NOW, budget=BUDGET).error, Unavailable)
 
 
-def test_a_sweep_that_ran_out_of_time_has_not_failed(appwrite: Appwrite, gate: Gate, brake: Brake) -> None:
-    edit_listed_in_time(appwrite, gate, brake)
+def test_a_sweep_that_ran_out_of_time_has_not_failed(appwrite: Appwrite, gate: Gate, server: SlowServer) -> None:
+    edit_listed_in_time(appwrite, gate, server)
     done = sweep.run(now=NOW, budget=BUDGET)
     assert (done.error, done.finished) == (None, False)
-    brake.release()
+    server.release()
     assert sweep.run(now=NOW).finished
 
 
-def test_rows_of_expired_races_that_found_no_time_are_no_failure(appwrite: Appwrite, gate: Gate, brake: Brake) -> None:
+def test_rows_of_expired_races_that_found_no_time_are_no_failure(
+    appwrite: Appwrite, gate: Gate, server: SlowServer
+) -> None:
     race = make_race()
     pushed()
     expire_races([race.pk], now=NOW)
     race.delete()
-    brake.free = 1
-    slow(gate, brake, ANY)
+    server.free = 1
+    slow(gate, server, ANY)
     done = push.run(now=NOW, budget=BUDGET)
     assert (done.error, done.unfinished, done.races.expired) == (None, True, 0)
     assert [state.attempts for state in sync_state.states()] == [0]
-    brake.release()
+    server.release()
     pushed()
     assert appwrite.rows() == []
 
@@ -247,56 +253,56 @@ def test_a_probe_goes_on_where_its_time_was_over(
     make_race()
     SyncServer.objects.all().delete()
     for _ in range(3):
-        brake = new_brake(time, monkeypatch)
-        brake.free = calls_in_time
-        slow(gate, brake, ANY)
+        server = new_slow_server(time, monkeypatch)
+        server.free = calls_in_time
+        slow(gate, server, ANY)
         assert push.run(now=NOW, budget=BUDGET).error is None
-    server = SyncServer.objects.get()
-    assert (server.compares_and_sets, server.problem, len(appwrite.rows())) == (True, "", 1)
+    probed = SyncServer.objects.get()
+    assert (probed.compares_and_sets, probed.problem, len(appwrite.rows())) == (True, "", 1)
 
 
-def test_rows_that_are_gone_do_not_hold_up_the_others(appwrite: Appwrite, gate: Gate, brake: Brake) -> None:
+def test_rows_that_are_gone_do_not_hold_up_the_others(appwrite: Appwrite, gate: Gate, server: SlowServer) -> None:
     """To find out how many are gone takes more time than there is."""
     races = changed_races(3)
     appwrite.delete(state_of(races[0]).remote_id)
-    brake.free = 1
-    slow(gate, brake, "GET")
+    server.free = 1
+    slow(gate, server, "GET")
     done = push.run(now=NOW, budget=BUDGET)
     assert (done.error, done.unfinished, done.races.changed) == (None, True, 2)
 
 
 def test_what_a_pull_has_listed_is_fetched_though_the_time_is_over(
-    appwrite: Appwrite, gate: Gate, brake: Brake, monkeypatch: pytest.MonkeyPatch
+    appwrite: Appwrite, gate: Gate, server: SlowServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a server that takes most of the time for each call would never be pulled from."""
     monkeypatch.setattr(pull, "FETCH_SECONDS", 9 * BUDGET_SECONDS)
-    edit_listed_in_time(appwrite, gate, brake)
+    edit_listed_in_time(appwrite, gate, server)
     done = pull.run(now=NOW, budget=BUDGET)
     assert (done.error, done.taken) == (None, 1)
 
 
 def test_what_is_known_of_the_server_holds_while_there_is_no_time_to_ask_again(
-    appwrite: Appwrite, gate: Gate, brake: Brake
+    appwrite: Appwrite, gate: Gate, server: SlowServer
 ) -> None:
     race = make_race()
     pushed()
     SyncServer.objects.update(probed_at=NOW - timedelta(days=1))
     change(race, name="Plate")
-    brake.free = 1
-    slow(gate, brake, ANY)
+    server.free = 1
+    slow(gate, server, ANY)
     done = push.run(now=NOW, budget=BUDGET)
     assert (done.error, done.unfinished) == (None, True)
     assert (SyncServer.objects.get().compares_and_sets, SyncServer.objects.get().problem) == (True, "")
-    brake.release()
+    server.release()
     assert pushed().races.changed == 1
 
 
 def test_a_push_that_found_no_time_for_all_asks_for_another(
-    appwrite: Appwrite, gate: Gate, brake: Brake, monkeypatch: pytest.MonkeyPatch
+    appwrite: Appwrite, gate: Gate, server: SlowServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changed_races(2)
-    brake.free = brake.ends_with_answers = 1
-    slow(gate, brake, "PATCH")
+    server.free = server.ends_with_answers = 1
+    slow(gate, server, "PATCH")
     asked: list[None] = []
     monkeypatch.setattr("polling.sync_queue._enqueue", lambda task, **_: asked.append(None))
     monkeypatch.setattr(push.run, "__kwdefaults__", {"budget": BUDGET})

@@ -1,4 +1,4 @@
-"""A failure is written only for what it was found with: not on rows that somebody has settled meanwhile."""
+"""A failure is written only for what it was found with: not on rows that somebody has reconciled meanwhile."""
 
 import logging
 from datetime import timedelta
@@ -29,7 +29,7 @@ def lost(body: Any) -> bytes:
     return b"{"
 
 
-def test_a_row_that_a_pull_settled_meanwhile_keeps_no_failure(appwrite: Appwrite, gate: Gate) -> None:
+def test_a_row_that_a_pull_reconciled_meanwhile_keeps_no_failure(appwrite: Appwrite, gate: Gate) -> None:
     """The write lands and its answer is lost; before the failure is noted a pull sees the row."""
     race = make_race()
     pushed()
@@ -62,7 +62,7 @@ def test_a_refusal_of_an_older_version_does_not_give_up_the_newer_one(appwrite: 
     assert appwrite.row()["name"] == "Plate"
 
 
-def test_a_row_that_failed_and_is_settled_hides_no_later_outage(
+def test_a_row_that_failed_and_is_in_sync_hides_no_later_outage(
     appwrite: Appwrite, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     stale, race = make_race(), make_race()
