@@ -1,11 +1,11 @@
-"""What follows from which error, which rows an error is about, and how long to wait after it."""
+"""What follows from which error, and how long to wait after it."""
 
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from polling.appwrite.api.errors import InvalidRequest, MissingResource, affects_every_row
+from polling.appwrite.api.errors import InvalidRequest, MissingResource
 from polling.appwrite.push.failure_policy import (
     TRIES_TOGETHER,
     Response,
@@ -120,13 +120,3 @@ def test_the_wait_goes_by_the_error_and_grows_with_the_attempts(
     waits = [wait_after(error, attempts) for _ in range(200)]
     assert all(least * SECOND <= wait <= most * SECOND for wait in waits)
     assert least == most or len(set(waits)) > 100, "by chance, so that hosts do not come at once"
-
-
-@pytest.mark.parametrize("error", [Unavailable(), RateLimited(), Blocked(), MissingResource()])
-def test_an_error_of_the_server_is_about_every_row(error: Exception) -> None:
-    assert affects_every_row(error)
-
-
-@pytest.mark.parametrize("error", [Ambiguous(), Conflict(), NotFound(), Malformed(), InvalidRequest()])
-def test_an_error_of_a_row_is_about_that_row(error: Exception) -> None:
-    assert not affects_every_row(error)
