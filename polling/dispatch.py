@@ -15,7 +15,7 @@ from django_q.tasks import async_task
 from polling import providers
 from polling.models import REQUESTS, PollingSwitch, PollLog, PollState, SkipReason, Trigger
 from polling.planning import is_urgent
-from polling.request_policy import Asked, chunks
+from polling.request_policy import PollTarget, chunks
 from races.models import Race
 
 logger = logging.getLogger(__name__)
@@ -219,15 +219,15 @@ def send(logs: Sequence[PollLog], *, now: datetime) -> int:
     if not logs:
         return 0
 
-    def asked_of(log: PollLog) -> Asked:
-        return Asked(log.race.provider, log.race.advertised_start, is_urgent(log.race, now=now))
+    def target_of(log: PollLog) -> PollTarget:
+        return PollTarget(log.race.provider, log.race.advertised_start, is_urgent(log.race, now=now))
 
     far = {"broker": get_broker()}
     urgent = {"broker": get_broker(FAST_POOL), "cluster": FAST_POOL} if settings.POLL_FAST_WORKERS else far
     by_race = sorted(logs, key=lambda log: log.race_id)
-    for chunk in chunks(by_race, asked_of, max_batch=max_batch, now=now):
+    for chunk in chunks(by_race, target_of, max_batch=max_batch, now=now):
         # The poll log is the audit, so the queue keeps no record of its own.
-        options = {**(urgent if asked_of(chunk[0]).urgent else far), "save": False}
+        options = {**(urgent if target_of(chunk[0]).urgent else far), "save": False}
         if len(chunk) == 1:
             async_task("polling.tasks.poll_race", chunk[0].pk, q_options=options)
         else:

@@ -39,7 +39,7 @@ class Answer:
 
 
 @dataclass(slots=True)
-class Fetched:
+class FetchResult:
     """An answer for every race, by primary key; and the error of each request that was made, None where it succeeded.
 
     `refused` are the races, by the provider's ids, whose own requests were refused.
@@ -79,7 +79,7 @@ class RaceList:
 
 def fetch(
     budget: RequestBudget, races: Sequence[Race], *, whole: Collection[int] = (), now: datetime, deadline: float
-) -> Fetched:
+) -> FetchResult:
     """Asks the budget's provider for these races; for those in `whole` (primary keys) all there is, by any policy.
 
     Every request takes a token of the budget first; where they run out the races nearest to their start were asked.
@@ -88,7 +88,7 @@ def fetch(
     try:
         provider = providers.get(budget.provider)
     except Blocked as error:
-        return Fetched({race.pk: Answer(error=error) for race in races}, [error])
+        return FetchResult({race.pk: Answer(error=error) for race in races}, [error])
     return ask(provider, budget, races, whole=whole, now=now, deadline=deadline)
 
 
@@ -100,9 +100,9 @@ def ask(
     whole: Collection[int] = (),
     now: datetime,
     deadline: float,
-) -> Fetched:
+) -> FetchResult:
     """Asks a provider as `fetch` does, by whichever adapter; `budget` is of its requests."""
-    fetched = Fetched()
+    fetched = FetchResult()
     nearest_first = sorted(races, key=lambda race: abs(race.advertised_start - now))
     singly = _races_asked_singly(provider, races, whole, now=now)
     try:
@@ -134,7 +134,7 @@ def _ask_provider(
     budget: RequestBudget,
     races: Sequence[Race],
     singly: set[int],
-    fetched: Fetched,
+    fetched: FetchResult,
     *,
     now: datetime,
     deadline: float,

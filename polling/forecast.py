@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from polling.cadence import Cadence, floor
 from polling.next_poll import RaceFacts, next_poll
-from polling.request_policy import Asked, BatchScope, asks_singly, chunks
+from polling.request_policy import BatchScope, PollTarget, asks_singly, chunks
 
 MINUTE = timedelta(minutes=1)
 ANSWERED_IN = timedelta(milliseconds=300)
@@ -135,13 +135,13 @@ def loads(
             if span.since <= poll.at < span.until:
                 due[poll.at].append((entry, poll))
 
-    def asked_of(entry_and_poll: tuple[Entry, Poll]) -> Asked:
+    def target_of(entry_and_poll: tuple[Entry, Poll]) -> PollTarget:
         entry, poll = entry_and_poll
-        return Asked(entry.provider, entry.facts.advertised_start, poll.urgent)
+        return PollTarget(entry.provider, entry.facts.advertised_start, poll.urgent)
 
     made, by_minute = Counter[str](), defaultdict[str, Counter[datetime]](Counter)
     for at in sorted(due):
-        for chunk in chunks(due[at], asked_of, max_batch=max_batch, now=at):
+        for chunk in chunks(due[at], target_of, max_batch=max_batch, now=at):
             provider, shared = chunk[0][0].provider, [poll for _, poll in chunk]
             made[provider] += len(shared)
             asked = any(poll.listed for poll in shared) + sum(poll.detailed for poll in shared)

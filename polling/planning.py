@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import transaction
@@ -22,11 +22,17 @@ from races.bulk import write_fields
 from races.models import Race
 from races.status import FinalizedBy, Outcome
 
-Slots = tuple[datetime | None, datetime | None]
 NOT_FOUND_TIMES = 3  # in a row; then the provider no longer knows the race
 RACES_PER_TRANSACTION = 500  # replanned together, so that none of them stays locked for long
 FIRST_POLLS_SHARE = 3, 4  # of the tokens of far races, at each tick; the rest is for what is due beside them
 SPARE_TICKS = 20  # beside those that the new races fill by themselves: others may be planned for some of them
+
+
+class NewestSlots(NamedTuple):
+    """The newest slot of a race that was claimed or skipped, and the newest that was not skipped."""
+
+    covered_at: datetime | None
+    asked_at: datetime | None
 
 
 @cache
@@ -160,21 +166,20 @@ def spread_first_polls(race_ids: Iterable[int], *, now: datetime) -> None:
         write_fields(far, ["next_poll_at"])
 
 
-def _newest_slots(race_ids: Sequence[int]) -> dict[int, Slots]:
-    """By race: the newest slot that was claimed or skipped, and the newest that was not skipped.
+def _newest_slots(race_ids: Sequence[int]) -> dict[int, NewestSlots]:
+    """The newest slots of each race, by its primary key, each one step into an index.
 
-    Each is one step into an index. Not together with the lock, which reads again what it waited for, but not what a
+    Not together with the lock, which reads again what it waited for, but not what a
     subquery found.
     """
     logs = PollLog.objects.filter(race=OuterRef("pk")).exclude(state=PollState.MISSED.value).order_by("-slot_at")
     asked = logs.exclude(state=PollState.SKIPPED.value)
     newest = [Subquery(some.values("slot_at")[:1]) for some in (logs, asked)]
     found = Race.objects.filter(pk__in=race_ids).values_list("pk", *newest)
-    return {race_id: (covered_at, asked_at) for race_id, covered_at, asked_at in found}
+    return {race_id: NewestSlots(covered_at, asked_at) for race_id, covered_at, asked_at in found}
 
 
-def _facts_of(race: Race, slots: Slots, not_before: datetime | None) -> RaceFacts:
-    covered_at, asked_at = slots
+def _facts_of(race: Race, slots: NewestSlots, not_before: datetime | None) -> RaceFacts:
     # Only what a provider called final is looked at again: what staff or Appwrite ended stays as they decided.
     was_decided = race.is_finalized and race.finalized_by != FinalizedBy.PROVIDER
     is_result = race.finalized_by == FinalizedBy.PROVIDER and race.outcome == Outcome.RESULTED
@@ -186,8 +191,8 @@ def _facts_of(race: Race, slots: Slots, not_before: datetime | None) -> RaceFact
         # Without a provider's id there is nobody to ask.
         paused=race.polling_paused or not race.provider_race_id,
         snoozed_until=race.snoozed_until,
-        covered_at=covered_at,
-        asked_at=asked_at,
+        covered_at=slots.covered_at,
+        asked_at=slots.asked_at,
         planned_at=race.next_poll_at,
         failures=race.failures,
         detail_wanted=race.detail_wanted and not was_decided,

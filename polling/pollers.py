@@ -17,7 +17,7 @@ from django.db.models import F
 
 from polling import clock, dispatch, fetching, sync_queue, unknown_races
 from polling.errors import PollingError
-from polling.fetching import Answer, Fetched
+from polling.fetching import Answer, FetchResult
 from polling.models import REQUESTS, PollLog, PollState, ProviderState, SkipReason, Trigger
 from polling.monitoring import reversal_alerts
 from polling.monitoring.lasting_problem import LastingProblem
@@ -54,7 +54,7 @@ def run(log_ids: Sequence[int], *, now: datetime, finished: Callable[[], datetim
     logs = _skip_stale(_take_claims(log_ids, token=token, now=now), now=now)
     if not logs:
         return []
-    fetched: list[tuple[str, Fetched]] = []
+    fetched: list[tuple[str, FetchResult]] = []
     # What was asked for first, and with staff's reserve: a claim of a batch may have become a request meanwhile.
     for (provider, _), group in groupby(sorted(logs, key=_provider_and_kind), key=_provider_and_kind):
         polls = list(group)

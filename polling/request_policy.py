@@ -19,8 +19,8 @@ class BatchScope(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Which provider a poll asks, the advertised start of its race, and whether it must wait behind no other poll."""
+class PollTarget:
+    """The provider that a poll asks, the advertised start of its race, and whether it must wait behind no far race."""
 
     provider: str
     start: datetime
@@ -28,19 +28,19 @@ class Asked:
 
 
 def chunks(
-    polls: Iterable[T], asked_of: Callable[[T], Asked], *, max_batch: Callable[[str], int], now: datetime
+    polls: Iterable[T], target_of: Callable[[T], PollTarget], *, max_batch: Callable[[str], int], now: datetime
 ) -> Iterator[list[T]]:
     """The polls in the groups that share a task: by provider and urgency, the nearest to their start first.
 
     Urgent groups come first and hold no far race, so that a race about to start never waits behind a far one.
-    `asked_of` describes a poll; `max_batch` is how many polls of a provider fit into one task.
+    `target_of` says what a poll asks; `max_batch` is how many polls of a provider fit into one task.
     """
 
     def place(poll: T) -> tuple[bool, str]:
-        asked = asked_of(poll)
-        return not asked.urgent, asked.provider
+        target = target_of(poll)
+        return not target.urgent, target.provider
 
-    nearest_first = sorted(polls, key=lambda poll: abs(asked_of(poll).start - now))
+    nearest_first = sorted(polls, key=lambda poll: abs(target_of(poll).start - now))
     for (_, provider), group in groupby(sorted(nearest_first, key=place), key=place):
         rest, size = list(group), max_batch(provider)
         for first in range(0, len(rest), size):

@@ -9,7 +9,7 @@ import pytest
 
 from polling import fetching
 from polling.errors import NotFound, Unavailable
-from polling.fetching import Fetched
+from polling.fetching import FetchResult
 from polling.providers.base import Answer, Capabilities, RaceRef, Schedule
 from polling.quota.request_budget import RequestBudget
 from polling.quota.token_bucket import Priority
@@ -59,7 +59,7 @@ def adapter(scope: BatchScope, **values: Any) -> Adapter:
     return Adapter(Capabilities(scope, max_batch=20), **values)
 
 
-def ask(provider: Adapter, races: list[Race], whole: Iterable[Race] = ()) -> Fetched:
+def ask(provider: Adapter, races: list[Race], whole: Iterable[Race] = ()) -> FetchResult:
     budget = RequestBudget("sandbox", Priority.URGENT, NOW)
     return fetching.ask(provider, budget, races, whole={race.pk for race in whole}, now=NOW, deadline=1e9)
 
