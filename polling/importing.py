@@ -100,11 +100,11 @@ def _fetch_card(provider: str, *, now: datetime, deadline_seconds: float) -> Sch
 
 def _races_moved_out(provider: str, schedule: Schedule, *, now: datetime) -> list[RaceSnapshot]:
     """The races that start outside the import's window by the card, and inside it as they are stored."""
-    if not schedule.elsewhen:
+    if not schedule.outside_window:
         return []
     stored = Race.objects.filter(provider=provider, advertised_start__range=(now - BEHIND, now + AHEAD))
     in_the_window = set(stored.values_list("provider_race_id", flat=True))
-    return [race for race in schedule.elsewhen if race.provider_race_id in in_the_window]
+    return [race for race in schedule.outside_window if race.provider_race_id in in_the_window]
 
 
 def _store_races(races: Sequence[RaceSnapshot], *, now: datetime) -> ingest.Changes:
@@ -126,9 +126,9 @@ def _record_card(provider: str, schedule: Schedule, *, now: datetime) -> None:
     state.save(update_fields=["card_races", "left_out", "last_import_at", "last_import_error"])
     gone: list[Race] = []
     back: list[Race] = []
-    if schedule.listed is not None:  # else the card is a part, which does not say which races there are
+    if schedule.listed_ids is not None:  # else the card is a part, which does not say which races there are
         window = {"since": now - BEHIND, "until": now + AHEAD}
-        gone, back = ingest.mark_off_card(provider, schedule.listed, schedule.unsure, **window, now=now)
+        gone, back = ingest.mark_off_card(provider, schedule.listed_ids, schedule.unlisted_meetings, **window, now=now)
     if back:
         logger.info("%s: %d races are on the card again: %s", provider, len(back), names_of(back, now=now))
     if started := [race for race in gone if race.advertised_start <= now]:  # a card may be of what is to come alone

@@ -6,14 +6,14 @@ the provider shuffles its lists and an unchanged race must look unchanged.
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from polling.providers.reading import (
-    Row,
+from polling.providers.json_values import (
+    JsonObject,
     Saddlecloth,
-    first_told,
+    first_value,
     flag,
     instant_or_none,
     money,
@@ -28,41 +28,41 @@ from races.snapshots import DividendSnapshot, Label, ResultSnapshot, RunnerSnaps
 from races.status import ResultState
 
 LONGEST_CODE = 8
-SIGNS = ("is_scratched", "is_late_scratched")
+SCRATCHING_FLAGS = ("is_scratched", "is_late_scratched")
 
 
 def runners(rows: list[Any], left_out: Counter[str]) -> tuple[RunnerSnapshot, ...]:
-    """By number and letter. Two rows of one runner are merged; of two runners with one number one is left out."""
-    by_saddlecloth = _grouped(rows, "runners", left_out)
-    field = [_runner(key, _one_runner(found, left_out)) for key, found in by_saddlecloth.items()]
+    """By number and letter. Rows of one runner are merged; of two runners with one number one is left out."""
+    by_saddlecloth = _group_by_saddlecloth(rows, "runners", left_out)
+    field = [_runner_snapshot(key, _merge_runner_rows(found, left_out)) for key, found in by_saddlecloth.items()]
     return tuple(sorted(field, key=lambda runner: (runner.number, runner.letter)))
 
 
-def _one_runner(rows: list[Row], left_out: Counter[str]) -> Row:
-    """The row that says most, completed by the others of the same name; of two names that which is not scratched.
+def _merge_runner_rows(rows: list[JsonObject], left_out: Counter[str]) -> JsonObject:
+    """The fullest row, completed by the others of the same name; of two names the one that is not scratched.
 
     An emergency may take the number of the runner that it replaces.
     """
-    rows = _richest_first(rows)
-    scratched = {_name(row) for row in rows if any(flag(row.get(sign)) for sign in SIGNS)}
-    first = next((row for row in rows if _name(row) not in scratched), rows[0])
+    rows = _fullest_first(rows)
+    scratched = {_runner_name(row) for row in rows if any(flag(row.get(sign)) for sign in SCRATCHING_FLAGS)}
+    first = next((row for row in rows if _runner_name(row) not in scratched), rows[0])
     others = [row for row in rows if row is not first]
-    same = [row for row in others if _name(row) in ("", _name(first)) or not _name(first)]
+    same = [row for row in others if _runner_name(row) in ("", _runner_name(first)) or not _runner_name(first)]
     left_out["runners of one number"] += len(others) - len(same)
     left_out["runners reported twice"] += len(same)
-    merged = _completed([first, *same])
-    return merged | {sign: True for sign in SIGNS if any(flag(row.get(sign)) for row in [first, *same])}
+    merged = _merge_rows([first, *same])
+    return merged | {sign: True for sign in SCRATCHING_FLAGS if any(flag(row.get(sign)) for row in [first, *same])}
 
 
-def _name(row: Row) -> str:
+def _runner_name(row: JsonObject) -> str:
     return text(row.get("name")).casefold()
 
 
-def _runner(key: Saddlecloth, row: Row) -> RunnerSnapshot:
-    """Scratched runners keep their last odds. A scratching's time alone is a sign of it, unless the row says no."""
+def _runner_snapshot(key: Saddlecloth, row: JsonObject) -> RunnerSnapshot:
+    """A scratched runner keeps its last odds. The time of a scratching alone is a sign of it, unless a flag says no."""
     prices = to_object(row.get("odds"))
     scratched_at = instant_or_none(row.get("scratch_time")) or instant_or_none(row.get("scr_time"))
-    is_scratched, is_late = (flag(row.get(sign)) for sign in SIGNS)
+    is_scratched, is_late = (flag(row.get(sign)) for sign in SCRATCHING_FLAGS)
     scratched = bool(is_late or is_scratched or (is_scratched is None and scratched_at))
     return RunnerSnapshot(
         number=key.number,
@@ -70,7 +70,7 @@ def _runner(key: Saddlecloth, row: Row) -> RunnerSnapshot:
         name=text(row.get("name")),
         barrier=positive(row.get("barrier")),
         jockey=text(row.get("jockey")),
-        trainer=text(first_told(row, "trainer_name", "trainer")),
+        trainer=text(first_value(row, "trainer_name", "trainer")),
         scratched=scratched,
         scratched_at=scratched_at if scratched else None,
         fixed_win=odds(prices.get("fixed_win")),
@@ -81,16 +81,18 @@ def _runner(key: Saddlecloth, row: Row) -> RunnerSnapshot:
 
 
 def results(rows: list[Any], left_out: Counter[str]) -> tuple[ResultSnapshot, ...]:
-    """In finishing order, those without a place last; two rows of one runner are merged."""
-    by_saddlecloth = _grouped(rows, "results", left_out)
+    """The finishes, in their order and those without a place last; two rows of one runner are merged."""
+    by_saddlecloth = _group_by_saddlecloth(rows, "results", left_out)
     left_out["results reported twice"] += sum(len(found) - 1 for found in by_saddlecloth.values())
-    finishes = [_result(label(*key), _completed(_richest_first(found))) for key, found in by_saddlecloth.items()]
+    finishes = [
+        _result_snapshot(label(*key), _merge_rows(_fullest_first(found))) for key, found in by_saddlecloth.items()
+    ]
     return tuple(
         sorted(finishes, key=lambda result: (result.position or len(rows) + 1, label_order(result.runner_number)))
     )
 
 
-def _result(runner: Label, row: Row) -> ResultSnapshot:
+def _result_snapshot(runner: Label, row: JsonObject) -> ResultSnapshot:
     position = positive(row.get("position"))
     return ResultSnapshot(
         runner_number=runner,
@@ -109,45 +111,32 @@ def dividends(rows: list[Any], left_out: Counter[str]) -> tuple[DividendSnapshot
     payouts: dict[tuple[str, str, tuple[Label, ...]], dict[Decimal, DividendSnapshot]] = defaultdict(dict)
     for dividend in _each_dividend(rows, left_out):
         amounts = payouts[dividend.pool, dividend.product, dividend.selection]
-        amounts[dividend.amount] = _further(dividend, amounts.get(dividend.amount))
-    chosen = [dividend for amounts in payouts.values() for dividend in _furthest(amounts.values())]
+        known = amounts.get(dividend.amount)
+        amounts[dividend.amount] = known if known and known.state is ResultState.FINAL else dividend
+    chosen: list[DividendSnapshot] = []
+    for amounts in payouts.values():  # an interim row stays beside the final one
+        finals = [dividend for dividend in amounts.values() if dividend.state is ResultState.FINAL]
+        chosen += finals or amounts.values()
     return tuple(sorted(chosen, key=_dividend_order))
 
 
 def _each_dividend(rows: list[Any], left_out: Counter[str]) -> Iterator[DividendSnapshot]:
-    """A row that pays nothing says that nobody won, or that it is not declared yet; it is not left out, but nothing."""
+    """The rows that pay. One that pays nothing (nobody won, or not declared yet) is skipped, and not left out."""
     for row in rows:
         paid = to_object(row).get("dividend")
-        amount, selection = money(paid), _selection(to_object(row).get("positions"))
+        amount, selection = money(paid), _parse_selection(to_object(row).get("positions"))
+        pays_nothing = paid in (None, "", [], {}) or number(paid) == 0
         if amount and selection:
-            yield _dividend(row, amount, selection)
-        elif not isinstance(row, dict) or amount or not _is_nothing(paid):
+            is_final = text(row.get("status")).casefold() == "final"
+            yield DividendSnapshot(
+                pool=text(row.get("tote")),
+                product=text(row.get("product_name")),
+                selection=selection,
+                amount=amount,
+                state=ResultState.FINAL if is_final else ResultState.INTERIM,
+            )
+        elif not isinstance(row, dict) or amount or not pays_nothing:
             left_out["dividends"] += 1
-
-
-def _is_nothing(paid: Any) -> bool:
-    return paid in (None, "", [], {}) or number(paid) == 0
-
-
-def _dividend(row: Row, amount: Decimal, selection: tuple[Label, ...]) -> DividendSnapshot:
-    is_final = text(row.get("status")).casefold() == "final"
-    return DividendSnapshot(
-        pool=text(row.get("tote")),
-        product=text(row.get("product_name")),
-        selection=selection,
-        amount=amount,
-        state=ResultState.FINAL if is_final else ResultState.INTERIM,
-    )
-
-
-def _further(one: DividendSnapshot, other: DividendSnapshot | None) -> DividendSnapshot:
-    return other if other and other.state is ResultState.FINAL else one
-
-
-def _furthest(payouts: Iterable[DividendSnapshot]) -> list[DividendSnapshot]:
-    """The final ones, or all where none is: an interim row stays beside the final one."""
-    every = list(payouts)
-    return [dividend for dividend in every if dividend.state is ResultState.FINAL] or every
 
 
 def _dividend_order(dividend: DividendSnapshot) -> tuple[Any, ...]:
@@ -155,8 +144,8 @@ def _dividend_order(dividend: DividendSnapshot) -> tuple[Any, ...]:
     return dividend.pool, dividend.product, runners, dividend.amount
 
 
-def _selection(positions: Any) -> tuple[Label, ...]:
-    """In finishing order, runners at one place in the order given; nothing where a runner of it cannot be read."""
+def _parse_selection(positions: Any) -> tuple[Label, ...]:
+    """The runners in finishing order, those at one place in the order given; none where one of them cannot be read."""
     rows = [to_object(row) for row in positions] if isinstance(positions, list) else []
     runners = [(positive(row.get("position")) or 0, saddlecloth(row.get("runner_number"))) for row in rows]
     placed = sorted(runners, key=lambda runner: runner[0])
@@ -167,9 +156,9 @@ def _selection(positions: Any) -> tuple[Label, ...]:
 # --- rows of one runner ---------------------------------------------------------------------------------
 
 
-def _grouped(rows: list[Any], what: str, left_out: Counter[str]) -> dict[Saddlecloth, list[Row]]:
-    """The rows by saddlecloth; those without one are left out."""
-    grouped: dict[Saddlecloth, list[Row]] = defaultdict(list)
+def _group_by_saddlecloth(rows: list[Any], what: str, left_out: Counter[str]) -> dict[Saddlecloth, list[JsonObject]]:
+    """The rows by saddlecloth; those without one are left out, and counted as `what`."""
+    grouped: dict[Saddlecloth, list[JsonObject]] = defaultdict(list)
     for row in map(to_object, rows):
         if key := saddlecloth(row.get("runner_number")):
             grouped[key].append(row)
@@ -178,27 +167,25 @@ def _grouped(rows: list[Any], what: str, left_out: Counter[str]) -> dict[Saddlec
     return grouped
 
 
-def _richest_first(rows: list[Row]) -> list[Row]:
-    """What says most comes first, whatever the order in which the provider put them."""
+def _fullest_first(rows: list[JsonObject]) -> list[JsonObject]:
+    """The rows by how many values they hold, whatever the order in which the provider put them."""
     if len(rows) == 1:
         return rows
-    return sorted(rows, key=lambda row: (-_said(row), json.dumps(row, sort_keys=True, default=str)))
+    return sorted(rows, key=lambda row: (-_count_values(row), json.dumps(row, sort_keys=True, default=str)))
 
 
-def _said(value: Any) -> int:
-    """How many values there are that say something."""
+def _count_values(value: Any) -> int:
+    """How many values there are, at any depth, that are neither empty nor 0."""
     if isinstance(value, dict | list):
-        return sum(map(_said, value.values() if isinstance(value, dict) else value))
+        return sum(map(_count_values, value.values() if isinstance(value, dict) else value))
     return int(value not in (None, "", 0))
 
 
-def _says_more(value: Any, known: Any) -> bool:
-    return bool(_said(value)) and not _said(known)
-
-
-def _completed(rows: list[Row]) -> Row:
+def _merge_rows(rows: list[JsonObject]) -> JsonObject:
     """The first row, with the others' values where it has none."""
-    merged: Row = {}
+    merged: JsonObject = {}
     for row in rows:
-        merged |= {name: value for name, value in row.items() if name not in merged or _says_more(value, merged[name])}
+        for name, value in row.items():
+            if name not in merged or (_count_values(value) and not _count_values(merged[name])):
+                merged[name] = value
     return merged

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from polling.errors import Malformed
-from polling.providers.tab_payloads import parse_event, parse_list, parse_meetings, parse_meetings_events
+from polling.providers.tab_payloads import parse_event, parse_meetings
 from tests.providers.payloads import WHO, fixture
 
 JUNK: list[Any] = [
@@ -38,8 +38,6 @@ def replaced(value: Any, path: tuple[Any, ...], junk: Any) -> Any:
         ("event_open", parse_event),
         ("event_final", parse_event),
         ("meetings", parse_meetings),
-        ("meetings_events", parse_meetings_events),
-        ("list", parse_list),
     ],
 )
 def test_junk_anywhere_is_read_or_malformed(name: str, parse: Callable[..., Any]) -> None:

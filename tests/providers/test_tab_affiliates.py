@@ -38,7 +38,7 @@ def asked(httpserver: HTTPServer) -> list[dict[str, str]]:
     return [request.args.to_dict() for request, _ in httpserver.log]
 
 
-def test_it_is_a_provider_that_tells_status_in_bulk_and_is_asked_every_15_seconds_at_most(tab: TabAffiliates) -> None:
+def test_it_is_a_provider_with_statuses_in_bulk_and_is_asked_every_15_seconds_at_most(tab: TabAffiliates) -> None:
     provider: Provider = tab
     assert provider.name == "tab"
     assert provider.capabilities.batch_scope is BatchScope.STATUS
@@ -170,19 +170,19 @@ def test_a_card_lists_the_races_of_all_its_pages_whatever_their_starts(
     httpserver.expect_request(MEETINGS).respond_with_handler(paged(250, cap=100))
     card = tab.fetch_schedule(NOW + 12 * HOUR, NOW + 13 * HOUR, now=NOW, deadline=soon())
     assert card.races == []
-    assert set(card.listed or ()) == {f"race-{number}" for number in range(250)}
+    assert set(card.listed_ids or ()) == {f"race-{number}" for number in range(250)}
 
 
 # --- statuses ---
 
 
-def test_statuses_are_one_request_for_the_meetings_and_tell_only_of_the_races_asked_for(
+def test_statuses_are_one_request_for_the_meetings_and_only_of_the_races_asked_for(
     httpserver: HTTPServer, tab: TabAffiliates
 ) -> None:
     httpserver.expect_request(MEETINGS).respond_with_json(fixture("meetings"))
     refs = [RaceRef(race_id(5), QLD_MEETING), RaceRef(race_id(1), NZ_MEETING), RaceRef(race_id(3), NZ_MEETING)]
-    told = tab.fetch_statuses(iter(refs), now=NOW, deadline=soon())
-    assert {key: race.status for key, race in told.items()} == {
+    statuses = tab.fetch_statuses(iter(refs), now=NOW, deadline=soon())
+    assert {key: race.status for key, race in statuses.items()} == {
         race_id(1): RaceStatus.FINALIZED,
         race_id(3): RaceStatus.IN_PROGRESS,
         race_id(5): RaceStatus.SCHEDULED,
@@ -200,16 +200,16 @@ def test_a_race_without_a_status_is_absent_and_one_with_an_unknown_status_is_not
 ) -> None:
     httpserver.expect_request(MEETINGS).respond_with_json(fixture("meetings"))
     refs = [RaceRef(race_id(8), OHIO_MEETING), RaceRef(race_id(7), QLD_MEETING)]
-    told = tab.fetch_statuses(refs, now=NOW, deadline=soon())
-    assert {key: race.unknown_status for key, race in told.items()} == {race_id(7): "Parading"}
+    statuses = tab.fetch_statuses(refs, now=NOW, deadline=soon())
+    assert {key: race.unknown_status for key, race in statuses.items()} == {race_id(7): "Parading"}
 
 
 def test_races_whose_meeting_is_not_known_are_looked_for_on_the_card_around_now(
     httpserver: HTTPServer, tab: TabAffiliates
 ) -> None:
     httpserver.expect_request(MEETINGS).respond_with_json(fixture("meetings"))
-    told = tab.fetch_statuses([RaceRef(race_id(4))], now=NOW, deadline=soon())
-    assert set(told) == {race_id(4)}
+    statuses = tab.fetch_statuses([RaceRef(race_id(4))], now=NOW, deadline=soon())
+    assert set(statuses) == {race_id(4)}
     days = {"date_from": "2026-11-22", "date_to": "2026-11-24"}
     assert asked(httpserver) == [{**days, "limit": "200", "offset": offset} for offset in ("0", "3")]
 

@@ -37,9 +37,9 @@ def left_out(read: Callable[..., Any], rows: list[Any]) -> dict[str, int]:
 
 
 def test_runners_come_by_number_with_odds_barriers_and_people() -> None:
-    told = runners(fixture("event_open")["data"]["runners"])
-    assert [runner.number for runner in told] == [1, 2, 3, 4]
-    assert told[2] == RunnerSnapshot(
+    field = runners(fixture("event_open")["data"]["runners"])
+    assert [runner.number for runner in field] == [1, 2, 3, 4]
+    assert field[2] == RunnerSnapshot(
         number=3,
         name="Pocket Kea",
         barrier=5,
@@ -59,12 +59,12 @@ def test_odds_of_nothing_are_none_and_a_scratched_runner_keeps_its_own() -> None
 
 
 @pytest.mark.parametrize(
-    ("told", "scratched", "at"),
+    ("signs", "scratched", "at"),
     [
-        pytest.param({}, False, None, id="nothing said"),
+        pytest.param({}, False, None, id="no sign"),
         pytest.param({"is_scratched": False, "scratch_time": 0, "scr_time": None}, False, None, id="running"),
         pytest.param({"is_scratched": True}, True, None, id="scratched, no time"),
-        pytest.param({"is_scratched": True, "scratch_time": 1795378500}, True, SCRATCHED_AT, id="epoch"),
+        pytest.param({"is_scratched": True, "scratch_time": 1795378500}, True, SCRATCHED_AT, id="seconds since 1970"),
         pytest.param({"is_scratched": True, "scr_time": "2026-11-22T20:15:00Z"}, True, SCRATCHED_AT, id="ISO"),
         pytest.param({"is_late_scratched": True}, True, None, id="late"),
         pytest.param({"scratch_time": 1795378500}, True, SCRATCHED_AT, id="a time alone"),
@@ -76,8 +76,8 @@ def test_odds_of_nothing_are_none_and_a_scratched_runner_keeps_its_own() -> None
         pytest.param({"is_scratched": True, "scratch_time": "?"}, True, None, id="an unreadable time"),
     ],
 )
-def test_a_scratching_is_told_by_any_of_its_signs(told: dict[str, Any], scratched: bool, at: datetime | None) -> None:
-    (runner,) = runners([{"runner_number": 1, **told}])
+def test_a_scratching_is_known_by_any_of_its_signs(signs: dict[str, Any], scratched: bool, at: datetime | None) -> None:
+    (runner,) = runners([{"runner_number": 1, **signs}])
     assert (runner.scratched, runner.scratched_at) == (scratched, at)
 
 
@@ -162,8 +162,11 @@ def test_a_dead_heat_keeps_both_payouts_each_in_the_order_given() -> None:
         positions = [{"runner_number": runner, "position": 1} for runner in runners]
         return {"tote": "NZ", "product_name": "Exacta", "status": "Final", "dividend": amount, "positions": positions}
 
-    told = dividends([exacta(12, 5, 1), exacta(10, 1, 5)])
-    assert [(paid.selection, paid.amount) for paid in told] == [((1, 5), Decimal("10.00")), ((5, 1), Decimal("12.00"))]
+    payouts = dividends([exacta(12, 5, 1), exacta(10, 1, 5)])
+    assert [(paid.selection, paid.amount) for paid in payouts] == [
+        ((1, 5), Decimal("10.00")),
+        ((5, 1), Decimal("12.00")),
+    ]
     same = dividends([exacta(12, 1, 5), exacta(10, 1, 5), exacta(12, 1, 5)])
     assert [paid.amount for paid in same] == [Decimal("10.00"), Decimal("12.00")]
 
@@ -185,8 +188,8 @@ def test_a_dividend_that_cannot_be_read_is_counted_and_one_of_nothing_is_not(row
 
 
 def test_results_keep_dead_heats_and_those_that_did_not_finish() -> None:
-    told = results(fixture("event_final")["data"]["results"])
-    assert told == (
+    finishes = results(fixture("event_final")["data"]["results"])
+    assert finishes == (
         ResultSnapshot(2, position=1, name="Pāua Shell", margin=Decimal(0)),
         ResultSnapshot(7, position=1, name="Cloudy Bay Boy", margin=Decimal(0)),
         ResultSnapshot(4, position=3, name="Gumboot Guru", margin=Decimal("2.4")),
@@ -207,8 +210,8 @@ def test_results_keep_dead_heats_and_those_that_did_not_finish() -> None:
     ],
 )
 def test_a_finish_is_a_position_or_a_code(written: Any, position: int | None, code: str) -> None:
-    (told,) = results([{"runner_number": 1, "position": written}])
-    assert (told.position, told.code) == (position, code)
+    (finish,) = results([{"runner_number": 1, "position": written}])
+    assert (finish.position, finish.code) == (position, code)
 
 
 def test_a_final_dividend_replaces_the_interim_that_stays_beside_it() -> None:
@@ -241,7 +244,7 @@ def dividend(amount: float, status: str | None) -> dict[str, Any]:
     ],
 )
 def test_of_dividends_for_one_selection_the_final_counts(rows: list[Any], amount: str, state: ResultState) -> None:
-    assert [(told.amount, told.state) for told in dividends(rows)] == [(Decimal(amount), state)]
+    assert [(paid.amount, paid.state) for paid in dividends(rows)] == [(Decimal(amount), state)]
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,10 @@ from polling.errors import Malformed
 from polling.providers.base import Schedule
 from polling.providers.tab_payloads import (
     STATUSES,
-    echo,
-    listing,
+    echoed_param,
+    listed_ids,
     parse_event,
-    parse_list,
     parse_meetings,
-    parse_meetings_events,
 )
 from races.snapshots import MeetingSnapshot, RaceSnapshot, Scope
 from races.status import Outcome, RaceStatus, ResultState
@@ -60,8 +58,8 @@ def test_each_status_of_the_provider_has_its_meaning(
 ) -> None:
     payload = fixture("event_open")
     payload["data"]["race"]["status"] = written
-    told = parse_event(payload, **WHO)
-    assert (told.status, told.outcome, told.result_state) == (status, outcome, result_state)
+    race = parse_event(payload, **WHO)
+    assert (race.status, race.outcome, race.result_state) == (status, outcome, result_state)
 
 
 def test_every_status_that_the_provider_documents_is_mapped_and_each_way_to_call_a_race_off() -> None:
@@ -81,7 +79,7 @@ def test_only_a_status_without_a_meaning_is_unknown(written: Any, unknown: str |
 # --- meetings ---
 
 
-def test_meetings_tell_status_and_start_of_every_race_and_count_specials() -> None:
+def test_meetings_have_the_status_and_start_of_every_race_and_count_specials() -> None:
     card = parse_meetings(fixture("meetings"), **WHO)
     assert [(race.number, race.provider_status, race.status) for race in card.races] == [
         (1, "Final", FINALIZED),
@@ -194,22 +192,22 @@ def test_a_meeting_without_races_or_id_costs_nothing() -> None:
     assert (len(card.races), card.skipped) == (6, 1)
 
 
-def test_the_page_tells_its_meetings_and_what_the_provider_heard() -> None:
+def test_a_page_has_its_meetings_and_the_parameters_that_the_provider_took() -> None:
     page = fixture("meetings")
-    assert listing(page).meetings == {NZ_MEETING, QLD_MEETING, OHIO_MEETING}
-    assert echo(page, "limit") == 200
-    assert echo(page, "date") is None
+    assert listed_ids(page).meetings == {NZ_MEETING, QLD_MEETING, OHIO_MEETING}
+    assert echoed_param(page, "limit") == 200
+    assert echoed_param(page, "date") is None
 
 
 # --- one race ---
 
 
 def test_an_open_race_has_not_started_though_its_actual_start_is_set() -> None:
-    told = parse_event(fixture("event_open"), **WHO)
-    assert told.scope is Scope.FULL
-    assert told.advertised_start == datetime(2026, 11, 23, 3, 40, tzinfo=UTC)
-    assert told.actual_start is None
-    assert (told.results, told.dividends) == ((), ())
+    race = parse_event(fixture("event_open"), **WHO)
+    assert race.scope is Scope.FULL
+    assert race.advertised_start == datetime(2026, 11, 23, 3, 40, tzinfo=UTC)
+    assert race.actual_start is None
+    assert (race.results, race.dividends) == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -227,7 +225,9 @@ def test_an_open_race_has_not_started_though_its_actual_start_is_set() -> None:
         (None, 0, False),
     ],
 )
-def test_an_actual_start_is_told_once_it_says_something(status: str | None, minutes_late: int, started: bool) -> None:
+def test_an_actual_start_is_reported_once_it_says_something(
+    status: str | None, minutes_late: int, started: bool
+) -> None:
     payload = fixture("event_open")
     race = payload["data"]["race"]
     race.update(status=status, actual_start=race["advertised_start"] + 60 * minutes_late)
@@ -240,7 +240,7 @@ def test_the_start_is_read_from_its_text_where_the_seconds_are_missing() -> None
     assert parse_event(payload, **WHO).advertised_start == datetime(2026, 11, 23, 3, 40, tzinfo=UTC)
 
 
-def test_an_event_tells_its_meeting_but_not_its_day() -> None:
+def test_an_event_has_its_meeting_but_not_its_day() -> None:
     meeting = parse_event(fixture("event_open"), **WHO).meeting
     assert meeting == MeetingSnapshot(
         provider="tab",
@@ -254,7 +254,7 @@ def test_an_event_tells_its_meeting_but_not_its_day() -> None:
     )
 
 
-def test_runners_that_are_left_out_are_not_told() -> None:
+def test_runners_that_are_left_out_are_unknown() -> None:
     payload = fixture("event_open")
     payload["data"].pop("runners")
     assert parse_event(payload, **WHO).runners is None
@@ -269,8 +269,8 @@ def test_a_result_that_is_left_out_is_empty_before_it_and_unknown_after(
 ) -> None:
     payload = fixture("event_open")
     payload["data"]["race"]["status"] = status
-    told = parse_event(payload, **WHO)
-    assert (told.results, told.dividends) == (expected, expected)
+    race = parse_event(payload, **WHO)
+    assert (race.results, race.dividends) == (expected, expected)
 
 
 @pytest.mark.parametrize("field", ["race_number", "distance", "description", "type", "country"])
@@ -280,7 +280,7 @@ def test_a_race_asked_for_by_id_may_lack_its_ornaments(field: str) -> None:
     assert parse_event(payload, **WHO).provider_race_id == race_id(4)
 
 
-def test_a_track_without_a_country_leaves_its_zone_untold() -> None:
+def test_a_track_without_a_country_leaves_its_zone_blank() -> None:
     payload = fixture("event_open")
     payload["data"]["race"].update(country="", state="")
     meeting = parse_event(payload, **WHO).meeting
@@ -291,7 +291,7 @@ def test_a_track_without_a_country_leaves_its_zone_untold() -> None:
 # --- shapes that cannot be read ---
 
 
-@pytest.mark.parametrize("parse", [parse_event, parse_meetings, parse_meetings_events, parse_list])
+@pytest.mark.parametrize("parse", [parse_event, parse_meetings])
 @pytest.mark.parametrize("payload", [{}, {"data": None}, {"data": []}, [], "no", None], ids=repr)
 def test_an_answer_without_data_is_malformed_and_leaves_a_sample(parse: Callable[..., Any], payload: Any) -> None:
     with pytest.raises(Malformed) as caught:
@@ -320,36 +320,6 @@ def test_an_event_of_a_wrong_shape_is_malformed(data: dict[str, Any]) -> None:
     assert json.loads(caught.value.sample) == {"data": data}
 
 
-@pytest.mark.parametrize(
-    ("parse", "name"),
-    [(parse_meetings, "meetings"), (parse_meetings_events, "meetings_races"), (parse_list, "races")],
-)
-def test_a_list_of_a_wrong_shape_is_malformed(parse: Callable[..., Any], name: str) -> None:
-    with pytest.raises(Malformed, match=f"{name} is not a list"):
-        parse({"data": {name: {"0": {}}}}, **WHO)
-
-
-# --- the other lists ---
-
-
-def test_meetings_with_events_tell_all_of_their_races() -> None:
-    card = parse_meetings_events(fixture("meetings_events"), **WHO)
-    (race,) = card.races
-    assert card.skipped == 2
-    assert (race.scope, race.status, race.number) == (Scope.FULL, IN_PROGRESS, 1)
-    assert race.actual_start == race.advertised_start == datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-    assert race.source_time == datetime(2026, 11, 23, 9, 1, 26, 917535, tzinfo=UTC)
-    assert race.meeting is not None
-    assert (race.meeting.name, race.meeting.provider_day) == ("Mulga Flats", date(2026, 11, 23))
-    assert race.runners is not None
-    assert [(runner.name, runner.jockey) for runner in race.runners] == [("Box One Bella", "")]
-
-
-def test_the_list_tells_starts_but_no_status_and_nothing_of_tracks() -> None:
-    card = parse_list(fixture("list"), **WHO)
-    races = by_id(card)
-    assert (len(races), card.skipped) == (2, 1)
-    assert races[race_id(1)].actual_start == datetime(2026, 11, 23, 0, 12, 46, tzinfo=UTC)
-    assert races[race_id(4)].actual_start is None
-    assert races[race_id(4)].provider_status is None
-    assert races[race_id(4)].meeting == MeetingSnapshot("tab", NZ_MEETING, name="", timezone="")
+def test_a_list_of_a_wrong_shape_is_malformed() -> None:
+    with pytest.raises(Malformed, match="meetings is not a list"):
+        parse_meetings({"data": {"meetings": {"0": {}}}}, **WHO)

@@ -1,4 +1,4 @@
-"""Values as providers write them: instants in three formats, numbers, money, text."""
+"""Values as providers write them in JSON: instants in three formats, numbers, money, text."""
 
 import re
 from datetime import UTC, date, datetime
@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 from races.plain_text import one_line
 
-Row = dict[str, Any]
+JsonObject = dict[str, Any]
 
 CENT = Decimal("0.01")
-MOST = 32_767  # what a small column holds; no saddlecloth, barrier, place or distance is above it
+HIGHEST_NUMBER = 32_767  # what a small column holds; no saddlecloth, barrier, place or distance is above it
 HIGHEST_ODDS = Decimal(10_000_000)
 FLAGS = {True: True, False: False, "true": True, "false": False, "yes": True, "no": False}
 LETTERED = re.compile(r"(?P<number>[0-9]{1,5})\s*(?P<letters>[A-Za-z]{1,2})")
@@ -25,35 +25,36 @@ class Saddlecloth(NamedTuple):
 
 
 def instant(value: Any) -> datetime | None:
-    """The UTC instant of ISO text, epoch seconds or Go's `2025-07-17 00:50:00 +0000 UTC`; None if not told.
+    """The UTC instant of ISO text, of seconds since 1970 or of Go's `2025-07-17 00:50:00 +0000 UTC`.
 
-    Go's zero time, in the year 1, and 0 mean "not told". Raises ValueError for what is none of these, or has no offset.
+    None for a missing value, 0, and Go's zero time, in the year 1. Raises ValueError for anything else, and for text
+    without an offset.
     """
     if value is None or value == "" or (_is_number(value) and value <= 0):
         return None
     try:
-        told = datetime.fromtimestamp(value, UTC) if _is_number(value) else _written(value)
-        told = told.astimezone(UTC)
+        parsed = datetime.fromtimestamp(value, UTC) if _is_number(value) else _parse_instant_text(value)
+        parsed = parsed.astimezone(UTC)
     except (ValueError, TypeError, OverflowError, OSError) as exc:
         raise ValueError(f"not an instant: {repr(value)[:80]}") from exc
-    return told if told.year > 1 else None
+    return parsed if parsed.year > 1 else None
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _written(value: str) -> datetime:
+def _parse_instant_text(value: str) -> datetime:
     if go := GO_STYLE.fullmatch(value):
         value = f"{go['day']}T{go['time']}{go['offset']}"
-    told = datetime.fromisoformat(value)
-    if told.tzinfo is None:
+    parsed = datetime.fromisoformat(value)
+    if parsed.tzinfo is None:
         raise ValueError("no offset: the zone would be a guess")
-    return told
+    return parsed
 
 
 def instant_or_none(value: Any) -> datetime | None:
-    """The instant, or None also where it is unreadable: for facts that a race can do without."""
+    """As `instant`, but None also for what is unreadable: for facts that a race can do without."""
     try:
         return instant(value)
     except ValueError:
@@ -74,7 +75,7 @@ def positive(value: Any) -> int | None:
         value = int(value[:9])
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= HIGHEST_NUMBER else None
 
 
 def number(value: Any) -> Decimal | None:
@@ -82,26 +83,26 @@ def number(value: Any) -> Decimal | None:
     if not _is_number(value) and not isinstance(value, str):
         return None
     try:
-        told = Decimal(str(value))  # by way of text: Decimal(0.4) is not 0.4
+        exact = Decimal(str(value))  # by way of text: Decimal(0.4) is not 0.4
     except InvalidOperation:
         return None
-    return told if told.is_finite() else None
+    return exact if exact.is_finite() else None
 
 
 def money(value: Any) -> Decimal | None:
     """An amount above zero, in cents; None where there is none."""
-    told = number(value)
+    exact = number(value)
     try:
-        amount = told.quantize(CENT) if told else None
+        amount = exact.quantize(CENT) if exact else None
     except InvalidOperation:
         return None
     return amount if amount and amount > 0 else None
 
 
 def odds(value: Any) -> Decimal | None:
-    """Decimal odds; None where none are offered (0 or missing)."""
-    told = money(value)
-    return told if told and told < HIGHEST_ODDS else None
+    """Decimal odds, stake included; None where none are offered (0 or missing)."""
+    amount = money(value)
+    return amount if amount and amount < HIGHEST_ODDS else None
 
 
 def text(value: Any, longest: int = 120) -> str:
@@ -110,7 +111,7 @@ def text(value: Any, longest: int = 120) -> str:
 
 
 def flag(value: Any) -> bool | None:
-    """Yes or no, also as text or as 1 and 0; None where it says neither: a no is more than silence."""
+    """Yes or no, also as text or as 1 and 0; None for neither, because a missing value is no "no"."""
     value = value.strip().casefold() if isinstance(value, str) else value
     return FLAGS.get(value) if isinstance(value, str | int | float) else None
 
@@ -122,11 +123,11 @@ def saddlecloth(value: Any) -> Saddlecloth | None:
     return Saddlecloth(number, lettered["letters"].upper() if lettered else "") if number else None
 
 
-def to_object(value: Any) -> Row:
+def to_object(value: Any) -> JsonObject:
     """The JSON object, or an empty one where there is none."""
     return value if isinstance(value, dict) else {}
 
 
-def first_told(row: Row, *names: str) -> Any:
-    """The first of these fields that tells anything; dialects name one thing differently."""
+def first_value(row: JsonObject, *names: str) -> Any:
+    """The first of these fields that is not empty; dialects name one thing differently. None where all are."""
     return next((value for name in names if (value := row.get(name))), None)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from polling.providers.reading import day, instant, instant_or_none, money, number, odds, positive, text
+from polling.providers.json_values import day, instant, instant_or_none, money, number, odds, positive, text
 
 START = datetime(2025, 7, 17, 0, 50, tzinfo=UTC)
 
@@ -18,8 +18,8 @@ START = datetime(2025, 7, 17, 0, 50, tzinfo=UTC)
         pytest.param("2025-07-17T00:50:00.0Z", id="ISO with one digit of a second"),
         pytest.param("2025-07-17T00:50:00.000000000Z", id="ISO with nine digits of a second"),
         pytest.param("2025-07-17T12:50:00+12:00", id="ISO with an offset"),
-        pytest.param(1752713400, id="epoch seconds"),
-        pytest.param(1752713400.0, id="epoch seconds as a float"),
+        pytest.param(1752713400, id="seconds since 1970"),
+        pytest.param(1752713400.0, id="seconds since 1970 as a float"),
         pytest.param("2025-07-17 00:50:00 +0000 UTC", id="Go in UTC"),
         pytest.param("2025-07-17 10:50:00 +1000 AEST", id="Go in a zone"),
         pytest.param("2025-07-17 12:50:00 +1200 +1200", id="Go in a zone without a name"),
@@ -36,10 +36,10 @@ def test_a_fraction_of_nine_digits_keeps_its_microseconds() -> None:
 
 
 @pytest.mark.parametrize(
-    "untold", [None, "", 0, 0.0, -62135596800, "0001-01-01T00:00:00Z", "0001-01-01 00:00:00 +0000 UTC"]
+    "empty", [None, "", 0, 0.0, -62135596800, "0001-01-01T00:00:00Z", "0001-01-01 00:00:00 +0000 UTC"]
 )
-def test_what_stands_for_nothing_is_not_told(untold: Any) -> None:
-    assert instant(untold) is None
+def test_what_stands_for_nothing_is_none(empty: Any) -> None:
+    assert instant(empty) is None
 
 
 @pytest.mark.parametrize(
