@@ -8,7 +8,7 @@ from polling.appwrite.merge import landed
 from polling.models import SyncState
 
 
-def unseen_edits(row: Row, state: SyncState) -> dict[str, tuple[Any, Any]]:
+def unread_edits(row: Row, state: SyncState) -> dict[str, tuple[Any, Any]]:
     """The fields of a row, read whole, that differ from what was agreed on, each with its value before and now.
 
     A write of ours whose reply was lost is no edit. A row that cannot be read at all differs by its `$id`.

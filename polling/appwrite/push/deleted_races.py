@@ -12,7 +12,7 @@ from polling.appwrite.api.rows import MOST_ROWS
 from polling.appwrite.merge import Clash, Side
 from polling.appwrite.push.failure_policy import failed_rows
 from polling.appwrite.push.outcomes import Outcome, RowPush
-from polling.appwrite.unread_edits import unseen_edits
+from polling.appwrite.unread_edits import unread_edits
 from polling.errors import Conflict, NotFound
 from polling.models import SyncState
 
@@ -54,7 +54,7 @@ class DeletedRaces(RowPush):
         there = self._rows.by_id(state.remote_id for state in batch)
         found = [state for state in batch if state.remote_id in there]
         missing = [state for state in batch if state.remote_id not in there]
-        edited = [state for state in found if unseen_edits(there[state.remote_id], state)]
+        edited = [state for state in found if unread_edits(there[state.remote_id], state)]
 
         def delete_row(state: SyncState) -> bool:
             updated_at = str(there[state.remote_id].get("$updatedAt") or "")

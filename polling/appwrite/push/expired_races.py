@@ -24,7 +24,7 @@ from polling.appwrite import conflicts, sync_state
 from polling.appwrite.api.rows import MOST_ROWS, Row, is_addressable
 from polling.appwrite.merge import OWNERS, Clash, Owner, Side
 from polling.appwrite.push.outcomes import Outcome, RowPush
-from polling.appwrite.unread_edits import unseen_edits
+from polling.appwrite.unread_edits import unread_edits
 from polling.models import SyncState
 from races.models import Race
 
@@ -75,7 +75,7 @@ class ExpiredRaces(RowPush):
         """Before the rows go, and once: what is logged becomes the base, should the removal fail."""
         for state in written:
             row = there.get(state.remote_id)
-            unseen = unseen_edits(row, state) if row else {}
+            unseen = unread_edits(row, state) if row else {}
             edits = [
                 Clash(field, before, before, after, Side.LOCAL, NOT_TAKEN)
                 for field, (before, after) in unseen.items()

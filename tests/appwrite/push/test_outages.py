@@ -14,7 +14,6 @@ from django_q.timeout import TimeoutHandler
 
 from polling.appwrite import checkpoints, mapping, sync_state
 from polling.appwrite.api.client import connect
-from polling.appwrite.lease import Lease
 from polling.appwrite.push import run as push
 from polling.appwrite.schema import provision as schema
 from polling.errors import Ambiguous, Blocked, Malformed, RateLimited, Unavailable
@@ -352,44 +351,6 @@ def test_a_server_that_never_answers_ends_with_the_budget(appwrite: Appwrite, mo
     assert done.races.waiting == len(appwrite.rows()) == 1
 
 
-# --- one pusher a table ---------------------------------------------------------------------------------------------
-
-
-def test_a_second_pusher_goes_away(appwrite: Appwrite) -> None:
-    make_race()
-    other = Lease("races", now=NOW)
-    assert other.take()
-    assert push.run(now=NOW).busy
-    assert appwrite.asked() == []
-    other.release()
-    assert pushed().races.created == 1
-
-
-def test_a_lease_whose_holder_died_is_taken_over(appwrite: Appwrite) -> None:
-    make_race()
-    assert Lease("races", now=NOW).take()
-    assert push.run(now=NOW + timedelta(seconds=59)).busy
-    assert pushed(NOW + timedelta(seconds=61)).races.created == 1
-
-
-def test_a_request_that_finds_the_lease_held_is_not_lost(appwrite: Appwrite, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A race changes after the last look of a push, and the push that it asks for finds the lease held."""
-    race = make_race()
-    release = Lease.release
-    found: list[bool] = []
-
-    def just_before(self: Lease, **kwargs: Any) -> None:
-        if not found:
-            found.append(True)
-            change(race, name="Plate")
-            assert push.run(now=NOW).busy
-        release(self, **kwargs)
-
-    monkeypatch.setattr(Lease, "release", just_before)
-    pushed()
-    assert appwrite.row()["name"] == "Plate"
-
-
 @pytest.mark.usefixtures("silence")
 def test_a_task_that_the_queue_ends_gives_its_lease_back(appwrite: Appwrite, gate: Gate) -> None:
     make_race()
@@ -398,15 +359,6 @@ def test_a_task_that_the_queue_ends_gives_its_lease_back(appwrite: Appwrite, gat
     assert SyncLease.objects.get(work="push of races").holder == ""
     gate.after.clear()
     assert pushed().races.merged == len(appwrite.rows()) == 1
-
-
-def test_a_lease_that_was_lost_is_not_renewed() -> None:
-    mine, theirs = Lease("races", now=NOW), Lease("races", now=NOW + timedelta(minutes=2))
-    assert mine.take()
-    assert theirs.take()
-    assert not mine.renew()
-    mine.release()
-    assert SyncLease.objects.get(work="push of races").holder != ""
 
 
 def test_a_busy_database_ends_the_push_and_the_rows_are_pushed_by_the_next(appwrite: Appwrite) -> None:
