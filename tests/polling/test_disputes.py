@@ -1,8 +1,5 @@
 """Races that staff or Appwrite ended and the provider reports otherwise: real imports, ticks and pollers."""
 
-from collections.abc import Callable
-from functools import partial
-
 import pytest
 from django.test import Client
 
@@ -18,7 +15,6 @@ from tests.polling.single_race import RESULT, alerts, at, fresh, imported, make_
 pytestmark = pytest.mark.django_db(transaction=True)
 
 KIM = Actor("kim")
-Reader = Callable[[float], str]
 
 
 @pytest.fixture
@@ -27,16 +23,10 @@ def race(provider: ProviderBox) -> Race:
     return make_single_race(provider, first_poll_at=at(-10))
 
 
-@pytest.fixture
-def page(race: Race, admin_client: Client) -> Reader:
-    """The race's page as staff see it at a minute."""
-    return partial(page_of, race, admin_client)
-
-
 @pytest.mark.parametrize("by", [KIM, APPWRITE])
 @pytest.mark.parametrize("word", ["Open", "Closed", "Interim", "Final"])
 def test_a_provider_that_contradicts_an_end_set_here_is_one_incident_with_both_words_until_they_agree(
-    race: Race, driver: Driver, page: Reader, caplog: pytest.LogCaptureFixture, by: Actor, word: str
+    race: Race, driver: Driver, admin_client: Client, caplog: pytest.LogCaptureFixture, by: Actor, word: str
 ) -> None:
     staff.finalize([race.pk], by=by, reason="fog", outcome=Outcome.ABANDONED, now=at(-10))
     driver.provider.steer(race, status=word)
@@ -50,11 +40,11 @@ def test_a_provider_that_contradicts_an_end_set_here_is_one_incident_with_both_w
     assert "abandoned" in incident.reason
     assert word in incident.reason
     assert len(alerts(caplog, "were ended here and the provider reports otherwise")) == 1
-    assert f">the provider reports {word}<" in page(2)
+    assert f">the provider reports {word}<" in page_of(race, admin_client, 2)
     driver.provider.steer(race, status="Abandoned")
     imported(driver, race, at(6))
     assert Incident.objects.get().ended_at == at(6)
-    assert ">the provider reports " not in page(7)
+    assert ">the provider reports " not in page_of(race, admin_client, 7)
 
 
 def test_staff_end_a_dispute_by_reopening_or_by_deciding_again(race: Race, driver: Driver) -> None:

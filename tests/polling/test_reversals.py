@@ -1,7 +1,5 @@
 """A provider that takes back what it reported, through the real import, ticks and pollers, and what staff see of it."""
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
@@ -31,19 +29,12 @@ from tests.polling.single_race import (
 pytestmark = pytest.mark.django_db(transaction=True)
 
 KIM = Actor("kim")
-Reader = Callable[[float], str]
 
 
 @pytest.fixture
 def race(provider: ProviderBox) -> Race:
     """Its polls begin at T-10."""
     return make_single_race(provider, first_poll_at=at(-10))
-
-
-@pytest.fixture
-def page(race: Race, admin_client: Client) -> Reader:
-    """The race's page as staff see it at a minute."""
-    return partial(page_of, race, admin_client)
 
 
 def audit(race: Race) -> list[tuple[str, str]]:
@@ -62,7 +53,7 @@ def audit(race: Race) -> list[tuple[str, str]]:
 def test_an_abandoned_race_that_the_provider_opens_again_is_open_at_once_and_staff_are_alerted(
     race: Race,
     driver: Driver,
-    page: Reader,
+    admin_client: Client,
     caplog: pytest.LogCaptureFixture,
     word: str,
     status: str,
@@ -84,7 +75,7 @@ def test_an_abandoned_race_that_the_provider_opens_again_is_open_at_once_and_sta
     assert again.next_poll_at in (at(-8, 15), at(-7)), "the detail at the next tick, or the next slot"
     words = f"Reopened: the provider reports {word} after Abandoned"
     assert ("sandbox", words) in audit(race)
-    assert words in page(-8)
+    assert words in page_of(race, admin_client, -8)
     assert len(alerts(caplog, "reopened by the provider")) == 1
     assert words in alerts(caplog, "reopened by the provider")[0]
     driver.provider.steer(race, status=word)
@@ -132,7 +123,7 @@ def test_each_way_to_call_a_race_off_is_its_outcome_and_what_opens_again_is_open
 
 @pytest.mark.parametrize("results", [[[2], [1]], []], ids=["with placings", "without"])
 def test_a_final_by_mistake_before_the_start_that_is_taken_back_a_slot_later_ends_nothing(
-    race: Race, driver: Driver, page: Reader, results: list[list[int]]
+    race: Race, driver: Driver, admin_client: Client, results: list[list[int]]
 ) -> None:
     driver.drive_due(at(-10))
     driver.provider.steer(race, status="Final", results=results)
@@ -143,8 +134,8 @@ def test_a_final_by_mistake_before_the_start_that_is_taken_back_a_slot_later_end
     assert fresh(race).unproven_final_at == at(-9, 0.36)
     assert fresh(race).next_poll_at == at(-9, 15), "its detail at the next tick"
     assert (fresh(race).results, fresh(race).dividends, fresh(race).result_version) == ([], [], 0)
-    assert "Final, not confirmed" in page(-9)
-    assert "not accepted until a second answer confirms it" in page(-9)
+    assert "Final, not confirmed" in page_of(race, admin_client, -9)
+    assert "not accepted until a second answer confirms it" in page_of(race, admin_client, -9)
     driver.provider.steer(race, status="Open", results=None)
     driver.drive_due(at(-9, 15))
     assert (fresh(race).status, fresh(race).unproven_final_at) == ("scheduled", None)
@@ -154,7 +145,7 @@ def test_a_final_by_mistake_before_the_start_that_is_taken_back_a_slot_later_end
 
 
 def test_a_final_without_a_placing_counts_a_slot_later_and_is_asked_for_until_the_placings_come(
-    race: Race, driver: Driver, page: Reader, caplog: pytest.LogCaptureFixture
+    race: Race, driver: Driver, admin_client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     driver.provider.steer(race, status="Closed")
     driver.drive_due(at(0))
@@ -170,7 +161,7 @@ def test_a_final_without_a_placing_counts_a_slot_later_and_is_asked_for_until_th
     assert 5 * MINUTE - STEP <= gaps[-1] <= 5 * MINUTE
     overdue_races.escalate(now=at(36))
     assert fresh(race).escalation == "no_result"
-    assert "Final without a result" in page(36)
+    assert "Final without a result" in page_of(race, admin_client, 36)
     assert len(alerts(caplog, "have been Final for half an hour without a result")) == 1
     driver.provider.steer(race, **RESULT)
     driver.drive_due(at(41))
@@ -206,7 +197,7 @@ def test_an_early_end_that_is_confirmed_counts(race: Race, driver: Driver) -> No
 
 @pytest.mark.parametrize("hears", ["the import", "a look at the result"])
 def test_a_final_taken_back_to_interim_is_a_counted_correction_with_the_placings_that_are_now(
-    race: Race, driver: Driver, page: Reader, caplog: pytest.LogCaptureFixture, hears: str
+    race: Race, driver: Driver, admin_client: Client, caplog: pytest.LogCaptureFixture, hears: str
 ) -> None:
     run_to_its_end(race, driver)
     driver.provider.steer(race, status="Interim", results=[[1], [2], [3], [4]], dividends={"Pool Win": 7.7})
@@ -220,7 +211,7 @@ def test_a_final_taken_back_to_interim_is_a_counted_correction_with_the_placings
     assert (now.status, now.outcome, now.result_state, now.result_version) == ("in_progress", "", "interim", 2)
     assert [row["runner_number"] for row in now.results][:2] == [1, 2]
     assert {row["state"] for row in now.dividends} == {"interim"}
-    assert "Reopened: the provider reports Interim after Final" in page(21)
+    assert "Reopened: the provider reports Interim after Final" in page_of(race, admin_client, 21)
     assert len(alerts(caplog, "reopened by the provider")) == 1
     driver.provider.steer(race, status="Final")
     driver.drive_due(at(26))
@@ -233,7 +224,7 @@ def test_a_final_taken_back_to_interim_is_a_counted_correction_with_the_placings
 def test_a_race_called_off_after_its_final_keeps_no_dividends_and_that_is_counted(
     race: Race,
     driver: Driver,
-    page: Reader,
+    admin_client: Client,
     caplog: pytest.LogCaptureFixture,
     hears: str,
     word: str,
@@ -248,7 +239,7 @@ def test_a_race_called_off_after_its_final_keeps_no_dividends_and_that_is_counte
     now = fresh(race)
     assert (now.status, now.outcome, now.result_state, now.result_version) == ("finalized", outcome, "none", 2)
     assert (now.results, now.dividends) == ([], [])
-    html = page(21)
+    html = page_of(race, admin_client, 21)
     assert f"Now {outcome}: the provider reports {word} after Final" in html
     assert "There is no result yet." in html
     assert "3.40" not in html
