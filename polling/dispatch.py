@@ -135,7 +135,7 @@ def claim_now(
 ) -> tuple[list[PollLog], list[PollLog]]:
     """Asks for a poll of each race at this instant; returns the claims to poll now, and the polls that it joins.
 
-    A request (forced, remote, push) makes its own what the plan has claimed and no worker has begun: trigger, who
+    A request (forced, remote) makes its own what the plan has claimed and no worker has begun: trigger, who
     asked, the detail, staff's reserve of tokens. A poll that is running already is followed by another, which waits
     for its end. What an earlier request has asked for is joined. A race without a provider's id, as one made by hand,
     is left out.
