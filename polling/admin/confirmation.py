@@ -33,13 +33,24 @@ class ConfirmingAdmin(ListAdmin[M]):
         actions = self.get_action_choices(request, [])
         return [(name, str(label)) for name, label in actions if self.applies_to[name](row)]
 
-    def button_context(self, request: HttpRequest, row: M) -> dict[str, Any]:
-        """The context of `admin/page_actions.html`: the buttons, and a token of the row's state for each."""
+    def page_context(self, request: HttpRequest, row: M) -> dict[str, Any]:
+        """The context of a row's page: its buttons, and a token of the row's state for each."""
         buttons = self.buttons(request, row)
-        return {
-            "buttons": buttons,
-            "state_tokens": [(f"shown_{name}", self.state_token(name, [row])) for name, _ in buttons],
-        }
+        tokens = [(f"shown_{name}", self.state_token(name, [row])) for name, _ in buttons]
+        return {"buttons": buttons, "state_tokens": tokens}
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: M | None = None,
+    ) -> HttpResponse:
+        if obj:
+            context |= self.page_context(request, obj)
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     def state_token(self, action: str, rows: Iterable[M]) -> str:
         """The state of rows that the action is about, for one hidden field of a form: `17:9f2c… 18:03ab…`."""

@@ -127,19 +127,10 @@ class RaceAdmin(RaceActions, NoOverwriteAdmin[Race]):
         context = {"title": "Races", "now": request_time(request), "paused": health_strip.pause_notice(request)}
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
-    def render_change_form(
-        self,
-        request: HttpRequest,
-        context: dict[str, Any],
-        add: bool = False,
-        change: bool = False,
-        form_url: str = "",
-        obj: Race | None = None,
-    ) -> HttpResponse:
-        if obj:
-            context |= {"tables": tables_of_race(request, obj), "paused": health_strip.pause_notice(request)}
-            context |= self.button_context(request, obj)
-        return super().render_change_form(request, context, add, change, form_url, obj)
+    def page_context(self, request: HttpRequest, row: Race) -> dict[str, Any]:
+        """Adds the tables below the form, and the notice that all polling is paused."""
+        shown = {"tables": tables_of_race(request, row), "paused": health_strip.pause_notice(request)}
+        return {**super().page_context(request, row), **shown}
 
     def save_model(self, request: HttpRequest, obj: Race, form: "forms.ModelForm[Race]", change: bool) -> None:
         # Only an edited note is saved: a page left open must not put back the note that it showed.

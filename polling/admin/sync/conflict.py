@@ -152,19 +152,6 @@ class SyncConflictAdmin(ConfirmingAdmin[SyncConflict], ReadOnlyAdmin[SyncConflic
     def get_fields(self, request: HttpRequest, obj: SyncConflict | None = None) -> Any:
         return [race, field, row_id, *WHOLE_VALUES, won, utc_column("found_at"), standing, utc_column("resolved_at")]
 
-    def render_change_form(
-        self,
-        request: HttpRequest,
-        context: dict[str, Any],
-        add: bool = False,
-        change: bool = False,
-        form_url: str = "",
-        obj: SyncConflict | None = None,
-    ) -> HttpResponse:
-        if obj:
-            context |= self.button_context(request, obj)
-        return super().render_change_form(request, context, add, change, form_url, obj)
-
     def buttons(self, request: HttpRequest, row: SyncConflict) -> list[tuple[str, str]]:
         """Leaves out a button whose confirmation page could only say why it is refused."""
         buttons = super().buttons(request, row)
