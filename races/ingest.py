@@ -77,7 +77,8 @@ def apply(snapshots: Iterable[RaceSnapshot], *, now: datetime) -> Changes:
     if not by_race:
         return Changes()
     with transaction.atomic():
-        races = _stored_races(by_race)
+        stored = Race.objects.filter(_have_identity(by_race, "provider_race_id")).locked()
+        races = {race.key: race for race in stored}
         meeting_before = {race.pk: race.meeting_id for race in races.values()}
         accepted = _accepted_snapshots(by_race, races, now=now)
         meetings, renamed = _write_meetings(accepted)
@@ -142,11 +143,13 @@ def _find_or_create_meeting(snapshot: MeetingSnapshot) -> Meeting | None:
     return meeting
 
 
-def _stored_races(by_race: dict[Key, RaceSnapshot]) -> dict[Key, Race]:
-    wanted = Q()
-    for provider in {provider for provider, _ in by_race}:
-        wanted |= Q(provider=provider, provider_race_id__in=[pk for name, pk in by_race if name == provider])
-    return {race.key: race for race in Race.objects.filter(wanted).locked()}
+def _have_identity(keys: Collection[Key], id_field: str) -> Q:
+    """Matches rows by their provider and the provider's own id, with one condition per provider."""
+    matching = Q(pk__in=[])
+    for provider in {provider for provider, _ in keys}:
+        ids = [own_id for name, own_id in keys if name == provider]
+        matching |= Q(**{"provider": provider, f"{id_field}__in": ids})
+    return matching
 
 
 def _write_meetings(snapshots: Sequence[RaceSnapshot]) -> tuple[dict[Key, Meeting], set[int | None]]:
@@ -155,10 +158,8 @@ def _write_meetings(snapshots: Sequence[RaceSnapshot]) -> tuple[dict[Key, Meetin
     Returns the meetings by identity, and the primary keys of those that were known and changed.
     """
     reported = {(m.provider, m.provider_meeting_id): m for snapshot in snapshots if (m := snapshot.meeting)}
-    wanted = Q(pk__in=[])
-    for provider in {provider for provider, _ in reported}:
-        wanted |= Q(provider=provider, provider_meeting_id__in=[pk for name, pk in reported if name == provider])
-    known = {(m.provider, m.provider_meeting_id): m for m in Meeting.objects.filter(wanted)}
+    stored = Meeting.objects.filter(_have_identity(reported, "provider_meeting_id"))
+    known = {(m.provider, m.provider_meeting_id): m for m in stored}
     changed = [meeting for key, meeting in known.items() if set_meeting(meeting, reported[key])]
     new = {
         key: Meeting(provider=key[0], provider_meeting_id=key[1])

@@ -44,16 +44,20 @@ def waiting_items(status: SyncStatus) -> list[str]:
 
 
 def _rows_table(status: SyncStatus, *, may: May) -> Table:
+    dead_page = f"{reverse('admin:polling_syncstate_changelist')}?state=dead" if may("polling.view_syncstate") else ""
+    unmatched_page = reverse("admin:polling_unmatchedrow_changelist") if may("polling.view_unmatchedrow") else ""
     lines: list[tuple[str, str, Cell]] = [
         ("Rows", "races, and rows whose race is gone; poll logs: those for Appwrite", lambda table: table.rows),
         ("In sync", "nothing to push", lambda table: table.in_sync),
         ("Dirty", "may have something to push, which the next push sends", lambda table: table.dirty),
         ("In flight", "dirty, and a push has the table at this moment", lambda table: table.in_flight),
-        ("Waiting", "their last push failed, and the next try is planned", lambda table: _warning_count(table.waiting)),
-        ("Missing", "deleted in Appwrite; the next sweep recreates them", lambda table: _warning_count(table.missing)),
-        ("Dead", "given up until somebody acts", lambda table: _dead_link(table.dead, may=may)),
+        ("Waiting", "their last push failed, and the next try is planned",
+         lambda table: _count_badge(table.waiting, formats.WARNING)),
+        ("Missing", "deleted in Appwrite; the next sweep recreates them",
+         lambda table: _count_badge(table.missing, formats.WARNING)),
+        ("Dead", "given up until somebody acts", lambda table: _count_badge(table.dead, formats.BAD, dead_page)),
         ("Unmatched rows", "rows in Appwrite that belong to no race",
-         lambda table: _unmatched_link(table.unmatched_rows, may=may)),
+         lambda table: _count_badge(table.unmatched_rows, formats.WARNING, unmatched_page)),
     ]  # fmt: skip
     return _table_by_table("rows", "Rows", status, lines)
 
@@ -65,7 +69,8 @@ def _progress_table(status: SyncStatus, *, now: datetime) -> Table:
     lines: list[tuple[str, str, Cell]] = [
         ("Checkpoint", "the last pull that succeeded; poll logs: how far they have been scanned",
          lambda table: ago(table.pulled_at)),
-        ("Read up to", "by Appwrite's clock", lambda table: _utc_text(table.read_to)),
+        ("Read up to", "by Appwrite's clock",
+         lambda table: formats.utc_text(datetime.fromisoformat(table.read_to) if table.read_to else None)),
         ("Last sweep", "the full pass that finds differences; poll logs: sent rows that are gone",
          lambda table: ago(table.swept_at)),
         ("Deletion guard", "why deletions wait until somebody releases them",
@@ -134,28 +139,13 @@ def _conflicts_table(conflicts: Sequence[SyncConflict], of: int) -> Table:
     return Table("conflicts", title, headers, rows, "None.")
 
 
-def _utc_text(text: str) -> str:
-    return formats.utc_text(datetime.fromisoformat(text) if text else None)
-
-
-def _dead_link(number: int, *, may: May) -> object:
-    badge = formats.badge(f"{number}", formats.BAD)
-    page = f"{reverse('admin:polling_syncstate_changelist')}?state=dead"
-    return _linked_text(badge, page if may("polling.view_syncstate") else "") if number else 0
-
-
-def _unmatched_link(number: int, *, may: May) -> object:
-    badge = formats.badge(f"{number}", formats.WARNING)
-    page = reverse("admin:polling_unmatchedrow_changelist")
-    return _linked_text(badge, page if may("polling.view_unmatchedrow") else "") if number else 0
-
-
 def _linked_text(shown: str, page: str) -> str:
     return format_html('<a href="{}">{}</a>', page, shown) if page else shown
 
 
-def _warning_count(number: int) -> object:
-    return formats.badge(f"{number}", formats.WARNING) if number else 0
+def _count_badge(number: int, tone: str, page: str = "") -> object:
+    """A number that is not zero as a badge, with a link to the page."""
+    return _linked_text(formats.badge(f"{number}", tone), page) if number else 0
 
 
 def _long_text(text: str) -> object:
