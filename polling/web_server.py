@@ -35,7 +35,10 @@ class WebServer(TcpWSGIServer):  # type: ignore[misc] # waitress has no types
             channel for channel in self.active_channels.values() if not channel.requests or channel.total_outbufs_len
         ]
         for channel in waiting:
-            _record_rest(channel, now=now)
+            # When the connection was last seen between two exchanges.
+            at_rest = channel.request is None and not channel.total_outbufs_len
+            if at_rest or not hasattr(channel, "rested_at"):
+                channel.rested_at = now
         waiting.sort(key=lambda channel: channel.last_activity)
         surplus = max(0, len(self.active_channels) - CROWDED)
         for place, channel in enumerate(waiting):
@@ -93,9 +96,3 @@ def make_server(application: Callable[..., Any], host: str, port: int, *, proxy:
         ident=None,
     )
     return WebServer(application, adj=adjustments, map={})
-
-
-def _record_rest(channel: Any, *, now: float) -> None:
-    """Remembers when the connection was last seen between two exchanges."""
-    if (channel.request is None and not channel.total_outbufs_len) or not hasattr(channel, "rested_at"):
-        channel.rested_at = now

@@ -10,15 +10,12 @@ SQLITE_HAS_NONE = ("no such table", "no such column", "has no column named")
 def describe_database_error(error: DatabaseError) -> str | None:
     """What is wrong with the database as a whole, in one line; None for an error that is a fault of the program."""
     words = " ".join(str(error).split())
-    if _lacks_migrations(error, words):
+    code = getattr(error.__cause__, "sqlstate", None)
+    lacks_in_postgresql = isinstance(error, ProgrammingError) and code in NO_TABLE_OR_COLUMN
+    lacks_in_sqlite = isinstance(error, OperationalError) and any(part in words for part in SQLITE_HAS_NONE)
+    if lacks_in_postgresql or lacks_in_sqlite:
         return f"the database lacks tables or columns: run `manage.py migrate` ({words.partition(' LINE ')[0]})"
     # A file that is no database, or a damaged one, has no narrower class.
     if isinstance(error, OperationalError) or type(error) is DatabaseError:
         return f"the database cannot be used: {words}"
     return None
-
-
-def _lacks_migrations(error: DatabaseError, words: str) -> bool:
-    if isinstance(error, ProgrammingError):
-        return getattr(error.__cause__, "sqlstate", None) in NO_TABLE_OR_COLUMN
-    return isinstance(error, OperationalError) and any(part in words for part in SQLITE_HAS_NONE)

@@ -20,9 +20,15 @@ def take_instance_lock(folder: Path, *, report: Callable[[str], None]) -> int:
     """
     file = os.open(folder / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
     deadline = None
-    while not _try_lock(file):
-        if holder := _living_holder(file):
-            raise _already_running(folder, f", process {holder}")
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            # The number of the process that took the lock, unless it has not written it yet.
+            holder = os.pread(file, 32, 0).strip()
+        if holder.isdigit() and Path(f"/proc/{int(holder)}").exists():
+            raise _already_running(folder, f", process {int(holder)}")
         if deadline is None:
             deadline = time.monotonic() + ENDING_SECONDS
             report("waiting for the processes of an earlier start to end")
@@ -32,20 +38,6 @@ def take_instance_lock(folder: Path, *, report: Callable[[str], None]) -> int:
     os.ftruncate(file, 0)
     os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
     return file
-
-
-def _try_lock(file: int) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _living_holder(file: int) -> int:
-    """The process that took the lock; 0 where it has ended, or has not written its number yet."""
-    text = os.pread(file, 32, 0).strip()
-    return int(text) if text.isdigit() and Path(f"/proc/{int(text)}").exists() else 0
 
 
 def _already_running(folder: Path, who: str) -> CommandError:

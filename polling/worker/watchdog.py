@@ -12,6 +12,7 @@ import os
 import time
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from functools import partial
 from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import RawArray
 from typing import Any
@@ -101,16 +102,13 @@ class Watchdog:
 
     def problem(self, stat: Any, *, running: bool, now: float) -> str:
         """Why the pool cannot go on; empty while it can. `stat` is django-q2's own status of the cluster."""
-        reasons = [fatal_reason(death) for death in self._deaths_since_last_check(stat)]
+        living = multiprocessing.active_children()
+        deaths = [self._death_of(child) for child in self._children if child not in living]
+        self._children, self._monitor, self._pusher = living, stat.monitor, stat.pusher
+        reasons = [fatal_reason(death) for death in deaths]
         if running:
             reasons += self._stuck_queues(stat, now=now)
         return next(filter(None, reasons), "")
-
-    def _deaths_since_last_check(self, stat: Any) -> list[Death]:
-        living = multiprocessing.active_children()
-        dead = [self._death_of(child) for child in self._children if child not in living]
-        self._children, self._monitor, self._pusher = living, stat.monitor, stat.pusher
-        return dead
 
     def _death_of(self, child: BaseProcess) -> Death:
         exitcode = child.exitcode or 0
@@ -148,8 +146,8 @@ def arm(keepalive_fd: int) -> None:
     global _armed
     os.set_blocking(keepalive_fd, False)
     _armed = Watchdog(keepalive_fd)
-    pre_execute.connect(_record_begun_task, dispatch_uid="polling.worker.watchdog")
-    post_execute.connect(_record_saved_task, dispatch_uid="polling.worker.watchdog")
+    for signal, mark in ((pre_execute, Mark.TASK_BEGUN), (post_execute, Mark.RESULT_SAVED)):
+        signal.connect(partial(_mark_task, mark), weak=False, dispatch_uid="polling.worker.watchdog")
 
 
 def send_keepalive() -> bool:
@@ -182,15 +180,7 @@ def record_fetch() -> None:
         _armed.marks[Mark.FETCHED] = time.monotonic()
 
 
-def _record_begun_task(task: dict[str, Any], **_: object) -> None:
-    _set_mark(Mark.TASK_BEGUN, task)
-
-
-def _record_saved_task(task: dict[str, Any], **_: object) -> None:
-    _set_mark(Mark.RESULT_SAVED, task)
-
-
-def _set_mark(mark: Mark, task: dict[str, Any]) -> None:
-    """Marks now, but for the tasks that the sentinel runs itself."""
+def _mark_task(mark: Mark, *, task: dict[str, Any], **_: object) -> None:
+    """Marks now, but not for the tasks that the sentinel runs itself."""
     if _armed is not None and not task.get("sync"):
         _armed.marks[mark] = time.monotonic()

@@ -25,13 +25,9 @@ class Command(BaseCommand):
             what = f"the provider {quoted(options['provider'])}"
             raise argument_error(f"{what} is not configured; RACE_PROVIDERS names: {configured()}")
         for name in names:
-            self._import_card(name)
-
-    def _import_card(self, name: str) -> None:
-        try:
-            changes = importing.import_schedule(name, now=clock.now())
-        except PollingError as error:
-            raise CommandError(f"{name}: {type(error).__name__}: {error}") from error
-        self.stdout.write(
-            f"{name}: {len(changes.races)} races, {len(changes.created)} new, {len(changes.changed)} changed"
-        )
+            try:
+                changes = importing.import_schedule(name, now=clock.now())
+            except PollingError as error:
+                raise CommandError(f"{name}: {type(error).__name__}: {error}") from error
+            counts = f"{len(changes.races)} races, {len(changes.created)} new, {len(changes.changed)} changed"
+            self.stdout.write(f"{name}: {counts}")

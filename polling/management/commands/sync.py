@@ -13,7 +13,7 @@ from polling import clock
 from polling.appwrite import checkpoints, status, sync_state
 from polling.appwrite.pull import run as pull
 from polling.appwrite.push import run as push
-from polling.appwrite.status import SyncStatus, TableStatus
+from polling.appwrite.status import SyncStatus
 from polling.appwrite.sweep import run as sweep
 from polling.errors import PollingError
 from polling.management.appwrite_errors import failure, not_configured
@@ -23,6 +23,7 @@ from polling.management.exit_codes import FAILED
 BUDGET = timedelta(minutes=10)
 PASSES: dict[str, Any] = {"push": push.run, "pull": pull.run, "sweep": sweep.run}
 PREVIEWS = {"push": push.preview, "pull": pull.preview, "sweep": sweep.preview}
+COUNTS = ("rows", "in_sync", "dirty", "in_flight", "waiting", "missing", "dead", "unmatched_rows")
 
 
 class Command(BaseCommand):
@@ -63,7 +64,12 @@ class Command(BaseCommand):
             checkpoints.release_deletions(sync_state.TABLE)
         done: Any = PASSES[way](now=now, budget=BUDGET)
         counts = {**asdict(done), "error": str(done.error or "")}
-        self.stdout.write(json.dumps(counts) if options["json"] else _words_of_counts(counts, way=way))
+        if options["json"]:
+            self.stdout.write(json.dumps(counts))
+        else:
+            flat = {**counts.get("races", {}), **counts}
+            words = ", ".join(f"{count} {name}" for name, count in flat.items() if type(count) is int)
+            self.stdout.write(f"{words} (another {way} is running)" if flat.get("busy") else words)
         if done.error:
             raise failure(done.error)
         if guarded := counts.get("deletion_guard"):
@@ -77,20 +83,14 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps(lines) if as_json else "\n".join(lines or ["nothing to do"]))
 
     def _print_status(self, found: SyncStatus, *, as_json: bool) -> None:
-        words = "\n".join([*map(_words_of_table, found.tables), f"open conflicts: {found.open_conflicts}"])
-        self.stdout.write(json.dumps(found.as_dict(), cls=DjangoJSONEncoder) if as_json else words)
+        if as_json:
+            self.stdout.write(json.dumps(found.as_dict(), cls=DjangoJSONEncoder))
+        else:
+            for table in found.tables:
+                counts = ", ".join(f"{getattr(table, name)} {name.replace('_', ' ')}" for name in COUNTS)
+                age = table.checkpoint_age_seconds
+                since = "never" if age is None else f"{age:.0f} s ago"
+                self.stdout.write(f"{table.table}: {counts}; checkpoint {since}")
+            self.stdout.write(f"open conflicts: {found.open_conflicts}")
         if found.problems:
             raise CommandError("; ".join(found.problems), returncode=FAILED)
-
-
-def _words_of_table(table: TableStatus) -> str:
-    names = ("rows", "in_sync", "dirty", "in_flight", "waiting", "missing", "dead", "unmatched_rows")
-    counts = ", ".join(f"{getattr(table, name)} {name.replace('_', ' ')}" for name in names)
-    age = table.checkpoint_age_seconds
-    return f"{table.table}: {counts}; checkpoint {'never' if age is None else f'{age:.0f} s ago'}"
-
-
-def _words_of_counts(counts: dict[str, Any], *, way: str) -> str:
-    flat = {**counts.get("races", {}), **counts}
-    words = ", ".join(f"{count} {name}" for name, count in flat.items() if type(count) is int)
-    return f"{words} (another {way} is running)" if flat.get("busy") else words
