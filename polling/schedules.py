@@ -18,7 +18,8 @@ from polling.sync_queue import SYNC_SECONDS
 logger = logging.getLogger(__name__)
 
 MASTER_TICK = "master tick"
-
+TICK_SECONDS = 10  # the tick's timeout
+LONG_SECONDS = 40  # the timeout of what takes longer than a poll may: the card of a great day, a sweep, a deletion
 RETIRED = ("prune old records", "tell the monitor")  # rows of earlier versions, which are not in the table any more
 
 
@@ -36,22 +37,21 @@ def rows() -> list[ScheduleRow]:
     """All rows. The master tick runs in the sentinel itself (`sync`), so that no slow poll can keep it waiting."""
     step = settings.POLL_TICK.seconds
     every_tick = f"* * * * * */{step}" if step < 60 else "* * * * * 0"
-    in_sentinel = "{'q_options': {'sync': True, 'save': False, 'timeout': 10}}"
-    # The card of a great day takes longer than a poll may.
-    patient = "{'q_options': {'save': False, 'timeout': 40}}"
+    in_sentinel = f"{{'q_options': {{'sync': True, 'save': False, 'timeout': {TICK_SECONDS}}}}}"
+    long = f"{{'q_options': {{'save': False, 'timeout': {LONG_SECONDS}}}}}"
     sweep = settings.APPWRITE_SWEEP_MINUTES  # from an hour on, whole hours
     every_sweep = f"*/{sweep} * * * * 50" if sweep < 60 else f"0 */{sweep // 60} * * * 50"
     two_way = f"{{'q_options': {{'save': False, 'timeout': {SYNC_SECONDS}}}}}"
     return [
         ScheduleRow(MASTER_TICK, "polling.tasks.master_tick", every_tick, in_sentinel),
         ScheduleRow("sync with Appwrite", "polling.tasks.sync", "* * * * * */15", two_way),
-        ScheduleRow("sweep Appwrite", "polling.tasks.sweep", every_sweep, patient),
+        ScheduleRow("sweep Appwrite", "polling.tasks.sweep", every_sweep, long),
         ScheduleRow("look for changes past the sync", "polling.tasks.scan_for_changes", "* * * * * 40"),
         ScheduleRow("watch Appwrite's webhook", "polling.tasks.watch_webhook", "*/5 * * * * 35"),
-        ScheduleRow("import the card", "polling.tasks.import_schedule", "*/5 * * * * 5", patient),
+        ScheduleRow("import the card", "polling.tasks.import_schedule", "*/5 * * * * 5", long),
         ScheduleRow("flag races that do not end", "polling.tasks.flag_overdue_races", "*/5 * * * * 20"),
         ScheduleRow("ping the monitor", "polling.tasks.ping_monitor", "* * * * * 10"),
-        ScheduleRow("delete old rows", "polling.tasks.delete_old_rows", "*/2 * * * * 25", patient),
+        ScheduleRow("delete old rows", "polling.tasks.delete_old_rows", "*/2 * * * * 25", long),
     ]
 
 
