@@ -19,6 +19,7 @@ from polling.cadence import DEFAULT_WINDOWS, Cadence, floor, read_windows
 from polling.forecast import Assumptions, Entry, Poll, Span, loads, polls
 from polling.models import PollLog, ProviderState, Tick
 from polling.next_poll import RaceFacts
+from polling.request_policy import BatchScope
 from races.models import Race
 from tests.factories import START, make_meeting, make_race
 from tests.polling.conftest import ProviderBox
@@ -75,6 +76,12 @@ def test_each_race_of_a_load_is_polled_by_its_own_cadence() -> None:
     usual, own = (len(list(polls(entry(cadence=cadence), assume=Assumptions()))) for cadence in (CADENCE, slow))
     [load] = loads([entry(), entry(cadence=slow)], DAY, quota=100, max_batch=twenty, assume=Assumptions())
     assert (load.polls, own) == (usual + own, 6 + 2 + 2), "six slots before the start, two after it, two rechecks"
+
+
+def test_races_whose_list_answers_all_there_is_cost_one_request_for_all_of_them() -> None:
+    races = [replace(entry(), scope=BatchScope.FULL) for _ in range(2)]
+    [load] = loads(races, DAY, quota=100, max_batch=twenty, assume=Assumptions())
+    assert (load.polls, load.requests) == (2 * (38 + 3 + 2), 38 + 3 + 2)
 
 
 def test_each_minute_of_a_late_start_costs_four_polls_where_races_are_held() -> None:
