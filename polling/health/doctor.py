@@ -165,7 +165,7 @@ def _check_version(client: SyncClient) -> Result:
 
 
 def _check_key(client: SyncClient) -> Result:
-    lacking = key_scopes.lacking(client)
+    lacking = key_scopes.missing_scopes(client)
     if not lacking:
         return State.OK, "it has every scope that is needed"
     needed = set(lacking) & set(key_scopes.NEEDED)

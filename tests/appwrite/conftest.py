@@ -176,7 +176,7 @@ def _emptied(api: Client, settings: Any, request: pytest.FixtureRequest) -> Appw
     for name, value in configuration(api.port).items():
         setattr(settings, name, value)
     empty(api)
-    parallel.of_endpoint.cache_clear()  # what another test's server was like
+    parallel.concurrency_of.cache_clear()  # what another test's server was like
     client = connect()
     assert client is not None and client.server_version()  # asked once a process, and never counted in a test
     if request.node.get_closest_marker("django_db"):

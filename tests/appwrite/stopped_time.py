@@ -64,8 +64,8 @@ class SlowServer(parallel.Concurrency):
         if self.seconds_each:
             self._stopped.jump(self.seconds_each)
 
-    def answered(self, seconds: float) -> None:
-        super().answered(seconds)
+    def note_answer(self, seconds: float) -> None:
+        super().note_answer(seconds)
         self._noticed += 1
         if self.is_on and self._noticed == self.ends_with_answers:
             self._served.set()

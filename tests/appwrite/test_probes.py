@@ -53,7 +53,7 @@ def test_a_row_deleted_there_comes_back_and_takes_edits_again(appwrite: Appwrite
     change(race, provider_status="changed")
     pushed(later)
     assert appwrite.row()["provider_status"] == "changed"
-    assert SyncConflict.objects.filter(state__local_pk=race.pk).exists(), "that it was deleted is told"
+    assert SyncConflict.objects.filter(state__local_pk=race.pk).exists(), "that it was deleted is reported"
 
 
 def test_a_row_that_was_committed_late_under_an_older_time_is_pulled(appwrite: Appwrite) -> None:

@@ -138,7 +138,7 @@ FAULTS: list[Any] = [
 
 
 @pytest.mark.parametrize(("fault", "method", "words"), FAULTS)
-def test_what_stands_in_the_way_is_kept_and_said_once_and_again_when_it_is_over(
+def test_what_stands_in_the_way_is_stored_and_logged_once_and_again_when_it_is_over(
     unknown: Appwrite, fault: dict[str, Any], method: str, words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     make_race()
@@ -150,8 +150,8 @@ def test_what_stands_in_the_way_is_kept_and_said_once_and_again_when_it_is_over(
     assert (server().probed_at, unknown.rows()) == (None, [])
     pushed(NOW + timedelta(minutes=4))
     assert (server().problem, len(unknown.rows())) == ("", 1)
-    said = [record.levelname for record in caplog.records if record.name == server_probe.__name__]
-    assert said == ["ERROR", "INFO"]
+    levels = [record.levelname for record in caplog.records if record.name == server_probe.__name__]
+    assert levels == ["ERROR", "INFO"]
 
 
 def test_a_database_that_was_deleted_is_named(unknown: Appwrite, settings: Any) -> None:

@@ -18,10 +18,10 @@ Version = tuple[int, ...]  # (1, 9, 6)
 
 OLDEST_SERVER: Version = (1, 8)
 SAFE_COMPARE_AND_SET: Version = (1, 9)
-NEEDED = "1.8 or newer is needed, 1.9 recommended"
+SUPPORTED = "1.8 or newer is needed, 1.9 recommended"
 NO_COMPARE_AND_SET = (
     "this Appwrite takes a write that was made against an older state of the row (no compare-and-set): "
-    f"nothing is pushed, as edits would be lost; {NEEDED}"
+    f"nothing is pushed, as edits would be lost; {SUPPORTED}"
 )
 RACY_COMPARE_AND_SET = (
     "two writers that race may both pass 1.8's compare-and-set, so each change is read back; 1.9 is recommended"

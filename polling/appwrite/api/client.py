@@ -123,7 +123,7 @@ class SyncClient(Client):  # type: ignore[misc]  # the SDK is untyped
         if version is None:
             raise Malformed(f"{self._host} does not say which version of Appwrite it is", sample=reported)
         if version < capabilities.OLDEST_SERVER:
-            raise Blocked(f"{self._host} is Appwrite {version_text(version)}; {capabilities.NEEDED}")
+            raise Blocked(f"{self._host} is Appwrite {version_text(version)}; {capabilities.SUPPORTED}")
         return version
 
     def call(
@@ -175,7 +175,7 @@ class SyncClient(Client):  # type: ignore[misc]  # the SDK is untyped
         if is_write:
             self.unanswered_writes = 0
         text = body.decode(errors="replace")
-        return Reply(self._success(answer.status, answer.headers, text, is_write=is_write), answer.headers)
+        return Reply(self._body_of_success(answer.status, answer.headers, text, is_write=is_write), answer.headers)
 
     def _access_headers(self, path: str, deadline: float) -> dict[str, str]:
         if path == VERSION_PATH:  # for guests alone: no key has the scope "public"
@@ -183,7 +183,7 @@ class SyncClient(Client):  # type: ignore[misc]  # the SDK is untyped
         answer_format = capabilities.response_format(self.server_version(deadline=deadline))
         return {"X-Appwrite-Key": self._key, "X-Appwrite-Response-Format": answer_format}
 
-    def _success(self, status: int, headers: Mapping[str, str], text: str, *, is_write: bool) -> dict[str, Any]:
+    def _body_of_success(self, status: int, headers: Mapping[str, str], text: str, *, is_write: bool) -> dict[str, Any]:
         """The object in the body of a success. Raises what any other answer means."""
         if status == 204:  # real servers call this text/html
             return {}

@@ -1,4 +1,4 @@
-"""Which scopes the API key lacks, found by asking for what each of them opens."""
+"""Which scopes the API key lacks, found by a request for each of them."""
 
 from contextlib import suppress
 from typing import Any
@@ -11,19 +11,19 @@ from polling.appwrite.api.errors import InvalidRequest, MissingResource, Missing
 from polling.errors import NotFound
 
 NEEDED = ("rows.read", "rows.write")
-Ask = tuple[str, str, dict[str, Any]]
+Request = tuple[str, str, dict[str, Any]]  # method, path, parameters
 
 
-def lacking(client: SyncClient) -> list[str]:
-    """The scopes that are missing, of those to sync with, to check the tables with, and for a webhook if one is named.
+def missing_scopes(client: SyncClient) -> list[str]:
+    """The scopes that the key lacks of those for the sync, for checking the tables, and for a webhook if one is set.
 
     Raises the PollingError of a key that is refused, or of a server that does not answer. Changes nothing.
     """
-    return [scope for scope, ask in _asks().items() if _is_refused(client, *ask)]
+    return [scope for scope, request in _requests_by_scope().items() if _lacks_scope(client, *request)]
 
 
-def _asks() -> dict[str, Ask]:
-    """A request for each scope; the scope is looked at first, so those that write name what is not there."""
+def _requests_by_scope() -> dict[str, Request]:
+    """A request for each scope. The server checks the scope first, so those that write can name what does not exist."""
     database = f"/tablesdb/{settings.APPWRITE_DATABASE_ID}"
     table, one = f"{database}/tables/races", {"queries": [Query.limit(1)]}
     webhooks = {"webhooks.read": ("get", "/webhooks", one), "webhooks.write": ("put", "/webhooks/no-such-webhook", {})}
@@ -38,7 +38,7 @@ def _asks() -> dict[str, Ask]:
     }
 
 
-def _is_refused(client: SyncClient, method: str, path: str, params: dict[str, Any]) -> bool:
+def _lacks_scope(client: SyncClient, method: str, path: str, params: dict[str, Any]) -> bool:
     try:
         with suppress(NotFound, MissingResource, InvalidRequest):
             client.call(method, path, params=params)

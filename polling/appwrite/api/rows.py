@@ -19,8 +19,8 @@ Row = dict[str, Any]
 MOST_ROWS = 100  # of a bulk write; also the ids that fit the 4,096 characters of one query
 PAGE_ROWS = 500
 SWEEP_ROWS = 1000
-# A write that our deadline cut off after more than even slow ones take counts as failed: one row must not hold up the
-# others for ever. So does any call where nothing at all was answered in the run.
+# A write that our deadline cut off after longer than even slow ones take counts as failed: one row must not hold up
+# the others for ever. So does any call where nothing at all was answered in the run.
 SLOWEST_WRITE_SECONDS = 5.5
 MOST_UNANSWERED = 32  # writes in a row that were cut off, however early: no server is so slow
 
@@ -82,7 +82,7 @@ class Rows:
         rows._began = self._began
         return rows
 
-    def _call(self, method: str, path: str, **request: Any) -> Reply:
+    def _call_in_time(self, method: str, path: str, **request: Any) -> Reply:
         """A call until our deadline; OutOfTime becomes the server's failure where it has been silent for too long."""
         try:
             return self._client.exchange(method, path, deadline=self.deadline, **request)
@@ -109,7 +109,7 @@ class Rows:
             Query.order_asc("$id"),
             Query.select(["$id", "$updatedAt"]),
         ]
-        reply = self._call("get", self._path, params=_list_params(queries, PAGE_ROWS))
+        reply = self._call_in_time("get", self._path, params=_list_params(queries, PAGE_ROWS))
         return Page(_rows_of(reply.body), reply.server_time)
 
     def page_by_id(self, after: str, columns: Iterable[str], *, limit: int | None = None) -> list[Row]:
@@ -117,7 +117,7 @@ class Rows:
         later_ids = [Query.greater_than("$id", after)] if after else []
         select = Query.select(["$id", "$updatedAt", "$sequence", *columns])
         params = _list_params([*later_ids, Query.order_asc("$id"), select], limit or SWEEP_ROWS)
-        return _rows_of(self._call("get", self._path, params=params).body)
+        return _rows_of(self._call_in_time("get", self._path, params=params).body)
 
     def ids_between(self, after: str, last: str) -> set[str]:
         """The ids of all rows after `after`, or from the first on, up to `last`, that one included."""
@@ -126,7 +126,7 @@ class Rows:
             later_ids = [Query.greater_than("$id", after)] if after else []
             queries = [*later_ids, Query.less_than_equal("$id", last), Query.order_asc("$id"), Query.select(["$id"])]
             params = _list_params(queries, SWEEP_ROWS)
-            ids = [row["$id"] for row in _rows_of(self._call("get", self._path, params=params).body)]
+            ids = [row["$id"] for row in _rows_of(self._call_in_time("get", self._path, params=params).body)]
             found |= set(ids)
             if len(ids) < SWEEP_ROWS:
                 return found
@@ -140,7 +140,7 @@ class Rows:
         found: dict[str, Row] = {}
         for some in batches(ids, MOST_ROWS):
             params = _list_params([Query.equal("$id", some)], len(some))
-            reply = self._call("get", self._path, params=params)
+            reply = self._call_in_time("get", self._path, params=params)
             asked = {canonical_id(row_id): row_id for row_id in some} | {row_id: row_id for row_id in some}
             for row in _rows_of(reply.body):
                 row_id = asked.get(row["$id"]) or asked.get(canonical_id(row["$id"]))
@@ -151,7 +151,7 @@ class Rows:
     def create(self, documents: Sequence[Row]) -> list[Row]:
         """Creates up to 100 rows, all or none, and returns them; each document has its `$id`."""
         params = {"rows": list(documents)}
-        return _rows_of(self._call("post", self._path, params=params).body)
+        return _rows_of(self._call_in_time("post", self._path, params=params).body)
 
     def update(self, row_id: str, values: Mapping[str, Any], *, base_updated_at: str) -> Row:
         """Changes fields of a row, if nobody else has since `base_updated_at`. Raises Conflict if somebody has."""
@@ -171,12 +171,12 @@ class Rows:
         if base_updated_at in ("", "0"):
             raise ValueError("an empty base switches the server's check off")
         headers = {"x-appwrite-timestamp": base_updated_at}
-        return self._call(method, f"{self._path}/{row_id}", headers=headers, params=params).body
+        return self._call_in_time(method, f"{self._path}/{row_id}", headers=headers, params=params).body
 
     def ids_older_than(self, column: str, instant: str) -> list[str]:
         """The ids of up to 100 rows whose `column` is before the instant."""
         params = _list_params([Query.less_than(column, instant), Query.select(["$id"])], MOST_ROWS)
-        reply = self._call("get", self._path, params=params)
+        reply = self._call_in_time("get", self._path, params=params)
         return [row["$id"] for row in _rows_of(reply.body)]
 
     def delete_many(self, ids: Sequence[str]) -> None:
@@ -187,12 +187,12 @@ class Rows:
         if not ids or len(ids) > MOST_ROWS or not all(map(is_addressable, ids)):
             raise ValueError(f"a deletion takes 1 to {MOST_ROWS} ids of rows")
         params = {"queries": [Query.equal("$id", list(ids))]}
-        self._call("delete", self._path, params=params)
+        self._call_in_time("delete", self._path, params=params)
 
     def columns(self) -> dict[str, dict[str, Any]]:
         """The table's columns by key. Raises MissingScope where the key may not read them."""
         path = f"{self._path.removesuffix('/rows')}/columns"
-        found = self._call("get", path, params={"queries": [Query.limit(MOST_ROWS)]}).body.get("columns")
+        found = self._call_in_time("get", path, params={"queries": [Query.limit(MOST_ROWS)]}).body.get("columns")
         parts = found if isinstance(found, list) else []
         return {part["key"]: part for part in parts if isinstance(part, dict) and "key" in part}
 
@@ -205,7 +205,7 @@ class Rows:
             return
         params = _list_params([Query.select(list(columns))], 1)
         try:
-            self._call("get", self._path, params=params)
+            self._call_in_time("get", self._path, params=params)
         except InvalidRequest as error:
             raise MissingResource(f"the table {self.table} lacks columns of ours; {APPLY}", 400) from error
         self._has_columns = True

@@ -10,7 +10,7 @@ from django.db import InterfaceError, OperationalError, transaction
 
 from polling.appwrite import deletion_guard, mapping, sync_state
 from polling.appwrite.api.errors import InvalidRequest
-from polling.appwrite.api.parallel import MOST, in_parallel
+from polling.appwrite.api.parallel import MOST_AT_ONCE, in_parallel
 from polling.appwrite.api.rows import MOST_ROWS, Row, Rows
 from polling.appwrite.lease import Lease
 from polling.appwrite.mapping import Remote
@@ -103,7 +103,7 @@ class DirtyRaces(RowPush):
             attempts = max((push.state.attempts for push in left), default=0)
             if after_call(error, rows=len(left), attempts=attempts) is not Response.ONE_BY_ONE:
                 raise
-            yield from self._write_each(left[:MOST], create_row)
+            yield from self._write_each(left[:MOST_AT_ONCE], create_row)
 
     def _change_rows(self, pushes: Sequence[RacePush]) -> Iterator[Outcome]:
         """Writes to the rows that hold what was agreed on, by a read of this moment; merges the others.

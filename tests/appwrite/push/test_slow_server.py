@@ -117,8 +117,8 @@ def test_a_server_that_takes_its_time_is_served_steadily_and_by_fewer_calls(
     done = push.run(now=NOW, budget=BUDGET)
     assert (done.error, done.races.changed) == (None, 24)
     assert blameless(races)
-    assert server.most_inside <= parallel.FIRST
-    assert server.limit == parallel.LEAST
+    assert server.most_inside <= parallel.FIRST_AT_ONCE
+    assert server.limit == parallel.LEAST_AT_ONCE
 
 
 def test_on_1_8_answers_in_hand_are_read_back_though_the_time_is_over(
