@@ -19,9 +19,8 @@ SERVER = (
     "version", "compares_and_sets", "probed_at", "problem",
     "webhook_enabled", "webhook_problem", "webhook_checked_at", "notified_at", "notifications",
 )  # fmt: skip
-PROGRESS = (
-    "error", "sweep_error", "sweep_began_at", "swept_at", "deletion_guard", "echoes", "overlap_hits", "repairs",
-)  # fmt: skip
+# What the page shows of a checkpoint as it is.
+KEPT = ("error", "sweep_error", "sweep_began_at", "swept_at", "deletion_guard", "echoes", "overlap_hits", "repairs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,34 +40,23 @@ class TableStatus:
     dirty: int
     in_flight: int
     waiting: int
+    failed: int
     missing: int
     dead: int
     unmatched_rows: int
-    left_alone_until: datetime | None
     push_error: str
-    failed: int = 0
-    pulled_at: datetime | None = None
-    checkpoint_age_seconds: float | None = None
-    read_to: str = ""
-    error: str = ""
-    sweep_error: str = ""
-    sweep_began_at: datetime | None = None
-    swept_at: datetime | None = None
-    deletion_guard: str = ""
-    echoes: int = 0
-    overlap_hits: int = 0
-    repairs: int = 0
-
-    def problems(self) -> list[str]:
-        """What is dead, held or failing, in words."""
-        found = {
-            f"{self.table}: {self.dead} given up until a person acts": self.dead,
-            f"{self.table}: deletions wait for a person: {self.deletion_guard}": self.deletion_guard,
-            f"{self.table}: {self.failed} wait after: {self.push_error}": self.failed,
-            f"{self.table}: {self.error}": self.error,
-            f"{self.table}, the sweep: {self.sweep_error}": self.sweep_error,
-        }
-        return [words for words, applies in found.items() if applies]
+    left_alone_until: datetime | None
+    pulled_at: datetime | None
+    checkpoint_age_seconds: float | None
+    read_to: str
+    error: str
+    sweep_error: str
+    sweep_began_at: datetime | None
+    swept_at: datetime | None
+    deletion_guard: str
+    echoes: int
+    overlap_hits: int
+    repairs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,49 +76,74 @@ class SyncStatus:
 
 
 def numbers(*, now: datetime) -> SyncStatus:
-    """As it stands now, in a constant number of queries and without a call to Appwrite."""
+    """How the sync stands now, in a constant number of queries and without a call to Appwrite."""
+    ours = {"target": settings.APPWRITE_TARGET}
     leases = {lease.work: lease for lease in SyncLease.objects.filter(held_until__gt=now)}
-    checkpoints = {point.table: point for point in SyncCheckpoint.objects.filter(target=settings.APPWRITE_TARGET)}
-    unmatched = Counter(UnmatchedRow.objects.filter(target=settings.APPWRITE_TARGET).values_list("table", flat=True))
+    checkpoints = {checkpoint.table: checkpoint for checkpoint in SyncCheckpoint.objects.filter(**ours)}
+    unmatched = Counter(UnmatchedRow.objects.filter(**ours).values_list("table", flat=True))
     looked_to = push_logs.looked_to()
-    counts = {sync_state.TABLE: _races(now=now), push_logs.TABLE: _logs(looked_to)}
-    pulled_at = {sync_state.TABLE: races.pulled_at if (races := checkpoints.get(sync_state.TABLE)) else None}
-    tables = [
-        TableStatus(
+    tables, problems = [], []
+    for table, counts in ((sync_state.TABLE, _race_counts(now=now)), (push_logs.TABLE, _log_counts(looked_to))):
+        checkpoint, lease = checkpoints.get(table, SyncCheckpoint()), leases.get(push_of(table))
+        # A lease with a holder is a push under way; one without says to leave the server alone for a while.
+        is_pushed_now, dirty = bool(lease and lease.holder), counts.pop("dirty")
+        pulled_at = looked_to if table == push_logs.TABLE else checkpoint.pulled_at
+        status = TableStatus(
             table=table,
+            dirty=0 if is_pushed_now else dirty,
+            in_flight=dirty if is_pushed_now else 0,
+            **counts,
             unmatched_rows=unmatched[table],
-            **_in_flight(rows, leases.get(push_of(table))),
-            **_progress(checkpoints.get(table), pulled_at.get(table, looked_to), now=now),
+            left_alone_until=lease.held_until if lease and not lease.holder else None,
+            pulled_at=pulled_at,
+            checkpoint_age_seconds=(now - pulled_at).total_seconds() if pulled_at else None,
+            read_to=checkpoint.updated_at,
+            **{name: getattr(checkpoint, name) for name in KEPT},
         )
-        for table, rows in counts.items()
-    ]
-    server = SyncServer.objects.filter(target=settings.APPWRITE_TARGET).values(*SERVER).first() or {}
+        tables.append(status)
+        problems += problems_of(table, checkpoint, dead=status.dead, failed=status.failed, push_error=status.push_error)
+    server = SyncServer.objects.filter(**ours).values(*SERVER).first() or {}
     return SyncStatus(
         configured=bool(settings.APPWRITE_ENDPOINT),
         target=settings.APPWRITE_TARGET,
         tables=tables,
         server=server,
         open_conflicts=open_conflicts().count(),
-        problems=[*(words for table in tables for words in table.problems()), *of_server(server)],
+        problems=problems + problems_of_server(server),
     )
 
 
-def of_server(server: Mapping[str, Any]) -> list[str]:
-    """What keeps us from writing, and a webhook that a person must enable."""
+def problems_of(
+    table: str, checkpoint: SyncCheckpoint | None, *, dead: int = 0, failed: int = 0, push_error: str = ""
+) -> list[str]:
+    """What of a table is dead, held or failing, in words; `dead` and `failed` are numbers of rows."""
+    checkpoint = checkpoint or SyncCheckpoint()
+    found = {
+        f"{table}: {dead} given up until a person acts": dead,
+        f"{table}: deletions wait for a person: {checkpoint.deletion_guard}": checkpoint.deletion_guard,
+        f"{table}: {failed} wait after: {push_error}": failed,
+        f"{table}: {checkpoint.error}": checkpoint.error,
+        f"{table}, the sweep: {checkpoint.sweep_error}": checkpoint.sweep_error,
+    }
+    return [words for words, applies in found.items() if applies]
+
+
+def problems_of_server(server: Mapping[str, Any]) -> list[str]:
+    """What keeps us from writing, and a webhook that a person must enable, in words."""
     off = server.get("webhook_enabled") is False and server["webhook_problem"]
     return [words for words in (server.get("problem"), off) if words]
 
 
 def open_conflicts() -> QuerySet[SyncConflict]:
-    """Those of the configured Appwrite that nobody has settled, and those of rows of which nothing else is known."""
+    """Unresolved conflicts of the configured Appwrite, and those of rows of which nothing else is known."""
     ours = Q(state__target=settings.APPWRITE_TARGET) | Q(state=None)
     return SyncConflict.objects.filter(ours, resolved_at=None)
 
 
-def _races(*, now: datetime) -> dict[str, Any]:
-    """As the push asks it of every race, and of rows whose race is gone; counted from the states."""
+def _race_counts(*, now: datetime) -> dict[str, Any]:
+    """The rows of races by what the push makes of them, those whose race is gone included; counted from the states."""
     # Each race is looked up twice at most: with tens of thousands of them this is what the page waits for.
-    told = sync_state.states().aggregate(
+    counts = sync_state.states().aggregate(
         in_sync=Count("pk", filter=Q(dead_since=None) & ~sync_state.DELETION_PENDING & sync_state.is_settled()),
         waiting=Count("pk", filter=sync_state.is_waiting(now=now)),
         failed=Count("pk", filter=sync_state.has_failed(now=now)),
@@ -138,28 +151,14 @@ def _races(*, now: datetime) -> dict[str, Any]:
         dead=Count("pk", filter=Q(dead_since__isnull=False)),
         orphans=Count("pk", filter=~sync_state.has_race()),
     )
-    rows, failed = Race.objects.count() + told.pop("orphans"), told.pop("failed")
+    rows = Race.objects.count() + counts.pop("orphans")
+    dirty = rows - sum(counts[name] for name in ("in_sync", "waiting", "missing", "dead"))
     error = sync_state.failing().exclude(error="").order_by("-attempts").values_list("error", flat=True).first()
-    return {**told, "rows": rows, "dirty": rows - sum(told.values()), "failed": failed, "push_error": error or ""}
+    return {**counts, "rows": rows, "dirty": dirty, "push_error": error or ""}
 
 
-def _logs(looked_to: datetime | None) -> dict[str, Any]:
+def _log_counts(looked_to: datetime | None) -> dict[str, Any]:
+    """The poll logs that are for Appwrite; none waits or is given up, as a log that is refused is skipped."""
     sent, unsent = PollLog.objects.filter(pushed_at__isnull=False).count(), push_logs.unsent(looked_to).count()
-    none = {"waiting": 0, "missing": 0, "dead": 0, "push_error": ""}  # a log that is refused is let go
+    none = {"waiting": 0, "failed": 0, "missing": 0, "dead": 0, "push_error": ""}
     return {"rows": sent + unsent, "in_sync": sent, "dirty": unsent, **none}
-
-
-def _in_flight(told: dict[str, Any], lease: SyncLease | None) -> dict[str, Any]:
-    """A lease with a holder is a push under way; one without is word to leave the server alone for a while."""
-    under_way = bool(lease and lease.holder)
-    flying = told["dirty"] if under_way else 0
-    until = lease.held_until if lease and not under_way else None
-    return {**told, "dirty": told["dirty"] - flying, "in_flight": flying, "left_alone_until": until}
-
-
-def _progress(checkpoint: SyncCheckpoint | None, pulled_at: datetime | None, *, now: datetime) -> dict[str, Any]:
-    """How far pull and sweep have got; of poll logs `pulled_at` is up to when they have been looked through."""
-    progress: dict[str, Any] = {name: getattr(checkpoint, name) for name in PROGRESS} if checkpoint else {}
-    age = (now - pulled_at).total_seconds() if pulled_at else None
-    read_to = checkpoint.updated_at if checkpoint else ""
-    return {**progress, "pulled_at": pulled_at, "checkpoint_age_seconds": age, "read_to": read_to}

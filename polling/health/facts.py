@@ -12,7 +12,6 @@ from django.db.models.functions import Cast
 from polling import schedules
 from polling.appwrite import status, sync_state
 from polling.appwrite.push import logs as push_logs
-from polling.appwrite.status import TableStatus
 from polling.models import (
     Heartbeat,
     Incident,
@@ -192,7 +191,7 @@ def _sync_facts(rows: Mapping[str, _FactRow]) -> SyncFacts:
         problems=[
             *_problems_of_table(sync_state.TABLE, checkpoints, dead=dead.number, failed=failed.number),
             *_problems_of_table(push_logs.TABLE, checkpoints),
-            *status.of_server(server),
+            *status.problems_of_server(server),
         ],
         problems_since=min((at for at in begins if at), default=None),
         unmatched_rows=rows.get("unmatched", _FactRow()).counted,
@@ -204,24 +203,6 @@ def _problems_of_table(
     name: str, checkpoints: Mapping[str, SyncCheckpoint], *, dead: int = 0, failed: int = 0
 ) -> list[str]:
     """What is dead, held or failing, in the words of the sync page."""
-    point = checkpoints.get(name)
     # Only where rows have failed, so that all is one query fewer while all is well.
     error = sync_state.failing().exclude(error="").values_list("error", flat=True).first() if failed else ""
-    table = TableStatus(
-        table=name,
-        rows=0,
-        in_sync=0,
-        dirty=0,
-        in_flight=0,
-        waiting=0,
-        failed=failed,
-        missing=0,
-        dead=dead,
-        unmatched_rows=0,
-        left_alone_until=None,
-        push_error=error or "",
-        error=point.error if point else "",
-        sweep_error=point.sweep_error if point else "",
-        deletion_guard=point.deletion_guard if point else "",
-    )
-    return table.problems()
+    return status.problems_of(name, checkpoints.get(name), dead=dead, failed=failed, push_error=error or "")
