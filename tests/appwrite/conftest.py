@@ -11,6 +11,7 @@ from pytest_httpserver import HTTPServer
 
 from polling.appwrite import sync_state
 from polling.appwrite.api import capabilities, parallel
+from polling.appwrite.api import client as client_module
 from polling.appwrite.api.client import connect
 from polling.appwrite.pull import run as pull
 from polling.appwrite.pull.run import Pulled
@@ -197,9 +198,16 @@ def old_appwrite(old_stand_in: Client, settings: Any, request: pytest.FixtureReq
     return _emptied(old_stand_in, settings, request)
 
 
+def wait_for_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hook of a gate may take its time: the client waits for it on the slowest machine."""
+    for name in ("SILENT_SECONDS", "TOTAL_SECONDS"):
+        monkeypatch.setattr(f"{client_module.__name__}.{name}", PATIENCE.total_seconds())
+
+
 @pytest.fixture
-def gate(appwrite: Appwrite, settings: Any) -> Iterator[Gate]:
+def gate(appwrite: Appwrite, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     """A gate before the table: the settings lead to it, `appwrite` goes past it."""
+    wait_for_hooks(monkeypatch)
     with gate_before(appwrite.port) as (gate, port):
         settings.APPWRITE_ENDPOINT = f"http://127.0.0.1:{port}/v1"
         client = connect()

@@ -1,9 +1,10 @@
 """A proxy before the stand-in, where a test steps in between a request and its answer."""
 
 import json
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -16,6 +17,10 @@ Answer = dict[str, Any]
 ANY = "any method"
 
 
+class NotPassedOnError(Exception):
+    """Raised by a hook `before` a call: it does not reach the server, and is not answered."""
+
+
 class Gate:
     """What happens to calls of a method, or of `ANY`: `before` they reach the server, and to their `answer` on its way
     back.
@@ -25,11 +30,22 @@ class Gate:
 
     def __init__(self, root: str) -> None:
         self.root = root
+        self.address = ("127.0.0.1", 0)
         self.before: dict[str, Step] = {}
         self.after: dict[str, Step] = {}
         self.answer: dict[str, Callable[[Answer], Answer | bytes]] = {}
         self.ahead_seconds = 0.0  # of the server's clock, in the Date of the replies
         self.poison = b""  # a body that has this in it makes the server stumble
+        self.connections: dict[object, object] = {}  # open ones, with the addresses of those who called
+        self.changed = threading.Condition()
+
+    def wait_until_closed(self, *, but: Collection[object]) -> None:
+        """Waits until all connections but these have ended, with the calls that came over them."""
+        with socket.create_connection(self.address) as last, self.changed:
+            # Accepted after all that were opened earlier.
+            self.changed.wait_for(lambda: last.getsockname() in self.connections.values())
+        with self.changed:
+            self.changed.wait_for(lambda: self.connections.keys() <= set(but))
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -50,8 +66,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(reply.status_code, media_type, self._changed(method, reply))
 
     def _step_in(self, hooks: dict[str, Step]) -> None:
-        hooks.get(self.command, hooks.get(ANY, _nothing))()
-        connections.close_all()  # a hook may have asked the database, in this thread that outlives the test
+        try:
+            hooks.get(self.command, hooks.get(ANY, _nothing))()
+        finally:
+            connections.close_all()  # a hook may have asked the database, in this thread that outlives the test
 
     def _send(self, status: int, media_type: str, content: bytes) -> None:
         with suppress(ConnectionError):  # whoever asked may be dead
@@ -80,6 +98,19 @@ class _Handler(BaseHTTPRequestHandler):
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
+    gate: Gate
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self.gate.changed:
+            self.gate.connections[request] = client_address
+            self.gate.changed.notify_all()
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        with self.gate.changed:
+            self.gate.connections.pop(request, None)
+            self.gate.changed.notify_all()
 
     def handle_error(self, *_: Any) -> None:
         """Quiet: a server that hangs up is what tests ask for."""
@@ -93,7 +124,8 @@ def _nothing() -> None:
 def gate_before(port: int) -> Iterator[tuple[Gate, int]]:
     """A gate before the server on `port`, and the port to call instead."""
     gate = Gate(f"http://127.0.0.1:{port}")
-    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"gate": gate}))
+    server = _Server(gate.address, type("Handler", (_Handler,), {"gate": gate}))
+    server.gate, gate.address = gate, (gate.address[0], server.server_port)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

@@ -1,4 +1,4 @@
-"""Both sides change at random, calls fail and pushers die; at quiet both are equal, and no edit is lost."""
+"""Both sides change at random, calls fail and pushers die; in the end both are equal, and no edit is lost."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase
 from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.appwrite.conftest import Appwrite
+from tests.appwrite.conftest import Appwrite, wait_for_hooks
 from tests.appwrite.gate import Gate, gate_before
 from tests.appwrite.two_sides import TwoSides
 
@@ -31,7 +31,8 @@ def converge(appwrite: Appwrite, gate: Gate, *, examples: int) -> None:
 
 
 @pytest.fixture
-def old_gate(old_appwrite: Appwrite, settings: Any) -> Iterator[Gate]:
+def old_gate(old_appwrite: Appwrite, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    wait_for_hooks(monkeypatch)
     with gate_before(old_appwrite.port) as (gate, port):
         settings.APPWRITE_ENDPOINT = f"http://127.0.0.1:{port}/v1"
         yield gate

@@ -1,4 +1,4 @@
-"""A machine that changes races on both sides at random; what must hold at quiet is its `teardown`."""
+"""A machine that changes races on both sides at random; what must hold when nothing is in flight is its `teardown`."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -35,7 +35,7 @@ from polling.models import (
 )
 from races.decisions import COMMAND
 from races.models import Meeting, Race
-from tests.appwrite.conftest import NOW, Appwrite, change, empty, pulled, pushed, state_of, swept
+from tests.appwrite.conftest import NOW, PATIENCE, Appwrite, change, empty, pulled, pushed, state_of, swept
 from tests.appwrite.gate import Gate
 from tests.appwrite.killing import run_until
 from tests.factories import START, make_race
@@ -66,13 +66,15 @@ Key = tuple[str, str]  # the row's id and the field
 
 def pull_all_rows(*, now: datetime) -> None:
     """All rows at once: notifications that are lost, doubled or out of order come to no more than this at any time."""
-    pull.run(row_ids=[*sync_state.states().values_list("remote_id", flat=True), "of-no-row"], now=now)
+    row_ids = [*sync_state.states().values_list("remote_id", flat=True), "of-no-row"]
+    pull.run(row_ids=row_ids, now=now, budget=PATIENCE)
 
 
+# With all the time they need: a call that was cut off would come to the server when the next edit has been made.
 RUNS: dict[str, Callable[..., object]] = {
-    "push": push.run,
-    "pull": pull.run,
-    "sweep": sweep.run,
+    "push": partial(push.run, budget=PATIENCE),
+    "pull": partial(pull.run, budget=PATIENCE),
+    "sweep": partial(sweep.run, budget=PATIENCE),
     "notified": pull_all_rows,
 }
 which = st.integers(0, RACES - 1)
@@ -237,12 +239,12 @@ class TwoSides(RuleBasedStateMachine):
 
     @rule(which=which, name=st.sampled_from(["pull", "notified", "push"]), is_lost=st.booleans())
     def staff_change_their_minds_amid_a_push(self, which: int, name: str, is_lost: bool) -> None:
-        """The run meets what the push has written and knows no reply of yet, or never will."""
+        """The run finds what the push has written and knows no reply of yet, or never will."""
         self._pass_time(600)
         for say in (self.staff_note, self.staff_pause):
             say(which)
 
-        def meet() -> None:
+        def run_amid() -> None:
             self.gate.after.pop("PATCH", None)
             for say in (self.staff_go_back_to_no_note, self.staff_resume):
                 say(which)
@@ -250,12 +252,12 @@ class TwoSides(RuleBasedStateMachine):
 
         if is_lost:
             self.appwrite.fault("drop_after_commit", method="PATCH")
-            push.run(now=self.now)
+            RUNS["push"](now=self.now)
             self.appwrite.heal()
-            meet()
+            run_amid()
         else:
-            self.gate.after["PATCH"] = meet
-            push.run(now=self.now)
+            self.gate.after["PATCH"] = run_amid
+            RUNS["push"](now=self.now)
             self.gate.after.pop("PATCH", None)
 
     # --- what must hold in the end ----------------------------------------------------------------------------------

@@ -17,12 +17,11 @@ from polling.appwrite.field_decisions import FIELD_DECISIONS
 from polling.appwrite.merge import MANUAL_OWNERS, Owner
 from polling.appwrite.pull import run as pull
 from polling.appwrite.pull.run import Pulled
-from polling.appwrite.push import run as push
 from polling.errors import Blocked, Unavailable
 from polling.models import PollLog, SyncCheckpoint, SyncConflict, SyncState, Trigger, UnmatchedRow
 from races.decisions import COMMAND
 from races.models import Race
-from tests.appwrite.conftest import NOW, Appwrite, change, conflicts, pulled, pushed, state_of
+from tests.appwrite.conftest import NOW, PATIENCE, Appwrite, change, conflicts, pulled, pushed, state_of
 from tests.appwrite.gate import Gate
 from tests.factories import START, make_race, make_races
 from tests.sandbox.appwrite_api import Client, wait_until
@@ -133,6 +132,11 @@ def test_an_older_request_polls_nothing_and_is_logged(appwrite: Appwrite, race: 
     assert [field for field, *_ in conflicts()] == ["poll_requested_at"]
 
 
+def pulled_rows(row_ids: list[str]) -> Pulled:
+    """A pull of just these rows that has all the time it needs."""
+    return pull.run(row_ids=row_ids, now=NOW, budget=PATIENCE)
+
+
 def test_a_notification_brings_just_its_rows_and_leaves_the_checkpoint(appwrite: Appwrite, race: Race) -> None:
     other = make_race()
     pushed()
@@ -142,10 +146,10 @@ def test_a_notification_brings_just_its_rows_and_leaves_the_checkpoint(appwrite:
     before = SyncCheckpoint.objects.values().get(table="races")
     appwrite.forget()
     row_id = state_of(race).remote_id
-    done = pull.run(row_ids=[row_id, row_id, "no-such-row", "../x", "", "a" * 40], now=NOW)
+    done = pulled_rows([row_id, row_id, "no-such-row", "../x", "", "a" * 40])
     assert (done.changed, done.taken, done.error) == (1, 1, None)
     assert appwrite.asked() == [f"GET {appwrite.path}"]
-    assert pull.run(row_ids=[row_id], now=NOW).changed == 0
+    assert pulled_rows([row_id]).changed == 0
     assert SyncCheckpoint.objects.values().get(table="races") == before
     assert [Race.objects.get(pk=some.pk).staff_note for some in (race, other)] == ["x", ""]
     assert pulled().taken == 1
@@ -158,7 +162,7 @@ def test_a_notification_of_our_own_new_row_makes_no_second_race(appwrite: Appwri
     notified: list[Pulled] = []
 
     def notify() -> None:
-        notified.append(pull.run(row_ids=[row["$id"] for row in appwrite.rows()], now=NOW))
+        notified.append(pulled_rows([row["$id"] for row in appwrite.rows()]))
         connection.close()
 
     gate.after["POST"] = notify
@@ -333,8 +337,11 @@ def test_a_row_committed_late_behind_the_checkpoint_is_found(appwrite: Appwrite,
     assert SyncCheckpoint.objects.get(table="races").updated_at == reached
 
 
-def test_a_write_that_waited_for_its_lock_is_found_behind_the_checkpoint(appwrite: Appwrite, race: Race) -> None:
-    """The server stamps a write before it gets the lock of the row."""
+def test_a_write_that_waited_for_its_lock_is_found_behind_the_checkpoint(
+    appwrite: Appwrite, race: Race, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server stamps a write before it gets the lock of the row; here it waits for as long as the machine takes."""
+    monkeypatch.setattr(pull, "OVERLAP", PATIENCE)
     other = make_race()
     pushed()
     appwrite.fault("hold", method="PATCH")
@@ -400,7 +407,7 @@ def test_a_page_that_is_cut_off_is_read_again(appwrite: Appwrite, race: Race) ->
         return execute(sql, *args)
 
     with pytest.raises(SystemExit), connection.execute_wrapper(killed):
-        pull.run(now=NOW)
+        pulled()
     assert SyncCheckpoint.objects.get(table="races").updated_at == before
     assert Race.objects.get().staff_note == "x"
     version = Race.objects.get().version
@@ -437,9 +444,9 @@ def test_two_pulls_at_once_never_move_the_checkpoint_back(appwrite: Appwrite, ga
     def overtake() -> None:
         gate.after.clear()
         other = make_race()
-        push.run(now=NOW)
+        pushed()
         edit(appwrite, other, staff_note="y")
-        pull.run(now=NOW)
+        pulled()
         reached.append(SyncCheckpoint.objects.get(table="races").updated_at)
         connection.close()
 
