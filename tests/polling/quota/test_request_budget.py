@@ -10,15 +10,14 @@ from django.db import connection
 from django.db.models import Value
 from django.db.models.functions import Concat
 
-from polling import dispatch, importing, pollers, tick
+from polling import dispatch, importing, pollers
 from polling.errors import Blocked, NotAsked, NotFound, RateLimited, Unavailable
-from polling.models import Incident, PollLog, PollState, ProviderState, SkipReason, Trigger
-from polling.planning import replan
-from polling.quota import request_budget, throttle
+from polling.models import Incident, PollLog, ProviderState, SkipReason, Trigger
+from polling.quota import request_budget
 from polling.quota.request_budget import RequestBudget
 from polling.quota.token_bucket import Priority
 from races.models import Race
-from tests.factories import START, make_log, make_race
+from tests.factories import START
 from tests.polling.conftest import ProviderBox
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,8 +35,8 @@ def after(seconds: float) -> datetime:
     return START + seconds * SECOND
 
 
-def take(wanted: int, need: Priority = Priority.FORCED, *, now: datetime = START) -> int:
-    return RequestBudget("sandbox", need, now).take(wanted)
+def take(wanted: int, priority: Priority = Priority.FORCED, *, now: datetime = START) -> int:
+    return RequestBudget("sandbox", priority, now).take(wanted)
 
 
 def poll(*races: Race, now: datetime = START, trigger: Trigger = Trigger.SLOT) -> list[str]:
@@ -268,79 +267,3 @@ def test_while_all_is_well_an_answer_writes_nothing_about_its_provider(
     upcoming(provider, 1)
     with django_assert_num_queries(1):
         request_budget.record_answers("sandbox", [None, None], now=START)
-
-
-# --- far windows --------------------------------------------------------------------------------------------
-
-
-def short(*, since: float, at: float) -> None:
-    ProviderState.objects.update_or_create(
-        name="sandbox", defaults={"short_since": after(since), "short_at": after(at)}
-    )
-
-
-def logs(race: Race) -> list[str]:
-    """What came of the race's slots, the oldest first."""
-    return [f"{log.state} {log.reason}".strip() for log in race.poll_logs.order_by("slot_at")]
-
-
-def test_far_slots_are_left_out_while_tokens_run_short_and_each_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    far, near = make_race(start=after(55 * 60)), make_race(start=after(180))
-    replan([far.pk, near.pk], now=after(-1))
-    short(since=-200, at=-5)
-    tick.run(now=START)  # T-55, the second slot of its window
-    state, incident = ProviderState.objects.get(), Incident.objects.get()
-    assert (state.throttle_factor, state.throttle_changed_at) == (2, START)
-    assert (incident.kind, incident.ended_at, "one in 2" in incident.reason) == ("throttled", None, True)
-    assert (logs(far), logs(near)) == (["skipped throttled"], ["claimed"])
-    assert far.poll_logs.get().message == "tokens run short: far slots are left out"
-    assert Race.objects.get(pk=far.pk).next_poll_at == after(300), "the slot after it is the next to be decided on"
-
-    tick.run(now=after(300))
-    assert logs(far) == ["skipped throttled", "claimed"]
-    assert ProviderState.objects.get().throttle_factor == 1
-    assert Incident.objects.get().ended_at == after(300)
-    assert "no longer throttled" in caplog.text
-
-
-def test_a_failure_that_is_tried_again_and_a_detail_that_is_owed_are_not_left_out() -> None:
-    failed, owed = make_race(start=after(55 * 60), failures=1), make_race(start=after(55 * 60), detail_wanted=True)
-    Race.objects.update(next_poll_at=START)
-    short(since=-200, at=-5)
-    tick.run(now=START)
-    assert (logs(failed), logs(owed)) == (["claimed"], ["claimed"])
-
-
-def test_the_throttle_stays_while_all_polls_would_not_fit(settings: Any) -> None:
-    settings.POLL_REQUESTS = (10, 10, 2)
-    race = make_race()
-    ProviderState.objects.create(
-        name="sandbox", throttle_factor=2, throttle_changed_at=after(-300), short_at=after(-120)
-    )
-    for count in range(19):
-        reason = SkipReason.THROTTLED.value if count % 2 else ""
-        state = PollState.SKIPPED if count % 2 else PollState.OK
-        make_log(race, slot_at=after(-count - 1), state=state, reason=reason)
-    assert throttle.adjust(now=START) == {"sandbox": 2}, "19 polls in two minutes, where 18 fit"
-    PollLog.objects.filter(pk__in=race.poll_logs.values("pk")[:1]).delete()
-    assert throttle.adjust(now=START) == {"sandbox": 1}
-
-
-def test_what_is_bookkept_of_the_throttle_does_not_hold_the_tick(caplog: pytest.LogCaptureFixture) -> None:
-    race = make_race(start=after(55 * 60))
-    replan([race.pk], now=after(-1))
-    short(since=-200, at=-5)
-    rename = "ALTER TABLE {} RENAME TO {}".format
-    connection.cursor().execute(rename("polling_incident", "elsewhere"))
-    try:
-        tick.run(now=START)
-    finally:
-        connection.cursor().execute(rename("elsewhere", "polling_incident"))
-    assert logs(race) == ["claimed"]
-    assert "the throttle cannot be adjusted; slots are polled as planned" in caplog.text
-
-
-def test_a_provider_with_tokens_to_spare_costs_one_query(django_assert_num_queries: Any) -> None:
-    ProviderState.objects.create(name="sandbox")
-    with django_assert_num_queries(1):
-        throttle.adjust(now=START)

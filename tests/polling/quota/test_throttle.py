@@ -1,15 +1,27 @@
 """When far windows are throttled, and when they are released: for a shortage that lasts, and no longer than it does."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
+from django.db import connection
 
+from polling import tick
 from polling.cadence import DEFAULT_WINDOWS, Cadence, read_windows
+from polling.models import Incident, PollLog, PollState, ProviderState, SkipReason
+from polling.planning import replan
+from polling.quota import throttle
 from polling.quota.throttle import Shortage, next_factor
-from tests.factories import START
+from races.models import Race
+from tests.factories import START, make_log, make_race
 
 TICK = timedelta(seconds=15)
+in_a_database = pytest.mark.django_db(transaction=True)
 CADENCE = Cadence(DEFAULT_WINDOWS, TICK)
+
+
+def after(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
 
 
 def ago(seconds: float | None) -> datetime | None:
@@ -105,3 +117,84 @@ def test_of_a_grid_that_the_provider_thins_slots_are_left_out_too() -> None:
     whole = CADENCE.plan(START, until=START - timedelta(minutes=5, seconds=1), min_interval=min_interval)
     left = [slot for slot in kept(CADENCE, 2, min_interval) if slot in whole]
     assert len(whole) / 2 <= len(left) < len(whole)
+
+
+# --- through real ticks --------------------------------------------------------------------------------
+
+
+def short(*, since: float, at: float) -> None:
+    ProviderState.objects.update_or_create(
+        name="sandbox", defaults={"short_since": after(since), "short_at": after(at)}
+    )
+
+
+def logs(race: Race) -> list[str]:
+    """What came of the race's slots, the oldest first."""
+    return [f"{log.state} {log.reason}".strip() for log in race.poll_logs.order_by("slot_at")]
+
+
+@in_a_database
+def test_far_slots_are_left_out_while_tokens_run_short_and_each_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    far, near = make_race(start=after(55 * 60)), make_race(start=after(180))
+    replan([far.pk, near.pk], now=after(-1))
+    short(since=-200, at=-5)
+    tick.run(now=START)  # T-55, the second slot of its window
+    state, incident = ProviderState.objects.get(), Incident.objects.get()
+    assert (state.throttle_factor, state.throttle_changed_at) == (2, START)
+    assert (incident.kind, incident.ended_at, "one in 2" in incident.reason) == ("throttled", None, True)
+    assert (logs(far), logs(near)) == (["skipped throttled"], ["claimed"])
+    assert far.poll_logs.get().message == "tokens run short: far slots are left out"
+    assert Race.objects.get(pk=far.pk).next_poll_at == after(300), "the slot after it is the next to be decided on"
+
+    tick.run(now=after(300))
+    assert logs(far) == ["skipped throttled", "claimed"]
+    assert ProviderState.objects.get().throttle_factor == 1
+    assert Incident.objects.get().ended_at == after(300)
+    assert "no longer throttled" in caplog.text
+
+
+@in_a_database
+def test_a_failure_that_is_tried_again_and_a_detail_that_is_owed_are_not_left_out() -> None:
+    failed, owed = make_race(start=after(55 * 60), failures=1), make_race(start=after(55 * 60), detail_wanted=True)
+    Race.objects.update(next_poll_at=START)
+    short(since=-200, at=-5)
+    tick.run(now=START)
+    assert (logs(failed), logs(owed)) == (["claimed"], ["claimed"])
+
+
+@in_a_database
+def test_the_throttle_stays_while_all_polls_would_not_fit(settings: Any) -> None:
+    settings.POLL_REQUESTS = (10, 10, 2)
+    race = make_race()
+    ProviderState.objects.create(
+        name="sandbox", throttle_factor=2, throttle_changed_at=after(-300), short_at=after(-120)
+    )
+    for count in range(19):
+        reason = SkipReason.THROTTLED.value if count % 2 else ""
+        state = PollState.SKIPPED if count % 2 else PollState.OK
+        make_log(race, slot_at=after(-count - 1), state=state, reason=reason)
+    assert throttle.adjust(now=START) == {"sandbox": 2}, "19 polls in two minutes, where 18 fit"
+    PollLog.objects.filter(pk__in=race.poll_logs.values("pk")[:1]).delete()
+    assert throttle.adjust(now=START) == {"sandbox": 1}
+
+
+@in_a_database
+def test_what_is_bookkept_of_the_throttle_does_not_hold_the_tick(caplog: pytest.LogCaptureFixture) -> None:
+    race = make_race(start=after(55 * 60))
+    replan([race.pk], now=after(-1))
+    short(since=-200, at=-5)
+    rename = "ALTER TABLE {} RENAME TO {}".format
+    connection.cursor().execute(rename("polling_incident", "elsewhere"))
+    try:
+        tick.run(now=START)
+    finally:
+        connection.cursor().execute(rename("elsewhere", "polling_incident"))
+    assert logs(race) == ["claimed"]
+    assert "the throttle cannot be adjusted; slots are polled as planned" in caplog.text
+
+
+@in_a_database
+def test_a_provider_with_tokens_to_spare_costs_one_query(django_assert_num_queries: Any) -> None:
+    ProviderState.objects.create(name="sandbox")
+    with django_assert_num_queries(1):
+        throttle.adjust(now=START)
