@@ -32,7 +32,7 @@ AUDITED = frozenset({ReversalKind.REOPENED, ReversalKind.CORRECTED, ReversalKind
 
 @dataclass(frozen=True, slots=True)
 class Reversal:
-    """One race's kind, in words that name both sides' status."""
+    """What happened to one race; the message names the provider's status now and before."""
 
     race: Race
     kind: ReversalKind
@@ -44,27 +44,24 @@ def reversal_of(race: Race, answer: RaceSnapshot, merged: MergeResult) -> Revers
     word, before = answer.provider_status or "nothing", merged.status_before or "another status"
     match merged.transition:
         case Transition.REOPEN:
-            message = f"Reopened: the provider reports {word} after {before}"
-            return Reversal(race, ReversalKind.REOPENED, message)
+            kind, message = ReversalKind.REOPENED, f"Reopened: the provider reports {word} after {before}"
         case Transition.CORRECT:
             # A status alone may have brought the word before its detail did.
             ended = merged.outcome_before if before == word else before
-            return Reversal(
-                race, ReversalKind.CORRECTED, f"Now {race.outcome}: the provider reports {word} after {ended}"
-            )
+            kind, message = ReversalKind.CORRECTED, f"Now {race.outcome}: the provider reports {word} after {ended}"
         case Transition.WAIT if race.unproven_final_at and "unproven_final_at" in merged.changed:
+            kind = ReversalKind.UNCONFIRMED
             message = f"{word} without a placing or before the start: not accepted until a second answer confirms it"
-            return Reversal(race, ReversalKind.UNCONFIRMED, message)
         case Transition.END if race.unproven_final_at:
-            return Reversal(
-                race, ReversalKind.CONFIRMED, f"{word} confirmed by a second answer, still without a placing"
-            )
+            kind, message = ReversalKind.CONFIRMED, f"{word} confirmed by a second answer, still without a placing"
         case Transition.DISPUTE:
             ended = f"{race.finalized_by} ended it as {race.outcome or 'finalized'}"
-            return Reversal(race, ReversalKind.DISPUTED, f"{ended}, the provider reports {word}")
+            kind, message = ReversalKind.DISPUTED, f"{ended}, the provider reports {word}"
         case Transition.AGREE:
-            return Reversal(race, ReversalKind.AGREED, f"the provider reports {word} too")
-    return None
+            kind, message = ReversalKind.AGREED, f"the provider reports {word} too"
+        case _:
+            return None
+    return Reversal(race, kind, message)
 
 
 def record_reversals(reversals: Iterable[Reversal]) -> None:
