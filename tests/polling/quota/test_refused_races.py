@@ -15,8 +15,7 @@ from polling import importing, planning, providers
 from polling.models import Incident, PollLog, ProviderState
 from polling.quota.refused_races import MOST_REMEMBERED, REMEMBERED_FOR, RefusedRaces, after_answer, after_refusals
 from races.models import Race
-from races.relisted_races import relisted_races_of
-from tests.factories import START, make_meeting, make_race
+from tests.factories import START
 from tests.polling.conftest import ProviderBox
 from tests.polling.driving import STEP, Driver, polled, ticks
 
@@ -188,19 +187,3 @@ def test_a_race_that_is_known_again_is_polled_at_its_slots_again(driver: Driver,
     driver.drive(at(-3, 15), at(3))
     assert polled(ghost)[0] == at(1, 30), "five minutes after the third failure"
     assert polled(ghost) == list(ticks(at(1, 30), at(3)))
-
-
-@in_a_database
-def test_only_the_same_number_at_the_same_track_on_the_same_day_is_a_twin() -> None:
-    here, elsewhere = make_meeting(), make_meeting()
-    again = make_meeting(name=here.name)
-    race = make_race(meeting=here, number=5)
-    make_race(meeting=here, number=6)
-    make_race(meeting=elsewhere, number=5)
-    make_race(meeting=make_meeting(name=here.name, racing_day=START.date() + timedelta(days=1)), number=5)
-    nowhere = make_race(meeting=None, number=5)
-    assert relisted_races_of([race, nowhere]) == {}
-    twin = make_race(meeting=again, number=5)
-    assert relisted_races_of([race, nowhere]) == {race.pk: twin}
-    Race.objects.filter(pk=race.pk).update(off_card_since=START)
-    assert relisted_races_of([twin]) == {}, "the race that left the card has not taken the place of its own twin"
