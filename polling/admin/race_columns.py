@@ -149,7 +149,7 @@ def window(race: Race) -> str:
     if race.next_poll_at is None:
         return formats.NOTHING
     if race.is_finalized:
-        return "result, polled again"
+        return "recheck of the result"
     current = window_at(race, factor=vars(race)["throttle_factor"] or 1, now=now_of(race))
     if current is None:
         return f"before {grid_of(race).windows[0].name}"

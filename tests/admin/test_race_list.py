@@ -112,7 +112,7 @@ def test_a_race_of_a_provider_short_of_tokens_is_shown_with_its_throttled_step(a
 
 def test_a_result_that_is_looked_at_again_says_so(admin_client: Client) -> None:
     make_race(next_poll_at=NOW + timedelta(minutes=15), **ENDED)
-    assert "result, polled again" in page(admin_client)
+    assert "recheck of the result" in page(admin_client)
 
 
 def test_a_race_without_an_end_and_one_with_a_protest_are_shown_in_words(admin_client: Client) -> None:
