@@ -1,4 +1,4 @@
-"""How far the work on a table has got, and whether it is in trouble."""
+"""How far pull and sweep of a table have got, and whether they fail."""
 
 import logging
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ def checkpoint_of(table: str) -> SyncCheckpoint:
 
 def existing(table: str) -> SyncCheckpoint | None:
     """The table's checkpoint for the configured Appwrite; None where no pull, push or sweep has made one."""
-    return _checkpoints(table).first()
+    return _checkpoints_of(table).first()
 
 
 def note_outcome(
@@ -82,7 +82,7 @@ def count(checkpoint: SyncCheckpoint, *, echoes: int, overlap_hits: int) -> None
 # --- the sweep --------------------------------------------------------------------------------------------------------
 
 
-def _checkpoints(table: str) -> QuerySet[SyncCheckpoint]:
+def _checkpoints_of(table: str) -> QuerySet[SyncCheckpoint]:
     return SyncCheckpoint.objects.filter(target=settings.APPWRITE_TARGET, table=table)
 
 
@@ -90,51 +90,53 @@ def begin_sweep(table: str, *, now: datetime) -> tuple[str, datetime]:
     """The id that the sweep goes on behind, and when it began: now, or earlier if one was cut off."""
     checkpoint = checkpoint_of(table)
     if checkpoint.sweep_began_at is None:
-        _checkpoints(table).update(sweep_began_at=now, sweep_after_id="")
+        _checkpoints_of(table).update(sweep_began_at=now, sweep_after_id="")
         return "", now
     return checkpoint.sweep_after_id, checkpoint.sweep_began_at
 
 
 def keep_sweep(table: str, after_id: str) -> None:
     """A page has been done."""
-    _checkpoints(table).update(sweep_after_id=after_id)
+    _checkpoints_of(table).update(sweep_after_id=after_id)
 
 
 def keep_texts(table: str, after_id: str) -> None:
     """Long texts have been compared up to this row."""
-    _checkpoints(table).update(texts_after_id=after_id)
+    _checkpoints_of(table).update(texts_after_id=after_id)
 
 
 def end_sweep(table: str, *, now: datetime) -> None:
     """All pages have been done."""
-    _checkpoints(table).update(sweep_began_at=None, sweep_after_id="", swept_at=now)
+    _checkpoints_of(table).update(sweep_began_at=None, sweep_after_id="", swept_at=now)
 
 
 def begin_table_generation(table: str) -> None:
     """The table was recreated: its instants may lie behind the checkpoint, so the next pull starts from scratch."""
-    _checkpoints(table).update(table_generation=F("table_generation") + 1, updated_at="", row_id="", pass_began_at="")
+    _checkpoints_of(table).update(
+        table_generation=F("table_generation") + 1, updated_at="", row_id="", pass_began_at=""
+    )
     logger.warning("rows of %s were recreated in Appwrite; all of it is read again", table)
 
 
 def count_repairs(table: str, repairs: int) -> None:
     """Differences that only a sweep has found."""
-    _checkpoints(table).update(repairs=F("repairs") + repairs)
+    _checkpoints_of(table).update(repairs=F("repairs") + repairs)
 
 
 def hold_deletions(table: str, why: str) -> None:
     """Stops sweep and push from acting on deletions until staff release them; logged once, `why` is kept up to date."""
     is_on = are_deletions_held(table)
     checkpoint_of(table)
-    _checkpoints(table).update(deletion_guard=why[:300])
+    _checkpoints_of(table).update(deletion_guard=why[:300])
     if not is_on:
         logger.error("deletions of %s wait for a person: %s", table, why)
 
 
 def are_deletions_held(table: str) -> bool:
     """Whether the deletion guard is on for the table."""
-    return _checkpoints(table).exclude(deletion_guard="").exists()
+    return _checkpoints_of(table).exclude(deletion_guard="").exists()
 
 
 def release_deletions(table: str) -> bool:
     """Lets the next sweep and push act on the deletions they have found; whether the deletion guard was on."""
-    return bool(_checkpoints(table).exclude(deletion_guard="").update(deletion_guard=""))
+    return bool(_checkpoints_of(table).exclude(deletion_guard="").update(deletion_guard=""))

@@ -1,4 +1,4 @@
-"""The log of conflicts, which outlives the rows and the races that it tells of."""
+"""The log of conflicts, which outlives the rows and the races that it is about."""
 
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -9,8 +9,8 @@ from races.models import Race, day_of
 
 
 def log(state: SyncState, clashes: Iterable[Clash], *, now: datetime, race: Race | None = None) -> None:
-    """Keeps conflicts of a row, by its state as it is stored; without its race they are named by the base."""
-    row = f"{race or _named(state)}, row {state.remote_id}"
+    """Keeps conflicts of a row, whose state is stored; without its race they are named by the base."""
+    row = f"{race or _name_by_base(state)}, row {state.remote_id}"
     SyncConflict.objects.bulk_create(
         SyncConflict(
             state=state,
@@ -27,7 +27,7 @@ def log(state: SyncState, clashes: Iterable[Clash], *, now: datetime, race: Race
     )
 
 
-def _named(state: SyncState) -> str:
+def _name_by_base(state: SyncState) -> str:
     name = f"{state.base.get('track') or 'race'} R{state.base.get('race_number') or '?'}"
     try:
         return f"{name}, {day_of(date.fromisoformat(state.base.get('racing_day') or ''))}"

@@ -49,7 +49,7 @@ def take(values: Mapping[str, Mapping[int, Any]], *, by: Actor, reason: str, now
 def force_poll(race: Race, *, now: datetime) -> None:
     """Polls a race as Appwrite's wish, once the transaction is committed."""
     force = partial(dispatch.force, [race], trigger=Trigger.REMOTE, requested_by=APPWRITE.username, now=now)
-    # After the commit: a claim made under the race's lock would meet the tick, which locks the other way round.
+    # After the commit: a claim made under the race's lock could deadlock with the tick: it locks the other way round.
     transaction.on_commit(force, robust=True)
 
 

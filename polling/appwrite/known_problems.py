@@ -1,4 +1,4 @@
-"""One problem is one message: what pull, push, sweep and probe find at the same time is said by the first of them."""
+"""One problem is one message: what pull, push, sweep and probe find at the same time is logged by the first of them."""
 
 from django.conf import settings
 from django.db.models import Q

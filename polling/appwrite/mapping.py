@@ -207,7 +207,7 @@ def instant(value: Any) -> str | None:
         return None
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     if not isinstance(moment, datetime):
-        raise ValueError(f"{_shortened(value)} is no instant")
+        raise ValueError(f"{_short_repr(value)} is no instant")
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return aware.astimezone(UTC).isoformat(timespec="milliseconds")
 
@@ -216,7 +216,7 @@ def _canonical_text(value: Any) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise ValueError(f"{_shortened(value)} is no text")
+        raise ValueError(f"{_short_repr(value)} is no text")
     value.encode()  # half of a surrogate pair raises UnicodeEncodeError, a ValueError
     if "\x00" in value:  # PostgreSQL cannot store it
         raise ValueError("the text has a NUL character")
@@ -232,13 +232,13 @@ def _canonical_integer(value: Any) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{_shortened(value)} is no whole number")
+        raise ValueError(f"{_short_repr(value)} is no whole number")
     return value
 
 
 def _canonical_boolean(value: Any) -> bool:
     if value not in (None, True, False):
-        raise ValueError(f"{_shortened(value)} is neither true nor false")
+        raise ValueError(f"{_short_repr(value)} is neither true nor false")
     return bool(value)
 
 
@@ -255,7 +255,7 @@ def _canonical_json(value: Any) -> str | None:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=as_text)
 
 
-def _shortened(value: Any) -> str:
+def _short_repr(value: Any) -> str:
     return repr(value)[:60]
 
 

@@ -131,7 +131,7 @@ def is_plausible_start(value: str | None) -> bool:
     return value is not None and "2000" <= value < "2100"
 
 
-def _undo(base: Any, local: Any, remote: Any) -> Verdict:
+def _undo_change(base: Any, local: Any, remote: Any) -> Verdict:
     return Verdict(take=False, policy="the field is Django's: undone")
 
 
@@ -159,8 +159,8 @@ def _take_if_newer(base: Any, local: Any, remote: Any) -> Verdict:
 
 
 RULES: dict[Owner, Callable[[Any, Any, Any], Verdict]] = {
-    Owner.DJANGO: _undo,
-    Owner.TRAVELS: _undo,
+    Owner.DJANGO: _undo_change,
+    Owner.TRAVELS: _undo_change,
     Owner.STATUS: _take_an_end,
     Owner.SHARED: _take_if_unchanged_here,
     Owner.APPWRITE: _take_if_newer,

@@ -13,7 +13,7 @@ from polling.appwrite.mapping import RACE_FIELDS, Kind
 from polling.models import SyncState
 from races.models import Race
 
-# A script that sends back what it read keeps `$updatedAt` as it was: then the content alone tells. The long texts,
+# A script that sends back what it read keeps `$updatedAt` as it was: then the content alone shows it. The long texts,
 # runners, results and dividends, would be most of a listing, so each sweep looks at those of some rows, in turn.
 TEXTS = tuple(name for name, column in RACE_FIELDS.items() if column.kind is Kind.JSON)
 COLUMNS = tuple(name for name in RACE_FIELDS if name not in TEXTS)
@@ -76,7 +76,7 @@ def _compare_page(page: PageDifferences, listed: Sequence[Row], expected: QueryS
         row = rows.get(state.remote_id)
         if row and (state.remote_deleted_at or differs(row, state, COLUMNS)):
             page.differing.append(state)
-            page.recreated += bool(state.base_sequence) and _sequence(row) != state.base_sequence
+            page.recreated += bool(state.base_sequence) and _sequence_of(row) != state.base_sequence
         elif row is None and state.base_updated_at:
             page.unseen.append(state)
 
@@ -101,11 +101,11 @@ def differing_texts(rows: Rows, *, after: str, limit: int) -> tuple[list[SyncSta
 
 def differs(row: Row, state: SyncState, columns: Iterable[str] = RACE_FIELDS) -> bool:
     """Whether the row is not as it was agreed on: newer, older, recreated, or with another content of these columns."""
-    if (row.get("$updatedAt"), _sequence(row)) != (state.base_updated_at, state.base_sequence):
+    if (row.get("$updatedAt"), _sequence_of(row)) != (state.base_updated_at, state.base_sequence):
         return True
     base = mapping.complete(state.base)
     return any(mapping.readable(RACE_FIELDS[name], row.get(name)) != base[name] for name in columns)
 
 
-def _sequence(row: Row) -> str:
+def _sequence_of(row: Row) -> str:
     return str(row.get("$sequence") or "")

@@ -99,7 +99,7 @@ def _changed_rows(rows: Rows, checkpoint: SyncCheckpoint) -> Iterator[_ChangedRo
     if _is_under_way(checkpoint):
         position = ListPosition(checkpoint.updated_at, checkpoint.row_id)
     elif checkpoint.pass_began_at:
-        position = ListPosition(_text(datetime.fromisoformat(checkpoint.pass_began_at) - OVERLAP))
+        position = ListPosition(_instant_text(datetime.fromisoformat(checkpoint.pass_began_at) - OVERLAP))
     while rows.has_time(SECONDS_A_PAGE):
         page = rows.changed_since(position)
         # In hundreds, so that no transaction holds the database for long. An empty page ends the pass too.
@@ -136,8 +136,8 @@ class _Pass:
         """
         for part in _changed_rows(self._rows, self._checkpoint):
             if self._began_at is None:
-                self._began_at = _text(part.server_time) or self._checkpoint.updated_at
-            limit = _text((part.server_time or self._now) + MOST_AHEAD)
+                self._began_at = _instant_text(part.server_time) or self._checkpoint.updated_at
+            limit = _instant_text((part.server_time or self._now) + MOST_AHEAD)
             ahead = {row_id for row_id, row in part.listed.items() if _kept_position(row) > self._known_to}
             merged = {row_id for row_id, row in part.new.items() if self._inbound.bring_in(row)}
             count(self._checkpoint, echoes=len(ahead & part.known), overlap_hits=len(merged - ahead))
@@ -160,7 +160,7 @@ class _Pass:
         Our clock, or the last row, bounds the server's: its Date may be a proxy's, ahead of those who stamp rows.
         """
         furthest = min(self._furthest, limit)  # a pass may have been cut off at a row from the future
-        began_at = min(began_at, max(furthest, _text(self._now)))
+        began_at = min(began_at, max(furthest, _instant_text(self._now)))
         move(self._checkpoint, ListPosition(furthest), pass_began_at=began_at, now=self._now)
 
 
@@ -169,7 +169,7 @@ def _is_under_way(checkpoint: SyncCheckpoint) -> bool:
     return bool(checkpoint.row_id)
 
 
-def _text(moment: datetime | None) -> str:
+def _instant_text(moment: datetime | None) -> str:
     return mapping.instant(moment) or ""
 
 

@@ -1,4 +1,4 @@
-"""Rows in Appwrite that are of no race and cannot become one, and why."""
+"""Rows in Appwrite that belong to no race and cannot become one, and why."""
 
 import logging
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ LONGEST_KEY = 255
 
 
 def unmatched() -> QuerySet[UnmatchedRow]:
-    """Those in the configured Appwrite."""
+    """The unmatched rows of the configured Appwrite."""
     return UnmatchedRow.objects.filter(target=settings.APPWRITE_TARGET, table=TABLE)
 
 
@@ -27,7 +27,7 @@ def key_of(row_id: str) -> str:
 
 
 def note(row: Row, problem: str, *, now: datetime, error: Exception | None = None) -> None:
-    """Keeps why a row stays out; said in the log when that is new, an unexpected `error` with its traceback."""
+    """Keeps why a row stays out; logged when that is new, an unexpected `error` with its traceback."""
     key, updated_at = key_of(row["$id"]), str(row.get("$updatedAt") or "")[:40]
     problem = problem.replace("\x00", "\ufffd").encode(errors="replace").decode()[:500]
     known = unmatched().filter(row_id=key).first()
@@ -51,11 +51,11 @@ def seen(row_ids: Iterable[str]) -> dict[str, str]:
 
 
 def forget_all_but(row_ids: Iterable[str], *, found_before: datetime) -> None:
-    """Of all that were found before an instant only these are there still."""
+    """Deletes all that were found before an instant but these, which are still in Appwrite."""
     keys = [key_of(row_id) for row_id in row_ids]
     unmatched().filter(found_at__lt=found_before).exclude(row_id__in=keys).delete()
 
 
 def forget(row_id: str) -> None:
-    """The row has become fit, or is gone."""
+    """Deletes the row from those that are unmatched: it has become fit, or is gone."""
     unmatched().filter(row_id=key_of(row_id)).delete()

@@ -57,7 +57,7 @@ KINDS = {
 }
 
 
-def _columns(fields: Mapping[str, Field]) -> dict[str, Column]:
+def _columns_of(fields: Mapping[str, Field]) -> dict[str, Column]:
     return {
         key: Column("enum" if field.elements else KINDS[field.kind], field.size, field.elements)
         for key, field in fields.items()
@@ -65,6 +65,6 @@ def _columns(fields: Mapping[str, Field]) -> dict[str, Column]:
 
 
 TABLES = {
-    "races": Table("Races", _columns(RACE_FIELDS), {"by_change": Index(("$updatedAt",))}),
-    "poll_logs": Table("Poll logs", _columns(LOG_FIELDS), {}),
+    "races": Table("Races", _columns_of(RACE_FIELDS), {"by_change": Index(("$updatedAt",))}),
+    "poll_logs": Table("Poll logs", _columns_of(LOG_FIELDS), {}),
 }

@@ -166,7 +166,7 @@ class _Sweep:
             self._inbound.bring_in(row)
         if self._unmatched is not None:
             self._unmatched |= {*page.unknown, *(row["$id"] for row in page.unaddressable)}
-        self._mend(page.unknown, page.known)
+        self._mend_rows(page.unknown, page.known)
         if page.is_last:
             self._end_sweep()
         else:
@@ -177,7 +177,7 @@ class _Sweep:
         if not (self._rows.has_time(SECONDS_PER_STEP) and self._lease.renew()):
             raise _NoTimeLeft
 
-    def _mend(self, unknown: Sequence[str], known: Sequence[SyncState]) -> None:
+    def _mend_rows(self, unknown: Sequence[str], known: Sequence[SyncState]) -> None:
         for inbound, deleted in _look_closer(self._rows, unknown, known, need_time=self._need_time):
             for row, state in inbound:
                 self._repairs += self._inbound.bring_in(row, state)
@@ -204,5 +204,5 @@ class _Sweep:
         self._need_time()
         after = checkpoints.checkpoint_of(sync_state.TABLE).texts_after_id
         differing, last = row_compare.differing_texts(self._rows, after=after, limit=TEXTS_A_SWEEP)
-        self._mend([], differing)
+        self._mend_rows([], differing)
         checkpoints.keep_texts(sync_state.TABLE, last)
