@@ -22,7 +22,7 @@ HERE, ELSEWHERE = "203.0.113.7", "203.0.113.8"
 
 
 @pytest.fixture(autouse=True)
-def _officer() -> None:
+def make_officer() -> None:
     User.objects.create_user("officer", password=RIGHT, is_staff=True)
 
 

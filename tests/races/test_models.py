@@ -24,13 +24,13 @@ def report(race_id: str, start: datetime, *, meeting: str = "m1", state: str = "
     )  # fmt: skip
 
 
-def put(*snapshots: RaceSnapshot) -> None:
+def store_reports(*snapshots: RaceSnapshot) -> None:
     ingest.apply(snapshots, now=FIRST - timedelta(hours=6))
 
 
 @pytest.mark.django_db
 def test_a_meeting_has_the_day_of_its_track_and_keeps_that_of_its_provider() -> None:
-    put(report("r1", FIRST, number=1), report("r2", FIRST + timedelta(hours=12), number=2))
+    store_reports(report("r1", FIRST, number=1), report("r2", FIRST + timedelta(hours=12), number=2))
     meeting = Meeting.objects.get()
     assert (meeting.racing_day, meeting.provider_day) == (date(2026, 11, 28), PROVIDER_DAY)
     assert str(meeting) == "Karewa Downs, 28 Nov"
@@ -38,18 +38,18 @@ def test_a_meeting_has_the_day_of_its_track_and_keeps_that_of_its_provider() -> 
 
 @pytest.mark.django_db
 def test_a_card_that_runs_past_midnight_keeps_the_day_of_its_first_race() -> None:
-    put(report("late", FIRST + timedelta(hours=12), number=9))  # 00:30 on the 29th at the track
+    store_reports(report("late", FIRST + timedelta(hours=12), number=9))  # 00:30 on the 29th at the track
     assert Meeting.objects.get().racing_day == date(2026, 11, 29)
-    put(report("r1", FIRST, number=1))
+    store_reports(report("r1", FIRST, number=1))
     assert Meeting.objects.get().racing_day == date(2026, 11, 28)
     assert {str(race) for race in Race.objects.all()} == {"Karewa Downs R9, 28 Nov", "Karewa Downs R1, 28 Nov"}
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_meeting_postponed_to_another_day_moves_with_its_races_which_are_pushed_again() -> None:
-    put(report("r1", FIRST, number=1), report("r2", FIRST + timedelta(minutes=30), number=2))
+    store_reports(report("r1", FIRST, number=1), report("r2", FIRST + timedelta(minutes=30), number=2))
     versions = dict(Race.objects.values_list("provider_race_id", "version"))
-    put(
+    store_reports(
         report("r1", FIRST + timedelta(days=1), number=1), report("r2", FIRST + timedelta(days=1, minutes=30), number=2)
     )
     assert Meeting.objects.get().racing_day == date(2026, 11, 29)
@@ -59,20 +59,20 @@ def test_a_meeting_postponed_to_another_day_moves_with_its_races_which_are_pushe
 
 @pytest.mark.django_db(transaction=True)
 def test_a_track_under_another_name_is_a_change_of_its_races() -> None:
-    put(report("r1", FIRST, number=1))
+    store_reports(report("r1", FIRST, number=1))
     version = Race.objects.get().version
     renamed = report("r1", FIRST, number=1)
     assert renamed.meeting is not None
     Meeting.objects.update(name="Old Name")
-    put(renamed)
+    store_reports(renamed)
     assert Race.objects.get().version == version + 1
-    put(renamed)
+    store_reports(renamed)
     assert Race.objects.get().version == version + 1
 
 
 @pytest.mark.django_db
 def test_two_meetings_of_one_track_differ_by_their_days() -> None:
-    put(report("r1", FIRST, number=2), report("r2", FIRST + timedelta(days=1), meeting="m2", number=2))
+    store_reports(report("r1", FIRST, number=2), report("r2", FIRST + timedelta(days=1), meeting="m2", number=2))
     assert [str(race) for race in Race.objects.order_by("pk")] == ["Karewa Downs R2, 28 Nov", "Karewa Downs R2, 29 Nov"]
     assert names_of(list(Race.objects.order_by("pk")), now=FIRST) == "Karewa Downs R2, Karewa Downs R2, 29 Nov"
 
@@ -88,7 +88,7 @@ def test_two_meetings_of_one_track_differ_by_their_days() -> None:
     ],
 )
 def test_a_name_carries_the_day_where_it_is_not_today_at_the_track(now: datetime, name: str) -> None:
-    put(report("r1", FIRST, number=2))
+    store_reports(report("r1", FIRST, number=2))
     assert Race.objects.select_related("meeting").get().name_at(now) == name
 
 

@@ -30,8 +30,8 @@ INTERIM: dict[str, Any] = {
 }
 
 
-def hear(answer: RaceSnapshot, minutes: float) -> Race:
-    """The race after an answer at these minutes past its start."""
+def race_after(answer: RaceSnapshot, minutes: float) -> Race:
+    """The race after an answer that came these minutes past its start."""
     ingest.apply([answer], now=START + minutes * MINUTE)
     return race()
 
@@ -50,53 +50,53 @@ def test_a_race_that_moves_to_another_meeting_gives_both_their_day() -> None:
 
 
 def test_a_final_that_says_that_there_are_no_placings_is_not_proven_by_those_of_the_interim() -> None:
-    hear(full(), -10)
-    assert hear(full(**INTERIM), 3).result_version == 1
-    kept = hear(full(**FINAL | {"results": ()}), 4)
+    race_after(full(), -10)
+    assert race_after(full(**INTERIM), 3).result_version == 1
+    kept = race_after(full(**FINAL | {"results": ()}), 4)
     assert (kept.status, kept.outcome, len(kept.results), kept.result_version) == ("in_progress", "", 2, 1)
     assert kept.unproven_final_at == START + 4 * MINUTE
-    confirmed = hear(full(**FINAL | {"results": ()}), 5)
+    confirmed = race_after(full(**FINAL | {"results": ()}), 5)
     assert (confirmed.status, confirmed.outcome, confirmed.results) == ("finalized", "resulted", [])
 
 
 def test_a_final_that_says_nothing_of_placings_is_proven_by_those_of_the_interim() -> None:
-    hear(full(), -10)
-    hear(full(**INTERIM), 3)
-    now = hear(full(**FINAL | {"results": None}), 4)
+    race_after(full(), -10)
+    race_after(full(**INTERIM), 3)
+    now = race_after(full(**FINAL | {"results": None}), 4)
     assert (now.status, now.outcome, now.result_state, len(now.results)) == ("finalized", "resulted", "final", 2)
 
 
 @pytest.mark.parametrize("scope", list(Scope))
 def test_an_interim_result_of_a_race_that_is_called_off_is_withdrawn_at_once_whoever_reports_it(scope: Scope) -> None:
-    hear(full(), -10)
-    hear(full(**INTERIM | {"dividends": PAID}), 3)
+    race_after(full(), -10)
+    race_after(full(**INTERIM | {"dividends": PAID}), 3)
     answer = full(**ABANDONED) if scope is Scope.FULL else status(**ABANDONED | {"scope": scope})
-    now = hear(answer, 4)
+    now = race_after(answer, 4)
     assert (now.outcome, now.results, now.dividends, now.result_version) == ("abandoned", [], [], 2)
-    assert hear(full(**ABANDONED), 5).result_version == 2
+    assert race_after(full(**ABANDONED), 5).result_version == 2
 
 
 def test_placings_that_a_provider_takes_off_a_race_that_it_called_off_are_gone() -> None:
-    hear(full(), -10)
-    assert len(hear(full(**ABANDONED | {"results": PLACED}), 4).results) == 2
-    assert len(hear(full(**ABANDONED | {"results": None}), 5).results) == 2
-    now = hear(full(**ABANDONED), 6)
+    race_after(full(), -10)
+    assert len(race_after(full(**ABANDONED | {"results": PLACED}), 4).results) == 2
+    assert len(race_after(full(**ABANDONED | {"results": None}), 5).results) == 2
+    now = race_after(full(**ABANDONED), 6)
     assert (now.results, now.result_version) == ([], 2)
 
 
 def test_a_race_that_is_final_then_abandoned_and_final_again_has_three_versions_of_its_result() -> None:
-    hear(full(), -10)
+    race_after(full(), -10)
     versions = [
-        hear(full(**word), minutes).result_version for minutes, word in ((4, FINAL), (5, ABANDONED), (6, FINAL))
+        race_after(full(**word), minutes).result_version for minutes, word in ((4, FINAL), (5, ABANDONED), (6, FINAL))
     ]
     assert versions == [1, 2, 3]
     assert (race().outcome, race().result_state, len(race().results)) == ("resulted", "final", 2)
-    assert hear(full(**FINAL), 7).result_version == 3
+    assert race_after(full(**FINAL), 7).result_version == 3
 
 
 def test_a_correction_names_what_was_stored_where_a_status_brought_the_word_before() -> None:
-    hear(full(**ABANDONED), -10)
-    hear(status(**ended(Scope.STATUS)), 5)
+    race_after(full(**ABANDONED), -10)
+    race_after(status(**ended(Scope.STATUS)), 5)
     changes = ingest.apply([full(**FINAL)], now=START + 6 * MINUTE)
     assert [reversal.message for reversal in changes.reversals] == [
         "Now resulted: the provider reports Final after abandoned"
@@ -106,12 +106,12 @@ def test_a_correction_names_what_was_stored_where_a_status_brought_the_word_befo
 def test_a_race_that_opens_again_has_not_jumped_but_one_that_staff_ended_keeps_its_jump() -> None:
     jump = START + MINUTE
     closed: dict[str, Any] = {"status": RaceStatus.IN_PROGRESS, "provider_status": "Closed", "actual_start": jump}
-    hear(full(), -10)
-    assert hear(full(**closed), 1).actual_start == jump
-    assert hear(status(advertised_start=START + 20 * MINUTE), 2).actual_start is None
-    hear(full(**closed), 21)
+    race_after(full(), -10)
+    assert race_after(full(**closed), 1).actual_start == jump
+    assert race_after(status(advertised_start=START + 20 * MINUTE), 2).actual_start is None
+    race_after(full(**closed), 21)
     finalize([race().pk], by=COMMAND, reason="over", now=START + 22 * MINUTE)
-    assert hear(full(), 23).actual_start == jump
+    assert race_after(full(), 23).actual_start == jump
 
 
 def test_a_runner_missing_from_an_answer_is_absent_once_no_row_of_it_is_unreadable() -> None:
