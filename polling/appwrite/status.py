@@ -144,7 +144,7 @@ def _race_counts(*, now: datetime) -> dict[str, Any]:
     """The rows of races by what the push makes of them, those whose race is gone included; counted from the states."""
     # Each race is looked up twice at most: with tens of thousands of them this is what the page waits for.
     counts = sync_state.states().aggregate(
-        in_sync=Count("pk", filter=Q(dead_since=None) & ~sync_state.DELETION_PENDING & sync_state.is_settled()),
+        in_sync=Count("pk", filter=Q(dead_since=None) & ~sync_state.DELETION_PENDING & sync_state.is_pushed()),
         waiting=Count("pk", filter=sync_state.is_waiting(now=now)),
         failed=Count("pk", filter=sync_state.has_failed(now=now)),
         missing=Count("pk", filter=sync_state.is_missing()),

@@ -18,13 +18,14 @@ from races.status import TERMINAL, RaceStatus
 TABLE = "races"
 KEY = ("target", "table", "local_pk")
 NO_FAILURE: dict[str, Any] = {"attempts": 0, "next_try_at": None, "dead_since": None, "error": ""}
-PASSED_OVER = ("pushed_version", "synced_at", "undo_pending", *NO_FAILURE)
-AGREED = ("remote_id", "base", "base_updated_at", "base_sequence", "sent", "remote_deleted_at", *PASSED_OVER)
-# What is tried in vain, while other rows go, so many times is given up. What fails with all others never is.
+UNCHANGED = ("pushed_version", "synced_at", "undo_pending", *NO_FAILURE)
+AGREED = ("remote_id", "base", "base_updated_at", "base_sequence", "sent", "remote_deleted_at", *UNCHANGED)
+# A row that fails so many times, while other rows go, is given up. What fails with all others never is: an outage
+# counts for no more than so many attempts.
 MOST_ATTEMPTS = 20
-MOST_IN_TROUBLE = 9
-# The last poll alone is told only of a race so near, and once a minute: polls do not come to the second.
-BEATS_FROM, BEATS_EVERY = timedelta(hours=1), timedelta(seconds=50)
+MOST_ATTEMPTS_IN_OUTAGE = 9
+# The last poll alone is written only for a race so near, and once a minute: polls do not come to the second.
+POLL_TIME_WITHIN, POLL_TIME_EVERY = timedelta(hours=1), timedelta(seconds=50)
 # Not "all but the terminal", which no index answers.
 OPEN = [status.value for status in RaceStatus if status not in TERMINAL]
 # A deletion in Appwrite that a sweep has found, and not acted upon yet.
@@ -37,7 +38,7 @@ def states() -> QuerySet[SyncState]:
 
 
 def between(after: str, last: str | None) -> QuerySet[SyncState]:
-    """The rows that a listing by `$id` has behind `after` and up to `last`; Appwrite tells no capitals from small."""
+    """The rows that a listing by `$id` has behind `after` and up to `last`; for Appwrite capitals do not matter."""
     plain = "C" if connection.vendor == "postgresql" else "BINARY"
     placed = states().annotate(place=Collate(Upper("remote_id"), plain)).filter(place__gt=after.upper())
     return placed if last is None else placed.filter(place__lte=last.upper())
@@ -48,14 +49,16 @@ def dirty(*, now: datetime, waiting: bool = False) -> QuerySet[Race]:
 
     With `waiting` also those whose next try is still to come.
     """
-    tried = states().exclude(_held(now=now, waiting=waiting) | DELETION_PENDING)
+    tried = states().exclude(_is_held(now=now, waiting=waiting) | DELETION_PENDING)
     ahead = Race.objects.filter(pk=OuterRef("local_pk"), version__gt=OuterRef("pushed_version"))
     new = Race.objects.values("pk").difference(states().values("local_pk"))
     behind = tried.filter(Exists(ahead))
     quiet = tried.filter(
-        synced_at__lte=now - BEATS_EVERY, local_pk=OuterRef("pk"), synced_at__lt=OuterRef("last_poll_time")
+        synced_at__lte=now - POLL_TIME_EVERY, local_pk=OuterRef("pk"), synced_at__lt=OuterRef("last_poll_time")
     )
-    near = Race.objects.filter(status__in=OPEN, advertised_start__lte=now + BEATS_FROM, last_poll_time__isnull=False)
+    near = Race.objects.filter(
+        status__in=OPEN, advertised_start__lte=now + POLL_TIME_WITHIN, last_poll_time__isnull=False
+    )
     # A list of keys, by small queries: asked of each race, the same reads the whole table of races.
     pks = new.union(behind.values("local_pk"), near.filter(Exists(quiet)).values("pk"), all=True)
     return Race.objects.filter(pk__in=pks).order_by(F("last_changed_at").desc(nulls_last=True), "pk")
@@ -63,12 +66,11 @@ def dirty(*, now: datetime, waiting: bool = False) -> QuerySet[Race]:
 
 def orphans(*, now: datetime, waiting: bool = False) -> QuerySet[SyncState]:
     """The rows of races that were deleted from Django; those that left by age are not among them."""
-    tried = states().exclude(_held(now=now, waiting=waiting)).filter(expired_at=None)
-    return tried.filter(~Exists(Race.objects.filter(pk=OuterRef("local_pk")))).order_by("pk")
+    return states().exclude(_is_held(now=now, waiting=waiting)).filter(~has_race(), expired_at=None).order_by("pk")
 
 
-def _held(*, now: datetime, waiting: bool) -> Q:
-    """Given up, or not to be tried yet."""
+def _is_held(*, now: datetime, waiting: bool) -> Q:
+    """A row that is given up, or not to be tried yet."""
     return Q(dead_since__isnull=False) | (Q() if waiting else Q(next_try_at__gt=now))
 
 
@@ -78,7 +80,7 @@ def new_state(race_id: int, row_id: str, **values: Any) -> SyncState:
 
 
 def agreed(race_id: int, remote: Remote, *, version: int, now: datetime) -> SyncState:
-    """The state of a row on which both sides are one."""
+    """The state of a row on which both sides agree; not stored yet."""
     return new_state(
         race_id,
         remote.row_id,
@@ -93,13 +95,13 @@ def agreed(race_id: int, remote: Remote, *, version: int, now: datetime) -> Sync
     )
 
 
-def passed_over(race_id: int, row_id: str, *, version: int, now: datetime) -> SyncState:
-    """The state of a row that says already what its race does."""
+def unchanged(race_id: int, row_id: str, *, version: int, now: datetime) -> SyncState:
+    """The state of a row that holds already what its race does; not stored yet."""
     return new_state(race_id, row_id, pushed_version=version, synced_at=now, **NO_FAILURE)
 
 
 def save(found: Sequence[SyncState], fields: Iterable[str]) -> None:
-    """Stores states, those of them that are there already in these fields alone; in the order of all locks."""
+    """Stores states; those that are there already in these fields alone, and in the order that all locks have."""
     found = sorted(found, key=lambda state: state.local_pk)
     SyncState.objects.bulk_create(found, update_conflicts=True, unique_fields=KEY, update_fields=list(fields))
 
@@ -111,21 +113,21 @@ def postpone(found: Sequence[SyncState], error: Exception, *, until: datetime, o
     """
     for state in found:
         attempts = state.attempts + 1
-        state.attempts = attempts if own else max(state.attempts, min(attempts, MOST_IN_TROUBLE))
+        state.attempts = attempts if own else max(state.attempts, min(attempts, MOST_ATTEMPTS_IN_OUTAGE))
         state.next_try_at, state.error = until, error_text(error)
     with transaction.atomic():
-        save(_unsettled(found), ("attempts", "next_try_at", "error"))
+        save(_with_same_base(found), ("attempts", "next_try_at", "error"))
 
 
-def bury(state: SyncState, error: Exception, *, now: datetime, version: int | None = None) -> bool:
-    """Gives a row up until a person acts; whether it did.
+def mark_dead(state: SyncState, error: Exception, *, now: datetime, version: int | None = None) -> bool:
+    """Gives a row up until staff act; whether it did.
 
     Not if its base, or the version of its race, is another than it failed with: that may be fit.
     """
     state.attempts, state.dead_since, state.error = state.attempts + 1, now, error_text(error)
     with transaction.atomic():
         same = version is None or Race.objects.filter(pk=state.local_pk, version=version).exists()
-        found = _unsettled([state]) if same else []
+        found = _with_same_base([state]) if same else []
         save(found, ("attempts", "dead_since", "error"))
     return bool(found)
 
@@ -135,13 +137,13 @@ def is_given_up_for(error: Exception) -> bool:
     return states().filter(dead_since__isnull=False, error=error_text(error)).exists()
 
 
-def _unsettled(found: Sequence[SyncState]) -> list[SyncState]:
-    """Those whose base nobody has replaced since they were read, under locks."""
-    bases = dict(locked([state.local_pk for state in found]))
+def _with_same_base(found: Sequence[SyncState]) -> list[SyncState]:
+    """The states whose base nobody has replaced since they were read, under locks."""
+    bases = dict(lock_bases([state.local_pk for state in found]))
     return [state for state in found if bases.get(state.local_pk, "") == state.base_updated_at]
 
 
-def forget_stale_failures(*, now: datetime) -> int:
+def clear_stale_failures(*, now: datetime) -> int:
     """Clears failures of rows that have nothing to push any more; returns how many.
 
     While they stood, the next failure would not be news.
@@ -149,13 +151,12 @@ def forget_stale_failures(*, now: datetime) -> int:
     retried = failing().filter(Q(next_try_at__isnull=True) | Q(next_try_at__lte=now))
     if not retried.exists():
         return 0
-    has_race = Exists(Race.objects.filter(pk=OuterRef("local_pk")))
-    settled = retried.filter(has_race, remote_deleted_at=None).exclude(base_updated_at="")
-    return settled.exclude(local_pk__in=dirty(now=now).order_by().values("pk")).update(**NO_FAILURE)
+    known = retried.filter(has_race(), remote_deleted_at=None).exclude(base_updated_at="")
+    return known.exclude(local_pk__in=dirty(now=now).order_by().values("pk")).update(**NO_FAILURE)
 
 
-def forget_orphans(row_ids: Iterable[str]) -> None:
-    """Drops what is known of these rows by races that are gone: the same race has come back under another key."""
+def delete_orphans_of(row_ids: Iterable[str]) -> None:
+    """Deletes what is known of these rows by races that are gone: the same race has come back under another key."""
     states().filter(remote_id__in=list(row_ids)).exclude(local_pk__in=Race.objects.values("pk")).delete()
 
 
@@ -164,7 +165,7 @@ def has_race() -> Q:
     return Q(Exists(Race.objects.filter(pk=OuterRef("local_pk"))))
 
 
-def is_settled() -> Q:
+def is_pushed() -> Q:
     """The row's race is in Django, and has not changed since the last push of it."""
     return Q(Exists(Race.objects.filter(pk=OuterRef("local_pk"), version__lte=OuterRef("pushed_version"))))
 
@@ -177,13 +178,13 @@ def is_missing() -> Q:
 def is_waiting(*, now: datetime) -> Q:
     """The row's last push failed, and its next try is still to come."""
     tried = Q(dead_since=None, next_try_at__gt=now)
-    return tried & ~is_missing() & ~is_settled()
+    return tried & ~is_missing() & ~is_pushed()
 
 
 def has_failed(*, now: datetime) -> Q:
     """The row's last push failed and it is still to be pushed, whether its next try is due or still to come."""
     tried = Q(dead_since=None) & (Q(attempts__gt=0) | Q(next_try_at__gt=now))
-    return tried & ~is_missing() & ~is_settled()
+    return tried & ~is_missing() & ~is_pushed()
 
 
 def failing() -> QuerySet[SyncState]:
@@ -196,18 +197,18 @@ def most_attempts() -> int:
     return failing().aggregate(most=Max("attempts"))["most"] or 0
 
 
-def locked(race_ids: Iterable[int]) -> Iterable[tuple[int, str]]:
+def lock_bases(race_ids: Iterable[int]) -> Iterable[tuple[int, str]]:
     """The races' rows and the `$updatedAt` of their bases, under locks taken in one order."""
     rows = states().filter(local_pk__in=list(race_ids)).order_by("local_pk").select_for_update()
     return rows.values_list("local_pk", "base_updated_at")
 
 
-def revive(chosen: QuerySet[SyncState] | None = None) -> int:
+def requeue_dead(chosen: QuerySet[SyncState] | None = None) -> int:
     """Lets rows that were given up, all or those chosen, be tried again; returns how many."""
     given_up = (states() if chosen is None else chosen).filter(dead_since__isnull=False)
     return given_up.update(**NO_FAILURE)
 
 
-def forget_waits() -> None:
+def clear_waits() -> None:
     """Lets rows that wait for a later try be tried at once."""
     states().filter(next_try_at__isnull=False).update(next_try_at=None)

@@ -52,9 +52,9 @@ def may_push(race: Race, row: dict[str, Any] | None, *, waiting: bool) -> bool:
         return False
     if row["pushed_version"] < race.version:
         return True
-    is_near = race.status != "finalized" and race.advertised_start <= NOW + sync_state.BEATS_FROM
+    is_near = race.status != "finalized" and race.advertised_start <= NOW + sync_state.POLL_TIME_WITHIN
     synced, polled = row["synced_at"], race.last_poll_time
-    return bool(is_near and polled and synced and synced <= NOW - sync_state.BEATS_EVERY and synced < polled)
+    return bool(is_near and polled and synced and synced <= NOW - sync_state.POLL_TIME_EVERY and synced < polled)
 
 
 @pytest.mark.parametrize("waiting", [False, True])

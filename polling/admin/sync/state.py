@@ -100,7 +100,7 @@ class SyncStateAdmin(ReadOnlyAdmin[SyncState]):
     @admin.action(description="Try again", permissions=["retry"])
     def try_again(self, request: HttpRequest, chosen: QuerySet[SyncState]) -> Any:
         """Lets the dead rows among the chosen be pushed again at once."""
-        requeued = sync_state.revive(SyncState.objects.filter(pk__in=[state.pk for state in chosen]))
+        requeued = sync_state.requeue_dead(SyncState.objects.filter(pk__in=[state.pk for state in chosen]))
         if requeued:
             sync_queue.request_push()
         message = f"{count_noun(requeued, 'dead row')} will be tried again."

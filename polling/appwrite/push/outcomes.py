@@ -100,7 +100,7 @@ class RowPush:
         """Gives a row up; one message at ERROR for one reason."""
         state = outcome.state
         level = logging.INFO if sync_state.is_given_up_for(error) else logging.ERROR
-        if sync_state.bury(state, error, now=self._lease.now(), version=outcome.version):
+        if sync_state.mark_dead(state, error, now=self._lease.now(), version=outcome.version):
             text = "race %d, row %s, cannot be pushed until a person acts: %s"
             cause = error.__cause__ if isinstance(error, UnmappableRow) else None
             logger.log(level, text, state.local_pk, state.remote_id, error, exc_info=cause)

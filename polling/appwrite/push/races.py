@@ -51,7 +51,7 @@ class DirtyRaces(RowPush):
     def step(self) -> bool:
         """Pushes a batch; whether it was a full one. Raises the PollingError that stops the push, after noting it."""
         pushes = planned_races(now=self._lease.now(), limit=MOST_ROWS)
-        sync_state.forget_orphans([push.row_id for push in pushes if push.is_new])
+        sync_state.delete_orphans_of([push.row_id for push in pushes if push.is_new])
         self._carry_out([push.state for push in pushes], self._push_races(pushes))
         return len(pushes) == MOST_ROWS
 
@@ -69,10 +69,9 @@ class DirtyRaces(RowPush):
         """Races whose version moved but not their content. A base that a pull has replaced meanwhile stays dirty."""
         now = self._lease.now()
         kept = {
-            push: sync_state.passed_over(push.race.pk, push.row_id, version=push.race.version, now=now)
-            for push in pushes
+            push: sync_state.unchanged(push.race.pk, push.row_id, version=push.race.version, now=now) for push in pushes
         }
-        _store_states(kept, sync_state.PASSED_OVER)
+        _store_states(kept, sync_state.UNCHANGED)
         yield from (push.outcome("unchanged") for push in pushes)
 
     def _record_sent(self, pushes: Sequence[RacePush]) -> list[RacePush]:
@@ -160,7 +159,7 @@ class DirtyRaces(RowPush):
         _store_states(agreed, sync_state.AGREED)
         yield from (push.outcome("created" if push.is_new else "changed") for push in agreed)
         if any(push.state.attempts for push in agreed):  # the failures are over: then none waits longer
-            sync_state.forget_waits()
+            sync_state.clear_waits()
             if not sync_state.failing().exists():
                 logger.info("Appwrite takes the races again")
 
@@ -219,7 +218,7 @@ def _store_states(states: Mapping[RacePush, SyncState], fields: Iterable[str]) -
     Returns the races that were stored.
     """
     with transaction.atomic():
-        bases = dict(sync_state.locked([push.race.pk for push in states]))
+        bases = dict(sync_state.lock_bases([push.race.pk for push in states]))
         same = [push for push in states if bases.get(push.race.pk, "") == push.base_updated_at]
         sync_state.save([states[push] for push in same], fields)
     return same

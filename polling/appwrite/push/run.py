@@ -61,7 +61,7 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Pushed:
         client = connect()
         if client is None:
             return pushed
-        sync_state.forget_stale_failures(now=now)
+        sync_state.clear_stale_failures(now=now)
         lease = Lease(push_of(sync_state.TABLE), now=now)
         rows, counts = Rows.within(client, sync_state.TABLE, budget), pushed.races
         # What is gone comes last: a race that came back under another key has its row again by then.
@@ -80,7 +80,7 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Pushed:
 
 def retry_now() -> None:
     """Lets the next push try at once what waits after a failure, because a person asks for it."""
-    sync_state.forget_waits()
+    sync_state.clear_waits()
     for table in (sync_state.TABLE, push_logs.TABLE):
         clear_wait(push_of(table))
 

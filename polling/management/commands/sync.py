@@ -59,7 +59,7 @@ class Command(BaseCommand):
         if way == "push":
             push.retry_now()  # a push by hand does not wait for a backoff to end
         if options["retry_dead"]:
-            sync_state.revive()
+            sync_state.requeue_dead()
         if options["release"]:
             checkpoints.release_deletions(sync_state.TABLE)
         done: Any = PASSES[way](now=now, budget=BUDGET)

@@ -125,7 +125,7 @@ def test_an_outage_however_long_gives_up_no_deletion(appwrite: Appwrite) -> None
     for number in range(sync_state.MOST_ATTEMPTS + 2):
         assert push.run(now=NOW + number * timedelta(hours=1)).error
     state = SyncState.objects.get()
-    assert (state.dead_since, state.attempts) == (None, sync_state.MOST_IN_TROUBLE)
+    assert (state.dead_since, state.attempts) == (None, sync_state.MOST_ATTEMPTS_IN_OUTAGE)
 
 
 def test_a_deletion_that_is_refused_or_fails_for_long_while_others_go_is_given_up(appwrite: Appwrite) -> None:
@@ -139,7 +139,7 @@ def test_a_deletion_that_is_refused_or_fails_for_long_while_others_go_is_given_u
     assert (done.races.deleted, done.races.dead) == (1, 1)
     assert SyncState.objects.get().dead_since
     appwrite.heal()
-    sync_state.revive()
+    sync_state.requeue_dead()
     appwrite.fault("status", status=400, method="DELETE")
     assert pushed(LATER + timedelta(days=1)).races.dead == 1
     assert SyncState.objects.get().dead_since

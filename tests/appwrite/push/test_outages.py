@@ -174,7 +174,7 @@ def test_a_poison_row_is_found_and_the_others_go(appwrite: Appwrite) -> None:
     assert pushed() == push.Pushed()
     assert appwrite.asked() == [], "a dead letter is not tried again by itself"
     change(bad, actual_start=None)
-    assert sync_state.revive() == 1
+    assert sync_state.requeue_dead() == 1
     assert pushed().races.created == 1
     assert len(appwrite.rows()) == len(good) + 1
 
@@ -293,7 +293,7 @@ def test_an_outage_however_long_gives_up_no_row(appwrite: Appwrite) -> None:
     appwrite.fault("status", status=500, method="PATCH", times=1000)
     for attempt in range(sync_state.MOST_ATTEMPTS + 2):
         assert push.run(now=NOW + attempt * timedelta(hours=1)).error
-    assert (state_of(race).dead_since, state_of(race).attempts) == (None, sync_state.MOST_IN_TROUBLE)
+    assert (state_of(race).dead_since, state_of(race).attempts) == (None, sync_state.MOST_ATTEMPTS_IN_OUTAGE)
 
 
 def test_an_answer_that_cannot_be_read_is_read_back_later(appwrite: Appwrite, gate: Gate) -> None:

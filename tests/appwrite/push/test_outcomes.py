@@ -85,7 +85,7 @@ def test_a_row_that_waits_for_its_next_try_is_no_stale_one(appwrite: Appwrite) -
     change(race, name="Plate")
     appwrite.fault("status", status=500, method="PATCH", times=2)
     assert push.run(now=NOW).error
-    assert sync_state.forget_stale_failures(now=LATER) == 0
+    assert sync_state.clear_stale_failures(now=LATER) == 0
     assert push.run(now=LATER).error
     assert state_of(race).attempts == 2
 
