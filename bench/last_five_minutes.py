@@ -11,8 +11,9 @@ from bench.provider import Provider, provider
 from bench.stage import Stage
 from polling.planning import default_cadence
 from races.models import Race
-from sandbox.provider import life
-from sandbox.provider.grid import position_at
+from sandbox.provider.race import Race as SimulatedRace
+from sandbox.provider.race import race_at
+from sandbox.provider.race_grid import position_at
 
 SEED = 7
 FROM = datetime.fromisoformat("2026-11-23T03:00:00+00:00")
@@ -38,18 +39,18 @@ def run(stage: Stage) -> Iterator[Figure]:
     yield Figure("longest_gap", gap, "s", Bar("<=", 16), len(ours), details=literal)
 
 
-def _steady_races(count: int) -> list[life.Race]:
+def _steady_races(count: int) -> list[SimulatedRace]:
     """Races whose start never moves, an hour apart so that no two are polled at once."""
-    found: list[life.Race] = []
+    found: list[SimulatedRace] = []
     for hour in range(2, 200):
         position = position_at(FROM + timedelta(hours=hour))
-        race = life.race_at(SEED, position)
+        race = race_at(SEED, position)
         if not race.moves and race.abandoned_at is None and len(found) < count:
             found.append(race)
     return found
 
 
-def _follow(source: Provider, chosen: life.Race) -> tuple[Seen, Seen]:
+def _follow(source: Provider, chosen: SimulatedRace) -> tuple[Seen, Seen]:
     """The race from T-8 to its start, all others left out; what was asked by the provider's own log, and the rule."""
     start = chosen.first_start
     Race.objects.all().delete()

@@ -17,7 +17,7 @@ from polling.cadence import floor
 from polling.models import PollLog, PollState, Trigger
 from polling.planning import default_cadence
 from races.models import Race
-from sandbox.provider.day import begin_of, day_number
+from sandbox.provider.racing_day import begin_of, day_number
 
 SEED, DAY = 7, datetime(2026, 11, 23, 3, tzinfo=UTC)
 RACING, BEFORE, AFTER = timedelta(hours=27), timedelta(minutes=65), timedelta(minutes=60)

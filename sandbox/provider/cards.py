@@ -1,9 +1,21 @@
-"""The cards that a server can be started with, by name."""
+"""What a card is, and the cards that a server can be started with, by name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
 
-from sandbox.provider.card import Card, RollingCard
-from sandbox.provider.day import BUSY, HUGE, DayCard
+from sandbox.provider.race import Race
+from sandbox.provider.racing_day import BUSY, HUGE, DayCard
+from sandbox.provider.rolling_card import RollingCard
+
+
+class Card(Protocol):
+    """The races that a provider has at an instant: those in its lists, and those found by an id."""
+
+    def listed(self, *, now: datetime) -> Sequence[Race]: ...
+
+    def find_race(self, wanted: str, *, now: datetime) -> Race | None: ...
+
 
 CARDS: Mapping[str, Callable[[int], Card]] = {
     "rolling": RollingCard,

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from itertools import chain, permutations, product
 from math import prod
 
-from sandbox.provider.card import RaceState
-from sandbox.provider.chance import between, chance, uid
-from sandbox.provider.field import Places
 from sandbox.provider.formats import Json
 from sandbox.provider.odds import Odds
+from sandbox.provider.race_state import RaceState
+from sandbox.provider.runners import Places
+from sandbox.provider.seeded_random import between, chance, uid
 
 Selection = tuple[int, ...]
 
@@ -24,14 +24,18 @@ def places_paid(state: RaceState) -> int:
 
 
 def dividend_rows(state: RaceState, prices: Mapping[int, Odds]) -> list[Json]:
-    return [
-        _row(state, name, selection, status, prices)
-        for name, selection in _paid(state.places, places_paid(state))
-        for status in _statuses(state, name)
-    ]
+    """The rows of every pool that pays, in dollars for each dollar staked; empty before a result."""
+    rows = []
+    for name, selection in _paid_selections(state.places, places_paid(state)):
+        statuses = ["Interim"]
+        if state.status != "Interim":
+            kept = name == "Pool Win" or chance(state.race.id, name, "interim kept") < KEPT_INTERIM
+            statuses = ["Interim", "Final"] if kept else ["Final"]
+        rows += [_dividend_row(state, name, selection, status, prices) for status in statuses]
+    return rows
 
 
-def _paid(places: Places, place_pool: int) -> Iterator[tuple[str, Selection]]:
+def _paid_selections(places: Places, place_pool: int) -> Iterator[tuple[str, Selection]]:
     """Each product with each selection it pays on; a dead heat pays on every order it allows."""
     orders = [tuple(chain(*order)) for order in product(*(permutations(place) for place in places))]
     for name, runners in ORDERED.items():
@@ -43,22 +47,15 @@ def _paid(places: Places, place_pool: int) -> Iterator[tuple[str, Selection]]:
     yield from (("Pool Place", (number,)) for number in sorted(placed))
 
 
-def _statuses(state: RaceState, name: str) -> list[str]:
-    if state.status == "Interim":
-        return ["Interim"]
-    kept = chance(state.race.id, name, "interim kept") < KEPT_INTERIM
-    return ["Interim", "Final"] if kept or name == "Pool Win" else ["Final"]
-
-
-def _row(state: RaceState, name: str, selection: Selection, status: str, prices: Mapping[int, Odds]) -> Json:
+def _dividend_row(state: RaceState, name: str, selection: Selection, status: str, prices: Mapping[int, Odds]) -> Json:
     race_id = state.race.id
-    steered = state.paid.get(name) if status == state.status else None
+    wanted = state.dividends.get(name) if status == state.status else None
     return {
         "id": uid(race_id, "dividend", name, selection, status),
         "tote": "NZ",
         "product_name": name,
         "status": status,
-        "dividend": steered if steered is not None else _amount(race_id, name, selection, status, prices),
+        "dividend": wanted if wanted is not None else _dividend_amount(race_id, name, selection, status, prices),
         "pool_size": round(between(2000, 12000, race_id, name, "pool size"), 2),
         "jackpot_size": 0,
         "positions": [{"runner_number": number, "position": place} for place, number in enumerate(selection, start=1)],
@@ -66,7 +63,7 @@ def _row(state: RaceState, name: str, selection: Selection, status: str, prices:
     }
 
 
-def _amount(race_id: str, name: str, selection: Selection, status: str, prices: Mapping[int, Odds]) -> float:
+def _dividend_amount(race_id: str, name: str, selection: Selection, status: str, prices: Mapping[int, Odds]) -> float:
     """Paid for each dollar staked."""
     if name == "Pool Place":
         amount = prices[selection[0]].pool_place

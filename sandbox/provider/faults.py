@@ -1,12 +1,12 @@
-"""Faults that requests are to meet: some replace the answer or how it is sent, some falsify the races in it."""
+"""Faults of requests to come: some replace the answer or how it is sent, some falsify the races in it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sandbox.fault_list import FaultList
-from sandbox.provider.card import RaceState
 from sandbox.provider.formats import Json, error
+from sandbox.provider.race_state import RaceState
 from sandbox.provider.replies import Reply
 
 # Kinds that replace the answer, with their status; None where no answer comes, or the usual one in a bad way:
@@ -55,12 +55,10 @@ class Fault:
         return self.kind in REPLACING and self.path_contains in target and (self.race_id or "") in target
 
     def falsify(self, states: Sequence[RaceState], *, is_list: bool) -> list[RaceState]:
-        return [shown for state in states for shown in self._shown(state, is_list)]
+        """The races as this fault shows them."""
+        return [shown for state in states for shown in self._falsify_race(state, is_list)]
 
-    def used(self) -> "Fault":
-        return self if self.times is None else replace(self, times=self.times - 1)
-
-    def _shown(self, state: RaceState, is_list: bool) -> list[RaceState]:
+    def _falsify_race(self, state: RaceState, is_list: bool) -> list[RaceState]:
         if self.race_id not in (None, state.race.id):
             return [state]
         if self.kind == "unknown_status":
@@ -69,7 +67,7 @@ class Fault:
 
 
 def read_fault(body: Json) -> Fault:
-    """Raises ValueError for an unknown kind or field, or for a fault that no request would meet."""
+    """Raises ValueError for an unknown kind or field, and for a fault that no request would get."""
     if body.get("kind") not in REPLACING | FALSIFYING:
         raise ValueError(f"kind must be one of {', '.join(REPLACING | FALSIFYING)}")
     try:
@@ -82,7 +80,7 @@ def read_fault(body: Json) -> Fault:
 
 
 def fault_reply(fault: Fault, url: str, *, now: datetime) -> Reply:
-    """The answer of a fault that replaces it: an error of the API, or a page from in front of it."""
+    """The answer of a fault that replaces it: an error of the API, or a page from what stands before it."""
     status = fault.status or REPLACING[fault.kind] or 200
     headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
     if fault.kind in PAGES:
@@ -96,10 +94,10 @@ class Faults(FaultList[Fault]):
     def take(self, target: str) -> list[Fault]:
         """The faults that replace the answer to this request: all slow ones and the first other."""
         with self._lock:
-            met = [fault for fault in self._faults if fault.replaces(target)]
-            taken = [fault for fault in met if fault.kind == "slow"]
-            taken += [fault for fault in met if fault.kind != "slow"][:1]
-            self._use(taken)
+            found = [fault for fault in self._faults if fault.replaces(target)]
+            taken = [fault for fault in found if fault.kind == "slow"]
+            taken += [fault for fault in found if fault.kind != "slow"][:1]
+            self._count_down(taken)
         return taken
 
     def falsify(self, states: Sequence[RaceState], target: str, *, is_list: bool) -> list[RaceState]:
@@ -110,10 +108,14 @@ class Faults(FaultList[Fault]):
                 if fault.kind in FALSIFYING and fault.path_contains in target:
                     before, shown = shown, fault.falsify(shown, is_list=is_list)
                     used += [fault] if shown != before else []
-            self._use(used)
+            self._count_down(used)
         return shown
 
-    def _use(self, taken: list[Fault]) -> None:
-        """Counts a request off each of the taken; called with the lock held."""
-        left = [fault.used() if any(fault is used for used in taken) else fault for fault in self._faults]
+    def _count_down(self, taken: list[Fault]) -> None:
+        """Counts one request for each of these faults; called with the lock held."""
+        left: list[Fault] = []
+        for fault in self._faults:
+            if fault.times is not None and any(fault is used for used in taken):
+                fault = replace(fault, times=fault.times - 1)
+            left.append(fault)
         self._faults = [fault for fault in left if fault.times != 0]

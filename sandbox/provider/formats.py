@@ -1,11 +1,11 @@
-"""The API's three ways to write an instant, and its envelope."""
+"""The ways in which the API writes instants, and its envelope."""
 
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
-from sandbox.provider.chance import chance
-from sandbox.provider.grid import NZ
+from sandbox.provider.race_grid import NZ
+from sandbox.provider.seeded_random import chance
 
 Json = dict[str, Any]
 
@@ -18,7 +18,7 @@ def iso_day(day: date) -> str:
     return f"{day.isoformat()}T00:00:00Z"
 
 
-def epoch(instant: datetime) -> int:
+def unix_seconds(instant: datetime) -> int:
     return int(instant.timestamp())
 
 
@@ -44,12 +44,12 @@ def tote_clock(instant: datetime, racing_day: date) -> str:
 
 
 def envelope(title: str, url: str, params: Json, data: Json, *, now: datetime) -> Json:
-    return {"header": _header(title, url, now), "params": params, "data": data}
+    return {"header": _envelope_header(title, url, now), "params": params, "data": data}
 
 
 def error(message: str, url: str, *, now: datetime) -> Json:
-    return {"header": {**_header("Error", url, now), "error": message}}
+    return {"header": {**_envelope_header("Error", url, now), "error": message}}
 
 
-def _header(title: str, url: str, now: datetime) -> Json:
+def _envelope_header(title: str, url: str, now: datetime) -> Json:
     return {"title": title, "generated_time": nanoseconds(now), "url": url}

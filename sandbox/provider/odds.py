@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from math import exp, pi, sin
 
-from sandbox.provider.card import RaceState
-from sandbox.provider.chance import chance
-from sandbox.provider.field import Runner
-from sandbox.provider.grid import EPOCH
-from sandbox.provider.life import Race
+from sandbox.provider.race import Race
+from sandbox.provider.race_grid import EPOCH
+from sandbox.provider.race_state import RaceState
+from sandbox.provider.runners import Runner
+from sandbox.provider.seeded_random import chance
 
 NEAR = timedelta(minutes=5)
 STEP_NEAR, STEP_FAR = timedelta(seconds=15), timedelta(minutes=3)
@@ -30,10 +30,10 @@ class Odds:
 
 
 def market(state: RaceState) -> dict[int, Odds]:
-    """Odds by runner number; they stand still from the jump, and a scratched runner keeps its last ones."""
+    """Odds by runner number; they stay from the jump on, and a scratched runner keeps its last ones."""
     at, start = betting_until(state), state.advertised_start
     return {
-        runner.number: _odds(runner, fair, _sampled(start, min(at, state.scratched.get(runner.number, at))))
+        runner.number: _odds_of(runner, fair, _bucket_start(start, min(at, state.scratched.get(runner.number, at))))
         for runner, fair in _fair_odds(state.race, frozenset(state.scratched))
     }
 
@@ -47,7 +47,7 @@ def betting_until(state: RaceState) -> datetime:
 @lru_cache(maxsize=8192)
 def fixed_wins(race: Race, start: datetime, absent: frozenset[int], at: datetime) -> list[float]:
     """The fixed win odds of each runner at `at`; kept, because every poll asks for those of the same past."""
-    seconds = _sampled(start, at)
+    seconds = _bucket_start(start, at)
     return [_fixed_win(runner, fair, seconds) for runner, fair in _fair_odds(race, absent)]
 
 
@@ -59,42 +59,34 @@ def _fair_odds(race: Race, absent: frozenset[int]) -> Iterator[tuple[Runner, flo
 
 
 def _fixed_win(runner: Runner, fair: float, seconds: float) -> float:
-    return _on_ladder(FIXED_PAYOUT * fair * _drift(runner.entrant_id, "fixed", seconds))
+    price = FIXED_PAYOUT * fair * _price_drift(runner.entrant_id, "fixed", seconds)
+    step = next((step for limit, step in LADDER if price < limit), 10.0)
+    return max(1.05, round(round(price / step) * step, 2))
 
 
-def _odds(runner: Runner, fair: float, seconds: float) -> Odds:
+def _odds_of(runner: Runner, fair: float, seconds: float) -> Odds:
     fixed = _fixed_win(runner, fair, seconds)
-    pool = POOL_PAYOUT * fair * _drift(runner.entrant_id, "pool", seconds)
+    pool = POOL_PAYOUT * fair * _price_drift(runner.entrant_id, "pool", seconds)
     return Odds(
         fixed_win=fixed,
-        fixed_place=_place(fixed, 0.05),
+        fixed_place=_place_price(fixed, 0.05),
         pool_win=max(1.1, round(pool, 1)),
-        pool_place=_place(pool, 0.1),
+        pool_place=_place_price(pool, 0.1),
     )
 
 
-def _sampled(start: datetime, at: datetime) -> float:
-    """The start of the bucket of time that `at` falls into, in seconds."""
+def _bucket_start(start: datetime, at: datetime) -> float:
+    """The start of the step of time that `at` falls into, in seconds since 1970."""
     step = STEP_NEAR if at >= start - NEAR else STEP_FAR
     return ((at - EPOCH) // step * step).total_seconds()
 
 
 @lru_cache(maxsize=32768)
-def _drift(entrant_id: str, market: str, seconds: float) -> float:
-    """A slow swing with a little noise."""
-    swing = 0.15 * sin(2 * pi * (seconds / 1500 + _phase(entrant_id, market)))
+def _price_drift(entrant_id: str, market: str, seconds: float) -> float:
+    """A slow swing with a little noise: the factor by which a price differs from the fair one."""
+    swing = 0.15 * sin(2 * pi * (seconds / 1500 + chance(entrant_id, market, "phase")))
     return exp(swing + 0.08 * (chance(entrant_id, market, seconds) - 0.5))
 
 
-@lru_cache(maxsize=32768)
-def _phase(entrant_id: str, market: str) -> float:
-    return chance(entrant_id, market, "phase")
-
-
-def _on_ladder(price: float) -> float:
-    step = next((step for limit, step in LADDER if price < limit), 10.0)
-    return max(1.05, round(round(price / step) * step, 2))
-
-
-def _place(win: float, step: float) -> float:
+def _place_price(win: float, step: float) -> float:
     return max(1.04, round(round((1 + (win - 1) / 4) / step) * step, 2))

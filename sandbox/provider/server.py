@@ -16,15 +16,14 @@ from typing import Any
 from sandbox.loopback_server import LoopbackServer
 from sandbox.provider import api, control
 from sandbox.provider.cards import CARDS
-from sandbox.provider.faults import MESSAGES, Fault, fault_reply
-from sandbox.provider.formats import Json, error
+from sandbox.provider.faults import Fault, fault_reply
+from sandbox.provider.formats import error
 from sandbox.provider.replies import Refused, Reply
-from sandbox.provider.world import World
+from sandbox.provider.simulation import Simulation
 from sandbox.request_log import RequestLog
 
 DRIP_MS = 200
 SENT_BADLY = frozenset({"cut", "drip"})
-IDENTITY = ("From", "X-Partner")
 
 logger = logging.getLogger(__name__)
 
@@ -37,20 +36,16 @@ def make_server(
     clock: Callable[[], datetime] | None = None,
     delay_ms: int = 0,
     request_log: Path | None = None,
-    require_identity: bool = False,
 ) -> ThreadingHTTPServer:
     """A server bound to 127.0.0.1, not yet serving; port 0 takes any free one.
 
-    `card` is a name in CARDS. `clock` gives aware UTC instants, by default those of the wall. Every answer of
-    the API takes `delay_ms` longer; with `require_identity` callers without From and X-Partner headers get 429.
+    `card` is a name in CARDS. `clock` gives aware UTC instants, by default those of the wall clock. Every answer of
+    the API takes `delay_ms` longer.
     """
-    world = World(CARDS[card](seed), clock or _wall_clock, RequestLog(request_log))
-    world.card.listed(now=world.now())  # a whole day takes a second to lay out: no request shall wait for it
-    return ProviderServer(port, world, delay_ms / 1000, require_identity)
-
-
-def _wall_clock() -> datetime:
-    return datetime.fromtimestamp(time.time(), UTC)
+    clock = clock or (lambda: datetime.fromtimestamp(time.time(), UTC))
+    simulation = Simulation(CARDS[card](seed), clock, RequestLog(request_log))
+    simulation.card.listed(now=simulation.now())  # a whole day takes a second to draw: no request shall wait for it
+    return ProviderServer(port, simulation, delay_ms / 1000)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -62,59 +57,61 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1
 
-    def _serve(self) -> None:
+    def _serve_request(self) -> None:
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.path.startswith(control.PREFIX):
-            self._send(control.answer(self.server.world, self.command, self.path, raw))
+            self._send_reply(control.answer(self.server.simulation, self.command, self.path, raw))
         else:
             self._serve_api()
 
-    do_GET = do_POST = do_DELETE = _serve
+    do_GET = do_POST = do_DELETE = _serve_request
 
     def _serve_api(self) -> None:
-        """What the request finds is what holds when it arrives, however long the answer takes."""
-        at, started = self.server.world.now(), time.monotonic()
-        faults = self.server.world.faults.take(self.path)
+        """The answer is that of the instant of arrival, however long it takes."""
+        at, started = self.server.simulation.now(), time.monotonic()
+        faults = self.server.simulation.faults.take(self.path)
         late = sum(fault.delay_ms for fault in faults if fault.kind != "drip")
         time.sleep(self.server.delay_seconds + late / 1000)
         fault = next((fault for fault in faults if fault.kind != "slow"), None)
-        reply = self._reply(fault, at)
+        reply = self._answer_with_fault(fault, at)
         # Logged before it is sent: whoever has the answer finds the request in the log.
-        self._log(reply, at, time.monotonic() - started)
+        self._log_request(reply, at, time.monotonic() - started)
         if reply is None:
-            self._drop()
+            self.close_connection = True
+            with suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
         elif fault and fault.kind == "cut":
-            self._cut_off(reply)
+            self._send_half(reply)
         elif fault and fault.kind == "drip":
-            self._drip(reply, (fault.delay_ms or DRIP_MS) / 1000)
+            self._send_drop_by_drop(reply, (fault.delay_ms or DRIP_MS) / 1000)
         else:
-            self._send(reply)
+            self._send_reply(reply)
 
-    def _reply(self, fault: Fault | None, at: datetime) -> Reply | None:
+    def _answer_with_fault(self, fault: Fault | None, at: datetime) -> Reply | None:
         """None where the connection is to break instead."""
-        if self.server.require_identity and not all(self.headers.get(name) for name in IDENTITY):
-            return Reply(429, error(MESSAGES["rate_limited"], self.path, now=at))
         if fault is None or fault.kind in SENT_BADLY:
-            return self._answer(self.path, at)
+            return self._answer_request(self.path, at)
         if fault.kind == "drop":
             return None
         if fault.kind == "malformed":
-            return _broken_off(self._answer(self.path, at))
+            reply = self._answer_request(self.path, at)
+            text = json.dumps(reply.body)
+            return Reply(reply.status, text[: len(text) // 2], {"Content-Type": "application/json"})
         if fault.kind == "wrong_race":
-            return self._answer(api.another_event(self.server.world, self.path, now=at), at)
+            return self._answer_request(api.another_event(self.server.simulation, self.path, now=at), at)
         return fault_reply(fault, self.path, now=at)
 
-    def _answer(self, target: str, at: datetime) -> Reply:
+    def _answer_request(self, target: str, at: datetime) -> Reply:
         if self.command != "GET":
             return Reply(405, error("method not allowed", self.path, now=at), {"Allow": "GET"})
         try:
-            return Reply(200, api.answer(self.server.world, target, now=at))
+            return Reply(200, api.answer(self.server.simulation, target, now=at))
         except Refused as refused:
             return Reply(refused.status, error(str(refused), self.path, now=at))
 
-    def _log(self, reply: Reply | None, at: datetime, seconds: float) -> None:
+    def _log_request(self, reply: Reply | None, at: datetime, seconds: float) -> None:
         path, _, query = self.path.partition("?")
-        self.server.world.log.add(
+        self.server.simulation.log.add(
             {
                 "at": at.isoformat(timespec="milliseconds"),
                 "method": self.command,
@@ -128,12 +125,7 @@ class Handler(BaseHTTPRequestHandler):
             }
         )
 
-    def _drop(self) -> None:
-        self.close_connection = True
-        with suppress(OSError):
-            self.connection.shutdown(socket.SHUT_RDWR)
-
-    def _cut_off(self, reply: Reply) -> None:
+    def _send_half(self, reply: Reply) -> None:
         """Half the body, then a reset: what a lingering of no seconds makes of a close."""
         body = self._send_head(reply)
         self.wfile.write(body[: len(body) // 2])
@@ -142,7 +134,7 @@ class Handler(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         os.close(self.connection.detach())
 
-    def _drip(self, reply: Reply, seconds: float) -> None:
+    def _send_drop_by_drop(self, reply: Reply, seconds: float) -> None:
         """A byte at a time until the caller hangs up, or until the server's end shuts the connection."""
         self.close_connection = True
         for byte in self._send_head(reply):
@@ -158,12 +150,15 @@ class Handler(BaseHTTPRequestHandler):
             return True
         return False
 
-    def _send(self, reply: Reply) -> None:
+    def _send_reply(self, reply: Reply) -> None:
         self.wfile.write(self._send_head(reply))
 
     def _send_head(self, reply: Reply) -> bytes:
         """The body that is to follow."""
-        media_type, body = _rendered(reply.body)
+        if isinstance(reply.body, str):
+            media_type, body = "text/html", reply.body.encode()
+        else:
+            media_type, body = "application/json", json.dumps(reply.body, separators=(",", ":")).encode()
         headers = {"Content-Type": media_type, **reply.headers, "Content-Length": str(len(body))}
         self.send_response(reply.status)
         for name, value in headers.items():
@@ -172,8 +167,8 @@ class Handler(BaseHTTPRequestHandler):
         return body
 
     def date_time_string(self, timestamp: float | None = None) -> str:
-        """The Date header, by the provider's clock like all that it says."""
-        return super().date_time_string(self.server.world.now().timestamp() if timestamp is None else timestamp)
+        """The Date header, by the provider's clock like all that it reports."""
+        return super().date_time_string(self.server.simulation.now().timestamp() if timestamp is None else timestamp)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Silent: the request log has it."""
@@ -182,27 +177,11 @@ class Handler(BaseHTTPRequestHandler):
 class ProviderServer(LoopbackServer):
     """A thread for each connection; none of them keeps the process alive."""
 
-    def __init__(self, port: int, world: World, delay_seconds: float, require_identity: bool) -> None:
-        self.world = world
+    def __init__(self, port: int, simulation: Simulation, delay_seconds: float) -> None:
+        self.simulation = simulation
         self.delay_seconds = delay_seconds
-        self.require_identity = require_identity
         super().__init__(port, Handler)
 
     def server_close(self) -> None:
         super().server_close()
-        self.world.log.close()
-
-
-def _rendered(body: Json | str) -> tuple[str, bytes]:
-    if isinstance(body, str):
-        return "text/html", body.encode()
-    return "application/json", _json(body).encode()
-
-
-def _json(body: Json | str) -> str:
-    return json.dumps(body, separators=(",", ":"))
-
-
-def _broken_off(reply: Reply) -> Reply:
-    text = _json(reply.body)
-    return Reply(reply.status, text[: len(text) // 2], {"Content-Type": "application/json"})
+        self.simulation.log.close()

@@ -12,7 +12,7 @@ from django_q.models import OrmQ
 from polling import importing, tick
 from polling.models import PollLog, PollState, Tick
 from races.models import Race
-from sandbox.provider.day import begin_of, day_number
+from sandbox.provider.racing_day import begin_of, day_number
 from tests.factories import START
 from tests.polling.conftest import ProviderBox, serving
 from tests.polling.driving import STEP, TICK_LATE, Driver, polled

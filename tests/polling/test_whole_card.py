@@ -11,8 +11,9 @@ import pytest
 from polling import importing, planning
 from polling.models import PollLog, PollState, Trigger
 from races.models import Race
-from sandbox.provider import card
-from sandbox.provider.life import Race as Life
+from sandbox.provider.race import Race as SimulatedRace
+from sandbox.provider.race_state import state_of
+from sandbox.provider.rolling_card import RollingCard
 from tests.factories import START
 from tests.polling.conftest import ProviderBox
 from tests.polling.driving import ANSWERED_IN, STEP, TASK_LATE, Driver, ticks
@@ -54,12 +55,12 @@ def test_each_slot_of_each_race_is_polled_once_and_each_race_that_ended_is_final
     races = list(Race.objects.filter(pk__in=chosen))
     assert len(races) >= 2
     for race in races:
-        life = card.find_race(SEED, race.provider_race_id, now=until)
-        assert life is not None
+        simulated = RollingCard(SEED).find_race(race.provider_race_id, now=until)
+        assert simulated is not None
         logs = list(race.poll_logs.order_by("slot_at"))
         assert {log.state for log in logs} == {PollState.OK.value}
-        assert_no_slot_passed(logs, life, imports, until)
-        assert_brought_to_its_end(race, logs, life, until)
+        assert_no_slot_passed(logs, simulated, imports, until)
+        assert_brought_to_its_end(race, logs, simulated, until)
     assert_each_request_belongs_to_a_claim(provider)
 
 
@@ -69,50 +70,58 @@ def heard(polls: Sequence[PollLog], imports: Sequence[datetime], *, before: date
     return [*asked, *(instant for instant in imports if instant < before)]
 
 
-def reported_start(life: Life, polls: Sequence[PollLog], imports: Sequence[datetime], *, now: datetime) -> datetime:
+def reported_start(
+    simulated: SimulatedRace, polls: Sequence[PollLog], imports: Sequence[datetime], *, now: datetime
+) -> datetime:
     """The start that had been reported by `now`."""
-    return life.advertised_start(max(heard(polls, imports, before=now)))
+    return simulated.advertised_start(max(heard(polls, imports, before=now)))
 
 
-def waits(life: Life, polls: Sequence[PollLog], imports: Sequence[datetime], *, now: datetime) -> bool:
+def waits(simulated: SimulatedRace, polls: Sequence[PollLog], imports: Sequence[datetime], *, now: datetime) -> bool:
     """Whether we had no report of its jump by `now`."""
-    return not any(life.status(instant) not in ("Open", "Abandoned") for instant in heard(polls, imports, before=now))
+    return not any(
+        simulated.status(instant) not in ("Open", "Abandoned") for instant in heard(polls, imports, before=now)
+    )
 
 
-def assert_no_slot_passed(logs: list[PollLog], life: Life, imports: list[datetime], until: datetime) -> None:
+def assert_no_slot_passed(
+    logs: list[PollLog], simulated: SimulatedRace, imports: list[datetime], until: datetime
+) -> None:
     """Between a poll and the next lay no slot of the grid of the start reported by then, nor before the first.
 
     The grid is held past the start until the jump was reported.
     """
     cadence = planning.default_cadence()
     before_end = [log for log in logs if log.trigger != Trigger.RECHECK.value]
-    start = reported_start(life, before_end[:1], imports, now=before_end[0].slot_at)
+    start = reported_start(simulated, before_end[:1], imports, now=before_end[0].slot_at)
     assert before_end[0].slot_at == cadence.anchor(start) - 60 * MINUTE
     for earlier, later in pairwise(before_end):
-        start = reported_start(life, before_end, imports, now=later.slot_at)
-        grid = cadence.for_race(waiting=waits(life, before_end, imports, now=later.slot_at))
-        assert grid.next_slot(start, after=earlier.slot_at) >= later.slot_at, (life.moves, earlier, later)
+        start = reported_start(simulated, before_end, imports, now=later.slot_at)
+        grid = cadence.for_race(waiting=waits(simulated, before_end, imports, now=later.slot_at))
+        assert grid.next_slot(start, after=earlier.slot_at) >= later.slot_at, (simulated.moves, earlier, later)
     # Off the grid is only what follows an import, which heard some news.
     off_grid = [log for log in before_end if log.trigger != Trigger.SLOT.value]
     assert all(any(timedelta() < log.slot_at - instant <= STEP for instant in imports) for log in off_grid)
-    if not life.moves:
+    if not simulated.moves:
         slots = [log.slot_at for log in before_end if log.trigger == Trigger.SLOT.value]
         end = before_end[-1].slot_at + timedelta(seconds=1)
-        held, plain = (cadence.for_race(waiting=waiting).plan(life.first_start, until=end) for waiting in (True, False))
-        waited = [slot for slot in held if waits(life, before_end, imports, now=slot)]
-        assert slots == waited + [slot for slot in plain if not waits(life, before_end, imports, now=slot)]
+        held, plain = (
+            cadence.for_race(waiting=waiting).plan(simulated.first_start, until=end) for waiting in (True, False)
+        )
+        waited = [slot for slot in held if waits(simulated, before_end, imports, now=slot)]
+        assert slots == waited + [slot for slot in plain if not waits(simulated, before_end, imports, now=slot)]
 
 
-def assert_brought_to_its_end(race: Race, logs: list[PollLog], life: Life, until: datetime) -> None:
+def assert_brought_to_its_end(race: Race, logs: list[PollLog], simulated: SimulatedRace, until: datetime) -> None:
     """Within a step of its end, with the outcome and the result that the provider reported at the last poll."""
-    ends_at = life.abandoned_at or life.final_at
+    ends_at = simulated.abandoned_at or simulated.final_at
     if ends_at > until - EVERY:
         return
-    outcome = "abandoned" if life.abandoned_at else "resulted"
+    outcome = "abandoned" if simulated.abandoned_at else "resulted"
     assert (race.status, race.outcome) == ("finalized", outcome)
     assert race.finalized_at is not None
     assert timedelta() <= race.finalized_at - ends_at <= EVERY + TASK_LATE + ANSWERED_IN
-    places = card.state(life, now=logs[-1].slot_at + TASK_LATE).places
+    places = state_of(simulated, now=logs[-1].slot_at + TASK_LATE).places
     placed = [(row["position"], row["runner_number"]) for row in race.results if row["position"]]
     in_order = [number for place in places for number in place]
     assert sorted(number for _, number in placed) == sorted(in_order)

@@ -1,4 +1,4 @@
-"""How a test steers the simulated provider: faults, single races and the clock, over real HTTP."""
+"""How a test steers the simulated provider: faults and single races, over real HTTP."""
 
 import json
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox.provider.card import AFTER_THE_JUMP
-from sandbox.provider.life import Race
+from sandbox.provider.race import Race
+from sandbox.provider.race_state import AFTER_THE_JUMP
 from tests.sandbox.provider_api import START, Provider, a_race, serving
 
 MINUTE = timedelta(minutes=1)
@@ -21,44 +21,42 @@ def provider() -> Iterator[Provider]:
         yield running
 
 
-def test_shifting_the_clock_moves_the_card_on(provider: Provider) -> None:
+def test_the_card_moves_on_with_the_clock(provider: Provider) -> None:
     race = a_race("Open")
-    answer = provider.order("POST", "clock", {"offset_seconds": (race.jump_at - START).total_seconds() + 1})
-    assert answer["now"].startswith((race.jump_at + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%S"))
-    told = provider.event(race)["race"]
-    assert told["status"] in AFTER_THE_JUMP
-    assert told["actual_start"] == race.jump_at.timestamp()
+    provider.now = race.jump_at + timedelta(seconds=1)
+    reported = provider.event(race)["race"]
+    assert reported["status"] in AFTER_THE_JUMP
+    assert reported["actual_start"] == race.jump_at.timestamp()
 
 
 @pytest.mark.parametrize(
     ("fault", "status"),
     [({"kind": "rate_limited"}, 429), ({"kind": "error"}, 500), ({"kind": "error", "status": 503}, 503)],
 )
-def test_an_error_is_answered_as_often_as_told(provider: Provider, fault: dict[str, Any], status: int) -> None:
+def test_an_error_is_answered_as_often_as_asked_for(provider: Provider, fault: dict[str, Any], status: int) -> None:
     provider.fault(**fault, times=2)
-    responses = [provider.get("/racing/list") for _ in range(3)]
+    responses = [provider.get("/racing/meetings") for _ in range(3)]
     assert [response.status_code for response in responses] == [status, status, 200]
     assert responses[0].json()["header"]["error"]
     assert "Retry-After" not in responses[0].headers
-    assert provider.order("GET", "faults") == {"faults": []}
 
 
 @pytest.mark.parametrize("retry_after", [7, "Mon, 23 Nov 2026 09:01:00 GMT"])
 def test_a_rate_limit_can_say_when_to_come_back(provider: Provider, retry_after: int | str) -> None:
     provider.fault("rate_limited", retry_after=retry_after)
-    assert provider.get("/racing/list").headers["Retry-After"] == str(retry_after)
+    assert provider.get("/racing/meetings").headers["Retry-After"] == str(retry_after)
 
 
 @pytest.mark.parametrize(("kind", "status"), [("blocked", 403), ("html", 200)])
 def test_a_page_comes_from_in_front_of_the_api(provider: Provider, kind: str, status: int) -> None:
     provider.fault(kind)
-    response = provider.get("/racing/list")
+    response = provider.get("/racing/meetings")
     assert (response.status_code, response.headers["Content-Type"]) == (status, "text/html")
 
 
 def test_a_malformed_answer_is_json_that_breaks_off(provider: Provider) -> None:
     provider.fault("malformed")
-    response = provider.get("/racing/list")
+    response = provider.get("/racing/meetings")
     assert (response.status_code, response.headers["Content-Type"]) == (200, "application/json")
     assert response.text.startswith('{"header":')
     with pytest.raises(ValueError, match="JSON|delimiter|Unterminated|Expecting"):
@@ -68,24 +66,24 @@ def test_a_malformed_answer_is_json_that_breaks_off(provider: Provider) -> None:
 def test_a_dropped_request_gets_no_answer_and_is_logged(provider: Provider) -> None:
     provider.fault("drop", times=1)
     with pytest.raises(requests.ConnectionError):
-        provider.get("/racing/list")
-    assert provider.get("/racing/list").status_code == 200
+        provider.get("/racing/meetings")
+    assert provider.get("/racing/meetings").status_code == 200
     assert [entry["status"] for entry in provider.log()] == [None, 200]
 
 
 def test_a_slow_request_is_answered_late_and_can_fail_as_well(provider: Provider) -> None:
     provider.fault("slow", delay_ms=90, times=2)
     provider.fault("error", times=1)
-    assert [provider.get("/racing/list").status_code for _ in range(2)] == [500, 200]
+    assert [provider.get("/racing/meetings").status_code for _ in range(2)] == [500, 200]
     assert all(entry["duration_ms"] >= 90 for entry in provider.log())
 
 
-def test_a_fault_meets_only_the_paths_and_races_it_names(provider: Provider) -> None:
+def test_a_fault_is_only_for_the_paths_and_races_that_it_names(provider: Provider) -> None:
     race, other = a_race("Open"), a_race("Final")
     provider.fault("error", path_contains="/events/", race_id=race.id)
-    paths = [f"/racing/events/{race.id}", f"/racing/events/{other.id}", "/racing/list"]
+    paths = [f"/racing/events/{race.id}", f"/racing/events/{other.id}", "/racing/meetings"]
     assert [provider.get(path).status_code for path in paths] == [500, 200, 200]
-    provider.order("DELETE", "faults")
+    provider.control("DELETE", "faults")
     assert provider.get(paths[0]).status_code == 200
 
 
@@ -104,7 +102,7 @@ def test_a_duplicate_race_is_there_twice_in_lists(provider: Provider) -> None:
     assert [row["id"] for row in provider.race_rows()].count(race.id) == 2
 
 
-def test_an_unknown_status_is_told_for_one_race_and_counts_only_where_it_shows(provider: Provider) -> None:
+def test_an_unknown_status_is_reported_for_one_race_and_counts_only_where_it_shows(provider: Provider) -> None:
     race, other = a_race("Open"), a_race("Final")
     provider.fault("unknown_status", race_id=race.id, value="Protest", times=1)
     assert provider.event(other)["race"]["status"] == "Final"
@@ -115,14 +113,14 @@ def test_an_unknown_status_is_told_for_one_race_and_counts_only_where_it_shows(p
 def test_an_unknown_fault_is_refused(provider: Provider, body: dict[str, Any]) -> None:
     response = requests.post(f"{provider.url}/sandbox/faults", json=body, timeout=120)
     assert response.status_code == 400
-    assert provider.order("GET", "faults") == {"faults": []}
+    assert provider.get("/racing/meetings").json()["data"]["meetings"]
 
 
 def steer(provider: Provider, race: Race, **changes: Any) -> None:
-    provider.order("POST", f"races/{race.id}", changes)
+    provider.control("POST", f"races/{race.id}", changes)
 
 
-def test_a_steered_status_wins_over_the_card_until_it_is_released(provider: Provider) -> None:
+def test_a_steered_status_wins_over_the_card_until_it_is_taken_back(provider: Provider) -> None:
     race = a_race("Open")
     steer(provider, race, status="Final", results=[[2], [1, 4], [3]])
     data = provider.event(race)
@@ -135,12 +133,12 @@ def test_a_steered_status_wins_over_the_card_until_it_is_released(provider: Prov
     ]
     assert {row["status"] for row in data["dividends"]} == {"Interim", "Final"}
     assert next(row for row in provider.race_rows() if row["id"] == race.id)["status"] == "Final"
-    provider.order("DELETE", f"races/{race.id}")
+    steer(provider, race, status=None, results=None)
     assert provider.event(race)["race"]["status"] == "Open"
     assert "results" not in provider.event(race)
 
 
-def test_a_steered_start_takes_the_whole_life_of_the_race_with_it(provider: Provider) -> None:
+def test_a_steered_start_moves_all_that_follows_from_it(provider: Provider) -> None:
     race = a_race("Final")
     later = (START + 30 * MINUTE).replace(second=0)
     steer(provider, race, advertised_start=later.isoformat())
@@ -151,18 +149,16 @@ def test_a_steered_start_takes_the_whole_life_of_the_race_with_it(provider: Prov
 
 
 def rows_of(provider: Provider, race: Race) -> list[dict[str, Any]]:
-    """The race as an event, in its meeting and in the list."""
-    window = {"date_from": (race.first_start - MINUTE).isoformat(), "date_to": (race.first_start + MINUTE).isoformat()}
-    rows = [*provider.race_rows(**window), *provider.data("/racing/list", **window)["races"]]
-    return [provider.event(race)["race"], *(row for row in rows if row["id"] == race.id)]
+    """The race as an event and in its meeting."""
+    return [provider.event(race)["race"], *(row for row in provider.race_rows() if row["id"] == race.id)]
 
 
-def test_a_protest_is_told_wherever_the_race_is_and_left_out_without_one(provider: Provider) -> None:
+def test_a_protest_is_reported_wherever_the_race_is_and_left_out_without_one(provider: Provider) -> None:
     race = a_race("Interim")
     steer(provider, race, protest=True, protest_reason="Crossed")
-    told = rows_of(provider, race)
-    assert len(told) == 3
-    assert {(row["protest"], row["protest_reason"]) for row in told} == {(True, "Crossed")}
+    rows = rows_of(provider, race)
+    assert len(rows) == 2
+    assert {(row["protest"], row["protest_reason"]) for row in rows} == {(True, "Crossed")}
     steer(provider, race, protest=False)
     assert not any({"protest", "protest_reason"} & row.keys() for row in rows_of(provider, race))
 
@@ -182,18 +178,18 @@ def test_a_final_result_can_be_corrected(provider: Provider) -> None:
 def test_a_race_can_be_started_early(provider: Provider) -> None:
     race = a_race("Open")
     steer(provider, race, status="Closed")
-    told = provider.event(race)["race"]
-    assert (told["status"], told["advertised_start"]) == ("Closed", race.advertised_start(START).timestamp())
+    reported = provider.event(race)["race"]
+    assert (reported["status"], reported["advertised_start"]) == ("Closed", race.advertised_start(START).timestamp())
 
 
 def test_steered_scratchings_are_exactly_those_named(provider: Provider) -> None:
     race = a_race("Open")
     steer(provider, race, scratched=[2, 5])
-    provider.order("POST", "clock", {"offset_seconds": 60})
+    provider.now = START + MINUTE
     steer(provider, race, status="Open")
     runners = [runner for runner in provider.event(race)["runners"] if runner["is_scratched"]]
-    told = [(runner["runner_number"], runner["scratch_time"]) for runner in runners]
-    assert told == [(2, START.timestamp()), (5, START.timestamp())]
+    scratched = [(runner["runner_number"], runner["scratch_time"]) for runner in runners]
+    assert scratched == [(2, START.timestamp()), (5, START.timestamp())]
     steer(provider, race, scratched=[])
     assert not any(runner["is_scratched"] for runner in provider.event(race)["runners"])
 

@@ -9,8 +9,8 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from sandbox.provider.card import AFTER_THE_JUMP, listed
-from tests.sandbox.provider_api import SEED, START, Provider, a_race, serving
+from sandbox.provider.race_state import AFTER_THE_JUMP
+from tests.sandbox.provider_api import CARD, START, Provider, a_race, serving
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def eventually(is_so: Callable[[], bool]) -> bool:
 def dripping(provider: Provider) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
     """A request of its own connection, whose first byte has come."""
     connection = http.client.HTTPConnection(provider.host, provider.port, timeout=120)
-    connection.request("GET", "/racing/list")
+    connection.request("GET", "/racing/meetings")
     response = connection.getresponse()
     assert response.read(1) == b"{"
     return connection, response
@@ -71,7 +71,7 @@ def test_a_dripping_thread_ends_when_the_server_stops() -> None:
 def test_a_cut_answer_is_reset_in_the_middle_of_its_body(provider: Provider) -> None:
     provider.fault("cut", times=1)
     connection = http.client.HTTPConnection(provider.host, provider.port, timeout=120)
-    connection.request("GET", "/racing/list")
+    connection.request("GET", "/racing/meetings")
     response = connection.getresponse()
     length, got = int(response.headers["Content-Length"]), b""
     with pytest.raises(ConnectionResetError):
@@ -79,26 +79,25 @@ def test_a_cut_answer_is_reset_in_the_middle_of_its_body(provider: Provider) -> 
             got += chunk
     assert response.status == 200
     assert len(got) < length
-    assert provider.get("/racing/list").status_code == 200
+    assert provider.get("/racing/meetings").status_code == 200
     assert [entry["status"] for entry in provider.log()] == [200, 200]
     connection.close()
 
 
 def test_a_wrong_race_is_answered_to_events_only(provider: Provider) -> None:
-    race = listed(SEED, now=START)[0]
+    race = CARD.listed(now=START)[0]
     provider.fault("wrong_race", times=1)
     assert provider.get("/racing/meetings").status_code == 200
-    told = [provider.event(race)["race"] for _ in range(2)]
-    assert told[0]["event_id"] != race.id == told[1]["event_id"]
-    assert told[0]["event_id"] in {other.id for other in listed(SEED, now=START)}
+    reported = [provider.event(race)["race"] for _ in range(2)]
+    assert reported[0]["event_id"] != race.id == reported[1]["event_id"]
+    assert reported[0]["event_id"] in {other.id for other in CARD.listed(now=START)}
     assert [entry["race_id"] for entry in provider.log()] == [None, race.id, race.id]
 
 
 @pytest.mark.parametrize("skew", [timedelta(hours=-2), timedelta(seconds=95), timedelta(days=1)])
-def test_all_that_a_provider_says_follows_its_clock(provider: Provider, skew: timedelta) -> None:
+def test_all_that_a_provider_reports_follows_its_clock(provider: Provider, skew: timedelta) -> None:
     race = a_race("Open")
-    provider.order("POST", "clock", {"offset_seconds": skew.total_seconds()})
-    there = START + skew
+    provider.now = there = START + skew
     for _ in range(2):
         response = provider.get(f"/racing/events/{race.id}")
         assert response.json()["header"]["generated_time"].startswith(f"{there:%Y-%m-%dT%H:%M:%S}")

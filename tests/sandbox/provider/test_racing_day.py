@@ -11,10 +11,22 @@ from statistics import median, quantiles
 import pytest
 from django.core.management import CommandError, call_command
 
-from sandbox.provider.card import ADDRESSABLE, state
 from sandbox.provider.cards import CARDS
-from sandbox.provider.day import BUSY, HUGE, MARGIN, PERIOD, RACING, DayCard, begin_of, day_number, racing_day
-from sandbox.provider.life import Race
+from sandbox.provider.race import Race
+from sandbox.provider.race_state import state_of
+from sandbox.provider.racing_day import (
+    BUSY,
+    HUGE,
+    MARGIN,
+    PERIOD,
+    RACING,
+    Day,
+    DayCard,
+    begin_of,
+    day_number,
+    racing_day,
+)
+from sandbox.provider.rolling_card import ADDRESSABLE
 from tests.sandbox.provider_api import SEED, START, serving
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -58,10 +70,18 @@ def test_races_of_a_busy_day_are_as_late_as_those_of_the_rolling_card() -> None:
     assert 235 <= quantiles(late, n=10)[-1] <= 320
 
 
+def races_by_meeting(day: Day) -> dict[str, list[Race]]:
+    meetings: dict[str, list[Race]] = {}
+    for race in day.races:
+        meetings.setdefault(race.meeting.id, []).append(race)
+    return meetings
+
+
 def test_meetings_of_a_busy_day_run_their_races_in_order() -> None:
     day = racing_day(SEED, NUMBER)
-    assert 70 <= len(day.by_meeting) <= 80
-    for races in day.by_meeting.values():
+    meetings = races_by_meeting(day)
+    assert 70 <= len(meetings) <= 80
+    for races in meetings.values():
         assert [race.number for race in races] == list(range(1, races[0].meeting.size + 1))
         assert len({race.meeting for race in races}) == 1
         assert all(before.first_start < after.first_start for before, after in pairwise(races))
@@ -70,13 +90,13 @@ def test_meetings_of_a_busy_day_run_their_races_in_order() -> None:
 
 def test_a_day_is_a_function_of_seed_and_number_alone() -> None:
     known = racing_day(SEED, NUMBER)
-    program = f"from sandbox.provider.day import racing_day; print(repr(racing_day({SEED}, {NUMBER}).races))"
-    told = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True, capture_output=True, text=True)
-    assert told.stdout == f"{known.races!r}\n"
+    program = f"from sandbox.provider.racing_day import racing_day; print(repr(racing_day({SEED}, {NUMBER}).races))"
+    other = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True, capture_output=True, text=True)
+    assert other.stdout == f"{known.races!r}\n"
     others = (racing_day(SEED + 1, NUMBER), racing_day(SEED, NUMBER + 1), racing_day(SEED, NUMBER, HUGE))
-    for other in others:
-        assert not other.by_id.keys() & known.by_id.keys()
-        assert not other.by_meeting.keys() & known.by_meeting.keys()
+    for day in others:
+        assert not day.by_id.keys() & known.by_id.keys()
+        assert not races_by_meeting(day).keys() & races_by_meeting(known).keys()
 
 
 def test_a_day_is_listed_whole_until_the_next_takes_its_place() -> None:
@@ -96,12 +116,10 @@ def test_races_of_yesterday_today_and_tomorrow_are_found_if_they_are_within_36_h
     assert {card.find_race(race.id, now=BEGIN) for race in races} - {None} == set(near)
 
 
-def test_a_race_is_found_the_next_day_and_with_its_meeting_but_not_for_ever() -> None:
+def test_a_race_is_found_the_next_day_but_not_for_ever() -> None:
     card, race = DayCard(SEED, BUSY), racing_day(SEED, NUMBER).races[700]
     assert card.find_race(race.id, now=race.first_start + PERIOD) is race
     assert card.find_race(race.id, now=race.first_start + ADDRESSABLE + TICK) is None
-    assert race in card.find_meeting(race.meeting.id, now=END + 10 * MARGIN)
-    assert card.find_meeting("nobody", now=END) == ()
 
 
 def test_a_server_shows_a_busy_day_from_first_to_last() -> None:
@@ -111,7 +129,7 @@ def test_a_server_shows_a_busy_day_from_first_to_last() -> None:
         assert {row["status"] for row in rows} >= {"Open", "Interim", "Final", "Abandoned"}
         race = next(race for race in racing_day(SEED, NUMBER).races if race.number == 1)
         assert provider.event(race)["race"]["race_number"] == 1
-        provider.order("POST", f"races/{race.id}", {"status": "Live"})
+        provider.control("POST", f"races/{race.id}", {"status": "Live"})
         assert provider.event(race)["race"]["status"] == "Live"
 
 
@@ -130,7 +148,7 @@ def test_a_huge_card_of_5000_races_is_paged_by_200_meetings() -> None:
 def test_every_card_shows_races_whenever_it_is_asked(card: str) -> None:
     for hours in range(0, 40, 8):
         now = START + timedelta(hours=hours)
-        assert any(state(race, now=now).status == "Open" for race in CARDS[card](SEED).listed(now=now))
+        assert any(state_of(race, now=now).status == "Open" for race in CARDS[card](SEED).listed(now=now))
 
 
 def test_a_card_that_is_none_is_refused() -> None:

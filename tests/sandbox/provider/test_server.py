@@ -1,4 +1,4 @@
-"""The simulated provider over real HTTP: routes, queries, identity and the request log."""
+"""The simulated provider over real HTTP: routes, queries and the request log."""
 
 import http.client
 import json
@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from sandbox.provider.card import listed
-from sandbox.provider.life import Race
-from tests.sandbox.provider_api import SEED, START, Provider, a_race, serving
+from sandbox.provider.race import Race
+from tests.sandbox.provider_api import CARD, START, Provider, a_race, serving
 
 MINUTE = timedelta(minutes=1)
 
@@ -30,7 +29,7 @@ def test_the_api_answers_with_and_without_its_prefix(provider: Provider, prefix:
     assert len(body["data"]["meetings"]) > 8
 
 
-@pytest.mark.parametrize("path", ["events/nobody", "meetings/nobody", "nothing", "events"])
+@pytest.mark.parametrize("path", ["events/nobody", "list", "nothing", "events"])
 def test_what_is_unknown_is_404_with_an_error_in_the_header(provider: Provider, path: str) -> None:
     response = provider.get(f"/racing/{path}")
     assert response.status_code == 404
@@ -42,7 +41,7 @@ def test_one_connection_serves_many_requests(provider: Provider) -> None:
     connection = http.client.HTTPConnection(provider.host, provider.port, timeout=120)
     ports = set()
     for _ in range(3):
-        connection.request("GET", "/racing/list")
+        connection.request("GET", "/racing/meetings")
         connection.getresponse().read()
         ports.add(connection.sock.getsockname()[1])
     assert len(ports) == 1
@@ -51,11 +50,11 @@ def test_one_connection_serves_many_requests(provider: Provider) -> None:
 def test_a_stopped_server_no_longer_answers_on_kept_connections() -> None:
     with serving() as running:
         connection = http.client.HTTPConnection(running.host, running.port, timeout=120)
-        connection.request("GET", "/racing/list")
+        connection.request("GET", "/racing/meetings")
         connection.getresponse().read()
     connection.auto_open = 0
     with pytest.raises((http.client.HTTPException, ConnectionError)):
-        connection.request("GET", "/racing/list")
+        connection.request("GET", "/racing/meetings")
         connection.getresponse()
 
 
@@ -78,7 +77,6 @@ def test_a_bare_date_parameter_is_silently_ignored(provider: Provider) -> None:
 
 def test_an_empty_list_is_left_out(provider: Provider) -> None:
     assert provider.data("/racing/meetings", date_to="2020-01-01") == {}
-    assert provider.data("/racing/list", date_to="2020-01-01") == {}
 
 
 @pytest.mark.parametrize(
@@ -88,66 +86,21 @@ def test_what_cannot_be_read_is_400(provider: Provider, query: str) -> None:
     assert provider.get(f"/racing/meetings?{query}").status_code == 400
 
 
-def test_a_page_token_that_is_not_ours_is_400(provider: Provider) -> None:
-    assert provider.get("/racing/list?page_token=x").status_code == 400
-
-
-def test_meetings_are_filtered_and_paged(provider: Provider) -> None:
+def test_meetings_are_paged(provider: Provider) -> None:
     every = provider.data("/racing/meetings")["meetings"]
-    gallops = provider.data("/racing/meetings", category="T", country="AUS")["meetings"]
-    assert gallops == [row for row in every if row["category"] == "T" and row["country"] == "AUS"]
-    assert gallops
     page = provider.get("/racing/meetings", params={"limit": 3, "offset": 2}).json()
     assert page["data"]["meetings"] == every[2:5]
     assert (page["params"]["limit"], page["params"]["offset"]) == (3, 2)
     assert provider.get("/racing/meetings?limit=900").json()["params"]["limit"] == 200
 
 
-def test_meetings_asked_by_id_come_whole(provider: Provider) -> None:
-    first, second = (row["meeting"] for row in provider.data("/racing/meetings")["meetings"][:2])
-    asked = provider.data("/racing/meetings", ids=f"{second},{first},nobody")["meetings"]
-    assert {row["meeting"] for row in asked} == {first, second}
-    for row in asked:
-        assert [race["race_number"] for race in row["races"] if race["race_number"]] == list(range(1, 13))
-        assert provider.data(f"/racing/meetings/{row['meeting']}")["meetings"] == [row]
-
-
-def test_the_list_is_paged_by_token_without_gap_or_repetition(provider: Provider) -> None:
-    rows, token = [], ""
-    while True:
-        page = provider.data("/racing/list", limit=50, page_token=token)
-        rows += page["races"]
-        # The card rolls on between pages; the pages stay those of the first.
-        provider.order("POST", "clock", {"offset_seconds": 30 * len(rows)})
-        if "next_page_token" not in page:
-            break
-        token = page["next_page_token"]
-    races = [row["id"] for row in rows if "number" in row]
-    assert sorted(races) == sorted(race.id for race in listed(SEED, now=START))
-    assert len(rows) == len({row["id"] for row in rows}) > len(races)
-
-
-def test_the_list_can_run_backwards(provider: Provider) -> None:
-    starts = [row["advertised_start"] for row in provider.data("/racing/list", order_by=0)["races"]]
-    assert starts == sorted(starts, reverse=True)
-
-
 def test_the_api_is_read_only(provider: Provider) -> None:
-    assert requests.post(f"{provider.url}/racing/list", json={}, timeout=120).status_code == 405
-
-
-def test_callers_who_do_not_say_who_they_are_get_429_where_identity_is_required() -> None:
-    with serving(require_identity=True) as provider:
-        refused = provider.get("/racing/list", headers={"From": "racing@example.org"})
-        assert refused.status_code == 429
-        assert "requesting data too fast" in refused.json()["header"]["error"]
-        identity = {"From": "racing@example.org", "X-Partner": "Example"}
-        assert provider.get("/racing/list", headers=identity).status_code == 200
+    assert requests.post(f"{provider.url}/racing/meetings", json={}, timeout=120).status_code == 405
 
 
 def test_every_answer_of_the_api_takes_the_delay() -> None:
     with serving(delay_ms=80) as provider:
-        provider.data("/racing/list")
+        provider.data("/racing/meetings")
         assert provider.log()[0]["duration_ms"] >= 80
 
 
@@ -166,7 +119,7 @@ def test_each_request_of_the_api_is_logged_once_and_control_requests_are_not(
         provider.get(f"/racing/events/{race.id}?enc=json", headers={"From": "a@example.org", "X-Partner": "A"})
         provider.get("/racing/nothing")
         entries = provider.log()
-        provider.order("DELETE", "requests")
+        provider.control("DELETE", "requests")
         assert provider.log() == []
     first = {key: value for key, value in entries[0].items() if key != "duration_ms"}
     assert first == {
@@ -184,7 +137,7 @@ def test_each_request_of_the_api_is_logged_once_and_control_requests_are_not(
 
 
 def test_requests_at_the_same_time_are_all_answered_and_logged(provider: Provider) -> None:
-    card = listed(SEED, now=START)[:24]
+    card = CARD.listed(now=START)[:24]
     statuses: list[int] = []
 
     def ask(races: list[Race]) -> None:

@@ -1,4 +1,4 @@
-"""The card as a pure function of seed and instant: what a life may look like, and how often it does."""
+"""The card as a pure function of seed and instant: what may happen to a race, and how often it does."""
 
 import json
 import subprocess
@@ -10,11 +10,12 @@ from statistics import median, quantiles
 
 import pytest
 
-from sandbox.provider.card import RaceState, find_meeting, find_race, listed, state
-from sandbox.provider.chance import chance
-from sandbox.provider.grid import position_at, start_of
-from sandbox.provider.life import Race, race_at
 from sandbox.provider.odds import market
+from sandbox.provider.race import Race, race_at
+from sandbox.provider.race_grid import position_at, positions_of, session_of, start_of
+from sandbox.provider.race_state import RaceState, state_of
+from sandbox.provider.rolling_card import RollingCard
+from sandbox.provider.seeded_random import chance
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -39,12 +40,12 @@ def statuses_through(race: Race) -> Iterator[str]:
 
 
 def seen(seed: int, now: datetime) -> list[RaceState]:
-    return [state(race, now=now) for race in listed(seed, now=now)]
+    return [state_of(race, now=now) for race in RollingCard(seed).listed(now=now)]
 
 
 def test_another_process_shows_the_same_card() -> None:
     program = (
-        "import json, sys; from datetime import datetime; from tests.sandbox.provider.test_card import shown;"
+        "import json, sys; from datetime import datetime; from tests.sandbox.provider.test_rolling_card import shown;"
         "print(json.dumps(shown(int(sys.argv[1]), datetime.fromisoformat(sys.argv[2]))))"
     )
     command = [sys.executable, "-c", program, "11", START.isoformat()]
@@ -59,7 +60,7 @@ def shown(seed: int, now: datetime) -> list[list[str]]:
     ]
 
 
-def test_a_later_instant_shows_the_same_races_further_on_in_their_lives() -> None:
+def test_a_later_instant_shows_the_same_races_further_on() -> None:
     earlier = {race.race.id: race for race in seen(5, START)}
     later = {race.race.id: race for race in seen(5, START + 20 * MINUTE)}
     both = earlier.keys() & later.keys()
@@ -68,11 +69,13 @@ def test_a_later_instant_shows_the_same_races_further_on_in_their_lives() -> Non
 
 
 def test_another_seed_is_another_card() -> None:
-    assert not {race.id for race in listed(1, now=START)} & {race.id for race in listed(2, now=START)}
+    assert not {race.id for race in RollingCard(1).listed(now=START)} & {
+        race.id for race in RollingCard(2).listed(now=START)
+    }
 
 
 def test_a_race_starts_every_two_minutes_for_three_hours_around_now() -> None:
-    starts = [race.first_start for race in listed(1, now=START)]
+    starts = [race.first_start for race in RollingCard(1).listed(now=START)]
     assert len(starts) == 180
     assert {after - before for before, after in zip(starts, starts[1:], strict=False)} == {2 * MINUTE}
     assert starts[0] > START - timedelta(hours=3)
@@ -80,10 +83,11 @@ def test_a_race_starts_every_two_minutes_for_three_hours_around_now() -> None:
 
 
 def test_meetings_have_twelve_races_and_overlap() -> None:
-    card = listed(1, now=START)
+    card = RollingCard(1).listed(now=START)
     meetings = {race.meeting.id for race in card if abs(race.first_start - START) < 10 * MINUTE}
     assert len(meetings) >= 8
-    whole = find_meeting(1, card[90].meeting.id, now=START)
+    lane, session, _ = session_of(card[90].position)
+    whole = [race_at(1, position) for position in positions_of(lane, session)]
     assert [race.number for race in whole] == list(range(1, 13))
     assert {race.meeting for race in whole} == {card[90].meeting}
 
@@ -91,7 +95,7 @@ def test_meetings_have_twelve_races_and_overlap() -> None:
 @pytest.mark.parametrize(("hours", "is_found"), [(-35.9, True), (35.9, True), (-36.1, False), (36.1, False)])
 def test_a_race_is_addressable_for_36_hours_on_either_side(hours: float, is_found: bool) -> None:
     race = race_at(1, position_at(START + timedelta(hours=hours)))
-    assert (find_race(1, race.id, now=START) is race) == is_found
+    assert (RollingCard(1).find_race(race.id, now=START) is race) == is_found
 
 
 def test_every_status_appears_and_in_order(races: list[Race]) -> None:
@@ -127,18 +131,18 @@ def test_some_starts_move_once_or_twice_in_the_last_quarter_of_an_hour(races: li
     assert all(timedelta() < before <= 15 * MINUTE for before in befores)
 
 
-def test_a_moved_start_is_told_from_the_move_on() -> None:
-    race = next(race for race in listed(1, now=START) if race.moves)
+def test_a_moved_start_is_reported_from_the_move_on() -> None:
+    race = next(race for race in RollingCard(1).listed(now=START) if race.moves)
     move = race.moves[0]
-    assert state(race, now=move.at - TICK).advertised_start == race.first_start
-    assert state(race, now=move.at).advertised_start == race.first_start + move.by
+    assert state_of(race, now=move.at - TICK).advertised_start == race.first_start
+    assert state_of(race, now=move.at).advertised_start == race.first_start + move.by
 
 
 def test_about_one_race_in_25_is_abandoned_before_or_after_its_start(races: list[Race]) -> None:
     abandoned = [race for race in races if race.abandoned_at]
     assert 0.02 <= len(abandoned) / len(races) <= 0.06
     assert {race.abandoned_at > race.first_start for race in abandoned if race.abandoned_at} == {True, False}
-    assert not any(state(race, now=race.first_start + 60 * MINUTE).places for race in abandoned)
+    assert not any(state_of(race, now=race.first_start + 60 * MINUTE).places for race in abandoned)
 
 
 def test_scratchings_happen_early_and_late_and_some_are_undone(races: list[Race]) -> None:
@@ -148,8 +152,8 @@ def test_scratchings_happen_early_and_late_and_some_are_undone(races: list[Race]
     race, runner = next((race, runner) for race, runner in scratched if runner.unscratched_at)
     assert runner.scratched_at is not None
     assert runner.unscratched_at is not None
-    assert runner.number in state(race, now=runner.scratched_at).scratched
-    assert runner.number not in state(race, now=runner.unscratched_at).scratched
+    assert runner.number in state_of(race, now=runner.scratched_at).scratched
+    assert runner.number not in state_of(race, now=runner.unscratched_at).scratched
 
 
 def test_a_field_has_six_to_twelve_runners_of_different_names_and_barriers(races: list[Race]) -> None:
@@ -161,7 +165,7 @@ def test_a_field_has_six_to_twelve_runners_of_different_names_and_barriers(races
 
 
 def test_final_places_hold_who_ran_with_a_few_dead_heats_and_non_finishers(races: list[Race]) -> None:
-    finals = [state(race, now=race.final_at) for race in races if not race.abandoned_at]
+    finals = [state_of(race, now=race.final_at) for race in races if not race.abandoned_at]
     for final in finals:
         placed = [number for place in final.places for number in place]
         assert len(placed) == len(set(placed))
@@ -179,12 +183,12 @@ def test_a_few_races_jump_before_their_start_and_say_so(races: list[Race]) -> No
     assert all(timedelta(seconds=10) <= race.early_by <= timedelta(seconds=90) for race in early)
     assert not any(race.lateness or race.moves for race in early)
     race = next(race for race in early if not race.abandoned_at)
-    seen = state(race, now=race.first_start - race.early_by)
+    seen = state_of(race, now=race.first_start - race.early_by)
     assert seen.status in ("Closed", "Live")
     assert seen.actual_start < seen.advertised_start == race.first_start
 
 
-def test_a_protest_comes_after_interim_and_puts_final_off_by_some_minutes(races: list[Race]) -> None:
+def test_a_protest_comes_after_interim_and_postpones_final_by_some_minutes(races: list[Race]) -> None:
     protested = [(race, race.protest) for race in races if race.protest and not race.abandoned_at]
     assert 0.01 <= len(protested) / len(races) <= 0.07
     for race, protest in protested:
@@ -192,10 +196,10 @@ def test_a_protest_comes_after_interim_and_puts_final_off_by_some_minutes(races:
         assert 2 * MINUTE <= protest.delay <= 8 * MINUTE
         assert race.final_at == race.interim_at + race.final_after + protest.delay
         raised_at = race.interim_at + protest.after
-        before, after, settled = (state(race, now=now) for now in (raised_at - TICK / 15, raised_at, race.final_at))
+        before, after, decided = (state_of(race, now=now) for now in (raised_at - TICK / 15, raised_at, race.final_at))
         assert (before.status, before.protest) == ("Interim", None)
         assert (after.status, after.protest) == ("Interim", protest.reason)
-        assert (settled.status, settled.protest) == ("Final", protest.reason)
+        assert (decided.status, decided.protest) == ("Final", protest.reason)
 
 
 def test_a_rare_final_result_is_corrected_within_the_hour(races: list[Race]) -> None:
@@ -205,15 +209,15 @@ def test_a_rare_final_result_is_corrected_within_the_hour(races: list[Race]) -> 
         assert race.corrected_after
         assert 10 * MINUTE <= race.corrected_after <= 50 * MINUTE
         at = race.final_at + race.corrected_after
-        first, then = (state(race, now=now) for now in (at - TICK, at))
+        first, then = (state_of(race, now=now) for now in (at - TICK, at))
         assert first.status == then.status == "Final"
         assert then.places == (first.places[1], first.places[0], *first.places[2:])
 
 
 def test_interim_places_begin_as_the_final_ones_do(races: list[Race]) -> None:
     for race in (race for race in races[:200] if not race.abandoned_at):
-        interim = state(race, now=race.interim_at).places
-        assert interim == state(race, now=race.final_at).places[: len(interim)]
+        interim = state_of(race, now=race.interim_at).places
+        assert interim == state_of(race, now=race.final_at).places[: len(interim)]
         assert len(interim) >= 2
 
 
@@ -221,7 +225,7 @@ def steady(seed: int) -> Race:
     """A race whose start does not move and that nobody is scratched from in the last half hour."""
     return next(
         race
-        for race in listed(seed, now=START)
+        for race in RollingCard(seed).listed(now=START)
         if race.position % 4 == 0 and not any(runner.scratched_at for runner in race.runners)
     )
 
@@ -230,31 +234,31 @@ def steady(seed: int) -> Race:
 def test_odds_move_every_15_seconds_in_the_last_five_minutes_and_at_no_other_instant(seed: int) -> None:
     race = steady(seed)
     slots = [race.first_start - 5 * MINUTE + tick * TICK for tick in range(20)]
-    prices = [market(state(race, now=slot)) for slot in slots]
+    prices = [market(state_of(race, now=slot)) for slot in slots]
     assert all(before != after for before, after in zip(prices, prices[1:], strict=False))
-    assert [market(state(race, now=slot + TICK - MINUTE / 1000)) for slot in slots] == prices
+    assert [market(state_of(race, now=slot + TICK - MINUTE / 1000)) for slot in slots] == prices
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_odds_move_every_three_minutes_before(seed: int) -> None:
     race = steady(seed)
     minutes = [race.first_start - (60 - minute) * MINUTE for minute in range(50)]
-    prices = [market(state(race, now=minute)) for minute in minutes]
+    prices = [market(state_of(race, now=minute)) for minute in minutes]
     moves = sum(before != after for before, after in zip(prices, prices[1:], strict=False))
     assert 16 <= moves <= 17
 
 
-def test_odds_stand_still_from_the_jump() -> None:
+def test_odds_stay_from_the_jump_on() -> None:
     race = steady(1)
-    assert market(state(race, now=race.jump_at)) == market(state(race, now=race.final_at + 60 * MINUTE))
-    assert market(state(race, now=race.jump_at)) != market(state(race, now=race.jump_at - MINUTE))
+    assert market(state_of(race, now=race.jump_at)) == market(state_of(race, now=race.final_at + 60 * MINUTE))
+    assert market(state_of(race, now=race.jump_at)) != market(state_of(race, now=race.jump_at - MINUTE))
 
 
 def polls_of_two_minutes(seed: int, boot: datetime) -> Iterator[tuple[int, RaceState]]:
     """What a poller sees that starts at `boot`, with the number of the tick.
 
     It asks for every race at its first tick, then every 15 seconds in the last five minutes before the start
-    that it was told, and at 0, +5 and +10 minutes after it.
+    that was reported to it, and at 0, +5 and +10 minutes after it.
     """
     first = boot + (datetime.min.replace(tzinfo=UTC) - boot) % TICK
     for tick in range(8):

@@ -1,12 +1,12 @@
-"""The rows of the lists: meetings with their races, and the plain list of races."""
+"""The rows of /racing/meetings: meetings with their races."""
 
 from functools import lru_cache
 
-from sandbox.provider.card import RaceState
-from sandbox.provider.chance import chance, pick, uid
 from sandbox.provider.formats import Json, iso, iso_day, tote_clock
-from sandbox.provider.grid import Meeting
 from sandbox.provider.names import CATEGORIES, CONDITIONS, WEATHER
+from sandbox.provider.race_grid import Meeting
+from sandbox.provider.race_state import RaceState
+from sandbox.provider.seeded_random import chance, pick, uid
 
 
 def meeting_row(states: list[RaceState]) -> Json:
@@ -22,38 +22,13 @@ def meeting_row(states: list[RaceState]) -> Json:
         "category_name": CATEGORIES[track.code],
         "country": track.country,
         "state": track.state,
-        "races": [*_jockey_challenge(states), *(_meeting_race(state) for state in states)],
+        "races": [*_jockey_challenge_rows(states), *(_race_row(state) for state in states)],
     }
     return row | _tote_fields(meeting) if track.on_tote else row
 
 
-def list_row(state: RaceState) -> Json:
-    """A row of /racing/list, which tells no status."""
-    return {
-        "id": state.race.id,
-        "name": state.race.name,
-        "number": state.race.number,
-        "meeting_id": state.race.meeting.id,
-        "advertised_start": iso(state.advertised_start),
-        "actual_start": iso(state.actual_start),
-        **protest(state),
-    }
-
-
-def list_special(state: RaceState) -> Json:
-    """The row without a number that the list puts beside a meeting's last race: a bet, not a race."""
-    meeting = state.race.meeting
-    return {
-        "id": uid(meeting.id, "special"),
-        "name": f"{meeting.track.name} ({meeting.track.code})",
-        "meeting_id": meeting.id,
-        "advertised_start": iso(state.advertised_start),
-        "actual_start": iso(state.actual_start),
-    }
-
-
-def protest(state: RaceState) -> Json:
-    """Left out without a protest, as all that is empty or false."""
+def protest_fields(state: RaceState) -> Json:
+    """The fields of a protest; the API leaves out what is empty or false."""
     return {"protest": True, "protest_reason": state.protest} if state.protest else {}
 
 
@@ -67,7 +42,7 @@ def weather(meeting: Meeting) -> str:
     return pick(WEATHER, meeting.id, "weather") if meeting.track.on_tote else ""
 
 
-def _meeting_race(state: RaceState) -> Json:
+def _race_row(state: RaceState) -> Json:
     race, track = state.race, state.race.meeting.track
     row: Json = {
         "id": race.id,
@@ -80,14 +55,14 @@ def _meeting_race(state: RaceState) -> Json:
         "country": track.country,
         "state": track.state,
         "status": state.status,
-        **protest(state),
+        **protest_fields(state),
     }
     if track.on_tote:
         row["tote_start_time"] = tote_clock(state.advertised_start, race.meeting.racing_day)
     return row
 
 
-def _jockey_challenge(states: list[RaceState]) -> list[Json]:
+def _jockey_challenge_rows(states: list[RaceState]) -> list[Json]:
     """The bet on the day's best jockey that gallops meetings list among their races, as number 0."""
     meeting = states[0].race.meeting
     if meeting.track.code != "T":

@@ -1,12 +1,12 @@
-"""The runners of a race, who of them is scratched when, and the order in which they finish."""
+"""The runners of a race, when they are scratched, and the order in which they finish."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from math import exp, log
 
-from sandbox.provider.chance import between, chance, pick, shuffled, uid
 from sandbox.provider.names import FAMILY_NAMES, FIRST_WORDS, GIVEN_NAMES, LAST_WORDS
+from sandbox.provider.seeded_random import between, chance, pick, shuffled, uid
 
 Places = tuple[tuple[int, ...], ...]  # saddlecloth numbers by place; a dead heat shares one
 
@@ -35,18 +35,19 @@ class Runner:
         return self.unscratched_at is None or at < self.unscratched_at
 
 
-def runners(seed: int, position: int, code: str, start: datetime) -> tuple[Runner, ...]:
+def draw_runners(seed: int, position: int, code: str, start: datetime) -> tuple[Runner, ...]:
+    """The field of a race: 6 to 8 greyhounds or 6 to 12 horses, by saddlecloth number."""
     key = (seed, position)
     numbers = range(1, 7 + int(chance(*key, "field") * (3 if code == "G" else 7)))
     # A greyhound starts from the box of its number.
     barriers = list(numbers) if code == "G" else shuffled(numbers, *key, "barrier")
-    absences = _absences(key, numbers, start)
-    return tuple(_runner(key, code, number, barriers[number - 1], absences) for number in numbers)
+    absences = _draw_absences(key, numbers, start)
+    return tuple(_draw_runner(key, code, number, barriers[number - 1], absences) for number in numbers)
 
 
 @lru_cache(maxsize=8192)
 def finish(seed: int, position: int, field: tuple[tuple[int, float], ...]) -> Places:
-    """The places of those who ran, told by number and strength.
+    """The places of those who ran, given by number and strength.
 
     In some races the last does not finish and is left out, as the API does.
     """
@@ -65,51 +66,43 @@ def finish(seed: int, position: int, field: tuple[tuple[int, float], ...]) -> Pl
 Absence = tuple[datetime, datetime | None]
 
 
-def _absences(key: tuple[int, int], numbers: range, start: datetime) -> dict[int, Absence]:
+def _draw_absences(key: tuple[int, int], numbers: range, start: datetime) -> dict[int, Absence]:
     """Scratched and unscratched instants by number; at most three of a field, so that a race remains."""
     order = shuffled(numbers, *key, "scratching")
     early = sum(chance(*key, "early") >= share for share in EARLY_SHARES)
-    absences = {number: _early(key, number, start) for number in order[:early]}
+    absences = {number: _draw_early_scratching(key, number, start) for number in order[:early]}
     if chance(*key, "late") < 0.2:
-        absences[order[early]] = (start - _minutes(0.5, 12, *key, "late by"), None)
+        absences[order[early]] = (start - _draw_minutes(0.5, 12, *key, "late by"), None)
     return absences
 
 
-def _early(key: tuple[int, int], number: int, start: datetime) -> Absence:
-    scratched_at = start - _minutes(20, 300, *key, "scratched", number)
+def _draw_early_scratching(key: tuple[int, int], number: int, start: datetime) -> Absence:
+    scratched_at = start - _draw_minutes(20, 300, *key, "scratched", number)
     if chance(*key, "unscratched", number) >= 0.25:
         return scratched_at, None
-    return scratched_at, scratched_at + _minutes(5, 15, *key, "back after", number)
+    return scratched_at, scratched_at + _draw_minutes(5, 15, *key, "back after", number)
 
 
-def _minutes(low: float, high: float, *key: object) -> timedelta:
+def _draw_minutes(low: float, high: float, *key: object) -> timedelta:
     return timedelta(seconds=round(60 * between(low, high, *key)))
 
 
-def _runner(key: tuple[int, int], code: str, number: int, barrier: int, absences: dict[int, Absence]) -> Runner:
+def _draw_runner(key: tuple[int, int], code: str, number: int, barrier: int, absences: dict[int, Absence]) -> Runner:
     scratched_at, unscratched_at = absences.get(number, (None, None))
+    pairs = len(FIRST_WORDS) * len(LAST_WORDS)
+    step = 1 + int((len(LAST_WORDS) - 1) * chance(*key, "name step"))
+    name = int(pairs * chance(*key, "first name")) + step * number
+    jockey = int(len(GIVEN_NAMES) * chance(*key, "jockeys")) + number
+    jockey_name = f"{GIVEN_NAMES[jockey % len(GIVEN_NAMES)]} {pick(FAMILY_NAMES, *key, 'jockey', number)}"
     return Runner(
         number=number,
         entrant_id=uid(*key, "entrant", number),
-        name=_horse(key, number),
+        name=f"{FIRST_WORDS[name % len(FIRST_WORDS)]} {LAST_WORDS[name % len(LAST_WORDS)]}",
         barrier=barrier,
-        jockey="" if code == "G" else _jockey(key, number),
+        jockey="" if code == "G" else jockey_name,
         trainer=f"{pick(GIVEN_NAMES, *key, 't', number)} {pick(FAMILY_NAMES, *key, 'trainer', number)}",
         kilograms=round(2 * between(54, 61, *key, "kilograms", number)) / 2,
         strength=exp(-3 * chance(*key, "strength", number)),
         scratched_at=scratched_at,
         unscratched_at=unscratched_at,
     )
-
-
-def _horse(key: tuple[int, int], number: int) -> str:
-    pairs = len(FIRST_WORDS) * len(LAST_WORDS)
-    step = 1 + int((len(LAST_WORDS) - 1) * chance(*key, "name step"))
-    index = int(pairs * chance(*key, "first name")) + step * number
-    return f"{FIRST_WORDS[index % len(FIRST_WORDS)]} {LAST_WORDS[index % len(LAST_WORDS)]}"
-
-
-def _jockey(key: tuple[int, int], number: int) -> str:
-    first = int(len(GIVEN_NAMES) * chance(*key, "jockeys"))
-    given = GIVEN_NAMES[(first + number) % len(GIVEN_NAMES)]
-    return f"{given} {pick(FAMILY_NAMES, *key, 'jockey', number)}"

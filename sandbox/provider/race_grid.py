@@ -1,12 +1,12 @@
-"""The absolute time grid of the rolling card: one race every two minutes, and which meeting runs it."""
+"""The time grid of the rolling card: one race every two minutes, and which meeting runs it."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from sandbox.provider.chance import uid
 from sandbox.provider.names import TRACKS, Track
+from sandbox.provider.seeded_random import uid
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 STEP = timedelta(minutes=2)

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 from itertools import accumulate
 
-from sandbox.provider.card import RaceState
-from sandbox.provider.chance import between
 from sandbox.provider.dividends import dividend_rows, places_paid
-from sandbox.provider.field import LATE_SCRATCHING, Runner
-from sandbox.provider.formats import Json, epoch, go_string, iso, nanoseconds, nz_time
-from sandbox.provider.grid import EPOCH, NZ
+from sandbox.provider.formats import Json, go_string, iso, nanoseconds, nz_time, unix_seconds
+from sandbox.provider.meeting_payload import condition, protest_fields, weather
 from sandbox.provider.odds import STEP_FAR, Odds, betting_until, fixed_wins, market
-from sandbox.provider.payloads import condition, protest, weather
+from sandbox.provider.race_grid import EPOCH, NZ
+from sandbox.provider.race_state import RaceState
+from sandbox.provider.runners import LATE_SCRATCHING, Runner
+from sandbox.provider.seeded_random import between
 
 OPENED_BEFORE = timedelta(hours=8)
 FLUCTUATIONS = 4
@@ -23,12 +23,12 @@ def event_data(state: RaceState) -> Json:
     """The `data` of an event; results and dividends are left out while there are none."""
     prices = market(state)
     runners = [
-        _runner(state, runner, prices[runner.number]) | history
-        for runner, history in zip(state.race.runners, _fluctuations(state), strict=True)
+        _runner_row(state, runner, prices[runner.number]) | history
+        for runner, history in zip(state.race.runners, _fluctuation_rows(state), strict=True)
     ]
-    favourite, mover = _marked(runners)
-    data: Json = {"race": _race(state)}
-    if results := list(_results(state)):
+    favourite, mover = _mark_favourite_and_mover(runners)
+    data: Json = {"race": _race_fields(state)}
+    if results := list(_result_rows(state)):
         data["results"] = results
     if dividends := dividend_rows(state, prices):
         data["dividends"] = dividends
@@ -41,7 +41,7 @@ def event_data(state: RaceState) -> Json:
     }
 
 
-def _race(state: RaceState) -> Json:
+def _race_fields(state: RaceState) -> Json:
     race, meeting = state.race, state.race.meeting
     return {
         "event_id": race.id,
@@ -50,8 +50,8 @@ def _race(state: RaceState) -> Json:
         "meeting_id": meeting.id,
         "status": state.status,
         "description": race.name,
-        "advertised_start": epoch(state.advertised_start),
-        "actual_start": epoch(state.actual_start),
+        "advertised_start": unix_seconds(state.advertised_start),
+        "actual_start": unix_seconds(state.actual_start),
         "advertised_start_string": go_string(state.advertised_start),
         "actual_start_string": go_string(state.actual_start),
         "race_date_nz": state.advertised_start.astimezone(NZ).date().isoformat(),
@@ -72,11 +72,11 @@ def _race(state: RaceState) -> Json:
         "positions_paid": places_paid(state),
         "video_channels": ["Trackside1"],
         "group": "",
-        **protest(state),
+        **protest_fields(state),
     }
 
 
-def _runner(state: RaceState, runner: Runner, price: Odds) -> Json:
+def _runner_row(state: RaceState, runner: Runner, price: Odds) -> Json:
     scratched_at = state.scratched.get(runner.number)
     is_late = scratched_at is not None and scratched_at > state.advertised_start - LATE_SCRATCHING
     kilograms = "" if state.race.meeting.track.code == "G" else f"{runner.kilograms:g}"
@@ -94,7 +94,7 @@ def _runner(state: RaceState, runner: Runner, price: Odds) -> Json:
             "pool_win": price.pool_win,
             "pool_place": price.pool_place,
         },
-        "scratch_time": epoch(scratched_at) if scratched_at else 0,
+        "scratch_time": unix_seconds(scratched_at) if scratched_at else 0,
         "barrier": runner.barrier,
         "runner_number": runner.number,
         "jockey": runner.jockey,
@@ -110,7 +110,7 @@ def _runner(state: RaceState, runner: Runner, price: Odds) -> Json:
     return row
 
 
-def _fluctuations(state: RaceState) -> Iterator[Json]:
+def _fluctuation_rows(state: RaceState) -> Iterator[Json]:
     """Each runner's fixed win odds at the opening and at the last few moves, with when they came."""
     until = betting_until(state)
     until -= (until - EPOCH) % STEP_FAR
@@ -118,10 +118,10 @@ def _fluctuations(state: RaceState) -> Iterator[Json]:
     instants += [until - STEP_FAR * back for back in reversed(range(FLUCTUATIONS))]
     absent, stamps = frozenset(state.scratched), [nanoseconds(at) for at in instants]
     by_instant = (fixed_wins(state.race, state.advertised_start, absent, at) for at in instants)
-    return (_history(stamps, prices) for prices in zip(*by_instant, strict=True))
+    return (_fluctuation_row(stamps, prices) for prices in zip(*by_instant, strict=True))
 
 
-def _history(stamps: list[str], prices: tuple[float, ...]) -> Json:
+def _fluctuation_row(stamps: list[str], prices: tuple[float, ...]) -> Json:
     points = [{"timestamp": stamp, "fluc": price} for stamp, price in zip(stamps, prices, strict=True)]
     stamped = {
         "last_six": points,
@@ -133,28 +133,28 @@ def _history(stamps: list[str], prices: tuple[float, ...]) -> Json:
     return {"flucs": list(prices), "flucs_with_timestamp": stamped}
 
 
-def _marked(runners: list[Json]) -> tuple[Json, Json]:
+def _mark_favourite_and_mover(runners: list[Json]) -> tuple[Json, Json]:
     """Marks the favourite and the runner whose price fell most, and gives a copy of both."""
     present = [runner for runner in runners if not runner["is_scratched"]] or runners
     favourite = min(present, key=lambda runner: runner["odds"]["fixed_win"])
     mover = min(present, key=lambda runner: runner["odds"]["fixed_win"] / runner["flucs"][0])
     favourite["favourite"] = mover["mover"] = True
-    return _repeated(favourite), _repeated(mover)
+    return _repeated_runner(favourite), _repeated_runner(mover)
 
 
-def _repeated(runner: Json) -> Json:
+def _repeated_runner(runner: Json) -> Json:
     return {key: value for key, value in runner.items() if key not in NOT_REPEATED}
 
 
-def _results(state: RaceState) -> Iterator[Json]:
+def _result_rows(state: RaceState) -> Iterator[Json]:
     """Rows by place; those who share a place share its number, and the next place counts them all."""
     before = accumulate((len(place) for place in state.places), initial=0)
     for ahead, place in zip(before, state.places, strict=False):
         for number in place:
-            yield _result(state, number, ahead)
+            yield _result_row(state, number, ahead)
 
 
-def _result(state: RaceState, number: int, ahead: int) -> Json:
+def _result_row(state: RaceState, number: int, ahead: int) -> Json:
     runner = state.runner(number)
     row: Json = {
         "position": ahead + 1,
