@@ -44,7 +44,9 @@ def ensure(client: SyncClient, *, now: datetime, deadline: float = inf) -> None:
     Where it must ask, it raises what `run` raises. `deadline` is an instant of time.monotonic().
     """
     known = _known_server()
-    if not _is_fresh(known, client.known_version, now=now):
+    is_other_version = client.known_version and version_text(client.known_version) != known.version
+    holds_for = PROBLEM_HOLDS_FOR if known.problem else HOLDS_FOR
+    if known.probed_at is None or is_other_version or now - known.probed_at >= holds_for:
         try:
             known = run(client, now=now, deadline=deadline)
         except OutOfTime:
@@ -85,11 +87,11 @@ def _compares_and_sets(client: SyncClient, rows: Rows, *, resumes: bool) -> bool
     for attempt in range(TRIES):
         with suppress(NotFound):
             # After a probe that ran out of time the row exists already: then one call of a slow server is enough.
-            return _refuses_a_stale_write(client, rows, has_canary=resumes and not attempt)
+            return _refuses_stale_write(client, rows, has_canary=resumes and not attempt)
     raise Unavailable("the row to probe Appwrite with was removed by somebody else")
 
 
-def _refuses_a_stale_write(client: SyncClient, rows: Rows, *, has_canary: bool) -> bool:
+def _refuses_stale_write(client: SyncClient, rows: Rows, *, has_canary: bool) -> bool:
     """Writes to the canary as if it had been read long ago, and removes it."""
     if not has_canary:
         _create_canary(rows)
@@ -121,12 +123,6 @@ def try_canary(rows: Rows) -> None:
 
 def _known_server() -> SyncServer:
     return SyncServer.objects.get_or_create(target=settings.APPWRITE_TARGET)[0]
-
-
-def _is_fresh(server: SyncServer, version: tuple[int, ...] | None, *, now: datetime) -> bool:
-    if server.probed_at is None or (version and version_text(version) != server.version):
-        return False
-    return now - server.probed_at < (PROBLEM_HOLDS_FOR if server.problem else HOLDS_FOR)
 
 
 def _store_problem(server: SyncServer, problem: str, *, level: int) -> None:

@@ -97,7 +97,7 @@ class Transport:
         timeout: Any = Deadline(min(deadline, patience_until), CONNECT_SECONDS, silence_seconds)
         status = None
         try:
-            with self._session().request(method, url, timeout=timeout, stream=True, **request) as response:
+            with self._own_session().request(method, url, timeout=timeout, stream=True, **request) as response:
                 status = response.status_code
                 yield Answer(status, response.headers, subject, response)
         except (*FOREIGN_ERRORS, OSError) as exc:
@@ -112,7 +112,7 @@ class Transport:
             error = translate(exc, subject=subject, is_write=method.upper() != "GET", http_status=status)
             raise error from (exc if isinstance(error, Unavailable) else None)
 
-    def _session(self) -> requests.Session:
+    def _own_session(self) -> requests.Session:
         """This process's own, made when first needed: a fork must not share its parent's sockets."""
         pid = os.getpid()
         return self._sessions.get(pid) or self._sessions.setdefault(pid, self._new_session())

@@ -77,10 +77,11 @@ class TabAffiliates:
         """
         wanted = list(refs)
         meetings = sorted({ref.provider_meeting_id for ref in wanted if ref.provider_meeting_id})
-        cards = [
-            self._fetch_card({"ids": ",".join(meetings[first : first + IDS])}, now=now, deadline=deadline)
-            for first in range(0, len(meetings), IDS)
-        ]
+        cards = []
+        for first in range(0, len(meetings), IDS):
+            ids = ",".join(meetings[first : first + IDS])
+            payload = self._http.get_json(MEETINGS, {"ids": ids}, deadline=deadline)
+            cards.append(parse_meetings(payload, provider=self.name, observed_at=now))
         if not all(ref.provider_meeting_id for ref in wanted):
             cards += [card for card, _ in self._fetch_pages(now - NEARBY, now + NEARBY, now=now, deadline=deadline)]
         reported, asked = _races_by_id(cards), {ref.provider_race_id for ref in wanted}
@@ -108,10 +109,6 @@ class TabAffiliates:
         if race.provider_race_id != race_id:
             return Malformed(f"asked for race {race_id}, answered {race.provider_race_id}", http_status=200)
         return race
-
-    def _fetch_card(self, params: Mapping[str, str], *, now: datetime, deadline: float) -> Schedule:
-        payload = self._http.get_json(MEETINGS, params, deadline=deadline)
-        return parse_meetings(payload, provider=self.name, observed_at=now)
 
     def _fetch_pages(
         self, since: datetime, until: datetime, *, now: datetime, deadline: float

@@ -96,18 +96,15 @@ def in_parallel(
             for done in wait(running, return_when=FIRST_COMPLETED).done:
                 outcome, seconds = done.result()
                 outcomes[running.pop(done)] = outcome
-                if _shows_speed(outcome):
+                # Whether the server did the work, or was too slow for it: a refusal, or no connection, comes quickly.
+                was_slow = isinstance(outcome, OutOfTime | Ambiguous)
+                if was_slow or not (outcome is None or isinstance(outcome, PollingError)):
                     limits.note_answer(seconds)
                 if isinstance(outcome, PollingError) and affects_every_row(outcome):
                     stop = stop or outcome
     for number in waiting if stop else ():
         outcomes[number] = stop
     return list(zip(items, outcomes, strict=True))
-
-
-def _shows_speed(outcome: object) -> bool:
-    """Whether the server did the work, or was too slow for it: a refusal, or no connection, comes quickly."""
-    return isinstance(outcome, OutOfTime | Ambiguous) or not (outcome is None or isinstance(outcome, PollingError))
 
 
 def _timed_call(call: Callable[[T], R], item: T) -> tuple[R | PollingError | None, float]:

@@ -289,13 +289,13 @@ def test_one_session_serves_call_after_call(server: HTTPServer, client: SyncClie
 
 def _call_in_child(client: SyncClient, parents: int, results: Any) -> None:
     client.call("get", PATH)
-    results.put(id(client._transport._session()) == parents)
+    results.put(id(client._transport._own_session()) == parents)
 
 
 def test_a_fork_opens_its_own_connection(server: HTTPServer, client: SyncClient) -> None:
     server.expect_request("/v1" + PATH).respond_with_json({})
     client.call("get", PATH)
-    session = client._transport._session()
+    session = client._transport._own_session()
     context = multiprocessing.get_context("fork")
     results = context.SimpleQueue()
     child = context.Process(target=_call_in_child, args=(client, id(session), results))

@@ -73,7 +73,7 @@ def test_a_cookie_is_not_sent_back(httpserver: HTTPServer, client: HttpClient) -
 
 
 def test_a_forked_process_opens_its_own_connections(client: HttpClient) -> None:
-    session_of = client._transport._session
+    session_of = client._transport._own_session
     own = session_of()
     assert session_of() is own
     if (child := os.fork()) == 0:
