@@ -15,15 +15,8 @@ from polling.admin import formats
 from polling.admin.base import ReadOnlyAdmin, request_time, utc_column
 from polling.admin.bounded_lists import capped_count, filter_by_scan
 from polling.admin.filters import fixed_filter, provider_choices, when_filter
-from polling.models import Incident, IncidentKind, PollLog, PollState, SkipReason
-
-SKIP_REASONS: dict[IncidentKind, SkipReason | None] = {
-    IncidentKind.FAILING: SkipReason.BREAKER,
-    IncidentKind.BLOCKED: SkipReason.BREAKER,
-    IncidentKind.LIMITED: SkipReason.QUOTA,
-    IncidentKind.THROTTLED: SkipReason.THROTTLED,
-    IncidentKind.DISPUTED: None,
-}
+from polling.models import Incident, IncidentKind, PollLog, PollState
+from polling.quota.incidents import SKIP_REASONS
 
 
 @admin.display(description="lasted")

@@ -4,12 +4,20 @@ import logging
 from collections.abc import Iterable
 from datetime import datetime
 
-from polling.models import Incident, IncidentKind
+from polling.models import Incident, IncidentKind, SkipReason
 
 logger = logging.getLogger(__name__)
 
 # Logged at ERROR, because somebody may have to act at once; the others are warnings.
 ALERTS = (IncidentKind.FAILING, IncidentKind.BLOCKED)
+# Why polls are skipped while an incident is open; a dispute skips none.
+SKIP_REASONS: dict[IncidentKind, SkipReason | None] = {
+    IncidentKind.FAILING: SkipReason.BREAKER,
+    IncidentKind.BLOCKED: SkipReason.BREAKER,
+    IncidentKind.LIMITED: SkipReason.QUOTA,
+    IncidentKind.THROTTLED: SkipReason.THROTTLED,
+    IncidentKind.DISPUTED: None,
+}
 
 
 def begin(provider: str, kind: IncidentKind, reason: str, *, now: datetime) -> None:
