@@ -64,7 +64,7 @@ def _error_of_status(answer: Answer, path: str) -> PollingError:
     error_class = _ERROR_BY_STATUS.get(status) or _ERROR_BY_HUNDRED.get(status // 100, Malformed)
     message, sample = f"{path}: HTTP {status}", answer.sample()
     wait = retry_after(answer.headers)
-    # A 503 with the time to come back is no failure to be tried again, but the wish to be left alone.
+    # A 503 that says when to come back is a request to wait, not a failure to retry.
     if error_class is RateLimited or (status == HTTPStatus.SERVICE_UNAVAILABLE and wait is not None):
         return RateLimited(message, http_status=status, sample=sample, retry_after=wait)
     return error_class(message, http_status=status, sample=sample)

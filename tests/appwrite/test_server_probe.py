@@ -125,7 +125,7 @@ def test_a_server_without_compare_and_set_is_not_pushed_to(
     assert not SyncState.objects.exists()
     careless.clear_log()
     push.run(now=NOW + timedelta(minutes=6))
-    assert len(careless.log) == 4, "somebody may have mended it"
+    assert len(careless.log) == 4, "somebody may have corrected it"
 
 
 FAULTS: list[Any] = [

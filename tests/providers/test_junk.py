@@ -50,4 +50,4 @@ def test_junk_anywhere_is_read_or_malformed(name: str, parse: Callable[..., Any]
             except Malformed:
                 continue
             read += 1
-    assert read > len(JUNK)  # most junk is in ornaments, and costs nothing
+    assert read > len(JUNK)  # most junk is in optional fields, and costs nothing

@@ -1,4 +1,4 @@
-"""Recorded payloads of the real provider say what a person reads in them."""
+"""Recorded payloads of the real provider are read as a person reads them."""
 
 from collections import Counter
 from datetime import UTC, date, datetime

@@ -131,7 +131,7 @@ def test_pages_are_asked_for_until_there_are_no_more(
 
 
 @pytest.mark.parametrize(
-    ("heard", "warned"),
+    ("echoed", "warned"),
     [
         ("2026-11-22T00:00:00Z", False),
         ("2026-11-21T11:00:00Z", False),
@@ -139,10 +139,10 @@ def test_pages_are_asked_for_until_there_are_no_more(
         ("2026-11-24T03:00:00Z", True),
     ],
 )
-def test_a_provider_that_heard_other_days_is_warned_of(
-    httpserver: HTTPServer, tab: TabAffiliates, caplog: pytest.LogCaptureFixture, heard: str | None, warned: bool
+def test_a_provider_that_took_other_days_is_warned_of(
+    httpserver: HTTPServer, tab: TabAffiliates, caplog: pytest.LogCaptureFixture, echoed: str | None, warned: bool
 ) -> None:
-    httpserver.expect_request(MEETINGS).respond_with_json({"params": {"date_from": heard}, "data": {}})
+    httpserver.expect_request(MEETINGS).respond_with_json({"params": {"date_from": echoed}, "data": {}})
     with caplog.at_level(logging.WARNING, "polling"):
         tab.fetch_schedule(NOW, NOW, now=NOW, deadline=soon())
     assert [record.getMessage() for record in caplog.records] == (

@@ -274,7 +274,7 @@ def test_a_result_that_is_left_out_is_empty_before_it_and_unknown_after(
 
 
 @pytest.mark.parametrize("field", ["race_number", "distance", "description", "type", "country"])
-def test_a_race_asked_for_by_id_may_lack_its_ornaments(field: str) -> None:
+def test_a_race_asked_for_by_id_may_lack_optional_fields(field: str) -> None:
     payload = fixture("event_open")
     payload["data"]["race"].pop(field)
     assert parse_event(payload, **WHO).provider_race_id == race_id(4)

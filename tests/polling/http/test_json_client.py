@@ -176,18 +176,18 @@ def test_a_key_in_the_url_is_in_no_message(httpserver: HTTPServer) -> None:
 
 
 @pytest.mark.parametrize("base_url", ["", "no-scheme", "ftp://127.0.0.1/", "http://", "http://[::1"])
-def test_a_base_url_that_cannot_be_asked_is_for_a_person_to_mend(base_url: str) -> None:
+def test_a_base_url_that_cannot_be_used_is_blocked(base_url: str) -> None:
     with pytest.raises(Blocked):
         HttpClient(base_url, headers={}).get_json(PATH, {}, deadline=soon())
 
 
 @pytest.mark.parametrize("value", ["two\nlines", "snow ☃"])
-def test_a_header_that_cannot_be_sent_is_for_a_person_to_mend(httpserver: HTTPServer, value: str) -> None:
+def test_a_header_that_cannot_be_sent_is_blocked(httpserver: HTTPServer, value: str) -> None:
     assert type(error_of(HttpClient(httpserver.url_for("/"), headers={"X-Partner": value}))) is Blocked
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_an_answer_that_says_how_long_to_wait_is_no_failure_but_a_wish(
+def test_an_answer_that_says_how_long_to_wait_is_a_rate_limit(
     httpserver: HTTPServer, client: HttpClient, status: int
 ) -> None:
     httpserver.expect_request(BASE + PATH).respond_with_data("slow", status=status, headers={"Retry-After": "12"})
