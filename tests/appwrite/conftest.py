@@ -122,7 +122,7 @@ class Appwrite:
         assert self.api.call("DELETE", f"{self.path}/{row_id}").status_code == 204
 
     def fault(self, kind: str, **options: Any) -> None:
-        """Ill befalls the next request, or the next `times` of them."""
+        """A fault hits the next request, or the next `times` of them."""
         reply = self.api.control("POST", "faults", {"kind": kind, **options})
         assert reply.status_code == 201, reply.text
 
@@ -130,14 +130,14 @@ class Appwrite:
         self.api.control("DELETE", "faults")
 
     def forget(self) -> None:
-        """Begins to count requests anew."""
+        """Begins to count requests from scratch."""
         self.api.control("DELETE", "requests")
 
     def asked(self, method: str = "", path: str = "") -> list[str]:
         """The requests since the last `forget`, as method and path."""
         entries = self.api.control("GET", "requests").json()["requests"]
-        said = [f"{entry['method']} {entry['path'].removeprefix('/v1')}" for entry in entries]
-        return [line for line in said if line.startswith(method) and path in line]
+        lines = [f"{entry['method']} {entry['path'].removeprefix('/v1')}" for entry in entries]
+        return [line for line in lines if line.startswith(method) and path in line]
 
 
 def _prepared(api: Client) -> None:

@@ -1,4 +1,4 @@
-"""What a person settles about a conflict goes to Appwrite, and stays settled there."""
+"""How staff resolve a conflict goes to Appwrite, and stays so there."""
 
 from datetime import timedelta
 from typing import Any

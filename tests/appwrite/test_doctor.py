@@ -1,4 +1,4 @@
-"""`manage.py doctor`: each thing that is needed, here and in Appwrite, and one clear line for each that is wanting."""
+"""`manage.py doctor`: each thing that is needed, here and in Appwrite, and one clear line for each that is missing."""
 
 import json
 import re
@@ -46,8 +46,8 @@ def examined(*options: str) -> tuple[int, str]:
 
 
 def line(check: str) -> str:
-    """What is said of one check: its state and the words."""
-    [found] = [said for said in examined()[1].splitlines() if said[7:].startswith(f"{check}: ")]
+    """The finding of one check: its state and the words."""
+    [found] = [line for line in examined()[1].splitlines() if line[7:].startswith(f"{check}: ")]
     return f"{found[:7].strip()} {found[7:].partition(': ')[2]}"
 
 
@@ -71,8 +71,8 @@ def test_where_all_is_well_every_check_says_so(appwrite: Appwrite) -> None:
 
 def test_the_findings_in_json(appwrite: Appwrite, settings: Any) -> None:
     settings.RACE_PROVIDERS = ()
-    code, said = examined("--json")
-    findings = {finding["check"]: finding for finding in json.loads(said)}
+    code, output = examined("--json")
+    findings = {finding["check"]: finding for finding in json.loads(output)}
     assert (code, findings["providers"]["state"], findings["tables"]["state"]) == (1, "failed", "ok")
     assert findings["providers"]["words"] == "RACE_PROVIDERS names none: there is nothing to poll"
 
@@ -97,8 +97,8 @@ def test_what_was_not_taken_of_the_answers_is_a_note_while_it_is_fresh() -> None
 
 
 def test_without_appwrite_that_is_a_note() -> None:
-    code, said = examined()
-    assert (code, said.splitlines()[-1]) == (0, "note   appwrite: not configured: nothing is synced")
+    code, output = examined()
+    assert (code, output.splitlines()[-1]) == (0, "note   appwrite: not configured: nothing is synced")
 
 
 def test_ticks_that_stopped_or_never_came(appwrite: Appwrite) -> None:
@@ -116,11 +116,11 @@ def execute(sql: str, *values: str | datetime) -> None:
 def test_a_check_that_breaks_does_not_hide_the_others() -> None:
     execute("ALTER TABLE polling_heartbeat RENAME TO elsewhere")
     try:
-        said = examined()[1]
+        output = examined()[1]
     finally:
         execute("ALTER TABLE elsewhere RENAME TO polling_heartbeat")
-    assert re.search(r"^failed ticks: \w+Error: .*polling_heartbeat", said, re.M)
-    assert "ok     queue: 0 tasks wait in the database\n" in said
+    assert re.search(r"^failed ticks: \w+Error: .*polling_heartbeat", output, re.M)
+    assert "ok     queue: 0 tasks wait in the database\n" in output
 
 
 def test_migrations_that_are_not_applied() -> None:
@@ -183,7 +183,7 @@ def test_a_server_without_compare_and_set_fails(careless: HTTPServer) -> None:
     [
         pytest.param({"kind": "html", "status": 200}, "appwrite", "answers with a web page: a login page", id="portal"),
         pytest.param({"kind": "redirect"}, "appwrite", "redirects to 127.0.0.1", id="redirect"),
-        pytest.param({"kind": "status", "status": 503}, "appwrite", "HTTP 503", id="in trouble"),
+        pytest.param({"kind": "status", "status": 503}, "appwrite", "HTTP 503", id="failing"),
         pytest.param({"kind": "key_revoked", "after": 1}, "key", "is not, or no longer, accepted", id="key revoked"),
     ],
 )
@@ -191,8 +191,8 @@ def test_what_stands_in_the_way_is_one_line_and_the_rest_is_not_asked(
     appwrite: Appwrite, fault: dict[str, Any], check: str, words: str
 ) -> None:
     appwrite.fault(**fault)
-    code, said = examined()
-    *_, last = said.splitlines()
+    code, output = examined()
+    *_, last = output.splitlines()
     assert code == 1
     assert last.startswith(f"failed {check}: ")
     assert words in last

@@ -72,7 +72,7 @@ def test_an_odd_value_of_any_field_is_taken_or_undone_and_logged(appwrite: Appwr
     pulled()
     pushed()
     assert is_equal(appwrite)
-    assert [said for said, *_ in conflicts()] == [field]
+    assert [field for field, *_ in conflicts()] == [field]
     appwrite.forget()
     pulled(LATER)
     pushed(LATER)
@@ -199,7 +199,7 @@ def test_an_edit_under_an_old_time_of_another_field_comes_in_with_the_push(appwr
     assert is_equal(appwrite)
 
 
-def test_an_edit_under_an_old_time_beats_the_deletion_of_its_race(appwrite: Appwrite, race: Race) -> None:
+def test_an_edit_under_an_old_time_wins_over_the_deletion_of_its_race(appwrite: Appwrite, race: Race) -> None:
     freeze(appwrite, race, staff_note="keep it")
     race.delete()
     done = pushed()
@@ -215,7 +215,7 @@ def test_a_sweep_finds_an_edit_of_any_field_under_an_unchanged_time(appwrite: Ap
     swept()
     pushed()
     assert is_equal(appwrite)
-    assert [said for said, *_ in conflicts()] == [field]
+    assert [field for field, *_ in conflicts()] == [field]
 
 
 def test_the_texts_that_a_sweep_leaves_out_of_its_list_are_looked_at_in_turn(

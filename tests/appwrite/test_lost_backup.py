@@ -64,7 +64,7 @@ def test_a_restored_backup_undoes_nothing_that_was_written_since(
     assert "Appwrite has more than this database" in caplog.text
     pulled()
     swept()
-    assert SyncConflict.objects.count() == PollLog.objects.count() == 1, "it is said once"
+    assert SyncConflict.objects.count() == PollLog.objects.count() == 1, "it is logged once"
     full_scan.run(now=NOW)
     assert pushed().races.changed == 0, "it waits for what the provider says"
     change(stored, results=RESULT, **ENDED)
@@ -128,13 +128,13 @@ def test_a_note_taken_back_while_its_write_is_under_way_stays_taken_back(appwrit
     staff.annotate([race.pk], note="new", by=COMMAND, now=NOW)
     change(race, provider_status="b")
 
-    def meet() -> None:
+    def pull_amid() -> None:
         gate.after.pop("PATCH")
         staff.annotate([race.pk], note="old", by=COMMAND, now=NOW)
         change(race, provider_status="c")
         pull.run(row_ids=[state_of(race).remote_id], now=NOW)
 
-    gate.after["PATCH"] = meet
+    gate.after["PATCH"] = pull_amid
     pushed()
     assert (Race.objects.get().staff_note, appwrite.row()["staff_note"]) == ("old", "old")
     assert appwrite.row()["provider_status"] == "c"
@@ -231,7 +231,7 @@ def test_a_request_from_far_ahead_does_not_make_later_ones_look_old(appwrite: Ap
     assert race.poll_logs.count() == 2
 
 
-def test_a_database_in_trouble_ends_the_pull_and_the_row_is_read_again(appwrite: Appwrite) -> None:
+def test_a_busy_database_ends_the_pull_and_the_row_is_read_again(appwrite: Appwrite) -> None:
     race = make_race()
     pushed()
     pulled()

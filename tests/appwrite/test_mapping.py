@@ -1,4 +1,4 @@
-"""One spelling per value, and what a row of Appwrite may hold."""
+"""One canonical form per value, and what a row of Appwrite may hold."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -31,7 +31,7 @@ class Thing:
         self.__dict__.update(values)
 
 
-def spell(kind: Kind, value: Any) -> Any:
+def canonical_of(kind: Kind, value: Any) -> Any:
     return canonical(Field(kind, "x"), value)
 
 
@@ -43,16 +43,16 @@ def spell(kind: Kind, value: Any) -> Any:
         pytest.param("2026-11-23T12:00:00.123Z", NOON_TEXT, id="Z is UTC"),
         pytest.param("2026-11-24T01:00:00.123+13:00", NOON_TEXT, id="an offset becomes UTC"),
         pytest.param("2026-11-23T12:00:00.123", NOON_TEXT, id="without a zone it is UTC"),
-        pytest.param(NOON_TEXT, NOON_TEXT, id="the canonical spelling stays"),
+        pytest.param(NOON_TEXT, NOON_TEXT, id="the canonical form stays"),
         pytest.param(None, None, id="null stays null"),
     ],
 )
-def test_an_instant_has_one_spelling(value: Any, text: str | None) -> None:
+def test_an_instant_has_one_canonical_form(value: Any, text: str | None) -> None:
     assert instant(value) == text
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "spelt"),
+    ("kind", "value", "canonical_value"),
     [
         pytest.param(Kind.TEXT, "", None, id="empty text is null"),
         pytest.param(Kind.TEXT, "Ōtaki", "Ōtaki", id="text stays"),
@@ -66,9 +66,9 @@ def test_an_instant_has_one_spelling(value: Any, text: str | None) -> None:
         pytest.param(Kind.JSON, '[{"b":1}]', '[{"b":1}]', id="text from Appwrite stays as it is"),
     ],
 )
-def test_a_value_has_one_spelling(kind: Kind, value: Any, spelt: Any) -> None:
-    assert spell(kind, value) == spelt
-    assert spell(kind, spelt) == spelt
+def test_a_value_has_one_canonical_form(kind: Kind, value: Any, canonical_value: Any) -> None:
+    assert canonical_of(kind, value) == canonical_value
+    assert canonical_of(kind, canonical_value) == canonical_value
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_row_without_id_or_time_is_refused(row: dict[str, Any]) -> None:
         read(row)
 
 
-def test_runners_are_spelt_with_what_there_is_of_them() -> None:
+def test_runners_are_written_with_what_there_is_of_them() -> None:
     runner = Thing(
         number=3, letter="A", absent_since=None, name="Ōhau", barrier=None, jockey="", trainer="T", scratched_at=NOON,
         fixed_win=Decimal("2.5"), fixed_place=None, tote_win=Decimal("10.00"), tote_place=None,
@@ -142,7 +142,7 @@ def test_a_code_that_the_column_does_not_know_is_null() -> None:
     assert race_values(Thing(meeting=Thing(code="harness")), [])["code"] == "harness"
 
 
-def test_a_race_keeps_its_row_id_in_a_database_made_anew() -> None:
+def test_a_race_keeps_its_row_id_in_a_recreated_database() -> None:
     first = Thing(pk=1, provider="tab", provider_race_id="r-1")
     again = Thing(pk=99, provider="tab", provider_race_id="r-1")
     assert race_row_id(first) == race_row_id(again)

@@ -130,9 +130,7 @@ def test_once_taken_and_pushed_both_sides_are_equal_and_nothing_is_left_to_do(
 
 
 @given(base=STATES, local=STATES, remote=STATES)
-def test_a_merge_met_again_before_its_push_takes_and_logs_nothing_anew(
-    base: Values, local: Values, remote: Values
-) -> None:
+def test_a_merge_done_again_before_its_push_takes_and_logs_nothing(base: Values, local: Values, remote: Values) -> None:
     plan = merge(base, local, remote)
     again = merge(remote, {**local, **plan.take}, remote)
     assert (again.take, again.push, again.clashes) == ({}, plan.push, ())
@@ -171,7 +169,7 @@ COMMUTING = sorted({"name", "runners", "staff_note", "polling_paused", "status"}
 @given(
     base=STATES, edits=st.fixed_dictionaries({}, optional={name: _VALUES[name] for name in COMMUTING}), remote=STATES
 )
-def test_the_result_is_the_same_whether_the_row_is_met_before_or_after_an_edit_of_ours(
+def test_the_result_is_the_same_whether_the_row_is_read_before_or_after_an_edit_of_ours(
     base: Values, edits: Values, remote: Values
 ) -> None:
     """But for an end, which an edit made before it was known cannot have meant to take back."""
@@ -181,7 +179,7 @@ def test_the_result_is_the_same_whether_the_row_is_met_before_or_after_an_edit_o
 
     edited = {**base, **edits}
     edited_first = {**edited, **merge(base, edited, remote).take}
-    met = {**base, **merge(base, base, remote).take}
-    met_first = {**met, **edits}
-    met_first |= merge(remote, met_first, remote).take
-    assert edited_first == met_first
+    read = {**base, **merge(base, base, remote).take}
+    read_first = {**read, **edits}
+    read_first |= merge(remote, read_first, remote).take
+    assert edited_first == read_first

@@ -1,4 +1,4 @@
-"""How the sync stands, in numbers: every race is counted once, and what is wrong is said."""
+"""How the sync stands, in numbers: every race is counted once, and what is wrong is named."""
 
 from datetime import timedelta
 from typing import Any
@@ -32,9 +32,9 @@ def races() -> TableStatus:
 
 
 def split() -> tuple[int, ...]:
-    told = races()
-    counts = tuple(getattr(told, name) for name in SPLIT)
-    assert sum(counts) == told.rows
+    numbers = races()
+    counts = tuple(getattr(numbers, name) for name in SPLIT)
+    assert sum(counts) == numbers.rows
     return counts
 
 
@@ -80,9 +80,9 @@ def test_a_server_left_alone_is_no_flight_and_says_until_when() -> None:
     lease = Lease(sync_state.TABLE, now=NOW)
     lease.take()
     lease.release(wait=timedelta(seconds=30))
-    told = races()
-    assert (told.dirty, told.in_flight) == (1, 0)
-    assert told.left_alone_until and told.left_alone_until - NOW >= timedelta(seconds=30)
+    numbers = races()
+    assert (numbers.dirty, numbers.in_flight) == (1, 0)
+    assert numbers.left_alone_until and numbers.left_alone_until - NOW >= timedelta(seconds=30)
 
 
 def test_a_wait_that_is_over_is_dirty_again() -> None:
@@ -113,9 +113,9 @@ def test_the_numbers_agree_with_what_push_and_pull_do(appwrite: Appwrite) -> Non
     assert split() == (1, 1, 0, 0, 0, 0)
     appwrite.edit(state_of(second).remote_id, name="Oaks")
     assert pulled().conflicts == 1
-    told = status.numbers(now=NOW + timedelta(seconds=4))
-    assert (told.open_conflicts, told.tables[0].checkpoint_age_seconds) == (1, 4)
-    assert told.tables[0].read_to == state_of(second).base_updated_at
+    numbers = status.numbers(now=NOW + timedelta(seconds=4))
+    assert (numbers.open_conflicts, numbers.tables[0].checkpoint_age_seconds) == (1, 4)
+    assert numbers.tables[0].read_to == state_of(second).base_updated_at
     pushed()
     assert split() == (2, 0, 0, 0, 0, 0)
 
@@ -129,11 +129,11 @@ def test_poll_logs_count_as_far_as_they_are_for_appwrite(wanted: str, counts: tu
     make_log(race, slot_at=NOW + timedelta(seconds=30), state=PollState.RUNNING)
     if wanted == "all":
         make_log(race, slot_at=NOW + timedelta(seconds=45), pushed_at=NOW)
-    told = status.numbers(now=NOW).tables[1]
-    assert (told.table, told.rows, told.in_sync, told.dirty) == (push_logs.TABLE, *counts)
+    numbers = status.numbers(now=NOW).tables[1]
+    assert (numbers.table, numbers.rows, numbers.in_sync, numbers.dirty) == (push_logs.TABLE, *counts)
 
 
-def test_what_is_dead_held_or_failing_is_said_in_words() -> None:
+def test_what_is_dead_held_or_failing_is_named_in_words() -> None:
     assert status.numbers(now=NOW).problems == []
     one_of_each()
     checkpoint = checkpoint_of(sync_state.TABLE)
@@ -156,11 +156,13 @@ def test_rows_whose_next_try_is_due_are_still_behind() -> None:
 
 
 @pytest.mark.parametrize(
-    ("enabled", "said"), [(False, ["it was switched off"]), (True, []), (None, [])], ids=["off", "on again", "not ours"]
+    ("enabled", "problems"),
+    [(False, ["it was switched off"]), (True, []), (None, [])],
+    ids=["off", "on again", "not ours"],
 )
-def test_a_webhook_that_a_person_must_enable_is_trouble(enabled: bool | None, said: list[str]) -> None:
+def test_a_webhook_that_a_person_must_enable_is_a_problem(enabled: bool | None, problems: list[str]) -> None:
     SyncServer.objects.create(target=TARGET, webhook_enabled=enabled, webhook_problem="it was switched off")
-    assert status.numbers(now=NOW).problems == said
+    assert status.numbers(now=NOW).problems == problems
 
 
 def test_only_the_configured_appwrite_counts() -> None:
@@ -170,8 +172,8 @@ def test_only_the_configured_appwrite_counts() -> None:
         state = SyncState.objects.create(target=target, table="races", local_pk=1, remote_id="r")
         for resolved_at in (NOW, None):
             SyncConflict.objects.create(state=state, field="name", found_at=NOW, resolved_at=resolved_at)
-    told = status.numbers(now=NOW)
-    assert (told.tables[0].unmatched_rows, told.server["version"], told.open_conflicts) == (1, "1.9.6", 1)
+    numbers = status.numbers(now=NOW)
+    assert (numbers.tables[0].unmatched_rows, numbers.server["version"], numbers.open_conflicts) == (1, "1.9.6", 1)
 
 
 def test_the_numbers_take_as_many_queries_for_many_races_as_for_few() -> None:

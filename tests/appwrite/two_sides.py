@@ -87,8 +87,8 @@ some_run = st.sampled_from(["push", "push", "pull", "notified", "sweep"])
 class TwoSides(RuleBasedStateMachine):
     """A few races and their rows, by the rows' ids.
 
-    `notes` are those that nobody who could read them has written over. `decided` is what staff said last of a field
-    when all that was said of it in Appwrite had come in; `theirs` what was said there last.
+    `notes` are those that nobody who could read them has written over. `decided` is what staff set last in a field
+    when all that was set there in Appwrite had come in; `theirs` what was set there last.
     """
 
     appwrite: ClassVar[Appwrite]
@@ -143,7 +143,7 @@ class TwoSides(RuleBasedStateMachine):
 
     @rule(which=which)
     def delete_race(self, which: int) -> None:
-        """With all that staff and others have said of it."""
+        """With all that staff and others have decided about it."""
         row_id = self._row_id(which)
         Race.objects.filter(pk=self.races[which].pk).delete()
         self.ended_there.discard(row_id)
@@ -209,7 +209,7 @@ class TwoSides(RuleBasedStateMachine):
             self.they_delete(which)
             note = self._note()
             self.appwrite.create(row["$id"], staff_note=note, **{name: row[name] for name in FOR_A_RACE})
-            self._said(row["$id"], "staff_note", note)
+            self._note_theirs(row["$id"], "staff_note", note)
 
     @rule()
     def they_make_a_race(self) -> None:
@@ -218,7 +218,7 @@ class TwoSides(RuleBasedStateMachine):
         self.appwrite.create(race_id, provider="sandbox", provider_race_id=race_id, advertised_start=start)
         self.made.add(race_id)
 
-    # --- the engine, well, in trouble, and killed -------------------------------------------------------------------
+    # --- the engine, well, failing, and killed -----------------------------------------------------------------------
 
     @rule(name=some_run, later=st.sampled_from([1, 15, 400]))
     def run(self, name: str, later: int) -> None:
@@ -226,7 +226,7 @@ class TwoSides(RuleBasedStateMachine):
         RUNS[name](now=self.now)
 
     @rule(name=some_run, fault=st.sampled_from(FAULTS), times=st.sampled_from([1, 3]))
-    def run_in_trouble(self, name: str, fault: dict[str, Any], times: int) -> None:
+    def run_with_faults(self, name: str, fault: dict[str, Any], times: int) -> None:
         self._pass_time(15)
         self.appwrite.fault(**fault, times=times)
         RUNS[name](now=self.now)
@@ -292,7 +292,7 @@ class TwoSides(RuleBasedStateMachine):
             assert theirs["last_changed_at"] != FAR_AHEAD or knows_more
 
     def _no_edit_is_lost(self) -> None:
-        """Each note was once a race's own, told by the audit, or stands in a conflict; an end is one, or logged."""
+        """Each note was once a race's own, by the audit, or stands in a conflict; an end is one, or logged."""
         audit = set(LogEntry.objects.values_list("change_message", flat=True))
         remembered = set(SyncConflict.objects.filter(field="staff_note").values_list("remote", flat=True))
         assert {note for note in self.notes - remembered if f"Note: {note}" not in audit} == set()
@@ -350,9 +350,9 @@ class TwoSides(RuleBasedStateMachine):
             past = mapping.instant(self.now - timedelta(hours=1))
             more["$updatedAt"] = row["$updatedAt"] if stamp == "unchanged" else past
         self.appwrite.edit(row["$id"], **{field: value}, **more)
-        self._said(self._row_id(which), field, value)
+        self._note_theirs(self._row_id(which), field, value)
 
-    def _said(self, row_id: str, field: str, value: Any) -> None:
+    def _note_theirs(self, row_id: str, field: str, value: Any) -> None:
         self.theirs[row_id, field] = value
         self.decided.pop((row_id, field), None)
 
@@ -362,7 +362,7 @@ class TwoSides(RuleBasedStateMachine):
         return changed
 
     def _decide(self, which: int, field: str, value: Any, changed: list[int]) -> None:
-        """What staff say while an edit of theirs is still to come in may be what the row said before: it has no say."""
+        """What staff set while an edit of theirs is still to come in may be what the row held: it does not count."""
         key = (self._row_id(which), field)
         row = self._row(which)
         if not changed:

@@ -44,8 +44,8 @@ def test_a_row_without_a_match_becomes_a_race_that_is_polled(appwrite: Appwrite)
     assert Meeting.objects.values_list("provider", "provider_meeting_id", "name", "country", "code").get() == (
         "sandbox", "m1", "Ellerslie", "NZ", "thoroughbred",
     )  # fmt: skip
-    said = list(LogEntry.objects.values_list("user__username", "change_message").order_by("pk"))
-    assert said == [("appwrite", "Made in Appwrite"), ("appwrite", "Note: added by hand")]
+    entries = list(LogEntry.objects.values_list("user__username", "change_message").order_by("pk"))
+    assert entries == [("appwrite", "Made in Appwrite"), ("appwrite", "Note: added by hand")]
     assert not SyncConflict.objects.exists()
     pushed()
     assert (appwrite.row()["$id"], appwrite.row()["status"]) == ("made", "scheduled")
@@ -236,7 +236,7 @@ def test_a_row_that_is_unfit_stays_out_with_the_reason_until_it_is_fit(
     assert (pulled().left, pulled().left) == (1, 0)
     assert problem_of_row().startswith(problem)
     assert [swept().left, swept().left] == [1, 1]
-    assert len(caplog.records) == 1, "it is said once"
+    assert len(caplog.records) == 1, "it is logged once"
     assert not Race.objects.exists()
     pushed()
     appwrite.edit("unfit", **{**FIT, "race_number": 1})
@@ -306,7 +306,7 @@ def test_ids_that_appwrite_takes_in_bulk_alone_stay_out_and_are_never_called(app
 
 
 def test_a_row_whose_id_differs_by_capitals_alone_stays_out(appwrite: Appwrite, gate: Gate) -> None:
-    """A server on a database that tells them apart."""
+    """A server on a database that keeps them apart."""
     race = make_race()
     pushed()
     pulled()
@@ -331,7 +331,7 @@ def test_ids_of_a_provider_that_differ_by_capitals_are_two_races(appwrite: Appwr
     assert (Race.objects.count(), len(appwrite.rows())) == (2, 2)
 
 
-def test_a_row_that_met_a_fault_of_ours_stays_out_with_its_name(
+def test_a_row_that_hit_a_fault_of_ours_stays_out_with_its_name(
     appwrite: Appwrite, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     appwrite.create("made", **FIT)

@@ -104,7 +104,10 @@ def test_polling_is_paused_and_resumed_from_there(appwrite: Appwrite, race: Race
     race.refresh_from_db()
     assert race.polling_paused is False
     assert race.next_poll_at is not None
-    assert [said for _, said in audit(race)] == ["Polling paused: set in Appwrite", "Polling resumed: set in Appwrite"]
+    assert [message for _, message in audit(race)] == [
+        "Polling paused: set in Appwrite",
+        "Polling resumed: set in Appwrite",
+    ]
 
 
 def test_a_poll_requested_there_is_made_once(appwrite: Appwrite, race: Race) -> None:
@@ -245,7 +248,7 @@ def test_a_row_made_there_is_matched_by_the_providers_id(appwrite: Appwrite) -> 
     assert not SyncConflict.objects.exists()
 
 
-def test_a_second_row_of_a_race_and_a_row_of_no_race_are_left_and_said_once(
+def test_a_second_row_of_a_race_and_a_row_of_no_race_are_left_and_logged_once(
     appwrite: Appwrite, race: Race, caplog: pytest.LogCaptureFixture
 ) -> None:
     appwrite.create("second", provider=race.provider, provider_race_id=race.provider_race_id)
@@ -295,7 +298,7 @@ def test_a_row_that_cannot_be_read_does_not_stop_the_page(
     assert pulled().unreadable == 1
     assert Race.objects.get(pk=good.pk).staff_note == "x"
     assert "ValueError" in state_of(bad).error
-    assert len(caplog.records) == 1, "what is wrong is said once"
+    assert len(caplog.records) == 1, "what is wrong is logged once"
     gate.answer.clear()
     edit(appwrite, bad, staff_note="y")
     assert pulled().taken == 1
@@ -397,7 +400,7 @@ def test_an_answer_that_comes_late_does_not_undo_a_newer_base(appwrite: Appwrite
 
 
 def test_a_page_that_is_cut_off_is_read_again(appwrite: Appwrite, race: Race) -> None:
-    """The checkpoint moves after the rows, each of which is committed by itself; met again it changes nothing."""
+    """The checkpoint moves after the rows, each of which is committed by itself; read again it changes nothing."""
     edit(appwrite, race, staff_note="x")
     before = SyncCheckpoint.objects.get(table="races").updated_at
 
@@ -416,7 +419,7 @@ def test_a_page_that_is_cut_off_is_read_again(appwrite: Appwrite, race: Race) ->
     assert SyncCheckpoint.objects.get(table="races").updated_at > before
 
 
-def test_counters_tell_echoes_from_what_only_looking_back_has_found(appwrite: Appwrite, race: Race) -> None:
+def test_counters_keep_echoes_apart_from_what_only_looking_back_has_found(appwrite: Appwrite, race: Race) -> None:
     def counted() -> tuple[int, int]:
         checkpoint = SyncCheckpoint.objects.get(table="races")
         return checkpoint.echoes, checkpoint.overlap_hits
@@ -549,10 +552,10 @@ def test_a_date_that_is_ahead_of_those_who_stamp_rows_hides_no_edit(appwrite: Ap
     assert pulled(clock.now()).taken == 1
 
 
-# --- trouble --------------------------------------------------------------------------------------------------------
+# --- errors ---------------------------------------------------------------------------------------------------------
 
 
-def test_while_appwrite_is_down_nothing_escapes_and_the_edges_are_said(
+def test_while_appwrite_is_down_nothing_escapes_and_the_edges_are_logged(
     appwrite: Appwrite, race: Race, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     edit(appwrite, race, staff_note="x")
@@ -591,7 +594,7 @@ def test_without_appwrite_nothing_happens_and_it_says_so(settings: Any) -> None:
     assert not SyncCheckpoint.objects.exists()
 
 
-def test_every_field_that_may_come_in_has_its_door() -> None:
+def test_every_field_that_may_come_in_has_its_decision() -> None:
     owners = MANUAL_OWNERS.items()
     comes_in = {field for field, owner in owners if owner in (Owner.STATUS, Owner.SHARED, Owner.APPWRITE)}
     assert comes_in == FIELD_DECISIONS.keys()

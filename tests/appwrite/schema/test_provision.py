@@ -42,9 +42,9 @@ def either(request: pytest.FixtureRequest) -> Client:
 def test_apply_makes_what_plan_says_and_then_nothing_is_missing(
     either: Client, settings: Any, request: pytest.FixtureRequest
 ) -> None:
-    client = fresh(either, settings, "made-anew")
+    client = fresh(either, settings, "made-again")
     planned = schema.plan(client)
-    assert "create the database made-anew" in planned
+    assert "create the database made-again" in planned
     assert "create the table poll_logs" in planned
     assert "create in races.columns provider: string (40)" in planned
     assert "create in races.indexes by_change: on $updatedAt" in planned
@@ -178,19 +178,19 @@ def test_a_column_that_is_otherwise_than_declared_is_drift(
     drifted: Client, settings: Any, key: str, kind: str, options: dict[str, Any], words: str
 ) -> None:
     client = fresh(drifted, settings, "made-otherwise")
-    [said] = [line for line in schema.check(client) if line.startswith(f"races.columns {key} ")]
-    assert said.startswith(f"races.columns {key} {words}")
+    [line] = [each for each in schema.check(client) if each.startswith(f"races.columns {key} ")]
+    assert line.startswith(f"races.columns {key} {words}")
 
 
 def test_what_others_added_is_drift_only_where_it_refuses_rows_of_ours(drifted: Client, settings: Any) -> None:
-    said = schema.check(fresh(drifted, settings, "made-otherwise"))
-    assert [line for line in said if line.startswith(("races.indexes", "races.columns theirs"))] == [
+    lines = schema.check(fresh(drifted, settings, "made-otherwise"))
+    assert [line for line in lines if line.startswith(("races.indexes", "races.columns theirs"))] == [
         "races.columns theirs is required: rows without it are refused",
         "races.indexes mine is unique: rows of ours could be refused",
         "races.indexes by_change is on $id, not on $updatedAt",
     ]
-    assert "create in races.columns meeting: string (80)" in said
-    assert not [line for line in said if line.startswith("races.columns result_state")]
+    assert "create in races.columns meeting: string (80)" in lines
+    assert not [line for line in lines if line.startswith("races.columns result_state")]
 
 
 def test_check_changes_nothing_and_is_content_with_what_apply_makes(either: Client, settings: Any) -> None:
@@ -204,7 +204,7 @@ def test_check_changes_nothing_and_is_content_with_what_apply_makes(either: Clie
 
 @pytest.fixture
 def scripted(httpserver: HTTPServer, settings: Any) -> HTTPServer:
-    """A server of 1.8 that has all of our tables but one index, and says what a test tells it to."""
+    """A server of 1.8 that has all of our tables but one index, and answers what a test wants."""
     for name, value in configuration(httpserver.port).items():
         setattr(settings, name, value)
     httpserver.expect_request("/v1/health/version").respond_with_json({"version": "1.8.1"})

@@ -178,7 +178,7 @@ def test_a_key_that_is_revoked_is_one_message_from_all_of_the_sync(
     assert "APPWRITE_API_KEY" in alert
 
 
-def test_trouble_that_needs_a_person_is_said_amid_an_outage(
+def test_an_error_that_needs_attention_is_logged_amid_an_outage(
     appwrite: Appwrite, caplog: pytest.LogCaptureFixture
 ) -> None:
     race = make_race()

@@ -95,7 +95,7 @@ def test_one_that_staff_made_is_known_by_its_url(hooked: Appwrite, settings: Any
     assert schema.plan(client(settings)) == []
 
 
-def test_a_key_without_the_scope_is_told_to_use_the_console(
+def test_a_key_without_the_scope_is_sent_to_the_console(
     hooked: Appwrite, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert schema.plan(client(settings, TABLES)) == []
@@ -139,7 +139,7 @@ def test_a_disabled_one_is_enabled_again(hooked: Appwrite, caplog: pytest.LogCap
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
-def test_one_that_is_disabled_again_and_again_stays_a_problem_and_is_said_once(
+def test_one_that_is_disabled_again_and_again_stays_a_problem_and_is_logged_once(
     hooked: Appwrite, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(3):
@@ -180,7 +180,7 @@ def test_on_1_8_nothing_is_seen(old_hooked: Appwrite, caplog: pytest.LogCaptureF
 
 
 @pytest.mark.parametrize("fault", [{"kind": "status", "status": 503}, {"kind": "html"}, {"kind": "key_revoked"}])
-def test_trouble_leaves_what_is_known(
+def test_an_error_leaves_what_is_known(
     hooked: Appwrite, fault: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     stored(hooked)

@@ -79,7 +79,7 @@ def test_a_row_deleted_there_is_made_again_and_logged(appwrite: Appwrite, race: 
     assert (swept().deleted, checkpoint().repairs) == (0, 1)
 
 
-def test_a_race_and_its_row_that_are_both_deleted_are_forgotten(appwrite: Appwrite, race: Race) -> None:
+def test_a_race_and_its_row_that_are_both_deleted_leave_nothing_behind(appwrite: Appwrite, race: Race) -> None:
     appwrite.delete(state_of(race).remote_id)
     race.delete()
     assert swept().deleted == 0
@@ -144,7 +144,7 @@ def test_more_deletions_than_usual_wait_for_a_person(appwrite: Appwrite, caplog:
     assert {row["name"] for row in appwrite.rows()} >= {"Plate"}
 
 
-def test_while_the_brake_holds_it_says_what_later_sweeps_have_found(appwrite: Appwrite) -> None:
+def test_while_the_deletion_guard_is_on_it_says_what_later_sweeps_have_found(appwrite: Appwrite) -> None:
     races = agreed(appwrite, 30)
     for minutes, number in ((0, 21), (10, 5)):
         for race in races[:number]:
@@ -160,7 +160,9 @@ def test_as_many_deletions_as_usual_are_made_again(appwrite: Appwrite) -> None:
     assert swept().deleted == 20
 
 
-def test_while_the_brake_holds_edits_come_in_and_rows_that_are_back_are_no_deletions(appwrite: Appwrite) -> None:
+def test_while_the_deletion_guard_is_on_edits_come_in_and_rows_that_are_back_are_no_deletions(
+    appwrite: Appwrite,
+) -> None:
     races = agreed(appwrite, 22)
     kept = {row["$id"]: row for row in appwrite.rows()}
     appwrite.delete_all()
@@ -190,7 +192,7 @@ def test_a_table_that_is_emptied_by_a_mishap_is_no_deletion_of_races(appwrite: A
 
 @pytest.fixture
 def doomed(appwrite: Appwrite, race: Race) -> Iterator[Race]:
-    """A race whose database may be deleted; it is made anew afterwards."""
+    """A race whose database may be deleted; it is created again afterwards."""
     yield race
     client = connect()
     assert client
@@ -198,7 +200,7 @@ def doomed(appwrite: Appwrite, race: Race) -> Iterator[Race]:
 
 
 @pytest.mark.parametrize("whole", ["database_deleted", "table"])
-def test_a_database_or_table_that_is_gone_is_trouble_and_deletes_nothing(
+def test_a_database_or_table_that_is_gone_is_an_error_and_deletes_nothing(
     appwrite: Appwrite, doomed: Race, whole: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     if whole == "table":
@@ -227,12 +229,12 @@ def test_the_sync_page_says_what_befell_appwrite(
         assert "nothing waits for a decision" in admin_client.get(page).content.decode()
     appwrite.fault(fault, path_contains="/tables/races/")
     assert isinstance(pull.run(now=NOW).error, Blocked)
-    told = admin_client.get(page)
-    assert [words in line for line in told.context["told"].problems] == [True]
-    assert words in told.content.decode()
+    response = admin_client.get(page)
+    assert [words in line for line in response.context["told"].problems] == [True]
+    assert words in response.content.decode()
 
 
-# --- writes that no pull meets ----------------------------------------------------------------------------------------
+# --- writes that no pull finds ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -295,7 +297,7 @@ def test_a_row_made_behind_the_checkpoint_becomes_a_race(appwrite: Appwrite, rac
     assert Race.objects.filter(provider_race_id="r9").exists()
 
 
-def test_a_row_made_anew_keeps_our_values_and_is_merged_alone(appwrite: Appwrite) -> None:
+def test_a_recreated_row_keeps_our_values_and_is_merged_alone(appwrite: Appwrite) -> None:
     first, second = agreed(appwrite, 2)
     change(first, staff_note="ours")
     pushed()
@@ -316,7 +318,7 @@ def test_a_row_made_anew_keeps_our_values_and_is_merged_alone(appwrite: Appwrite
     assert state_of(second).base_sequence
 
 
-def test_a_row_made_again_in_another_spelling_of_its_id_is_the_same_row(appwrite: Appwrite, race: Race) -> None:
+def test_a_row_made_again_in_another_form_of_its_id_is_the_same_row(appwrite: Appwrite, race: Race) -> None:
     row_id = state_of(race).remote_id
     row = appwrite.row()
     appwrite.delete(row_id)
@@ -389,7 +391,7 @@ def test_only_one_sweep_runs_at_a_time(appwrite: Appwrite, race: Race) -> None:
     assert swept().rows == 1
 
 
-def test_a_key_that_is_revoked_midway_is_trouble_and_the_next_sweep_goes_on(
+def test_a_key_that_is_revoked_midway_is_an_error_and_the_next_sweep_goes_on(
     appwrite: Appwrite, race: Race, caplog: pytest.LogCaptureFixture
 ) -> None:
     appwrite.edit(state_of(race).remote_id, **{"staff_note": "hidden", "$updatedAt": LONG_AGO})
@@ -413,7 +415,7 @@ def test_a_sweep_that_fails_again_and_again_says_so_once_though_pulls_go_well(
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
-def test_a_table_without_our_columns_is_trouble_that_says_what_to_do(
+def test_a_table_without_our_columns_is_an_error_that_says_what_to_do(
     appwrite: Appwrite, doomed: Race, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = appwrite.path.replace("/rows", "/columns/staff_note")

@@ -40,8 +40,8 @@ def signed(body: bytes, *, url: str = URL, secret: str = SECRET) -> str:
 
 
 def headers(body: bytes, **changed: str) -> dict[str, str]:
-    said = {"id": "hook", "events": f"databases.*,{EVENT}.update", "project-id": "sandbox", "signature": signed(body)}
-    return {f"X-Appwrite-Webhook-{name}": value for name, value in {**said, **changed}.items()}
+    values = {"id": "hook", "events": f"databases.*,{EVENT}.update", "project-id": "sandbox", "signature": signed(body)}
+    return {f"X-Appwrite-Webhook-{name}": value for name, value in {**values, **changed}.items()}
 
 
 def payload(row_id: Any = "r1", **changed: Any) -> bytes:
@@ -53,8 +53,8 @@ def payload(row_id: Any = "r1", **changed: Any) -> bytes:
 
 
 def made(caller: Caller, body: bytes, **changed: str) -> bool:
-    said = {name.title(): value for name, value in headers(body, **changed).items()}
-    return caller.made(said, body)
+    sent = {name.title(): value for name, value in headers(body, **changed).items()}
+    return caller.made(sent, body)
 
 
 def test_a_call_signed_with_our_secret_is_genuine() -> None:
@@ -113,28 +113,28 @@ def test_a_genuine_call_is_read_as_a_change_or_as_nothing(body: bytes, action: s
     assert webhook_calls.read(body, events=f"databases.*, {EVENT}.{action}", database=DATABASE) == change
 
 
-# --- the door -------------------------------------------------------------------------------------------------------
+# --- the view ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def door(settings: Any, transactional_db: None) -> Browser:
+def browser(settings: Any, transactional_db: None) -> Browser:
     settings.APPWRITE_ENDPOINT, settings.APPWRITE_PROJECT_ID = "http://127.0.0.1:9/v1", "sandbox"
     settings.APPWRITE_DATABASE_ID, settings.APPWRITE_TARGET = DATABASE, TARGET
     settings.APPWRITE_WEBHOOK_SECRET, settings.APPWRITE_WEBHOOK_ID = SECRET, "hook"
     return Browser(enforce_csrf_checks=True)
 
 
-def call(door: Browser, body: bytes, path: str = "/hooks/appwrite/", **changed: str) -> Any:
-    return door.post(path, body, content_type="application/json", headers=headers(body, **changed))
+def call(browser: Browser, body: bytes, path: str = "/hooks/appwrite/", **changed: str) -> Any:
+    return browser.post(path, body, content_type="application/json", headers=headers(body, **changed))
 
 
 def asked_for() -> list[str]:
     return [task.func() for task in OrmQ.objects.all()]
 
 
-def test_a_genuine_call_asks_for_a_pull_and_is_counted(door: Browser) -> None:
+def test_a_genuine_call_asks_for_a_pull_and_is_counted(browser: Browser) -> None:
     with time_machine.travel(NOW, tick=False):
-        answer = call(door, payload())
+        answer = call(browser, payload())
     assert (answer.status_code, answer.content) == (204, b"")
     assert asked_for() == ["polling.tasks.pull_notified_rows"]
     assert change_notifications.take() == ["r1"]
@@ -142,87 +142,87 @@ def test_a_genuine_call_asks_for_a_pull_and_is_counted(door: Browser) -> None:
     assert (server.target, server.notifications, server.notified_at) == (TARGET, 1, NOW)
 
 
-def test_a_burst_asks_once_and_the_pull_takes_all_of_it(door: Browser) -> None:
+def test_a_burst_asks_once_and_the_pull_takes_all_of_it(browser: Browser) -> None:
     for number in [1, 1, 2, 3, 1, 2] * 3:
-        assert call(door, payload(f"r{number}")).status_code == 204
+        assert call(browser, payload(f"r{number}")).status_code == 204
     assert len(asked_for()) == 1
     assert sorted(change_notifications.take()) == ["r1", "r2", "r3"]
     assert not ChangeNotification.objects.exists()
     assert SyncServer.objects.get().notifications == 18
 
 
-def test_what_comes_once_a_pull_has_begun_asks_for_another(door: Browser) -> None:
-    call(door, payload())
+def test_what_comes_once_a_pull_has_begun_asks_for_another(browser: Browser) -> None:
+    call(browser, payload())
     sync_queue.begin(sync_queue.NOTIFIED_PULL)
     assert change_notifications.take() == ["r1"]
-    call(door, payload())
+    call(browser, payload())
     assert (len(asked_for()), change_notifications.take()) == (2, ["r1"])
 
 
-def test_a_pull_that_the_queue_lost_is_asked_for_again(door: Browser) -> None:
+def test_a_pull_that_the_queue_lost_is_asked_for_again(browser: Browser) -> None:
     with time_machine.travel(NOW, tick=False) as clock:
-        call(door, payload("r1"))
+        call(browser, payload("r1"))
         clock.shift(dispatch.claim_lease() - timedelta(milliseconds=1))
-        call(door, payload("r2"))
+        call(browser, payload("r2"))
         assert len(asked_for()) == 1
         clock.shift(timedelta(milliseconds=1))
-        call(door, payload("r2"))
+        call(browser, payload("r2"))
     assert len(asked_for()) == 2
     assert change_notifications.take() == ["r1", "r2"]
 
 
-def test_the_longest_id_fits(door: Browser) -> None:
-    call(door, payload("R" * 36))
+def test_the_longest_id_fits(browser: Browser) -> None:
+    call(browser, payload("R" * 36))
     assert change_notifications.take() == ["R" * 36]
 
 
 @pytest.mark.parametrize("body", [b"garbage", payload(**{"$tableId": "poll_logs"})])
-def test_a_genuine_call_of_nothing_of_ours_is_answered_and_asks_for_nothing(door: Browser, body: bytes) -> None:
-    assert call(door, body).status_code == 204
+def test_a_genuine_call_of_nothing_of_ours_is_answered_and_asks_for_nothing(browser: Browser, body: bytes) -> None:
+    assert call(browser, body).status_code == 204
     assert asked_for() == []
 
 
 @pytest.mark.parametrize("changed", [{"signature": "no"}, {"project-id": "another"}, {"id": "another"}])
-def test_a_call_that_is_not_genuine_is_refused_without_a_word(door: Browser, changed: dict[str, str]) -> None:
-    answer = call(door, payload(), **changed)
+def test_a_call_that_is_not_genuine_is_refused_without_a_word(browser: Browser, changed: dict[str, str]) -> None:
+    answer = call(browser, payload(), **changed)
     assert (answer.status_code, answer.content, asked_for()) == (403, b"", [])
     assert not SyncServer.objects.exists()
 
 
-def test_the_url_that_appwrite_knows_may_be_another_than_ours(door: Browser, settings: Any) -> None:
+def test_the_url_that_appwrite_knows_may_be_another_than_ours(browser: Browser, settings: Any) -> None:
     settings.APPWRITE_WEBHOOK_URL = "https://races.example/hooks/appwrite/"
-    assert call(door, payload()).status_code == 403
-    assert call(door, payload(), signature=signed(payload(), url=settings.APPWRITE_WEBHOOK_URL)).status_code == 204
+    assert call(browser, payload()).status_code == 403
+    assert call(browser, payload(), signature=signed(payload(), url=settings.APPWRITE_WEBHOOK_URL)).status_code == 204
 
 
-def test_a_url_without_its_last_slash_is_no_redirect_which_appwrite_would_take_for_success(door: Browser) -> None:
+def test_a_url_without_its_last_slash_is_no_redirect_which_appwrite_would_take_for_success(browser: Browser) -> None:
     url = URL.rstrip("/")
-    answer = call(door, payload(), "/hooks/appwrite", signature=signed(payload(), url=url))
+    answer = call(browser, payload(), "/hooks/appwrite", signature=signed(payload(), url=url))
     assert (answer.status_code, len(asked_for())) == (204, 1)
 
 
-def test_only_a_post_is_a_call(door: Browser) -> None:
-    assert door.get("/hooks/appwrite/").status_code == 405
+def test_only_a_post_is_a_call(browser: Browser) -> None:
+    assert browser.get("/hooks/appwrite/").status_code == 405
 
 
 @pytest.mark.parametrize("unset", ["APPWRITE_WEBHOOK_SECRET", "APPWRITE_ENDPOINT"])
-def test_without_a_secret_or_an_appwrite_there_is_no_door(door: Browser, settings: Any, unset: str) -> None:
+def test_without_a_secret_or_an_appwrite_there_is_no_route(browser: Browser, settings: Any, unset: str) -> None:
     setattr(settings, unset, "")
-    assert call(door, payload()).status_code == 404
-    assert door.get("/hooks/appwrite/").status_code == 404
+    assert call(browser, payload()).status_code == 404
+    assert browser.get("/hooks/appwrite/").status_code == 404
 
 
-def test_a_body_too_large_is_not_read(door: Browser, settings: Any) -> None:
+def test_a_body_too_large_is_not_read(browser: Browser, settings: Any) -> None:
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
-    assert call(door, payload(name="x" * 100)).status_code == 413
+    assert call(browser, payload(name="x" * 100)).status_code == 413
     assert asked_for() == []
 
 
 def test_a_change_that_cannot_be_kept_does_not_let_appwrite_switch_its_webhook_off(
-    door: Browser, settings: Any, caplog: pytest.LogCaptureFixture
+    browser: Browser, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.APPWRITE_TARGET = None  # which the database refuses
-    assert call(door, payload()).status_code == 204
+    assert call(browser, payload()).status_code == 204
     assert ("could not be kept" in caplog.text, asked_for()) == (True, [])
 
 
@@ -298,24 +298,24 @@ def test_neither_an_echo_nor_a_deletion_which_the_sweep_finds_asks_for_a_pull(
 def test_an_echo_that_comes_before_or_long_after_the_reply_asks_for_no_pull(appwrite: Appwrite, gate: Gate) -> None:
     race = make_race()
     rows: list[dict[str, Any]] = []
-    told: list[bool] = []
+    kept: list[bool] = []
 
-    def tell(row: dict[str, Any]) -> bool:
+    def note(row: dict[str, Any]) -> bool:
         return change_notifications.note(RowChange(row["$id"], row["$updatedAt"], row=row), now=NOW)
 
     def hear() -> None:
         rows.append(appwrite.row())
-        told.append(tell(rows[-1]))
+        kept.append(note(rows[-1]))
 
     gate.after = {"POST": hear, "PATCH": hear}
     for name in ("Cup", "Plate", "Stakes"):
         change(race, name=name)
         pushed()
-    assert told == [False] * 3, "their replies were not stored yet"
-    assert [tell(row) for row in rows] == [False] * 3
+    assert kept == [False] * 3, "their replies were not stored yet"
+    assert [note(row) for row in rows] == [False] * 3
     first = rows[0]
     appwrite.edit(first["$id"], staff_note="theirs")
-    assert tell(appwrite.row()), "though its sync_version is ours"
+    assert note(appwrite.row()), "though its sync_version is ours"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -323,13 +323,13 @@ def test_an_edit_made_over_a_write_that_is_under_way_is_no_echo(appwrite: Appwri
     race = make_race()
     pushed()
     change(race, name="Plate")
-    told = []
+    kept = []
 
     def edit() -> None:
         appwrite.edit(state_of(race).remote_id, staff_note="theirs")
         row = appwrite.row()
-        told.append(change_notifications.note(RowChange(row["$id"], row["$updatedAt"], row=row), now=NOW))
+        kept.append(change_notifications.note(RowChange(row["$id"], row["$updatedAt"], row=row), now=NOW))
 
     gate.after["PATCH"] = edit
     pushed()
-    assert told[0]
+    assert kept[0]
