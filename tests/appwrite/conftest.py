@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.db.models import F
 from django.test.utils import override_settings
 from pytest_httpserver import HTTPServer
@@ -24,7 +25,7 @@ from polling.appwrite.sweep.run import Swept
 from polling.models import SyncConflict, SyncServer, SyncState
 from races.models import Race
 from tests.appwrite.gate import Gate, gate_before
-from tests.factories import START
+from tests.factories import START, make_race
 from tests.sandbox.appwrite_api import Client, query, running
 
 NOW = START - timedelta(minutes=30)
@@ -71,6 +72,26 @@ def swept(now: datetime = NOW) -> Swept:
     assert done.error is None
     assert done.finished
     return done
+
+
+def agreed(appwrite: "Appwrite", number: int) -> list[Race]:
+    """Races that both sides agree on; the requests so far are not counted."""
+    races = [make_race() for _ in range(number)]
+    pushed()
+    pulled()
+    appwrite.forget()
+    return races
+
+
+def edit(appwrite: "Appwrite", race: Race, **values: Any) -> None:
+    """What somebody does to a race in Appwrite."""
+    appwrite.edit(state_of(race).remote_id, **values)
+
+
+def audit(race: Race) -> list[tuple[str, str]]:
+    """Who decided what about a race, in words."""
+    entries = LogEntry.objects.filter(object_id=str(race.pk)).order_by("pk")
+    return [(entry.user.username, entry.change_message) for entry in entries]
 
 
 def conflicts() -> list[tuple[str, Any, Any, str]]:
@@ -191,6 +212,13 @@ def _emptied(api: Client, settings: Any, request: pytest.FixtureRequest) -> Appw
 def appwrite(stand_in: Client, settings: Any, request: pytest.FixtureRequest) -> Appwrite:
     """The table of races in a stand-in of Appwrite 1.9, which the settings name."""
     return _emptied(stand_in, settings, request)
+
+
+@pytest.fixture
+def race(appwrite: Appwrite) -> Race:
+    """A race that both sides agree on."""
+    [race] = agreed(appwrite, 1)
+    return race
 
 
 @pytest.fixture
