@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from polling import dispatch, importing, pollers
-from polling.errors import Malformed, PollingError, RateLimited
+from polling.errors import PollingError, RateLimited
 from polling.models import PollLog, PollState, ProviderState, Trigger
 from polling.quota import request_budget
 from races.models import Race
@@ -164,14 +164,6 @@ def test_an_answer_that_cannot_be_read_is_kept_cut_to_two_kilobytes(provider: Pr
     provider.fault("malformed", times=1)
     [log] = poll(race)
     assert 0 < len(log.sample.encode()) <= 2000
-
-
-def test_a_sample_holds_nothing_that_a_database_refuses() -> None:
-    error = Malformed("caf\ud800\0", sample="\0<html>\udfff" + "x" * 3000)
-    log = make_log(make_race(), sample=error.sample, message=str(error))
-    log.refresh_from_db()
-    assert len(log.sample.encode()) <= 2000
-    assert "\0" not in log.sample + log.message
 
 
 def test_an_unknown_status_keeps_the_old_one_and_is_listed_once(
