@@ -1,7 +1,7 @@
 """`python -m bench [NAME…]`: the benches, one after another, each a process in a home of its own.
 
-A line of JSON for every figure. Exit code 1 where a bar was not cleared or a bench failed, 2 for a name that is none,
-or for servers that it does not take.
+A line of JSON for every figure. Exit code 1 where a bar was not cleared or a bench failed, 2 for an unknown name, or
+for servers that a bench cannot use.
 """
 
 import argparse
@@ -16,8 +16,8 @@ from pathlib import Path
 
 from bench.catalog import BENCHES, BY_NAME, Bench
 from bench.figures import Bar, Figure
-from bench.stacks import Unable, stack
-from bench.stage import sweep
+from bench.processes import kill_leftovers
+from bench.stacks import StackUnavailable, stack
 from tests.processes import ROOT, environment, free_ports
 
 KNOBS = ("BENCH_SECONDS", "BENCH_SMALL", "BENCH_KEEP", "BENCH_PROFILE")
@@ -26,12 +26,12 @@ KNOBS = ("BENCH_SECONDS", "BENCH_SMALL", "BENCH_KEEP", "BENCH_PROFILE")
 def main(arguments: list[str]) -> int:
     """Runs those named, or all. A SIGTERM ends it as Ctrl-C does: with all that it started."""
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    options = _parsed(arguments)
+    options = _parse_arguments(arguments)
     if unknown := [name for name in options.names if name not in BY_NAME]:
         sys.stderr.write(f"no bench is called {', '.join(unknown)}; there are {', '.join(BY_NAME)}\n")
         return 2
     benches = [BY_NAME[name] for name in options.names] or list(BENCHES)
-    servers = _servers(options)
+    servers = _read_servers(options)
 
     def takes_them(bench: Bench) -> bool:
         return bench.takes_servers and (bench.takes_provider or not options.provider_url)
@@ -43,14 +43,14 @@ def main(arguments: list[str]) -> int:
     cleared = True
     for bench in benches:
         for on in bench.stacks:
-            for line in _lines(bench, on, servers):
+            for line in _run_on_stack(bench, on, servers):
                 sys.stdout.write(line)
                 sys.stdout.flush()
                 cleared &= json.loads(line)["ok"] is not False
     return 0 if cleared else 1
 
 
-def _parsed(arguments: list[str]) -> argparse.Namespace:
+def _parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Runs the benches named, or all.")
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--endpoint", help="of an Appwrite to use instead of the stand-in; ends in /v1")
@@ -66,8 +66,8 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     return options
 
 
-def _servers(options: argparse.Namespace) -> dict[str, str]:
-    """The variables that name the servers of the command."""
+def _read_servers(options: argparse.Namespace) -> dict[str, str]:
+    """The variables that name the servers given in the command."""
     servers: dict[str, str] = {}
     if options.endpoint:
         servers |= {"APPWRITE_ENDPOINT": options.endpoint, "APPWRITE_PROJECT_ID": options.project}
@@ -78,19 +78,19 @@ def _servers(options: argparse.Namespace) -> dict[str, str]:
     return servers
 
 
-def _lines(bench: Bench, on: str, servers: dict[str, str]) -> Iterator[str]:
-    """What one run prints; where it ended before its end, also why."""
+def _run_on_stack(bench: Bench, on: str, servers: dict[str, str]) -> Iterator[str]:
+    """The lines of one bench on one stack; where it could not run or failed, a line with the reason."""
     with tempfile.TemporaryDirectory(prefix=f"bench-{bench.name}-", ignore_cleanup_errors=True) as name:
         home = Path(name)
         try:
             with stack(on, home) as databases:
-                yield from _run(bench, on, home, databases | servers)
-        except Unable as unable:
-            yield _unable(bench, on, str(unable))
+                yield from _run_process(bench, on, home, databases | servers)
+        except StackUnavailable as unavailable:
+            yield Figure("run", None, "", why=str(unavailable), n=0).line(bench.name, stack=on) + "\n"
 
 
-def _run(bench: Bench, on: str, home: Path, outside: dict[str, str]) -> Iterator[str]:
-    """`outside` names databases and servers."""
+def _run_process(bench: Bench, on: str, home: Path, outside: dict[str, str]) -> Iterator[str]:
+    """The lines of a bench in a process of its own; `outside` are the variables that name databases and servers."""
     port = free_ports(2)
     url = f"http://127.0.0.1:{port}/affiliates/v1"
     values = {name: value for name in KNOBS if (value := os.environ.get(name))}
@@ -105,7 +105,7 @@ def _run(bench: Bench, on: str, home: Path, outside: dict[str, str]) -> Iterator
     errors = home / "errors.txt"
     with errors.open("w") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "bench.one", bench.name, on],
+            [sys.executable, "-m", "bench.run_one", bench.name, on],
             cwd=ROOT, env=environment(var, **{**values, **outside}), stdout=subprocess.PIPE, stderr=file,
             stdin=subprocess.DEVNULL, text=True,
         )  # fmt: skip
@@ -114,29 +114,21 @@ def _run(bench: Bench, on: str, home: Path, outside: dict[str, str]) -> Iterator
     try:
         yield from process.stdout or ()
         if process.wait():
-            failed = Figure("exit_code", process.returncode, "", Bar("=", 0), details={"error": _last_line(errors)})
+            error = errors.read_text().strip().splitlines()[-1:]
+            failed = Figure("exit_code", process.returncode, "", Bar("=", 0), details={"error": "".join(error)})
             yield failed.line(bench.name, stack=on) + "\n"
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, previous)
         process.kill()
         process.wait()
-        sweep(var)
+        kill_leftovers(var)
         if os.environ.get("BENCH_KEEP"):
-            _keep(home, bench, on)
+            _keep_home(home, bench, on)
 
 
-def _unable(bench: Bench, on: str, why: str) -> str:
-    return Figure("run", None, "", why=why, n=0).line(bench.name, stack=on) + "\n"
-
-
-def _last_line(errors: Path) -> str:
-    lines = errors.read_text().strip().splitlines()
-    return lines[-1] if lines else ""
-
-
-def _keep(home: Path, bench: Bench, on: str) -> None:
-    """Copies what the run left behind to where BENCH_KEEP says, for whoever looks for the reason of a figure."""
+def _keep_home(home: Path, bench: Bench, on: str) -> None:
+    """Copies what the run left behind to the folder that BENCH_KEEP names, to look for the reason of a figure."""
     import shutil
 
     kept = Path(os.environ["BENCH_KEEP"]) / f"{bench.name}-{on}"

@@ -1,4 +1,4 @@
-"""The Appwrite stand-in in a process of its own, as slow as a real server, or any real one; and our look into it."""
+"""The Appwrite stand-in in a process of its own, as slow as a real server, or any real one; and what it holds."""
 
 import multiprocessing
 import os
@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import requests
 from django.conf import settings
 
-from bench.stage import Stage
-from bench.stand_in import serve
+from bench.appwrite_process import serve
+from bench.run_options import RunOptions
 from polling.appwrite import mapping, sync_state
 from polling.appwrite.api.client import connect
 from polling.appwrite.api.rows import MOST_ROWS, Rows, batches
@@ -33,14 +33,14 @@ class Server:
         parts = urlsplit(settings.APPWRITE_ENDPOINT)
         self._control = f"{parts.scheme}://{parts.netloc}/sandbox"
 
-    def delay(self) -> None:
+    def be_as_slow_as_real(self) -> None:
         """Makes the stand-in as slow as a real server on two cores."""
-        self.undelay()
+        self.be_fast()
         fault = {"kind": "like_real", "times": None}
         requests.post(f"{self._control}/faults", json=fault, timeout=10).raise_for_status()
 
-    def undelay(self) -> None:
-        """As fast as the stand-in is."""
+    def be_fast(self) -> None:
+        """Lets the stand-in answer as fast as it can."""
         requests.delete(f"{self._control}/faults", timeout=10).raise_for_status()
 
     def calls(self, work: Callable[[], object]) -> list[str]:
@@ -65,38 +65,38 @@ class Server:
 
 
 def is_real() -> bool:
-    """Whether the run was told which Appwrite to use."""
+    """Whether the command names an Appwrite to use."""
     return bool(os.environ.get("BENCH_APPWRITE_IS_REAL"))
 
 
 @contextmanager
-def appwrite(stage: Stage) -> Iterator[Server]:
-    """A server with our tables; the stand-in is as slow as a real one, until told otherwise."""
+def appwrite(options: RunOptions) -> Iterator[Server]:
+    """A server with our tables; the stand-in is as slow as a real one, until `be_fast`."""
     if is_real():
-        yield _prepared()
+        yield _prepare_server()
         return
-    home = stage.var / "appwrite"
+    home = options.var / "appwrite"
     home.mkdir()
     port = urlsplit(settings.APPWRITE_ENDPOINT).port
     process = multiprocessing.get_context("spawn").Process(target=serve, args=(port, home), daemon=True)
     process.start()
     try:
-        eventually("Appwrite serves", _answers)
-        server = _prepared()
-        server.delay()
+        eventually("Appwrite serves", _does_answer)
+        server = _prepare_server()
+        server.be_as_slow_as_real()
         yield server
     finally:
         process.terminate()
         process.join(10)
 
 
-def _prepared() -> Server:
+def _prepare_server() -> Server:
     server = Server()
     schema.apply(server._client)
     return server
 
 
-def _answers() -> bool:
+def _does_answer() -> bool:
     try:
         requests.get(settings.APPWRITE_ENDPOINT, timeout=5)
     except requests.ConnectionError:

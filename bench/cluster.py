@@ -1,4 +1,4 @@
-"""A real cluster, seen by its own database."""
+"""A real cluster, watched through its own database."""
 
 import contextlib
 import subprocess
@@ -6,21 +6,22 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 
-from bench.stage import Stage, running
+from bench.processes import running
+from bench.run_options import RunOptions
 from polling.models import Heartbeat
 from tests.processes import eventually
 
 
 @contextlib.contextmanager
-def cluster(stage: Stage, **values: str) -> Iterator[subprocess.Popen[str]]:
+def cluster(options: RunOptions, **values: str) -> Iterator[subprocess.Popen[str]]:
     """`manage.py qcluster`, with these settings, from its first tick on."""
-    before = _beats()
-    with running(stage, "cluster", "qcluster", **values) as process:
-        eventually("the cluster ticks", lambda: _beats() != before, seconds=60)
+    before = _last_heartbeat()
+    with running(options, "cluster", "qcluster", **values) as process:
+        eventually("the cluster ticks", lambda: _last_heartbeat() != before, seconds=60)
         yield process
 
 
-def _beats() -> datetime | None:
+def _last_heartbeat() -> datetime | None:
     """When a tick last ended well; a tick that sleeps leaves no other trace."""
     return Heartbeat.objects.values_list("at", flat=True).first()
 

@@ -41,7 +41,7 @@ SIGNS: dict[str, Callable[[float, float], bool]] = {"<=": operator.le, ">=": ope
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A value with its unit. Without a bar, or with `why`, it is told and not judged.
+    """A value with its unit. Without a bar, or with `why`, it is reported and not judged.
 
     `n` is the number of samples; `share` names the percentile, which too few samples cannot show.
     """
@@ -73,7 +73,7 @@ class Figure:
     def line(self, bench: str, **around: Any) -> str:
         """One line of JSON; `around` is what holds for all figures of the run."""
         value = None if self.value is None else round(self.value, 3)
-        told = {
+        fields = {
             "bench": bench,
             "figure": self.name,
             "value": value,
@@ -84,7 +84,7 @@ class Figure:
             "n": self.n,
             "details": self.details,
         }
-        return json.dumps(told | around, default=str)
+        return json.dumps(fields | around, default=str)
 
 
 def percentiles(

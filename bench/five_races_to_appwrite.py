@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 from bench.catalog import EMBEDDED, MACHINES
 from bench.figures import Figure
-from bench.stage import Stage
-from bench.to_appwrite import PEER_SECONDS, measured, whole
+from bench.run_options import RunOptions
+from bench.time_to_appwrite import PEER_SECONDS, measure_rounds, round_figure
 
 BARS = {EMBEDDED: 1.2, MACHINES: 1.0}
 
 
-def run(stage: Stage) -> Iterator[Figure]:
+def run(options: RunOptions) -> Iterator[Figure]:
     """Through the queue and its workers, as on any day."""
-    rounds, details = measured(stage, count=5, every=4)
-    yield whole(rounds, BARS, stage, {**details, "a_peer_on_functions_s": PEER_SECONDS})
+    rounds, details = measure_rounds(options, count=5, every=4)
+    yield round_figure(rounds, BARS, options, {**details, "a_peer_on_functions_s": PEER_SECONDS})

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from bench.figures import Bar, Figure, median
-from bench.stage import Stage
+from bench.run_options import RunOptions
 from races import ingest
 from races.models import Meeting, Race, Runner
 from races.snapshots import MeetingSnapshot, RaceSnapshot, RunnerSnapshot, Scope
@@ -20,47 +20,45 @@ START = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 CENT = Decimal("0.01")
 
 
-def run(stage: Stage) -> Iterator[Figure]:
-    """Rounds of both take turns, on races of their own, so that what else the machine does meets both."""
-    count, rounds = stage.sized(200, 5), stage.sized(5, 2)
-    ours, theirs = told("ours", count), told("theirs", count)
+def run(options: RunOptions) -> Iterator[Figure]:
+    """Rounds of both take turns, on races of their own, so that what else the machine does slows both."""
+    count, rounds = options.sized(200, 5), options.sized(5, 2)
+    ours, theirs = snapshots("ours", count), snapshots("theirs", count)
     ingest.apply(ours, now=START)
     row_at_a_time(theirs, now=START)
     seconds: dict[str, list[float]] = {"ours": [], "theirs": []}
     for number in range(1, rounds + 1):
         now = START + timedelta(seconds=15 * number)
-        seconds["ours"].append(_timed(ingest.apply, moved(ours, number, now=now), now=now))
-        seconds["theirs"].append(_timed(row_at_a_time, moved(theirs, number, now=now), now=now))
+        seconds["ours"].append(_measure_write(ingest.apply, with_moved_odds(ours, number, now=now), now=now))
+        seconds["theirs"].append(_measure_write(row_at_a_time, with_moved_odds(theirs, number, now=now), now=now))
     _check_both_alike()
     now = START + timedelta(hours=1)
     with CaptureQueriesContext(connection) as seen:
-        ingest.apply(moved(ours, rounds + 1, now=now), now=now)
+        ingest.apply(with_moved_odds(ours, rounds + 1, now=now), now=now)
     middle = {name: median(values) for name, values in seconds.items()}
     details = {"ours_ms": round(middle["ours"] * 1000), "row_at_a_time_ms": round(middle["theirs"] * 1000)}
     details |= {"races": count, "runners": 10}
     ratio = middle["theirs"] / middle["ours"]
     yield Figure("times_faster", ratio, "times", Bar(">=", 10), rounds, details=details)
-    yield _queries(len(seen), details)
-
-
-def _queries(count: int, details: dict[str, int]) -> Figure:
-    """Where a statement holds few parameters the batch must be cut into many."""
+    # Where a statement holds few parameters the batch must be cut into many.
     few = "" if connection.vendor == "postgresql" else "PostgreSQL's bar; SQLite takes 999 parameters a statement"
-    return Figure("queries", count, "queries", Bar("<=", 15), why=few, details=details)
+    yield Figure("queries", len(seen), "queries", Bar("<=", 15), why=few, details=details)
 
 
-def _timed(write: Callable[..., object], told: Sequence[RaceSnapshot], *, now: datetime) -> float:
+def _measure_write(write: Callable[..., object], races: Sequence[RaceSnapshot], *, now: datetime) -> float:
     began = time.perf_counter()
-    write(told, now=now)
+    write(races, now=now)
     return time.perf_counter() - began
 
 
-def row_at_a_time(told: Sequence[RaceSnapshot], *, now: datetime) -> None:
-    """What one writes first: update_or_create per race and runner, a transaction per race."""
-    for snapshot in told:
+def row_at_a_time(races: Sequence[RaceSnapshot], *, now: datetime) -> None:
+    """The obvious way to write them: update_or_create per race and runner, a transaction per race."""
+    for snapshot in races:
         with transaction.atomic():
             race, _ = Race.objects.update_or_create(
-                provider=snapshot.provider, provider_race_id=snapshot.provider_race_id, defaults=_facts(snapshot, now)
+                provider=snapshot.provider,
+                provider_race_id=snapshot.provider_race_id,
+                defaults=_race_fields(snapshot, now),
             )
             for runner in snapshot.runners or ():
                 facts = asdict(runner)
@@ -68,7 +66,7 @@ def row_at_a_time(told: Sequence[RaceSnapshot], *, now: datetime) -> None:
                 Runner.objects.update_or_create(race=race, number=facts.pop("number"), defaults=facts)
 
 
-def _facts(snapshot: RaceSnapshot, now: datetime) -> dict[str, object]:
+def _race_fields(snapshot: RaceSnapshot, now: datetime) -> dict[str, object]:
     assert snapshot.meeting is not None
     meeting, _ = Meeting.objects.get_or_create(
         provider=snapshot.provider,
@@ -89,11 +87,11 @@ def _facts(snapshot: RaceSnapshot, now: datetime) -> dict[str, object]:
     }
 
 
-def told(prefix: str, count: int) -> list[RaceSnapshot]:
-    return [_race(prefix, number) for number in range(count)]
+def snapshots(prefix: str, count: int) -> list[RaceSnapshot]:
+    return [_race_snapshot(prefix, number) for number in range(count)]
 
 
-def _race(prefix: str, number: int) -> RaceSnapshot:
+def _race_snapshot(prefix: str, number: int) -> RaceSnapshot:
     meeting = MeetingSnapshot(
         "sandbox", f"{prefix}-{number // 10}", f"Track {number // 10}", "NZ", "NZ", "thoroughbred"
     )
@@ -113,15 +111,15 @@ def _race(prefix: str, number: int) -> RaceSnapshot:
     )  # fmt: skip
 
 
-def moved(told: Sequence[RaceSnapshot], by: int, *, now: datetime) -> list[RaceSnapshot]:
+def with_moved_odds(races: Sequence[RaceSnapshot], by: int, *, now: datetime) -> list[RaceSnapshot]:
     """The same races an answer later, with all odds moved."""
     return [
-        replace(race, observed_at=now, source_time=now, runners=tuple(_with_odds(r, by) for r in race.runners or ()))
-        for race in told
+        replace(race, observed_at=now, source_time=now, runners=tuple(_move_odds(r, by) for r in race.runners or ()))
+        for race in races
     ]
 
 
-def _with_odds(runner: RunnerSnapshot, by: int) -> RunnerSnapshot:
+def _move_odds(runner: RunnerSnapshot, by: int) -> RunnerSnapshot:
     win = Decimal(200 + 10 * runner.number + by) * CENT
     return replace(runner, fixed_win=win, fixed_place=win - 1, tote_win=win + 1, tote_place=win)
 

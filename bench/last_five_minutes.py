@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from random import Random
 
-from bench.day import VirtualDay, slots
 from bench.figures import Bar, Figure, median
-from bench.literal import Seen, last_five_minutes, polls
+from bench.literal_rule import LastFiveMinutes, last_five_minutes, polls
 from bench.provider import Provider, provider
-from bench.stage import Stage
+from bench.run_options import RunOptions
+from bench.virtual_day import VirtualDay, slots
 from polling.planning import default_cadence
 from races.models import Race
 from sandbox.provider.race import Race as SimulatedRace
@@ -19,12 +19,12 @@ SEED = 7
 FROM = datetime.fromisoformat("2026-11-23T03:00:00+00:00")
 
 
-def run(stage: Stage) -> Iterator[Figure]:
+def run(options: RunOptions) -> Iterator[Figure]:
     """Ten races one after another, each alone: the fewest polls and the longest gap of them all."""
     ours, theirs = [], []
     with provider(seed=SEED, now=FROM) as source:
-        for race in _steady_races(stage.sized(10, 2)):
-            real, rule = _follow(source, race)
+        for race in _steady_races(options.sized(10, 2)):
+            real, rule = _follow_race(source, race)
             ours.append(real)
             theirs.append(rule)
     literal = {
@@ -50,14 +50,14 @@ def _steady_races(count: int) -> list[SimulatedRace]:
     return found
 
 
-def _follow(source: Provider, chosen: SimulatedRace) -> tuple[Seen, Seen]:
+def _follow_race(source: Provider, chosen: SimulatedRace) -> tuple[LastFiveMinutes, LastFiveMinutes]:
     """The race from T-8 to its start, all others left out; what was asked by the provider's own log, and the rule."""
     start = chosen.first_start
     Race.objects.all().delete()
     day = VirtualDay(source, Random(chosen.id))
     day.import_card(start - timedelta(minutes=8, seconds=7))
     Race.objects.exclude(provider_race_id=chosen.id).update(next_poll_at=None)
-    source.forget_requests()
+    source.clear_requests()
     for slot in slots(start - timedelta(minutes=8), start + timedelta(seconds=15)):
         day.step(slot)
         Race.objects.exclude(provider_race_id=chosen.id).update(next_poll_at=None)

@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from bench.figures import Bar, Figure, median
 from bench.many_rows import SMALL, Sizes, build
-from bench.stage import Stage
+from bench.run_options import RunOptions
 from polling import clock
 from polling.models import PollLog
 from races.models import Race
@@ -37,10 +37,10 @@ class Opened:
     milliseconds: float
 
 
-def run(stage: Stage) -> Iterator[Figure]:
+def run(options: RunOptions) -> Iterator[Figure]:
     """Every page of its own takes turns for three rounds; the median of each counts, and the worst of all of them."""
     now = clock.now()
-    build(stage.sized(Sizes(), SMALL), now=now.replace(microsecond=0))
+    build(options.sized(Sizes(), SMALL), now=now.replace(microsecond=0))
     yield from figures()
 
 
@@ -49,11 +49,11 @@ def figures() -> Iterator[Figure]:
     user = User.objects.get(username="officer")
     client = Client(SERVER_NAME="localhost")
     client.force_login(user)
-    paths = list(_paths(user))
+    paths = list(_page_paths(user))
     took: dict[str, list[float]] = {path: [] for path in paths}
     for _ in range(ROUNDS):
         for path in paths:
-            took[path].append(_open(client, path))
+            took[path].append(_time_page(client, path))
     opened = sorted((Opened(path, median(values)) for path, values in took.items()), key=lambda one: -one.milliseconds)
     worst = {one.path: round(one.milliseconds) for one in opened[:WORST_SHOWN]}
     sizes = {"logs": PollLog.objects.count(), "races": Race.objects.count(), "database": connection.vendor}
@@ -63,7 +63,7 @@ def figures() -> Iterator[Figure]:
     yield Figure("slowest_list_ms", opened[0].milliseconds, "ms", Bar("<=", MOST_MS), len(opened), details=details)
 
 
-def _open(client: Client, path: str) -> float:
+def _time_page(client: Client, path: str) -> float:
     began = time.perf_counter()
     response = client.get(path)
     took = (time.perf_counter() - began) * 1000
@@ -71,10 +71,10 @@ def _open(client: Client, path: str) -> float:
     return took
 
 
-def _paths(user: User) -> Iterator[str]:
+def _page_paths(user: User) -> Iterator[str]:
     for model, page in admin.site._registry.items():
         if model not in (User, Group):
-            yield from _of_list(
+            yield from _list_paths(
                 reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"), page, user
             )
     yield from (reverse("admin:index"), reverse("sync"))
@@ -87,9 +87,9 @@ def _paths(user: User) -> Iterator[str]:
             yield f"{reverse('admin:autocomplete')}?{urlencode(named)}"
 
 
-def _of_list(path: str, page: admin.ModelAdmin, user: User) -> Iterator[str]:  # type: ignore[type-arg]
+def _list_paths(path: str, page: admin.ModelAdmin, user: User) -> Iterator[str]:  # type: ignore[type-arg]
     """The list, its last page, each choice of each filter, each order, each search; and the facets of all filters."""
-    changes = _change_list(path, page, user)
+    changes = _change_list_of(path, page, user)
     if changes is None:
         return
     yield path
@@ -105,10 +105,10 @@ def _of_list(path: str, page: admin.ModelAdmin, user: User) -> Iterator[str]:  #
     if changes.search_fields:
         for text in SEARCHES:
             yield f"{path}?{urlencode({'q': text})}"
-    yield from _combined(path)
+    yield from _combined_filter_paths(path)
 
 
-def _combined(path: str) -> Iterator[str]:
+def _combined_filter_paths(path: str) -> Iterator[str]:
     """Filters together that few or no rows pass."""
     if path == reverse("admin:polling_polllog_changelist"):
         yield f"{path}?state__exact=ok&trigger__exact=push"
@@ -117,7 +117,7 @@ def _combined(path: str) -> Iterator[str]:
         yield f"{path}?when=week&state__exact=lost&q=Halloran"
 
 
-def _change_list(path: str, page: admin.ModelAdmin, user: User) -> ChangeList | None:  # type: ignore[type-arg]
+def _change_list_of(path: str, page: admin.ModelAdmin, user: User) -> ChangeList | None:  # type: ignore[type-arg]
     request = RequestFactory(SERVER_NAME="localhost").get(path)
     request.user = user
     if page.model._meta.model_name == "pollingswitch":  # its list leads to its one row

@@ -12,10 +12,11 @@ import requests
 
 from bench.cluster import cluster
 from bench.figures import Bar, Figure
-from bench.near import bring_near, in_groups
-from bench.provider import Provider, provider
-from bench.stage import Stage, stop
-from bench.tree import cost
+from bench.near_races import bring_near, in_groups
+from bench.process_tree import cost
+from bench.processes import stop
+from bench.provider import provider
+from bench.run_options import RunOptions
 from polling import clock, dispatch, staff
 from polling.models import PollLog, Trigger
 from races.decisions import COMMAND
@@ -25,11 +26,12 @@ from tests.processes import ROOT, eventually, free_ports
 USUAL_SECONDS = 300
 
 
-def run(stage: Stage) -> Iterator[Figure]:
-    """Forty races are polled and pages served, so that all is loaded that will be; then every race ends."""
-    lasting = stage.lasting(USUAL_SECONDS)
-    with provider() as source, cluster(stage) as worker, _web() as (web, url):
-        _work(list(_races(source)), url)
+def run(options: RunOptions) -> Iterator[Figure]:
+    """Forty races are polled and pages are served, so that everything is loaded; then every race ends."""
+    lasting = options.lasting(USUAL_SECONDS)
+    with provider() as source, cluster(options) as worker, _running_web() as (web, url):
+        starts = in_groups(clock.now() + timedelta(minutes=50), groups=1, each=40, apart=timedelta())
+        _poll_and_serve(list(bring_near(source, starts, now=clock.now()).values()), url)
         idle_from = cost(worker.pid, web.pid)
         time.sleep(lasting)
         idle_to = cost(worker.pid, web.pid)
@@ -42,27 +44,22 @@ def run(stage: Stage) -> Iterator[Figure]:
     yield Figure("idle_cpu", share, "% of a core", Bar("<=", 2), processes, why=ended or short, details=details)
 
 
-def _races(source: Provider) -> Iterator[Race]:
-    starts = in_groups(clock.now() + timedelta(minutes=50), groups=1, each=40, apart=timedelta())
-    yield from bring_near(source, starts, now=clock.now()).values()
-
-
-def _work(races: list[Race], url: str) -> None:
+def _poll_and_serve(races: list[Race], url: str) -> None:
     for _ in range(3):
         logs = dispatch.force(races, trigger=Trigger.FORCED, requested_by="bench", now=clock.now())
-        eventually("the polls are done", partial(_are_done, logs))
+        eventually("the polls are done", partial(_are_polled, logs))
     for _ in range(100):
         requests.get(url, timeout=10).raise_for_status()
     staff.finalize([race.pk for race in races], by=COMMAND, reason="bench", now=clock.now())
     assert not Race.objects.filter(next_poll_at__lt=clock.now() + timedelta(minutes=10)).exists(), "something is due"
 
 
-def _are_done(logs: list[PollLog]) -> bool:
+def _are_polled(logs: list[PollLog]) -> bool:
     return not PollLog.objects.open().filter(pk__in=[log.pk for log in logs]).exists()
 
 
 @contextmanager
-def _web() -> Iterator[tuple[subprocess.Popen[str], str]]:
+def _running_web() -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The web process as docs/deployment.md has it, serving."""
     from django.core.management import call_command
 
@@ -72,13 +69,13 @@ def _web() -> Iterator[tuple[subprocess.Popen[str], str]]:
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, text=True, start_new_session=True)
     url = f"http://{address}/admin/login/"
     try:
-        eventually("the web answers", lambda: _answers(url))
+        eventually("the web answers", lambda: _does_answer(url))
         yield process, url
     finally:
         stop(process)
 
 
-def _answers(url: str) -> bool:
+def _does_answer(url: str) -> bool:
     try:
         return requests.get(url, timeout=5).ok
     except requests.ConnectionError:

@@ -32,27 +32,27 @@ class Provider:
 
     def requests(self) -> list[dict[str, Any]]:
         """Every request of the API it got, oldest first; `at` is when it arrived, by its clock."""
-        log = self._control("GET", "requests")["requests"]
+        log = self._call_control("GET", "requests")["requests"]
         return [entry | {"at": datetime.fromisoformat(entry["at"])} for entry in log]
 
-    def steer(self, race_id: str, **told: Any) -> None:
-        """Makes it say these things of a race."""
-        self._control("POST", f"races/{race_id}", told)
+    def steer(self, race_id: str, **changes: Any) -> None:
+        """Makes it report this of a race."""
+        self._call_control("POST", f"races/{race_id}", changes)
 
     def fault(self, kind: str, **options: Any) -> None:
-        self._control("POST", "faults", {"kind": kind, **options})
+        self._call_control("POST", "faults", {"kind": kind, **options})
 
-    def forget_requests(self) -> None:
-        self._control("DELETE", "requests")
+    def clear_requests(self) -> None:
+        self._call_control("DELETE", "requests")
 
-    def _control(self, method: str, path: str, body: object = None) -> Any:
+    def _call_control(self, method: str, path: str, body: object = None) -> Any:
         reply = requests.request(method, f"{self.url}/sandbox/{path}", json=body, timeout=60)
         reply.raise_for_status()
         return reply.json()
 
 
 def given() -> AbstractContextManager[None] | None:
-    """Stands for a provider that the run was told to use, and that nobody can steer; None where there is none."""
+    """Stands for a provider that the command names, and that nobody can steer; None where it names none."""
     return nullcontext() if os.environ.get("BENCH_PROVIDER_IS_GIVEN") else None
 
 
@@ -63,29 +63,29 @@ def provider(*, seed: int = 7, now: datetime | None = None, **options: Any) -> I
     clock = context.Value("q", 0, lock=False)
     parts = urlsplit(settings.SANDBOX_PROVIDER_URL)
     arguments = (parts.port, seed, clock, options)
-    process = context.Process(target=_serve, args=arguments, daemon=True)
+    process = context.Process(target=_serve_provider, args=arguments, daemon=True)
     handle = Provider(f"http://{parts.netloc}", clock)
     if now:
         handle.set_clock(now)
     process.start()
     try:
-        eventually("the provider serves", lambda: _answers(handle))
+        eventually("the provider serves", lambda: _does_answer(handle))
         yield handle
     finally:
         process.terminate()
         process.join(10)
 
 
-def _serve(port: int, seed: int, clock: Any, options: dict[str, Any]) -> None:
+def _serve_provider(port: int, seed: int, clock: Any, options: dict[str, Any]) -> None:
     def now() -> datetime:
         return EPOCH + clock.value * MICROSECOND if clock.value else datetime.fromtimestamp(time.time(), UTC)
 
     make_server(port, seed=seed, clock=now, **options).serve_forever()
 
 
-def _answers(handle: Provider) -> bool:
+def _does_answer(handle: Provider) -> bool:
     try:
-        handle.forget_requests()
+        handle.clear_requests()
     except requests.ConnectionError:
         return False
     return True

@@ -6,9 +6,8 @@ from datetime import timedelta
 
 from bench.appwrite import REAL_SERVER, Server, appwrite, is_real
 from bench.figures import Bar, Figure, median
-from bench.ingest_batch import moved
-from bench.ingest_batch import told as told_of
-from bench.stage import Stage
+from bench.ingest_batch import snapshots, with_moved_odds
+from bench.run_options import RunOptions
 from polling import clock
 from polling.appwrite.api.parallel import concurrency
 from polling.appwrite.push import run as push
@@ -18,54 +17,58 @@ from races.snapshots import RaceSnapshot
 PATIENCE = timedelta(minutes=2)
 
 
-def run(stage: Stage) -> Iterator[Figure]:
+def run(options: RunOptions) -> Iterator[Figure]:
     """To the real server that the command names; else to the stand-in as fast as it is, then to one as slow as real.
 
     The stand-in's one process takes half of the time.
     """
-    count, rounds = stage.sized(1000, 50), stage.sized(5, 2)
-    told = told_of("many", count)
-    ingest.apply(told, now=clock.now())
-    with appwrite(stage) as server:
-        yield _real(server, told) if is_real() else _fast(server, told, rounds)
+    count, rounds = options.sized(1000, 50), options.sized(5, 2)
+    races = snapshots("many", count)
+    ingest.apply(races, now=clock.now())
+    with appwrite(options) as server:
+        yield _push_to_real(server, races) if is_real() else _push_to_fast_stand_in(server, races, rounds)
         if not is_real():
-            yield _as_slow_as_real(server, told, rounds)
+            yield _push_to_slow_stand_in(server, races, rounds)
 
 
-def _real(server: Server, told: list[RaceSnapshot]) -> Figure:
+def _push_to_real(server: Server, races: list[RaceSnapshot]) -> Figure:
     server.empty()
-    first = _pushed(len(told))
-    took = [_changed(told, number) for number in (1, 2)]
-    details = {**_sizes(told), "created_s": round(first, 2), "rows_a_second": round(len(told) / median(took), 1)}
+    first = _measure_push(len(races))
+    took = [_push_changes(races, number) for number in (1, 2)]
+    details = {
+        **_size_details(races),
+        "created_s": round(first, 2),
+        "rows_a_second": round(len(races) / median(took), 1),
+    }
     return Figure("push_thousand_real", median(took), "s", n=len(took), details=details)
 
 
-def _fast(server: Server, told: list[RaceSnapshot], rounds: int) -> Figure:
-    server.undelay()
-    first = _pushed(len(told))
-    took = [_changed(told, number) for number in range(1, rounds + 1)]
-    details = {**_sizes(told), "created_s": round(first, 2), "each_s": [round(seconds, 2) for seconds in took]}
+def _push_to_fast_stand_in(server: Server, races: list[RaceSnapshot], rounds: int) -> Figure:
+    server.be_fast()
+    first = _measure_push(len(races))
+    took = [_push_changes(races, number) for number in range(1, rounds + 1)]
+    details = {**_size_details(races), "created_s": round(first, 2), "each_s": [round(seconds, 2) for seconds in took]}
     return Figure("push_thousand", median(took), "s", Bar("<=", 5), rounds, details=details)
 
 
-def _as_slow_as_real(server: Server, told: list[RaceSnapshot], before: int) -> Figure:
-    server.delay()
-    took = [_changed(told, before + number) for number in (1, 2)]
-    details = {**_sizes(told), "appwrite": REAL_SERVER, "rows_a_second": round(len(told) / median(took), 1)}
+def _push_to_slow_stand_in(server: Server, races: list[RaceSnapshot], before: int) -> Figure:
+    server.be_as_slow_as_real()
+    took = [_push_changes(races, before + number) for number in (1, 2)]
+    details = {**_size_details(races), "appwrite": REAL_SERVER, "rows_a_second": round(len(races) / median(took), 1)}
     return Figure("push_thousand_delayed", median(took), "s", n=len(took), details=details)
 
 
-def _sizes(told: list[RaceSnapshot]) -> dict[str, object]:
-    return {"races": len(told), "runners": 10, "at_once": concurrency().limit}
+def _size_details(races: list[RaceSnapshot]) -> dict[str, object]:
+    return {"races": len(races), "runners": 10, "at_once": concurrency().limit}
 
 
-def _changed(told: list[RaceSnapshot], number: int) -> float:
+def _push_changes(races: list[RaceSnapshot], number: int) -> float:
     now = clock.now()
-    ingest.apply(moved(told, number, now=now), now=now)
-    return _pushed(len(told))
+    ingest.apply(with_moved_odds(races, number, now=now), now=now)
+    return _measure_push(len(races))
 
 
-def _pushed(count: int) -> float:
+def _measure_push(count: int) -> float:
     began = time.perf_counter()
     done = push.run(now=clock.now(), budget=PATIENCE)
     took = time.perf_counter() - began

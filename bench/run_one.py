@@ -1,4 +1,4 @@
-"""`python -m bench.one NAME STACK`: one bench in this process, in a home that its environment names."""
+"""`python -m bench.run_one NAME STACK`: one bench in this process, in a home that its environment names."""
 
 import contextlib
 import cProfile
@@ -13,7 +13,7 @@ import django
 from django.core.management import call_command
 
 from bench.figures import Figure
-from bench.stage import Stage
+from bench.run_options import RunOptions
 
 
 def main(name: str, stack: str) -> None:
@@ -24,19 +24,19 @@ def main(name: str, stack: str) -> None:
     call_command("migrate", verbosity=0)
     seconds = os.environ.get("BENCH_SECONDS")
     small = bool(os.environ.get("BENCH_SMALL"))
-    stage = Stage(Path(os.environ["RACEPOLL_VAR"]), stack, float(seconds) if seconds else None, small)
+    options = RunOptions(Path(os.environ["RACEPOLL_VAR"]), stack, float(seconds) if seconds else None, small)
     around: dict[str, object] = {"stack": stack, "machine": machine(), "versions": versions()}
-    around |= {"seconds": stage.seconds} if seconds else {}
+    around |= {"seconds": options.seconds} if seconds else {}
     around |= {"small": True} if small else {}
-    run = cast(Callable[[Stage], Iterable[Figure]], importlib.import_module(f"bench.{name}").run)
-    with _profiled(os.environ.get("BENCH_PROFILE", "")):
-        for figure in run(stage):
+    run = cast(Callable[[RunOptions], Iterable[Figure]], importlib.import_module(f"bench.{name}").run)
+    with _profiling(os.environ.get("BENCH_PROFILE", "")):
+        for figure in run(options):
             sys.stdout.write(figure.line(name, **around) + "\n")
             sys.stdout.flush()
 
 
 @contextlib.contextmanager
-def _profiled(path: str) -> Iterator[None]:
+def _profiling(path: str) -> Iterator[None]:
     """Writes where this process spent its time, for pstats, if a file is named."""
     profile = cProfile.Profile()
     if path:

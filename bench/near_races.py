@@ -1,4 +1,4 @@
-"""Races that the provider is told to start soon: as many in their last five minutes as a bench wants."""
+"""Races that the provider is steered to start soon: as many in their last five minutes as a bench wants."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from races.models import Race
 
 
 def bring_near(source: Provider, starts: Sequence[datetime], *, now: datetime) -> dict[str, Race]:
-    """Races with these starts, by the provider's id; all others of the card are forgotten."""
+    """Races with these starts, by the provider's id; all others of the card are deleted."""
     importing.import_schedule("sandbox", now=now, deadline_seconds=60)
     latest = Race.objects.order_by("-advertised_start")
     chosen = list(latest.values_list("provider_race_id", flat=True)[: len(starts)])
@@ -19,7 +19,7 @@ def bring_near(source: Provider, starts: Sequence[datetime], *, now: datetime) -
     Race.objects.all().delete()
     importing.import_schedule("sandbox", now=now, deadline_seconds=60)
     Race.objects.exclude(provider_race_id__in=chosen).delete()
-    source.forget_requests()
+    source.clear_requests()
     return {race.provider_race_id: race for race in Race.objects.all()}
 
 

@@ -36,7 +36,7 @@ class VirtualDay:
         done = tick.run(now=now)
         if error := done.error if isinstance(done, Tick) else done is NoTick.TAKEN and done:
             raise AssertionError(f"the tick at {now} failed: {error}")
-        self._work_off(now + QUEUED)
+        self._run_queued(now + QUEUED)
         if slot.minute % 5 == 0 and slot.second == 0:
             self.import_card(slot + timedelta(seconds=5))
         return now
@@ -49,7 +49,7 @@ class VirtualDay:
         """When the answer to a poll begun at `now` is stored."""
         return now + timedelta(seconds=self.random.uniform(0.4, 0.8))
 
-    def _work_off(self, now: datetime) -> None:
+    def _run_queued(self, now: datetime) -> None:
         """Runs what is queued as the tasks of polling.tasks do, but at `now`."""
         for row in OrmQ.objects.order_by("pk"):
             logs = row.args()[0]

@@ -6,8 +6,11 @@ from typing import Any
 LOCKED = "database is locked"
 
 
-def write(number: int, writers: int, race_ids: list[int], seconds: float, told: Any) -> None:
-    """Decides about one race after another: reads, then writes, as an admin action does. Tells what it met."""
+def write_decisions(number: int, writers: int, race_ids: list[int], seconds: float, results: Any) -> None:
+    """Decides about one race after another: reads, then writes, as an admin action does.
+
+    Puts how long each took, and how many were locked out, into the queue `results`.
+    """
     import django
 
     django.setup()
@@ -18,16 +21,16 @@ def write(number: int, writers: int, race_ids: list[int], seconds: float, told: 
     while time.monotonic() < ends:
         began = time.monotonic()
         try:
-            _decide(race_ids[(len(waits) * writers + number) % len(race_ids)], len(waits))
+            _decide_race(race_ids[(len(waits) * writers + number) % len(race_ids)], len(waits))
         except OperationalError as error:
             assert LOCKED in str(error), error  # anything else is a bug of the bench
             locked += 1
         waits.append(time.monotonic() - began)
         time.sleep(0.005)
-    told.put({"waits": waits, "locked": locked})
+    results.put({"waits": waits, "locked": locked})
 
 
-def _decide(race_id: int, turn: int) -> None:
+def _decide_race(race_id: int, turn: int) -> None:
     from polling import clock, staff
     from races.decisions import COMMAND
 

@@ -1,4 +1,4 @@
-"""What the process of the Appwrite stand-in runs; it knows nothing of Django."""
+"""The process of the Appwrite stand-in; it needs no Django."""
 
 from pathlib import Path
 
@@ -8,5 +8,5 @@ VERSION = "1.9.6"
 
 
 def serve(port: int, home: Path) -> None:
-    """Until it is ended."""
+    """Serves until the process is ended."""
     make_server(port, server_version=VERSION, state_dir=home).serve_forever()

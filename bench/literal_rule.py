@@ -9,8 +9,8 @@ from typing import NamedTuple
 from polling.cadence import Cadence
 
 
-class Seen(NamedTuple):
-    """What may be said of a race's polls in the last five minutes: how many, and the longest gap in seconds."""
+class LastFiveMinutes(NamedTuple):
+    """The polls of a race in its last five minutes: how many, and the longest gap in seconds."""
 
     polls: int
     longest_gap: float
@@ -32,10 +32,10 @@ def polls(
     return polled
 
 
-def last_five_minutes(polled: Iterable[datetime], start: datetime) -> Seen:
+def last_five_minutes(polled: Iterable[datetime], start: datetime) -> LastFiveMinutes:
     """Of polls at these instants. The gaps at both ends count: from T-5, and up to the start."""
     opens = start - timedelta(minutes=5)
     inside = sorted(at for at in polled if opens <= at < start)
     marks = [opens, *inside, start]
     gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(marks)]
-    return Seen(len(inside), max(gaps))
+    return LastFiveMinutes(len(inside), max(gaps))
