@@ -113,15 +113,14 @@ def _race_snapshot(prefix: str, number: int) -> RaceSnapshot:
 
 def with_moved_odds(races: Sequence[RaceSnapshot], by: int, *, now: datetime) -> list[RaceSnapshot]:
     """The same races an answer later, with all odds moved."""
-    return [
-        replace(race, observed_at=now, source_time=now, runners=tuple(_move_odds(r, by) for r in race.runners or ()))
-        for race in races
-    ]
-
-
-def _move_odds(runner: RunnerSnapshot, by: int) -> RunnerSnapshot:
-    win = Decimal(200 + 10 * runner.number + by) * CENT
-    return replace(runner, fixed_win=win, fixed_place=win - 1, tote_win=win + 1, tote_place=win)
+    answers = []
+    for race in races:
+        runners = []
+        for runner in race.runners or ():
+            win = Decimal(200 + 10 * runner.number + by) * CENT
+            runners.append(replace(runner, fixed_win=win, fixed_place=win - 1, tote_win=win + 1, tote_place=win))
+        answers.append(replace(race, observed_at=now, source_time=now, runners=tuple(runners)))
+    return answers
 
 
 def _check_both_alike() -> None:

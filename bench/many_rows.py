@@ -43,7 +43,7 @@ SMALL = Sizes(200, 2_000, 4_000, 100, 100, 100, 50)
 def build(sizes: Sizes, *, now: datetime) -> None:
     """Fills the empty tables: races that ended, evenly over ninety days up to now, and what belongs to them."""
     if connection.vendor == "sqlite":
-        _execute("PRAGMA cache_size = -400000")
+        _run_sql("PRAGMA cache_size = -400000")
     _build_meetings_and_races(sizes.races, now=now)
     _insert_rows(
         Runner,
@@ -55,11 +55,11 @@ def build(sizes: Sizes, *, now: datetime) -> None:
     _build_small_tables(sizes, now=now)
     if connection.vendor == "postgresql":
         # What is left of building them, vacuums and the writing of gigabytes, is no part of what is measured.
-        _execute("VACUUM (ANALYZE)")
-        _execute("CHECKPOINT")
+        _run_sql("VACUUM (ANALYZE)")
+        _run_sql("CHECKPOINT")
     else:
-        _execute("PRAGMA cache_size = -2000")
-        _execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        _run_sql("PRAGMA cache_size = -2000")
+        _run_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _build_meetings_and_races(count: int, *, now: datetime) -> None:
@@ -98,6 +98,7 @@ def _ended_race(number: int, start: datetime, meeting: int) -> Race:
 def _build_logs(sizes: Sizes) -> None:
     """The poll of each minute before the start; nineteen of twenty answered."""
     many = sizes.logs // LOGS_A_RACE
+    random_uuid = "gen_random_uuid()" if connection.vendor == "postgresql" else "lower(hex(randomblob(16)))"
     slot = _earlier_sql("r.advertised_start", "n.i * 60")
     row = f"(r.id * {LOGS_A_RACE} + n.i)"
     state = (
@@ -112,7 +113,7 @@ def _build_logs(sizes: Sizes) -> None:
     _insert_rows(
         PollLog,
         {
-            "public_id": _uuid_sql(), "race_id": "r.id", "slot_at": slot, "trigger": trigger, "state": state,
+            "public_id": random_uuid, "race_id": "r.id", "slot_at": slot, "trigger": trigger, "state": state,
             "requested_by": f"CASE {row} % 997 WHEN 0 THEN 'officer' ELSE '' END", "claim": f"'c' || ({row} / 50)",
             "run": f"'r' || ({row} / 10)", "claimed_at": slot, "started_at": slot, "finished_at": slot,
             "http_status": "200", "error_class": error, "changed": f"({row} % 3 = 0)",
@@ -120,7 +121,7 @@ def _build_logs(sizes: Sizes) -> None:
         f"(SELECT id, advertised_start FROM races_race ORDER BY id DESC LIMIT {many}) r, "
         f"({_series_sql(LOGS_A_RACE)}) n ORDER BY r.id, n.i DESC",
     )  # fmt: skip
-    _execute(
+    _run_sql(
         "UPDATE polling_polllog SET retry_of_id = id - 1 WHERE trigger = 'retry' "
         "AND id - 1 IN (SELECT id FROM polling_polllog WHERE trigger = 'slot')"
     )
@@ -167,7 +168,7 @@ def _insert_rows(model: type[models.Model], values: dict[str, str], source: str)
         if field.column and field.column not in columns and not (field.null or isinstance(field, models.AutoField)):
             columns[field.column] = _default_sql(field)
     names = ", ".join(f'"{column}"' for column in columns)
-    _execute(f'INSERT INTO "{model._meta.db_table}" ({names}) SELECT {", ".join(columns.values())} FROM {source}')
+    _run_sql(f'INSERT INTO "{model._meta.db_table}" ({names}) SELECT {", ".join(columns.values())} FROM {source}')
 
 
 def _default_sql(field: "models.Field[Any, Any]") -> str:
@@ -179,7 +180,7 @@ def _default_sql(field: "models.Field[Any, Any]") -> str:
     return str(default) if isinstance(default, int) else f"'{default or ''}'"
 
 
-def _execute(statement: str) -> None:
+def _run_sql(statement: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(statement)
 
@@ -197,7 +198,3 @@ def _earlier_sql(instant: str, seconds: str) -> str:
         zoned = f"{instant}::timestamp AT TIME ZONE 'UTC'" if instant.startswith("'") else instant
         return f"({zoned} - make_interval(secs => {seconds}))"
     return f"strftime('%Y-%m-%d %H:%M:%S', {instant}, '-' || ({seconds}) || ' seconds')"
-
-
-def _uuid_sql() -> str:
-    return "gen_random_uuid()" if connection.vendor == "postgresql" else "lower(hex(randomblob(16)))"

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from bench.provider import Provider
 from polling import importing
+from polling.planning import cadence_of
 from races.models import Race
 
 
@@ -26,3 +27,12 @@ def bring_near(source: Provider, starts: Sequence[datetime], *, now: datetime) -
 def in_groups(first: datetime, *, groups: int, each: int, apart: timedelta) -> list[datetime]:
     """Starts of groups of races: those of one group fall due at the same ticks."""
     return [first + group * apart for group in range(groups) for _ in range(each)]
+
+
+def last_five_minutes_slots(race: Race, since: datetime, until: datetime) -> list[datetime]:
+    """The slots of the race's last five minutes that lie between two instants."""
+    cadence = cadence_of(race)
+    start = cadence.anchor(race.advertised_start)
+    return cadence.between(
+        race.advertised_start, since=max(since, start - timedelta(minutes=5)), until=min(until, start)
+    )

@@ -16,7 +16,7 @@ from subprocess import Popen
 from bench.catalog import MACHINES
 from bench.cluster import every
 from bench.figures import Bar, Figure
-from bench.near_races import bring_near, in_groups
+from bench.near_races import bring_near, in_groups, last_five_minutes_slots
 from bench.process_tree import descendants
 from bench.processes import kill_leftovers, stop
 from bench.provider import provider
@@ -24,8 +24,7 @@ from bench.run_options import RunOptions
 from polling import clock
 from polling.cadence import floor
 from polling.models import Heartbeat, PollLog, Tick
-from polling.planning import cadence_of, default_cadence
-from races.models import Race
+from polling.planning import default_cadence
 from tests.processes import eventually, start
 
 SEED = 11
@@ -48,7 +47,7 @@ def run(options: RunOptions) -> Iterator[Figure]:
         until = floor(clock.now() - timedelta(seconds=10), default_cadence().tick)
         requests = [entry for entry in source.requests() if entry["race_id"] in races]
     arrived = Counter((entry["race_id"], floor(entry["at"], default_cadence().tick)) for entry in requests)
-    slots = [(race_id, slot) for race_id, race in races.items() for slot in _slots_between(race, since, until)]
+    slots = [(race_id, slot) for race_id, race in races.items() for slot in last_five_minutes_slots(race, since, until)]
     lost = [key for key in slots if not arrived[key]]
     at = {race_id: [e["at"] for e in requests if e["race_id"] == race_id] for race_id in races}
     details = {
@@ -115,12 +114,6 @@ def _kill_at_random(clusters: list[Cluster], seconds: float) -> tuple[datetime, 
                     os.kill(killed[-1], signal.SIGKILL)
                 next_kill = passed + random.uniform(5, 15)
     return since, killed
-
-
-def _slots_between(race: Race, since: datetime, until: datetime) -> list[datetime]:
-    opens = cadence_of(race).anchor(race.advertised_start) - timedelta(minutes=5)
-    until = min(until, cadence_of(race).anchor(race.advertised_start))
-    return cadence_of(race).between(race.advertised_start, since=max(since, opens), until=until)
 
 
 def _tick_starts(since: datetime, until: datetime) -> list[datetime]:

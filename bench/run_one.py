@@ -29,14 +29,14 @@ def main(name: str, stack: str) -> None:
     around |= {"seconds": options.seconds} if seconds else {}
     around |= {"small": True} if small else {}
     run = cast(Callable[[RunOptions], Iterable[Figure]], importlib.import_module(f"bench.{name}").run)
-    with _profiling(os.environ.get("BENCH_PROFILE", "")):
+    with _profile_into(os.environ.get("BENCH_PROFILE", "")):
         for figure in run(options):
             sys.stdout.write(figure.line(name, **around) + "\n")
             sys.stdout.flush()
 
 
 @contextlib.contextmanager
-def _profiling(path: str) -> Iterator[None]:
+def _profile_into(path: str) -> Iterator[None]:
     """Writes where this process spent its time, for pstats, if a file is named."""
     profile = cProfile.Profile()
     if path:

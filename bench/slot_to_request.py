@@ -9,12 +9,11 @@ from typing import Any
 from bench.catalog import MACHINES
 from bench.cluster import cluster
 from bench.figures import Bar, Figure, percentiles
-from bench.near_races import bring_near, in_groups
+from bench.near_races import bring_near, in_groups, last_five_minutes_slots
 from bench.provider import provider
 from bench.run_options import RunOptions
 from polling import clock
-from polling.planning import cadence_of, default_cadence
-from races.models import Race
+from polling.planning import default_cadence
 
 BARS = {"embedded": {0.99: Bar("<=", 500)}, MACHINES: {0.99: Bar("<=", 200)}}
 WARMING = timedelta(seconds=16)  # every race has had a slot, every worker a connection
@@ -37,7 +36,7 @@ def run(options: RunOptions) -> Iterator[Figure]:
     late = {
         (race_id, slot): _milliseconds_until(came_at[race_id], slot)
         for race_id, race in races.items()
-        for slot in _slots_between(race, since, until)
+        for slot in last_five_minutes_slots(race, since, until)
     }
     came = [ms for ms in late.values() if ms is not None]
     details: dict[str, Any] = {
@@ -48,13 +47,6 @@ def run(options: RunOptions) -> Iterator[Figure]:
     details |= {"slots": len(late)}
     yield Figure("slots_without_a_request", len(late) - len(came), "slots", Bar("=", 0), len(late), details=details)
     yield from percentiles("slot_to_request", came, "ms", BARS[options.stack], **details)
-
-
-def _slots_between(race: Race, since: datetime, until: datetime) -> list[datetime]:
-    """The slots of the race's last five minutes in between."""
-    opens = cadence_of(race).anchor(race.advertised_start) - timedelta(minutes=5)
-    until = min(until, cadence_of(race).anchor(race.advertised_start))
-    return cadence_of(race).between(race.advertised_start, since=max(since, opens), until=until)
 
 
 def _milliseconds_until(came_at: list[datetime], slot: datetime) -> float | None:

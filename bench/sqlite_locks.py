@@ -34,7 +34,7 @@ def run(options: RunOptions) -> Iterator[Figure]:
         "written": len(waits),
         "longest_wait_ms": round(max(waits, default=0) * 1000),
         "writers_locked_out": sum(counts["locked"] for counts in results),
-        "said_by_the_cluster": logged,
+        "logged_by_the_cluster": logged,
         "ticks": Tick.objects.count(),
         "polls": polls,
     }

@@ -5,7 +5,7 @@ from functools import cache
 
 
 @cache
-def _weight(character: str) -> str:
+def _sort_weight(character: str) -> str:
     if ord(character) > 0xFFFF:
         return "\ufffd"  # this collation holds all characters beyond the basic plane equal
     base = unicodedata.normalize("NFD", character)[0]
@@ -14,5 +14,5 @@ def _weight(character: str) -> str:
 
 def fold(text: str) -> str:
     """A key that is equal for texts that the server holds equal, and sorts as the server sorts."""
-    folded = text.upper() if text.isascii() else "".join(map(_weight, text))
+    folded = text.upper() if text.isascii() else "".join(map(_sort_weight, text))
     return folded.rstrip(" ")

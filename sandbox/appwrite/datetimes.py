@@ -1,4 +1,4 @@
-"""Moments as the server reads and shows them: any ISO spelling in, UTC milliseconds out."""
+"""Timestamps as the server reads and writes them: any ISO form in, UTC milliseconds out."""
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 EARLIEST = datetime(1000, 1, 1, tzinfo=UTC)
 LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 
-_SPELLING = re.compile(
+_ISO_FORM = re.compile(
     r"(?P<year>\d{4})-?(?P<month>0[1-9]|1[0-2])-?(?P<day>[0-2]\d|3[01])"
     r"(?:[T ](?P<hour>[01]\d|2[0-4]):?(?P<minute>[0-5]\d)"
     r"(?::?(?P<second>[0-5]\d)(?:[.,](?P<fraction>\d{1,9}))?)?)?"
@@ -17,11 +17,11 @@ _SPELLING = re.compile(
 
 
 def parse(text: str) -> datetime:
-    """The moment in UTC; days past the end of a month roll on, as in PHP. Raises ValueError.
+    """The instant in UTC; days past the end of a month roll on, as in PHP. Raises ValueError.
 
     The real server takes everything PHP's DateTime takes ("next monday"); here only ISO 8601.
     """
-    found = _SPELLING.fullmatch(text)
+    found = _ISO_FORM.fullmatch(text)
     if found is None:
         raise ValueError(text)
     parts = {name: int(value) for name, value in found.groupdict(default="0").items() if value.isdecimal()}
@@ -44,6 +44,6 @@ def _since_the_first(parts: dict[str, int], fraction: str | None) -> timedelta:
     )
 
 
-def canonical(moment: datetime) -> str:
-    """The moment as every reply spells it; milliseconds are cut, not rounded."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+def canonical(instant: datetime) -> str:
+    """The instant as every reply writes it; milliseconds are cut, not rounded."""
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds")

@@ -33,6 +33,9 @@ UNBOUNDED: dict[str, tuple[float, float]] = {
 def declared_column(kind: str, body: JsonObject, *, now: datetime, ready: bool = False) -> Column:
     """A column as a request declares it; `ready` skips the time of processing."""
     lowest, highest = UNBOUNDED.get(kind, (0, 0))
+    elements = body.get("elements") if kind == "enum" else []
+    if not isinstance(elements, list) or not all(isinstance(element, str) for element in elements):
+        raise ApiError("general_argument_invalid", "elements")
     column = Column(
         key=_read_key(body),
         kind=kind,
@@ -42,7 +45,7 @@ def declared_column(kind: str, body: JsonObject, *, now: datetime, ready: bool =
         size=_read_size(kind, body),
         minimum=_read_bound(kind, body, "min", lowest),
         maximum=_read_bound(kind, body, "max", highest),
-        elements=_read_elements(kind, body),
+        elements=tuple(elements),
         encrypt=read_flag(body, "encrypt", False),
         created_at=canonical(now),
         available_at=canonical(now if ready else now + PROCESSING),
@@ -140,10 +143,3 @@ def _read_bound(kind: str, body: JsonObject, name: str, unbounded: float) -> flo
     if type(value) is not int and not (kind == "float" and isinstance(value, float)):
         raise ApiError("general_argument_invalid", name)
     return value
-
-
-def _read_elements(kind: str, body: JsonObject) -> tuple[str, ...]:
-    elements = body.get("elements") if kind == "enum" else []
-    if not isinstance(elements, list) or not all(isinstance(element, str) for element in elements):
-        raise ApiError("general_argument_invalid", "elements")
-    return tuple(elements)

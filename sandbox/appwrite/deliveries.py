@@ -84,7 +84,7 @@ class Outbox:
         connection = kind(address.hostname or "", address.port, timeout=TIMEOUT_SECONDS)
         try:
             target = f"{address.path or '/'}{'?' if address.query else ''}{address.query}"
-            connection.request("POST", target, body, self._headers(webhook, event, body))
+            connection.request("POST", target, body, self._call_headers(webhook, event, body))
             status = connection.getresponse().status
         except (OSError, HTTPException) as exc:
             return None, f"URL: {webhook.url} {exc}"
@@ -92,7 +92,9 @@ class Outbox:
             connection.close()
         return status, f"URL: {webhook.url} answered {status}" if status >= 400 else ""
 
-    def _headers(self, webhook: Webhook, event: Event, body: bytes) -> dict[str, str]:
+    def _call_headers(self, webhook: Webhook, event: Event, body: bytes) -> dict[str, str]:
+        # Signed are the address as it was given, percent signs resolved, and the body as it is sent.
+        signed = hmac.new(webhook.secret.encode(), unquote(webhook.url).encode() + body, hashlib.sha1)
         return {
             "Content-Type": "application/json",
             "User-Agent": self._agent,
@@ -100,7 +102,7 @@ class Outbox:
             "X-Appwrite-Webhook-Events": ",".join(event.names),
             "X-Appwrite-Webhook-Name": webhook.name,
             "X-Appwrite-Webhook-Project-Id": PROJECT,
-            "X-Appwrite-Webhook-Signature": _signature(webhook, body),
+            "X-Appwrite-Webhook-Signature": base64.b64encode(signed.digest()).decode(),
         }
 
     def _count_failures(self, webhook_id: str, failure: str) -> None:
@@ -112,9 +114,3 @@ class Outbox:
                     save_webhook(db, webhook.after(failure))
         except ApiError:
             logger.debug("%s is gone", webhook_id)
-
-
-def _signature(webhook: Webhook, body: bytes) -> str:
-    """Over the address as it was given, percent signs resolved, and the body as it is sent."""
-    digest = hmac.new(webhook.secret.encode(), unquote(webhook.url).encode() + body, hashlib.sha1)
-    return base64.b64encode(digest.digest()).decode()

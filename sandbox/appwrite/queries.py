@@ -160,7 +160,7 @@ def _read_filter(query: JsonObject, columns: Mapping[str, Column]) -> Filter:
     _refuse_unknown(attribute, columns)
     if arity != 0 and attribute in columns and columns[attribute].array:
         raise invalid(f"Cannot query {method} on a list")
-    if not all(_fits_kind(_value_kind(attribute, columns), value) for value in values):
+    if not all(_fits_attribute(attribute, value, columns) for value in values):
         raise invalid(f'Query value is invalid for attribute "{attribute}"')
     return Filter(method, attribute, tuple(values))
 
@@ -174,13 +174,12 @@ def _read_parts(values: list[Any], columns: Mapping[str, Column]) -> tuple[Filte
     return tuple(_read_filter(_check_form(value), columns) for value in values)
 
 
-def _value_kind(attribute: str, columns: Mapping[str, Column]) -> str:
+def _fits_attribute(attribute: str, value: Any, columns: Mapping[str, Column]) -> bool:
+    """Whether the attribute can be compared with the value."""
     if attribute in columns:
-        return "text" if columns[attribute].is_text else columns[attribute].kind
-    return {"$id": "text", "$sequence": "sequence"}.get(attribute, "datetime")
-
-
-def _fits_kind(kind: str, value: Any) -> bool:
+        kind = "text" if columns[attribute].is_text else columns[attribute].kind
+    else:
+        kind = {"$id": "text", "$sequence": "sequence"}.get(attribute, "datetime")
     match kind:
         case "text":
             return isinstance(value, str)

@@ -69,13 +69,6 @@ def refuse_newer(row: Row, base: datetime | None) -> None:
         raise ApiError("row_update_conflict")
 
 
-def _patch_changes_nothing(row: Row, wanted: Row, write: RowWrite) -> bool:
-    """Whether a patch sends what is stored; a value in another form is a change."""
-    if (row.permissions, row.created_at) != (wanted.permissions, wanted.created_at):
-        return False
-    return all(values.identical(row.values[key], value) for key, value in write.values.items())
-
-
 def _upsert_changes_nothing(old: Row, write: RowWrite) -> bool:
     """Whether an upsert sends every column as it is stored; leaving one out is a change."""
     if write.permissions is not None and sorted(write.permissions) != sorted(old.permissions):
@@ -99,7 +92,7 @@ class TableRows:
         return RowSearch(self._db, self._table.pk, listing, self.columns)
 
     def found(self, listing: Listing, default_limit: int | None = None) -> list[Row]:
-        return [self._row(record) for record in self.search(listing).rows(default_limit)]
+        return [self._read_row(record) for record in self.search(listing).rows(default_limit)]
 
     def get(self, row_id: str) -> Row:
         """Raises row_not_found."""
@@ -112,9 +105,9 @@ class TableRows:
         record = self._db.execute(
             "SELECT * FROM rows WHERE table_pk = ? AND id_key = ?", [self._table.pk, fold(row_id)]
         ).fetchone()
-        return None if record is None else self._row(record)
+        return None if record is None else self._read_row(record)
 
-    def _row(self, record: sqlite3.Row) -> Row:
+    def _read_row(self, record: sqlite3.Row) -> Row:
         data = json.loads(record["data"])
         return Row(
             id=record["id"],
@@ -129,41 +122,45 @@ class TableRows:
         """All rows are checked before the first is stored. Raises row_already_exists."""
         created = []
         for row in [self._new_row(write) for write in writes]:
-            if self._find_row(row.id) is not None or self._collides(row):
+            if self._find_row(row.id) is not None or self._breaks_unique_index(row):
                 raise ApiError("row_already_exists", row.id)
             created.append(self._insert_row(row))
         return created
 
     def patch(self, write: RowWrite, base: datetime | None) -> Row:
-        """Merges into the stored row; a patch that changes nothing leaves $updatedAt alone."""
+        """Merges into the stored row; a patch that changes nothing leaves $updatedAt alone.
+
+        A value in another form than the stored one is a change. Raises row_not_found and row_update_conflict.
+        """
         row = self.get(write.id)
         # A conflict comes before a bad value: the writer's picture of the row is out of date anyway.
         refuse_newer(row, base)
         merged = values.encode_row(self.columns, {**row.values, **write.values}, now=self._now)
-        wanted = self._rewritten(row, write, merged)
-        if _patch_changes_nothing(row, wanted, write):
+        wanted = self._changed_row(row, write, merged)
+        same_meta = (row.permissions, row.created_at) == (wanted.permissions, wanted.created_at)
+        if same_meta and all(values.identical(row.values[key], value) for key, value in write.values.items()):
             wanted = replace(wanted, updated_at=write.updated_at or row.updated_at)
         return self._update_row(wanted)
 
     def overwrite(self, row: Row, write: RowWrite, changes: JsonObject) -> Row:
         """A bulk update of one row: always a change, even when nothing differs."""
-        return self._update_row(self._rewritten(row, write, {**row.values, **changes}))
+        return self._update_row(self._changed_row(row, write, {**row.values, **changes}))
 
     def upsert(self, write: RowWrite) -> Row | None:
         """Creates or merges; None when nothing changed, for which every column must be given and alike."""
         old = self._find_row(write.id)
         if old is None:
             row = self._new_row(write)
-            if self._collides(row):
+            if self._breaks_unique_index(row):
                 # The real server overwrites the row that holds the value, and reports one that does not exist.
-                raise ApiError("sandbox_not_implemented", "an upsert that meets a unique index")
+                raise ApiError("sandbox_not_implemented", "an upsert that breaks a unique index")
             return self._insert_row(row)
         if _upsert_changes_nothing(old, write):
             return None
         # Required columns must be sent again, even though the row has them.
         optional = {key: old.values[key] for key, column in self.columns.items() if not column.required}
         merged = values.encode_row(self.columns, {**optional, **write.values}, now=self._now)
-        return self._update_row(self._rewritten(old, write, merged))
+        return self._update_row(self._changed_row(old, write, merged))
 
     def delete(self, row: Row) -> None:
         self._db.execute("DELETE FROM rows WHERE table_pk = ? AND sequence = ?", [self._table.pk, row.sequence])
@@ -177,7 +174,7 @@ class TableRows:
             updated_at=write.updated_at or canonical(self._now),
         )
 
-    def _rewritten(self, row: Row, write: RowWrite, row_values: JsonObject) -> Row:
+    def _changed_row(self, row: Row, write: RowWrite, row_values: JsonObject) -> Row:
         return replace(
             row,
             values=row_values,
@@ -186,20 +183,20 @@ class TableRows:
             updated_at=write.updated_at or canonical(self._now),
         )
 
-    def _collides(self, row: Row) -> bool:
+    def _breaks_unique_index(self, row: Row) -> bool:
         """Whether another row holds the same values in a unique index; nulls never collide."""
+        translator = Translator(self.columns)
         for index in self._table.indexes:
             own = {key: row.values.get(key) for key in index.columns}
-            if index.enforced and None not in own.values() and self._others_hold(own, row.sequence):
+            if not index.enforced or None in own.values():
+                continue
+            same = [translator.condition(Filter("equal", key, (value,))) for key, value in own.items()]
+            others = [Sql("table_pk = ?", (self._table.pk,)), Sql("sequence <> ?", (row.sequence,))]
+            condition = joined([*others, *same], "AND")
+            text = f"SELECT 1 FROM rows WHERE {condition.text}"  # noqa: S608
+            if self._db.execute(text, condition.values).fetchone() is not None:
                 return True
         return False
-
-    def _others_hold(self, own: JsonObject, sequence: int) -> bool:
-        translator = Translator(self.columns)
-        same = [translator.condition(Filter("equal", key, (value,))) for key, value in own.items()]
-        condition = joined([Sql("table_pk = ?", (self._table.pk,)), Sql("sequence <> ?", (sequence,)), *same], "AND")
-        text = f"SELECT 1 FROM rows WHERE {condition.text}"  # noqa: S608
-        return self._db.execute(text, condition.values).fetchone() is not None
 
     def _insert_row(self, row: Row) -> Row:
         counted = "UPDATE tables SET last_sequence = last_sequence + 1 WHERE pk = ? RETURNING last_sequence"
@@ -212,7 +209,7 @@ class TableRows:
         return replace(row, sequence=sequence)
 
     def _update_row(self, row: Row) -> Row:
-        if self._collides(row):
+        if self._breaks_unique_index(row):
             raise ApiError("row_already_exists", row.id)
         self._db.execute(
             "UPDATE rows SET created_at = ?, updated_at = ?, permissions = ?, data = ?"

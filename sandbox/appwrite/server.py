@@ -46,7 +46,7 @@ def make_server(
     )
 
 
-def _now() -> datetime:
+def _utc_now() -> datetime:
     return datetime.fromtimestamp(time.time(), tz=UTC)
 
 
@@ -59,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = -1
 
     def _serve_request(self) -> None:
-        arrived_at = _now()
+        arrived_at = _utc_now()
         length = int(self.headers.get("Content-Length") or 0)
         if length > LARGEST_BODY or "Transfer-Encoding" in self.headers:
             # The unread body would be taken for the next request. Appwrite itself sees nothing of it.
@@ -82,7 +82,7 @@ class Handler(BaseHTTPRequestHandler):
             milliseconds = real_ms(self.command, self.path.partition("?")[0], raw)
             with self.server.instruments.pace.taking(milliseconds):
                 # A real server stamps a request when it begins to work on it, not while it waits.
-                reply = self._answer_with_faults(faults, raw, max(arrived_at, _now()))
+                reply = self._answer_with_faults(faults, raw, max(arrived_at, _utc_now()))
         else:
             reply = self._answer_with_faults(faults, raw, arrived_at)
         # Logged before it is sent: a test that has its answer finds the request counted.

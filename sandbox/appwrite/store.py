@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from sandbox.appwrite.collation import fold
 
@@ -68,10 +67,6 @@ CREATE INDEX IF NOT EXISTS rows_by_change ON rows (table_pk, updated_at, sequenc
 """
 
 
-def _fold_text(value: Any) -> Any:
-    return fold(value) if isinstance(value, str) else value
-
-
 class Store:
     """One connection, used by one request at a time: a stand-in needs no parallel reads.
 
@@ -85,7 +80,9 @@ class Store:
             state_dir / "appwrite.sqlite3", isolation_level=None, check_same_thread=False, timeout=30
         )
         self._connection.row_factory = sqlite3.Row
-        self._connection.create_function("fold", 1, _fold_text, deterministic=True)
+        self._connection.create_function(
+            "fold", 1, lambda value: fold(value) if isinstance(value, str) else value, deterministic=True
+        )
         # NORMAL may lose the last commits when the power fails, but not when the process is killed.
         for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
             self._connection.execute(f"PRAGMA {pragma}")

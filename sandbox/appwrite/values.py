@@ -1,6 +1,6 @@
 """Values of rows: what a column accepts, how it is kept and when two of them are the same."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -48,59 +48,41 @@ def _encode_value(column: Column, value: Any, *, now: datetime) -> Any:
 
 def checked_item(column: Column, value: Any, *, now: datetime) -> Any:
     """One value, or one item of a list column, in canonical form. Raises InvalidValue."""
-    if column.kind == "datetime":
-        return _read_moment(value, now=now)
-    return _CHECKS[column.kind](column, value)
+    bounds = f"between {column.minimum} and {column.maximum}"
+    match column.kind:
+        case "string" if isinstance(value, str) and len(value) <= column.size:
+            return value
+        case "string":
+            raise InvalidValue(f"Value must be a valid string and no longer than {column.size} chars")
+        case "enum" if value in column.elements:
+            return value
+        case "enum":
+            raise InvalidValue(f"Value must be one of ({', '.join(column.elements)})")
+        case "integer" if type(value) is int and column.minimum <= value <= column.maximum:
+            return value
+        case "integer":
+            raise InvalidValue(f"Value must be an integer {bounds}")
+        case "float" if type(value) in (int, float) and column.minimum <= value <= column.maximum:
+            return float(value)
+        case "float":
+            raise InvalidValue(f"Value must be a float {bounds}")
+        case "boolean" if isinstance(value, bool):
+            return value
+        case "boolean":
+            raise InvalidValue("Value must be a valid boolean")
+        case _:
+            return _read_instant(value, now=now)
 
 
-def _read_moment(value: Any, *, now: datetime) -> str:
-    # PHP takes an empty text for the present moment.
+def _read_instant(value: Any, *, now: datetime) -> str:
     try:
-        moment = now if value == "" else parse(value) if isinstance(value, str) else None
+        # PHP takes an empty text for the present instant.
+        instant = now if value == "" else parse(value) if isinstance(value, str) else None
     except ValueError as exc:
         raise InvalidValue("Value must be a valid date") from exc
-    if moment is None or not EARLIEST <= moment <= LATEST:
+    if instant is None or not EARLIEST <= instant <= LATEST:
         raise InvalidValue("Value must be a valid date between 1000-01-01 and 9999-12-31")
-    return canonical(moment)
-
-
-def _check_text(column: Column, value: Any) -> str:
-    if not isinstance(value, str) or len(value) > column.size:
-        raise InvalidValue(f"Value must be a valid string and no longer than {column.size} chars")
-    return value
-
-
-def _check_element(column: Column, value: Any) -> str:
-    if value not in column.elements:
-        raise InvalidValue(f"Value must be one of ({', '.join(column.elements)})")
-    return str(value)
-
-
-def _check_integer(column: Column, value: Any) -> int:
-    if type(value) is not int or not column.minimum <= value <= column.maximum:
-        raise InvalidValue(f"Value must be an integer between {column.minimum} and {column.maximum}")
-    return value
-
-
-def _check_float(column: Column, value: Any) -> float:
-    if type(value) not in (int, float) or not column.minimum <= value <= column.maximum:
-        raise InvalidValue(f"Value must be a float between {column.minimum} and {column.maximum}")
-    return float(value)
-
-
-def _check_boolean(column: Column, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise InvalidValue("Value must be a valid boolean")
-    return value
-
-
-_CHECKS: dict[str, Callable[[Column, Any], Any]] = {
-    "string": _check_text,
-    "enum": _check_element,
-    "integer": _check_integer,
-    "float": _check_float,
-    "boolean": _check_boolean,
-}
+    return canonical(instant)
 
 
 def kept(value: Any, *, whole_floats: bool) -> Any:

@@ -67,7 +67,7 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_DELETE = _serve_request
 
     def _serve_api(self) -> None:
-        """The answer is that of the instant of arrival, however long it takes."""
+        """The answer is as of the instant when the request came, however long it takes."""
         at, started = self.server.simulation.now(), time.monotonic()
         faults = self.server.simulation.faults.take(self.path)
         late = sum(fault.delay_ms for fault in faults if fault.kind != "drip")

@@ -1,4 +1,4 @@
-"""`manage.py sandbox provider|appwrite`: the simulated outside world, each a process of its own."""
+"""`manage.py sandbox provider|appwrite`: the simulated servers, each a process of its own."""
 
 import contextlib
 import re
@@ -36,18 +36,18 @@ class Command(BaseCommand):
         appwrite.add_argument("--state", type=Path, required=True, metavar="DIR", help="where it keeps its rows")
         for kind in (provider, appwrite):
             kind.add_argument("--port", required=True, help="0 is any free port")
-            kind.add_argument("--log", type=Path, metavar="FILE", help="a JSON line for every request")
+            kind.add_argument("--log", type=Path, metavar="FILE", help="one JSON line per request")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        make, path = (_provider, "/affiliates/v1") if options["kind"] == "provider" else (_appwrite, "/v1")
+        path = "/affiliates/v1" if options["kind"] == "provider" else "/v1"
         port = _whole_number("--port", options["port"], most=65_535)
         try:
-            server = make(port, options)
+            server = _make_server(port, options)
         except OSError as error:
             where = f"{error.filename}: " if error.filename else f"cannot listen on port {port}: "
-            raise _refusal(f"{where}{error.strerror or error}") from error
+            raise _usage_error(f"{where}{error.strerror or error}") from error
         except sqlite3.Error as error:
-            raise _refusal(f"--state {options['state']}: {error}") from error
+            raise _usage_error(f"--state {options['state']}: {error}") from error
         for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job would ignore the first
             signal.signal(number, signal.default_int_handler)
         with contextlib.suppress(KeyboardInterrupt):
@@ -57,22 +57,21 @@ class Command(BaseCommand):
         server.server_close()
 
 
-def _provider(port: int, options: dict[str, Any]) -> ThreadingHTTPServer:
+def _make_server(port: int, options: dict[str, Any]) -> ThreadingHTTPServer:
+    log = options["log"]
+    if options["kind"] == "appwrite":
+        state, version = options["state"], options["server_version"]
+        return make_appwrite(port, server_version=version, state_dir=state, request_log=log)
     seed = _whole_number("--seed", options["seed"], most=2**31 - 1)
     delay = _whole_number("--delay-ms", options["delay_ms"], most=60_000)
-    return make_provider(port, seed=seed, card=options["card"], delay_ms=delay, request_log=options["log"])
-
-
-def _appwrite(port: int, options: dict[str, Any]) -> ThreadingHTTPServer:
-    state, version = options["state"], options["server_version"]
-    return make_appwrite(port, server_version=version, state_dir=state, request_log=options["log"])
+    return make_provider(port, seed=seed, card=options["card"], delay_ms=delay, request_log=log)
 
 
 def _whole_number(argument: str, text: str, *, most: int) -> int:
     if not re.fullmatch(r"\d{1,18}", str(text), re.ASCII) or int(text) > most:
-        raise _refusal(f"{argument} is {str(text)[:40]!r}, not a whole number from 0 to {most}")
+        raise _usage_error(f"{argument} is {str(text)[:40]!r}, not a whole number from 0 to {most}")
     return int(text)
 
 
-def _refusal(words: str) -> CommandError:
+def _usage_error(words: str) -> CommandError:
     return CommandError(words, returncode=2)
