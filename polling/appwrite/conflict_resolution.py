@@ -40,8 +40,8 @@ def take_theirs(conflict_ids: Iterable[int], *, by: Actor, may: May, now: dateti
     with transaction.atomic():
         conflicts = _conflicts_in_order(conflict_ids)
         # All of them first: each decision locks only its own, and two in a row would break the order of the locks.
-        races = list(Race.objects.filter(pk__in={conflict.race_id for conflict in conflicts}).locked())
-        refused = _objections_by_conflict(conflicts, races, may=may)
+        list(Race.objects.filter(pk__in={conflict.race_id for conflict in conflicts}).locked())
+        refused = objections_to_theirs(conflicts, may=may)
         taken = [conflict for conflict in conflicts if conflict.pk not in refused]
         values = defaultdict[str, dict[int, Any]](dict)
         for conflict in taken:
@@ -66,7 +66,12 @@ def keep_ours(conflict_ids: Iterable[int], *, by: Actor, now: datetime) -> Resol
 def objections_to_theirs(conflicts: Sequence[SyncConflict], *, may: May) -> dict[int, str]:
     """Why Appwrite's value cannot be taken, in words, by the keys of the conflicts where it cannot."""
     races = Race.objects.filter(pk__in={conflict.race_id for conflict in conflicts})
-    return _objections_by_conflict(conflicts, races, may=may)
+    there = set(races.values_list("pk", flat=True))
+    found = {
+        conflict.pk: _objection_to(conflict, may=may) if conflict.race_id in there else "the race is gone"
+        for conflict in conflicts
+    }
+    return {key: words for key, words in found.items() if words}
 
 
 def objections_to_ours(conflicts: Iterable[SyncConflict]) -> dict[int, str]:
@@ -82,15 +87,6 @@ def objections_to_ours(conflicts: Iterable[SyncConflict]) -> dict[int, str]:
 def _conflicts_in_order(conflict_ids: Iterable[int]) -> list[SyncConflict]:
     found = SyncConflict.objects.filter(pk__in=list(conflict_ids)).select_related("state")
     return list(found.order_by("found_at", "pk"))
-
-
-def _objections_by_conflict(conflicts: Sequence[SyncConflict], races: Iterable[Race], *, may: May) -> dict[int, str]:
-    there = {race.pk for race in races}
-    found = {
-        conflict.pk: _objection_to(conflict, may=may) if conflict.race_id in there else "the race is gone"
-        for conflict in conflicts
-    }
-    return {key: words for key, words in found.items() if words}
 
 
 def _objection_to(conflict: SyncConflict, *, may: May) -> str:

@@ -1,6 +1,7 @@
 """The log of conflicts, which outlives the rows and the races that it is about."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import date, datetime
 
 from polling.appwrite.merge import Clash
@@ -12,17 +13,7 @@ def log(state: SyncState, clashes: Iterable[Clash], *, now: datetime, race: Race
     """Keeps conflicts of a row, whose state is stored; without its race they are named by the base."""
     row = f"{race or _name_by_base(state)}, row {state.remote_id}"
     SyncConflict.objects.bulk_create(
-        SyncConflict(
-            state=state,
-            row=row[:200],
-            field=clash.field,
-            base=clash.base,
-            local=clash.local,
-            remote=clash.remote,
-            chosen=clash.chosen.value,
-            policy=clash.policy,
-            found_at=now,
-        )
+        SyncConflict(state=state, row=row[:200], found_at=now, **{**asdict(clash), "chosen": clash.chosen.value})
         for clash in clashes
     )
 

@@ -3,7 +3,7 @@
 Base is what both sides last agreed on, local is Django's, remote is Appwrite's; all in canonical values.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -68,14 +68,6 @@ class MergePlan:
         return any(clash.chosen is Side.LOCAL and clash.field in RACE_FIELDS for clash in self.clashes)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether Django takes Appwrite's value, and by which policy; without one there is no conflict to log."""
-
-    take: bool
-    policy: str = ""
-
-
 def merge(
     base: Mapping[str, Any],
     local: Mapping[str, Any],
@@ -92,13 +84,11 @@ def merge(
     for field, owner in owners.items():
         if remote[field] in (base[field], local[field]):
             continue
-        rule = _undo_unreadable if is_unreadable(remote[field]) else RULES[owner]
-        verdict = rule(base[field], local[field], remote[field])
-        if verdict.take:
+        chosen, policy = _choose_side(owner, base[field], local[field], remote[field])
+        if chosen is Side.REMOTE:
             take[field] = remote[field]
-        if verdict.policy:
-            chosen = Side.REMOTE if verdict.take else Side.LOCAL
-            clashes.append(Clash(field, base[field], local[field], remote[field], chosen, verdict.policy))
+        if policy:
+            clashes.append(Clash(field, base[field], local[field], remote[field], chosen, policy))
     return MergePlan(take, outgoing(remote, {**local, **take}), tuple(clashes))
 
 
@@ -131,37 +121,19 @@ def is_plausible_start(value: str | None) -> bool:
     return value is not None and "2000" <= value < "2100"
 
 
-def _undo_change(base: Any, local: Any, remote: Any) -> Verdict:
-    return Verdict(take=False, policy="the field is Django's: undone")
-
-
-def _undo_unreadable(base: Any, local: Any, remote: Any) -> Verdict:
-    return Verdict(take=False, policy="it cannot be read: undone")
-
-
-def _take_an_end(base: Any, local: Any, remote: Any) -> Verdict:
-    if remote != RaceStatus.FINALIZED.value:
-        return Verdict(take=False, policy="only an end comes in from Appwrite: undone")
-    return Verdict(take=True, policy="" if local == base else "an end set in Appwrite counts")
-
-
-def _take_if_unchanged_here(base: Any, local: Any, remote: Any) -> Verdict:
-    if local == base:
-        return Verdict(take=True)
-    return Verdict(take=False, policy="both moved: Django's is kept")
-
-
-def _take_if_newer(base: Any, local: Any, remote: Any) -> Verdict:
-    """Instants in canonical form compare as text."""
-    if remote is not None and (local is None or remote > local):
-        return Verdict(take=True)
-    return Verdict(take=False, policy="not newer than the last request: no poll, undone")
-
-
-RULES: dict[Owner, Callable[[Any, Any, Any], Verdict]] = {
-    Owner.DJANGO: _undo_change,
-    Owner.TRAVELS: _undo_change,
-    Owner.STATUS: _take_an_end,
-    Owner.SHARED: _take_if_unchanged_here,
-    Owner.APPWRITE: _take_if_newer,
-}
+def _choose_side(owner: Owner, base: Any, local: Any, remote: Any) -> tuple[Side, str]:
+    """Whose value of a field that Appwrite changed counts, and by which policy; without one there is no conflict."""
+    if is_unreadable(remote):
+        return Side.LOCAL, "it cannot be read: undone"
+    match owner:
+        case Owner.DJANGO | Owner.TRAVELS:
+            return Side.LOCAL, "the field is Django's: undone"
+        case Owner.STATUS if remote == RaceStatus.FINALIZED.value:
+            return Side.REMOTE, "" if local == base else "an end set in Appwrite counts"
+        case Owner.STATUS:
+            return Side.LOCAL, "only an end comes in from Appwrite: undone"
+        case Owner.SHARED:
+            return (Side.REMOTE, "") if local == base else (Side.LOCAL, "both moved: Django's is kept")
+        case Owner.APPWRITE:  # instants in canonical form compare as text
+            is_newer = remote is not None and (local is None or remote > local)
+            return (Side.REMOTE, "") if is_newer else (Side.LOCAL, "not newer than the last request: no poll, undone")

@@ -39,7 +39,7 @@ class InboundRow:
     """A row of a race as it stands in Appwrite.
 
     `based_on` is the `$updatedAt` of the base as it stood before the row was written, or read: so a row that somebody
-    has back-dated is told apart from one that comes late.
+    has back-dated is known from one that comes late.
     """
 
     race_id: int

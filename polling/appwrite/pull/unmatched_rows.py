@@ -44,7 +44,7 @@ def note(row: Row, problem: str, *, now: datetime, error: Exception | None = Non
 
 
 def seen(row_ids: Iterable[str]) -> dict[str, str]:
-    """The `$updatedAt` that each stray of these had when it was looked at, by its key."""
+    """The `$updatedAt` that each of these unmatched rows had when it was looked at, by its key."""
     return dict(
         unmatched().filter(row_id__in=[key_of(row_id) for row_id in row_ids]).values_list("row_id", "updated_at")
     )

@@ -1,5 +1,5 @@
 """The two tables in Appwrite, declared by the fields of `mapping`: created, compared with what is there, watched.
 
-`provision.plan`, `apply` and `check` are the entries, for commands and the doctor; `table_faults` tells a refusal of a
+`provision.plan`, `apply` and `check` are the entries, for commands and the doctor; `table_faults` knows a refusal of a
 row from one of its table, and `webhook_subscription` keeps our webhook as it should be.
 """
