@@ -74,7 +74,7 @@ def _pause_polling(values: Mapping[int, Any], by: Actor, reason: str, now: datet
 
 def _request_polls(values: Mapping[int, Any], by: Actor, reason: str, now: datetime) -> Changed:
     changed = []
-    for race in Race.objects.filter(pk__in=values):
+    for race in Race.objects.filter(pk__in=list(values)):
         instant = datetime.fromisoformat(values[race.pk])
         changed += decisions.request_poll([race.pk], at=instant, by=by, now=now)
         force_poll(race, now=now)
