@@ -1,1 +1,5 @@
-"""Appwrite: the client, the tables, and the two-way sync."""
+"""Keeps the races of Django and the rows of Appwrite equal, and sends poll logs there; `docs/sync.md` is its promise.
+
+The passes are `push.run`, `pull.run` and `sweep.run`, each with a `preview`; `status.numbers` is how they stand. What
+counts is decided in pure modules: `mapping`, what a row holds, and `merge`, whose value of a field it is.
+"""
