@@ -196,9 +196,25 @@ def canonical(field: Field, value: Any) -> Any:
 
     Raises ValueError for a value of the wrong type.
     """
-    if field.kind is Kind.CODE and value not in field.elements:
-        return None
-    return CANONICAL[field.kind](value)
+    match field.kind:
+        case Kind.INSTANT:
+            return instant(value)
+        case Kind.CODE:
+            return value if value in field.elements else None
+        case Kind.BOOLEAN:
+            if value not in (None, True, False):
+                raise ValueError(f"{value!r:.60} is neither true nor false")
+            return bool(value)
+        case Kind.INTEGER:
+            if isinstance(value, bool) or not isinstance(value, int | None):
+                raise ValueError(f"{value!r:.60} is no whole number")
+            return value
+        case Kind.DAY if isinstance(value, date):
+            return value.isoformat()
+        case Kind.JSON if isinstance(value, list):  # of ours; what is text already came from Appwrite
+            return _json_text(value) if value else None
+        case _:  # also what somebody wrote into the column of a day: it is undone
+            return _canonical_text(value)
 
 
 def instant(value: Any) -> str | None:
@@ -207,7 +223,7 @@ def instant(value: Any) -> str | None:
         return None
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     if not isinstance(moment, datetime):
-        raise ValueError(f"{_short_repr(value)} is no instant")
+        raise ValueError(f"{value!r:.60} is no instant")
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return aware.astimezone(UTC).isoformat(timespec="milliseconds")
 
@@ -216,55 +232,15 @@ def _canonical_text(value: Any) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise ValueError(f"{_short_repr(value)} is no text")
+        raise ValueError(f"{value!r:.60} is no text")
     value.encode()  # half of a surrogate pair raises UnicodeEncodeError, a ValueError
     if "\x00" in value:  # PostgreSQL cannot store it
         raise ValueError("the text has a NUL character")
     return value
 
 
-def _canonical_day(value: Any) -> str | None:
-    """`2026-11-28`; text that somebody wrote into such a column stays as it is, and is undone."""
-    return _canonical_text(value.isoformat() if isinstance(value, date) else value)
-
-
-def _canonical_integer(value: Any) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{_short_repr(value)} is no whole number")
-    return value
-
-
-def _canonical_boolean(value: Any) -> bool:
-    if value not in (None, True, False):
-        raise ValueError(f"{_short_repr(value)} is neither true nor false")
-    return bool(value)
-
-
-def _canonical_json(value: Any) -> str | None:
-    """Lists of ours become text; what is text already came from Appwrite and stays as it is."""
-    if not isinstance(value, list):
-        return _canonical_text(value)
-    if not value:
-        return None
-
+def _json_text(values: list[Any]) -> str:
     def as_text(value: Any) -> str | None:
         return str(value) if isinstance(value, Decimal) else instant(value)
 
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=as_text)
-
-
-def _short_repr(value: Any) -> str:
-    return repr(value)[:60]
-
-
-CANONICAL = {
-    Kind.TEXT: _canonical_text,
-    Kind.CODE: _canonical_text,
-    Kind.INTEGER: _canonical_integer,
-    Kind.BOOLEAN: _canonical_boolean,
-    Kind.DAY: _canonical_day,
-    Kind.INSTANT: instant,
-    Kind.JSON: _canonical_json,
-}
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=as_text)
