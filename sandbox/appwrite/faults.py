@@ -32,7 +32,7 @@ from dataclasses import dataclass, replace
 
 from sandbox.appwrite.call import Reply
 from sandbox.appwrite.errors import JsonObject, error_body
-from sandbox.fault_list import FaultList
+from sandbox.fault_list import CountedFault, FaultList, fault_from
 
 # A request gets one of these. Each with the status of its reply, 0 for one without a reply of its own.
 EXCLUSIVE = {
@@ -56,10 +56,9 @@ PAGE = "<html><head><title>{status}</title></head><body><h1>{status}</h1></body>
 
 
 @dataclass(frozen=True)
-class Fault:
-    """One fault and the number of requests that it still is for."""
+class Fault(CountedFault):
+    """One fault: see above."""
 
-    kind: str
     times: int | None = 1
     after: int = 0
     status: int = 0
@@ -72,15 +71,8 @@ class Fault:
 
 
 def read_fault(body: JsonObject) -> Fault:
-    """Raises ValueError for an unknown kind or field, and for a fault that no request would get."""
-    if body.get("kind") not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}")
-    try:
-        fault = Fault(**body)
-    except TypeError as exc:
-        raise ValueError(str(exc)) from exc
-    if fault.times is not None and fault.times < 1:
-        raise ValueError("times must be at least 1, or null for until it is cleared")
+    """The fault with the status of its kind. Raises ValueError."""
+    fault = fault_from(body, Fault, KINDS)
     return replace(fault, status=fault.status or EXCLUSIVE.get(fault.kind, 0))
 
 
@@ -100,8 +92,8 @@ class Faults(FaultList[Fault]):
                     left.append(replace(fault, after=fault.after - 1))
                 else:
                     taken.append(fault)
-                    left.append(fault if fault.times is None else replace(fault, times=fault.times - 1))
-            self._faults = [fault for fault in left if fault.times != 0]
+                    left.append(fault.used_once())
+            self._replace_faults(left)
         return RequestFaults(taken)
 
 

@@ -32,20 +32,6 @@ CREATE TABLE IF NOT EXISTS tables (
     updated_at TEXT NOT NULL,
     UNIQUE (database_pk, id_key)
 );
-CREATE TABLE IF NOT EXISTS columns (
-    pk INTEGER PRIMARY KEY AUTOINCREMENT,
-    table_pk INTEGER NOT NULL REFERENCES tables ON DELETE CASCADE,
-    key_folded TEXT NOT NULL,
-    spec TEXT NOT NULL,
-    UNIQUE (table_pk, key_folded)
-);
-CREATE TABLE IF NOT EXISTS indexes (
-    pk INTEGER PRIMARY KEY AUTOINCREMENT,
-    table_pk INTEGER NOT NULL REFERENCES tables ON DELETE CASCADE,
-    key_folded TEXT NOT NULL,
-    spec TEXT NOT NULL,
-    UNIQUE (table_pk, key_folded)
-);
 CREATE TABLE IF NOT EXISTS rows (
     table_pk INTEGER NOT NULL REFERENCES tables ON DELETE CASCADE,
     sequence INTEGER NOT NULL,
@@ -64,6 +50,16 @@ CREATE TABLE IF NOT EXISTS webhooks (
     spec TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS rows_by_change ON rows (table_pk, updated_at, sequence);
+"""
+# For columns and for indexes.
+PART_SCHEMA = """
+CREATE TABLE IF NOT EXISTS {} (
+    pk INTEGER PRIMARY KEY AUTOINCREMENT,
+    table_pk INTEGER NOT NULL REFERENCES tables ON DELETE CASCADE,
+    key_folded TEXT NOT NULL,
+    spec TEXT NOT NULL,
+    UNIQUE (table_pk, key_folded)
+);
 """
 
 
@@ -86,7 +82,7 @@ class Store:
         # NORMAL may lose the last commits when the power fails, but not when the process is killed.
         for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
             self._connection.execute(f"PRAGMA {pragma}")
-        self._connection.executescript(SCHEMA)
+        self._connection.executescript(SCHEMA + PART_SCHEMA.format("columns") + PART_SCHEMA.format("indexes"))
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:

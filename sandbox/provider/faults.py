@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sandbox.fault_list import FaultList
+from sandbox.fault_list import CountedFault, FaultList, fault_from
 from sandbox.provider.formats import Json, error
 from sandbox.provider.race_state import RaceState
 from sandbox.provider.replies import Reply
@@ -34,14 +34,9 @@ PAGES = {"blocked": "Access Denied", "html": "Down for maintenance"}
 
 
 @dataclass(frozen=True)
-class Fault:
-    """One fault; `times` counts the requests it still is for, None is until it is cleared.
+class Fault(CountedFault):
+    """One fault; `race_id` narrows it to the event of that race, a falsifying one to that race in any answer."""
 
-    `race_id` narrows a replacing fault to the event of that race, a falsifying one to that race in any answer.
-    """
-
-    kind: str
-    times: int | None = None
     path_contains: str = ""
     race_id: str | None = None
     retry_after: int | str | None = None
@@ -67,16 +62,8 @@ class Fault:
 
 
 def read_fault(body: Json) -> Fault:
-    """Raises ValueError for an unknown kind or field, and for a fault that no request would get."""
-    if body.get("kind") not in REPLACING | FALSIFYING:
-        raise ValueError(f"kind must be one of {', '.join(REPLACING | FALSIFYING)}")
-    try:
-        fault = Fault(**body)
-    except TypeError as exc:
-        raise ValueError(str(exc)) from exc
-    if fault.times is not None and fault.times < 1:
-        raise ValueError("times must be at least 1, or null for until it is cleared")
-    return fault
+    """The fault that a request describes. Raises ValueError."""
+    return fault_from(body, Fault, (*REPLACING, *FALSIFYING))
 
 
 def fault_reply(fault: Fault, url: str, *, now: datetime) -> Reply:
@@ -111,11 +98,8 @@ class Faults(FaultList[Fault]):
             self._count_down(used)
         return shown
 
-    def _count_down(self, taken: list[Fault]) -> None:
+    def _count_down(self, taken: Sequence[Fault]) -> None:
         """Counts one request for each of these faults; called with the lock held."""
-        left: list[Fault] = []
-        for fault in self._faults:
-            if fault.times is not None and any(fault is used for used in taken):
-                fault = replace(fault, times=fault.times - 1)
-            left.append(fault)
-        self._faults = [fault for fault in left if fault.times != 0]
+        self._replace_faults(
+            [fault.used_once() if any(fault is used for used in taken) else fault for fault in self._faults]
+        )
