@@ -269,7 +269,7 @@ def test_what_was_kept_can_be_taken_after_all_but_what_was_taken_is_not_kept(adm
     assert how(conflict)[0] == "theirs"
     *_, first, second = messages_of(post(admin_client, "keep_ours", conflict, won))
     assert first == "0 of 2 conflicts: Django's value kept."
-    assert "to undo it, decide anew on the page of the race" in second
+    assert "to undo it, decide again on the page of the race" in second
     assert (how(conflict)[0], how(won)[0]) == ("theirs", "")
 
 
