@@ -194,7 +194,7 @@ def test_the_deletion_guard_is_released_by_a_button_and_it_is_audited(staff_clie
     assert SyncCheckpoint.objects.get().deletion_guard == ""
     [entry] = LogEntry.objects.all()
     assert (entry.user.get_username(), "21 of 30 rows are gone" in entry.change_message) == ("officer", True)
-    assert "Release the deletion_guard" not in client.get(PAGE).content.decode()
+    assert "Release the deletion guard" not in client.get(PAGE).content.decode()
 
 
 def test_a_deletion_guard_that_says_something_else_by_now_is_not_released_unseen(admin_client: Client) -> None:
