@@ -54,21 +54,21 @@ def change(race: Race, **values: Any) -> None:
 
 def pushed(now: datetime = NOW) -> Pushed:
     """A push that had no error, and all the time it needed."""
-    done = push.run(now=now, budget=PATIENCE)
+    done = push.run(now=now)
     assert done.error is None
     return done
 
 
 def pulled(now: datetime = NOW) -> Pulled:
     """A pull that had no error, and all the time it needed."""
-    done = pull.run(now=now, budget=PATIENCE)
+    done = pull.run(now=now)
     assert done.error is None
     return done
 
 
 def swept(now: datetime = NOW) -> Swept:
     """A sweep that had no error and came to its end."""
-    done = sweep.run(now=now, budget=PATIENCE)
+    done = sweep.run(now=now)
     assert done.error is None
     assert done.finished
     return done
@@ -166,6 +166,13 @@ def _prepared(api: Client) -> None:
         client = connect()
         assert client is not None
         schema.apply(client)
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every pass has the time it needs, unless a test says how long: what is tested here is not the machine's speed."""
+    for run in (push.run, pull.run, sweep.run):
+        monkeypatch.setattr(run, "__kwdefaults__", {**(run.__kwdefaults__ or {}), "budget": PATIENCE})
 
 
 @pytest.fixture(scope="session")

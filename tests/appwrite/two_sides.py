@@ -35,7 +35,7 @@ from polling.models import (
 )
 from races.decisions import COMMAND
 from races.models import Meeting, Race
-from tests.appwrite.conftest import NOW, PATIENCE, Appwrite, change, empty, pulled, pushed, state_of, swept
+from tests.appwrite.conftest import NOW, Appwrite, change, empty, pulled, pushed, state_of, swept
 from tests.appwrite.gate import Gate
 from tests.appwrite.killing import run_until
 from tests.factories import START, make_race
@@ -67,14 +67,14 @@ Key = tuple[str, str]  # the row's id and the field
 def pull_all_rows(*, now: datetime) -> None:
     """All rows at once: notifications that are lost, doubled or out of order come to no more than this at any time."""
     row_ids = [*sync_state.states().values_list("remote_id", flat=True), "of-no-row"]
-    pull.run(row_ids=row_ids, now=now, budget=PATIENCE)
+    pull.run(row_ids=row_ids, now=now)
 
 
 # With all the time they need: a call that was cut off would come to the server when the next edit has been made.
 RUNS: dict[str, Callable[..., object]] = {
-    "push": partial(push.run, budget=PATIENCE),
-    "pull": partial(pull.run, budget=PATIENCE),
-    "sweep": partial(sweep.run, budget=PATIENCE),
+    "push": push.run,
+    "pull": pull.run,
+    "sweep": sweep.run,
     "notified": pull_all_rows,
 }
 which = st.integers(0, RACES - 1)
@@ -252,12 +252,12 @@ class TwoSides(RuleBasedStateMachine):
 
         if is_lost:
             self.appwrite.fault("drop_after_commit", method="PATCH")
-            RUNS["push"](now=self.now)
+            push.run(now=self.now)
             self.appwrite.heal()
             run_amid()
         else:
             self.gate.after["PATCH"] = run_amid
-            RUNS["push"](now=self.now)
+            push.run(now=self.now)
             self.gate.after.pop("PATCH", None)
 
     # --- what must hold in the end ----------------------------------------------------------------------------------

@@ -41,11 +41,6 @@ def test_echoes_of_our_own_writes_are_not_even_read(appwrite: Appwrite) -> None:
     assert appwrite.asked() == [f"GET {appwrite.path}"]
 
 
-def pulled_rows(row_ids: list[str]) -> Pulled:
-    """A pull of just these rows that has all the time it needs."""
-    return pull.run(row_ids=row_ids, now=NOW, budget=PATIENCE)
-
-
 def test_a_notification_brings_just_its_rows_and_leaves_the_checkpoint(appwrite: Appwrite, race: Race) -> None:
     other = make_race()
     pushed()
@@ -55,10 +50,10 @@ def test_a_notification_brings_just_its_rows_and_leaves_the_checkpoint(appwrite:
     before = SyncCheckpoint.objects.values().get(table="races")
     appwrite.forget()
     row_id = state_of(race).remote_id
-    done = pulled_rows([row_id, row_id, "no-such-row", "../x", "", "a" * 40])
+    done = pull.run(row_ids=[row_id, row_id, "no-such-row", "../x", "", "a" * 40], now=NOW)
     assert (done.changed, done.taken, done.error) == (1, 1, None)
     assert appwrite.asked() == [f"GET {appwrite.path}"]
-    assert pulled_rows([row_id]).changed == 0
+    assert pull.run(row_ids=[row_id], now=NOW).changed == 0
     assert SyncCheckpoint.objects.values().get(table="races") == before
     assert [Race.objects.get(pk=some.pk).staff_note for some in (race, other)] == ["x", ""]
     assert pulled().taken == 1
@@ -71,7 +66,7 @@ def test_a_notification_of_our_own_new_row_makes_no_second_race(appwrite: Appwri
     notified: list[Pulled] = []
 
     def notify() -> None:
-        notified.append(pulled_rows([row["$id"] for row in appwrite.rows()]))
+        notified.append(pull.run(row_ids=[row["$id"] for row in appwrite.rows()], now=NOW))
         connection.close()
 
     gate.after["POST"] = notify
