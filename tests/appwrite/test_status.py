@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from polling.appwrite import status, sync_state
 from polling.appwrite.checkpoints import checkpoint_of
-from polling.appwrite.lease import HOLDS_FOR, Lease
+from polling.appwrite.lease import HOLDS_FOR, Lease, push_of
 from polling.appwrite.push import logs as push_logs
 from polling.appwrite.status import TableStatus
 from polling.models import PollState, SyncConflict, SyncServer, SyncState, UnmatchedRow
@@ -62,7 +62,7 @@ def test_every_race_is_in_one_of_six_states() -> None:
 
 def test_dirty_rows_are_in_flight_while_a_push_has_the_table() -> None:
     one_of_each()
-    lease = Lease(sync_state.TABLE, now=NOW)
+    lease = Lease(push_of(sync_state.TABLE), now=NOW)
     assert lease.take()
     assert split() == (1, 0, 2, 1, 1, 2)
     lease.release()
@@ -71,13 +71,13 @@ def test_dirty_rows_are_in_flight_while_a_push_has_the_table() -> None:
 
 def test_the_lease_of_a_pusher_that_died_is_no_flight() -> None:
     make_race()
-    assert Lease(sync_state.TABLE, now=NOW - 2 * HOLDS_FOR).take()
+    assert Lease(push_of(sync_state.TABLE), now=NOW - 2 * HOLDS_FOR).take()
     assert split() == (0, 1, 0, 0, 0, 0)
 
 
 def test_a_server_left_alone_is_no_flight_and_says_until_when() -> None:
     make_race()
-    lease = Lease(sync_state.TABLE, now=NOW)
+    lease = Lease(push_of(sync_state.TABLE), now=NOW)
     lease.take()
     lease.release(wait=timedelta(seconds=30))
     numbers = races()
