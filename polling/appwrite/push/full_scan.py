@@ -54,7 +54,7 @@ def _mark_differing(pushes: Sequence[RacePush]) -> int:
         # What a person or the sweep has to decide on is theirs; a race that no row can hold is given up by the push.
         is_theirs = push.state.dead_since or push.state.remote_deleted_at
         is_taken_for_pushed = push.state.pk and not is_theirs and push.state.pushed_version >= push.race.version
-        if is_taken_for_pushed and (push.problem or push.differs) and not _awaits_poll(push, reported):
+        if is_taken_for_pushed and (push.problem or push.differences) and not _awaits_poll(push, reported):
             differ.append(push.race.pk)
     before = Race.objects.filter(pk=OuterRef("local_pk")).values(before=F("version") - 1)
     return sync_state.states().filter(local_pk__in=differ).update(pushed_version=Subquery(before)) if differ else 0

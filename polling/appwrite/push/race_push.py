@@ -85,32 +85,26 @@ class RacePush:
         return None
 
     @cached_property
+    def differences(self) -> Values:
+        """The fields in which the row is not what the race is; none where these alone are no reason to write.
+
+        Those too where they were changed in Appwrite, and a `sync_version` above Django's own, as they are undone.
+        """
+        if self.is_new:
+            return self.local
+        undoes_edits = self.state.undo_pending or (self.base["sync_version"] or 0) > self.race.version
+        return (differing if undoes_edits else outgoing)(self.base, self.local)
+
+    @cached_property
     def changes(self) -> Values:
         """The fields to write; empty where only Django's version moved.
 
         A race that did not move at all is here to show that it is polled.
         """
-        if self.is_new:
-            return self.local
-        if self._undoes_edits:
-            return differing(self.base, self.local)
-        moved = outgoing(self.base, self.local)
-        if moved or self.state.pushed_version < self.race.version or self.local[LAST_POLL] == self.base[LAST_POLL]:
-            return moved
+        is_ahead = self.state.pushed_version < self.race.version
+        if self.differences or is_ahead or self.local[LAST_POLL] == self.base[LAST_POLL]:
+            return self.differences
         return {LAST_POLL: self.local[LAST_POLL]}
-
-    @property
-    def differs(self) -> bool:
-        """Whether the row's content is not the race's."""
-        return self.is_new or bool(outgoing(self.base, self.local)) or self._undoes_edits
-
-    @property
-    def _undoes_edits(self) -> bool:
-        """Whether fields that alone are no reason to write were changed in Appwrite, and are written back.
-
-        So is a `sync_version` above Django's own.
-        """
-        return self.state.undo_pending or (self.base["sync_version"] or 0) > self.race.version
 
     def is_agreed(self, row: Row) -> bool:
         """Whether a row, read whole, holds just what both sides last agreed on.
