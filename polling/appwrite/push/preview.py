@@ -18,7 +18,7 @@ def preview(*, now: datetime) -> list[str]:
     races = planned_races(now=now, waiting=True)
     taken = {push.row_id for push in races}  # also of races that came back under another key
     lines = []
-    for push in (push for push in races if push.action is not Action.KEEP):
+    for push in (push for push in races if push.action is not Action.UNCHANGED):
         details = push.problem or (", ".join(push.changes) if push.action is Action.CHANGE else "")
         lines.append(f"{push.action} {push.row_id}: {push.race}" + (f": {details}" if details else ""))
     gone = [state for state in deletion_guard.rows_to_delete(now=now, waiting=True) if state.remote_id not in taken]

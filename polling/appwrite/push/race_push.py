@@ -26,7 +26,7 @@ class Action(StrEnum):
     RECREATE = "re-create"
     CHANGE = "change"
     READ = "look at"  # nothing to write, but an earlier write may have landed unnoticed
-    KEEP = "keep"  # the row holds the race's content already
+    UNCHANGED = "unchanged"  # the row holds the race's content already
     GIVE_UP = "give up"
 
 
@@ -46,7 +46,7 @@ class RacePush:
             return Action.RECREATE if self.state.remote_deleted_at else Action.CREATE
         if self.changes:
             return Action.CHANGE
-        return Action.READ if self.state.attempts or self.state.sent else Action.KEEP
+        return Action.READ if self.state.attempts or self.state.sent else Action.UNCHANGED
 
     @property
     def row_id(self) -> str:

@@ -60,12 +60,12 @@ class DirtyRaces(RowPush):
         for push in pushes:
             by_action[push.action].append(push)
         yield from (push.outcome(error=push.problem) for push in by_action[Action.GIVE_UP])
-        yield from self._keep_rows(by_action[Action.KEEP])
+        yield from self._note_unchanged(by_action[Action.UNCHANGED])
         yield from self._merge_current_rows(by_action[Action.READ])
         yield from self._create_rows(self._record_sent(by_action[Action.CREATE] + by_action[Action.RECREATE]))
         yield from self._change_rows(by_action[Action.CHANGE])
 
-    def _keep_rows(self, pushes: Sequence[RacePush]) -> Iterator[Outcome]:
+    def _note_unchanged(self, pushes: Sequence[RacePush]) -> Iterator[Outcome]:
         """Races whose version moved but not their content. A base that a pull has replaced meanwhile stays dirty."""
         now = self._lease.now()
         kept = {

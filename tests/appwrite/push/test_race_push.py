@@ -28,14 +28,14 @@ NEVER_AGREED: dict[str, Any] = {"base": {}, "base_updated_at": "", "pushed_versi
 @pytest.mark.parametrize(
     ("base", "state", "action", "changes"),
     [
-        pytest.param({}, {}, Action.KEEP, [], id="equal"),
-        pytest.param({}, {"pushed_version": 2}, Action.KEEP, [], id="a version without new content"),
+        pytest.param({}, {}, Action.UNCHANGED, [], id="equal"),
+        pytest.param({}, {"pushed_version": 2}, Action.UNCHANGED, [], id="a version without new content"),
         pytest.param({"name": "Cup"}, {"pushed_version": 2}, Action.CHANGE, ["name"], id="a field that changed"),
         pytest.param(
             {"last_poll_time": UPDATED_AT}, {}, Action.CHANGE, ["last_poll_time"], id="a poll alone, to show it"
         ),
         pytest.param(
-            {"last_poll_time": UPDATED_AT}, {"pushed_version": 2}, Action.KEEP, [], id="a poll beside a version"
+            {"last_poll_time": UPDATED_AT}, {"pushed_version": 2}, Action.UNCHANGED, [], id="a poll beside a version"
         ),
         pytest.param(
             {"last_changed_at": UPDATED_AT},
