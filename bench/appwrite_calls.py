@@ -1,4 +1,4 @@
-"""What the sync asks of Appwrite: for races that changed, and while nothing does."""
+"""How many requests the sync makes to Appwrite: for races that changed, and while nothing does."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -17,7 +17,7 @@ PEER_CALLS_A_RACE = 110
 
 
 def run(options: RunOptions) -> Iterator[Figure]:
-    """A whole pass of the sync, there and back, is counted by the server's own log."""
+    """Counts the requests of whole passes of the sync, pull and push, by the server's own log."""
     races = snapshots("calls", max(SIZES))
     ingest.apply(races, now=clock.now())
     with appwrite(options) as server:

@@ -22,7 +22,7 @@ def cluster(options: RunOptions, **values: str) -> Iterator[subprocess.Popen[str
 
 
 def _last_heartbeat() -> datetime | None:
-    """When a tick last ended well; a tick that sleeps leaves no other trace."""
+    """When a tick last succeeded; a tick that sleeps leaves no other trace."""
     return Heartbeat.objects.values_list("at", flat=True).first()
 
 

@@ -42,7 +42,7 @@ def _decide_race(race_id: int, turn: int) -> None:
 
 
 def write_polls(race_ids: list[int], seconds: float, waits: Any) -> None:
-    """Writes a race and its log in one transaction, and measures each from before its begin to its commit."""
+    """Writes a race and its log in one transaction, and puts how long each took into the queue `waits`."""
     import django
 
     django.setup()

@@ -1,4 +1,4 @@
-"""A measured figure, the bar it must clear, and the JSON line that says both."""
+"""A measured figure, the bar it must clear, and their JSON line."""
 
 import json
 import math
@@ -24,7 +24,7 @@ def median(values: Sequence[float]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """What a figure must be."""
+    """The limit that a figure must keep, such as `<= 60`."""
 
     sign: str
     limit: float

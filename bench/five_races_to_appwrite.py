@@ -11,6 +11,6 @@ BARS = {EMBEDDED: 1.2, MACHINES: 1.0}
 
 
 def run(options: RunOptions) -> Iterator[Figure]:
-    """Through the queue and its workers, as on any day."""
+    """Measures through the queue and its workers, as in production."""
     rounds, details = measure_rounds(options, count=5, every=4)
     yield round_figure(rounds, BARS, options, {**details, "a_peer_on_functions_s": PEER_SECONDS})

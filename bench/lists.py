@@ -38,7 +38,7 @@ class Opened:
 
 
 def run(options: RunOptions) -> Iterator[Figure]:
-    """Every page of its own takes turns for three rounds; the median of each counts, and the worst of all of them."""
+    """Opens every page in three rounds; the median of each page counts, and the figure is the worst of them."""
     now = clock.now()
     build(options.sized(Sizes(), SMALL), now=now.replace(microsecond=0))
     yield from figures()
@@ -109,7 +109,7 @@ def _list_paths(path: str, page: admin.ModelAdmin, user: User) -> Iterator[str]:
 
 
 def _combined_filter_paths(path: str) -> Iterator[str]:
-    """Filters together that few or no rows pass."""
+    """Combinations of filters that few or no rows pass."""
     if path == reverse("admin:polling_polllog_changelist"):
         yield f"{path}?state__exact=ok&trigger__exact=push"
         yield f"{path}?state__exact=lost&changed__exact=1&trigger__exact=retry&error_class=Conflict"

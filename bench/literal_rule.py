@@ -33,7 +33,7 @@ def polls(
 
 
 def last_five_minutes(polled: Iterable[datetime], start: datetime) -> LastFiveMinutes:
-    """Of polls at these instants. The gaps at both ends count: from T-5, and up to the start."""
+    """The count and the longest gap of polls at these instants. The gaps from T-5 and up to the start count too."""
     opens = start - timedelta(minutes=5)
     inside = sorted(at for at in polled if opens <= at < start)
     marks = [opens, *inside, start]

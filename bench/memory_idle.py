@@ -1,4 +1,4 @@
-"""Memory of worker and web that have worked, and what they cost while nothing is due."""
+"""Memory of worker and web after work, and their processor time while nothing is due."""
 
 import subprocess
 import sys

@@ -18,7 +18,7 @@ PATIENCE = timedelta(minutes=2)
 
 
 def run(options: RunOptions) -> Iterator[Figure]:
-    """To the real server that the command names; else to the stand-in as fast as it is, then to one as slow as real.
+    """Pushes to the real server that the command names; otherwise to the stand-in at its speed, then at a real one's.
 
     The stand-in's one process takes half of the time.
     """

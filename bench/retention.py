@@ -21,7 +21,7 @@ MOST_MS = 200
 
 
 def run(options: RunOptions) -> Iterator[Figure]:
-    """Passes one after another, as after a long pause, beside a process that writes; first it writes alone."""
+    """Runs passes one after another, as after a long pause, while another process writes; first it writes alone."""
     sizes, lasting, now = options.sized(Sizes(), SMALL), options.lasting(60), clock.now()
     began = time.monotonic()
     build(sizes, now=now.replace(microsecond=0))

@@ -1,4 +1,4 @@
-"""From the claim of a batch poll to the moment when every race that changed can be read in Appwrite."""
+"""From the claim of a batch poll until every race that changed can be read in Appwrite."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -49,7 +49,7 @@ def measure_rounds(options: RunOptions, *, count: int, every: float) -> tuple[li
 
 
 def _choose_races(source: Provider | None, count: int) -> list[Race]:
-    """Too far from their start to be polled by themselves; of a given provider those that come next."""
+    """Races too far from their start to be polled by themselves; of a given provider those that come next."""
     now = clock.now()
     if source:
         return list(bring_near(source, [now + timedelta(minutes=90)] * count, now=now).values())
@@ -129,6 +129,6 @@ def round_figure(
 
 
 def lag_figures(rounds: Sequence[Round], details: dict[str, Any]) -> list[Figure]:
-    """From the end of a poll's answer, shortly before its commit, to its race being readable."""
+    """The figures from the end of a poll's answer, shortly before its commit, until its race can be read."""
     found = [lag for one in rounds for lag in one.lags_ms]
     return percentiles("commit_to_readable", found, "ms", {0.95: Bar("<=", 1000)}, **details)

@@ -11,7 +11,7 @@ BARS = {EMBEDDED: 2.0, MACHINES: 2.0}
 
 
 def run(options: RunOptions) -> Iterator[Figure]:
-    """Through the queue and its workers, as on any day."""
+    """Measures through the queue and its workers, as in production."""
     rounds, details = measure_rounds(options, count=20, every=options.sized(15.0, 6.0))
     yield round_figure(rounds, BARS, options, details)
     yield from lag_figures(rounds, details)

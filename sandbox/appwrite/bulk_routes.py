@@ -4,7 +4,7 @@ from typing import Any
 
 from sandbox.appwrite.call import Call, Reply, unique_id, valid_id
 from sandbox.appwrite.errors import ApiError, JsonObject
-from sandbox.appwrite.permissions import ROW_ACTIONS, expanded
+from sandbox.appwrite.permissions import ROW_ACTIONS, expand_permissions
 from sandbox.appwrite.queries import read_queries
 from sandbox.appwrite.request_parts import open_rows, read_data
 from sandbox.appwrite.row_events import publish
@@ -80,7 +80,7 @@ def _read_checked(spec: JsonObject) -> RowWrite:
     if not valid_id(row_id):
         raise ApiError("general_bad_request", "The $id of a row is not valid")
     try:
-        permissions = expanded(spec.get("$permissions") or [], ROW_ACTIONS)
+        permissions = expand_permissions(spec.get("$permissions") or [], ROW_ACTIONS)
     except ApiError as exc:
         raise ApiError("general_bad_request", "The $permissions of a row are not valid") from exc
     return read_row_write(row_id, spec, permissions)

@@ -7,7 +7,7 @@ from typing import Any, Self
 from sandbox.appwrite.datetimes import canonical
 from sandbox.appwrite.errors import JsonObject
 
-# In characters: MariaDB reckons four bytes for each within the 65,535 bytes of a row.
+# In characters: MariaDB counts four bytes for each of the 65,535 bytes of a row.
 LARGEST_VARCHAR = 16381
 # Longer text and lists leave only a pointer in the row.
 OFF_ROW_BYTES = 20

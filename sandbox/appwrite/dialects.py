@@ -18,11 +18,11 @@ class Dialect:
     crashes_on_null_row_id: bool = True
     # 1.8 reads rows back from a JSON cache, where 3.0 has become 3.
     keeps_whole_floats: bool = True
-    # 1.9 calls a unique index over duplicates available though none was made; 1.8 says that it failed.
+    # 1.9 reports a unique index over duplicates as available though there is none; 1.8 reports it as failed.
     hides_failed_index: bool = True
     # 1.8 compares the base with a cached row before it locks, so two racing writers may both pass.
     compares_under_lock: bool = True
-    # In 1.8 webhooks belong to the console, which no key can enter.
+    # In 1.8 webhooks belong to the console, which no key opens.
     keys_manage_webhooks: bool = True
 
 

@@ -15,7 +15,7 @@ ROW_ACTIONS = ("update", "delete")
 LIMIT = 100
 
 
-def expanded(given: Any, write_means: tuple[str, ...]) -> list[str]:
+def expand_permissions(given: Any, write_means: tuple[str, ...]) -> list[str]:
     """The permissions with `write` replaced by what it means. Raises general_argument_invalid for a bad one.
 
     `create` is for tables only: it is bad where `write_means` does not hold it.

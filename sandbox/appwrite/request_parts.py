@@ -7,7 +7,7 @@ from sandbox.appwrite import catalog
 from sandbox.appwrite.call import Call
 from sandbox.appwrite.catalog import Table
 from sandbox.appwrite.errors import ApiError, JsonObject
-from sandbox.appwrite.permissions import ROW_ACTIONS, expanded
+from sandbox.appwrite.permissions import ROW_ACTIONS, expand_permissions
 from sandbox.appwrite.rows import TableRows
 
 
@@ -37,4 +37,4 @@ def read_data(call: Call) -> JsonObject:
 def read_permissions(call: Call) -> list[str] | None:
     """The `permissions` of a write, or None where it has none. Raises general_argument_invalid."""
     given = call.body.get("permissions")
-    return None if given is None else expanded(given, ROW_ACTIONS)
+    return None if given is None else expand_permissions(given, ROW_ACTIONS)

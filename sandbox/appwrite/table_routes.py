@@ -8,7 +8,7 @@ from sandbox.appwrite.call import Call, Reply, read_flag
 from sandbox.appwrite.catalog import Table
 from sandbox.appwrite.declarations import INLINE_TYPES, declared_column, declared_index, refuse_full
 from sandbox.appwrite.errors import ApiError, JsonObject
-from sandbox.appwrite.permissions import TABLE_ACTIONS, expanded
+from sandbox.appwrite.permissions import TABLE_ACTIONS, expand_permissions
 from sandbox.appwrite.request_parts import find_table
 from sandbox.appwrite.views import database_view, table_view
 
@@ -62,7 +62,7 @@ def _read_settings(call: Call, permissions: list[str]) -> JsonObject:
     given = call.body.get("permissions")
     return {
         "name": call.text("name"),
-        "permissions": permissions if given is None else expanded(given, TABLE_ACTIONS),
+        "permissions": permissions if given is None else expand_permissions(given, TABLE_ACTIONS),
         "row_security": read_flag(call.body, "rowSecurity", False),
         "enabled": read_flag(call.body, "enabled", True),
     }

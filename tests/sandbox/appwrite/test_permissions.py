@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from sandbox.appwrite.errors import ApiError
-from sandbox.appwrite.permissions import ROW_ACTIONS, TABLE_ACTIONS, expanded
+from sandbox.appwrite.permissions import ROW_ACTIONS, TABLE_ACTIONS, expand_permissions
 
 
 def test_write_permission_is_split_up() -> None:
-    assert expanded(['write("any")'], ROW_ACTIONS) == ['update("any")', 'delete("any")']
-    assert expanded(['write("any")'], TABLE_ACTIONS) == ['create("any")', 'update("any")', 'delete("any")']
+    assert expand_permissions(['write("any")'], ROW_ACTIONS) == ['update("any")', 'delete("any")']
+    assert expand_permissions(['write("any")'], TABLE_ACTIONS) == ['create("any")', 'update("any")', 'delete("any")']
 
 
 @pytest.mark.parametrize(
@@ -18,4 +18,4 @@ def test_write_permission_is_split_up() -> None:
 )
 def test_a_bad_permission_is_refused(given: Any) -> None:
     with pytest.raises(ApiError, match="permissions"):
-        expanded(given, ROW_ACTIONS)
+        expand_permissions(given, ROW_ACTIONS)
