@@ -28,13 +28,19 @@ def existing(table: str) -> SyncCheckpoint | None:
     return _checkpoints_of(table).first()
 
 
-def note_outcome(
-    checkpoint: SyncCheckpoint, what: str, error: PollingError | None, *, now: datetime, of_sweep: bool = False
-) -> None:
+def _checkpoints_of(table: str) -> QuerySet[SyncCheckpoint]:
+    return SyncCheckpoint.objects.filter(target=settings.APPWRITE_TARGET, table=table)
+
+
+def note_outcome(table: str, what: str, error: PollingError | None, *, now: datetime, of_sweep: bool = False) -> None:
     """Keeps how work on a table, its pull or push or else its sweep, ended; logs when it starts to fail and to work.
 
-    `what` names the work in the log. `error` is None where it ended well.
+    `what` names the work in the log. `error` is None where it ended well; that of a sweep is not kept while pull or
+    push fail too, and have logged why.
     """
+    checkpoint = checkpoint_of(table)
+    if of_sweep and error and checkpoint.error:
+        return
     error_field, since_field = ("sweep_error", "sweep_failing_since") if of_sweep else ("error", "failing_since")
     before, failing_since = getattr(checkpoint, error_field), getattr(checkpoint, since_field)
     since = (failing_since or now) if error else None
@@ -56,9 +62,6 @@ def level_of(error: Exception | None) -> int:
     return logging.ERROR if isinstance(error, Blocked) else logging.WARNING
 
 
-# --- the pull ---------------------------------------------------------------------------------------------------------
-
-
 def move(checkpoint: SyncCheckpoint, place: ListPosition, *, pass_began_at: str, now: datetime) -> bool:
     """Moves the checkpoint to a place; whether it did.
 
@@ -72,18 +75,10 @@ def move(checkpoint: SyncCheckpoint, place: ListPosition, *, pass_began_at: str,
     return bool(moved)
 
 
-def count(checkpoint: SyncCheckpoint, *, echoes: int, overlap_hits: int) -> None:
-    """Adds what a pull has found: its own writes, and changes found only by looking back."""
-    if echoes or overlap_hits:
-        found = {"echoes": F("echoes") + echoes, "overlap_hits": F("overlap_hits") + overlap_hits}
-        SyncCheckpoint.objects.filter(pk=checkpoint.pk).update(**found)
-
-
-# --- the sweep --------------------------------------------------------------------------------------------------------
-
-
-def _checkpoints_of(table: str) -> QuerySet[SyncCheckpoint]:
-    return SyncCheckpoint.objects.filter(target=settings.APPWRITE_TARGET, table=table)
+def count(table: str, **found: int) -> None:
+    """Adds what a pass has found to the counters of its table: `echoes`, `overlap_hits` or `repairs`."""
+    if any(found.values()):
+        _checkpoints_of(table).update(**{counter: F(counter) + number for counter, number in found.items()})
 
 
 def begin_sweep(table: str, *, now: datetime) -> tuple[str, datetime]:
@@ -95,18 +90,13 @@ def begin_sweep(table: str, *, now: datetime) -> tuple[str, datetime]:
     return checkpoint.sweep_after_id, checkpoint.sweep_began_at
 
 
-def keep_sweep(table: str, after_id: str) -> None:
-    """A page has been done."""
-    _checkpoints_of(table).update(sweep_after_id=after_id)
-
-
-def keep_texts(table: str, after_id: str) -> None:
-    """Long texts have been compared up to this row."""
-    _checkpoints_of(table).update(texts_after_id=after_id)
+def keep(table: str, **ids: str) -> None:
+    """Keeps behind which row the next sweep goes on: `sweep_after_id`, or `texts_after_id` for the long texts."""
+    _checkpoints_of(table).update(**ids)
 
 
 def end_sweep(table: str, *, now: datetime) -> None:
-    """All pages have been done."""
+    """Notes that a sweep has come to its end: the next one begins with the first row."""
     _checkpoints_of(table).update(sweep_began_at=None, sweep_after_id="", swept_at=now)
 
 
@@ -116,11 +106,6 @@ def begin_table_generation(table: str) -> None:
         table_generation=F("table_generation") + 1, updated_at="", row_id="", pass_began_at=""
     )
     logger.warning("rows of %s were recreated in Appwrite; all of it is read again", table)
-
-
-def count_repairs(table: str, repairs: int) -> None:
-    """Differences that only a sweep has found."""
-    _checkpoints_of(table).update(repairs=F("repairs") + repairs)
 
 
 def hold_deletions(table: str, why: str) -> None:

@@ -52,7 +52,7 @@ def run(*, now: datetime, row_ids: Iterable[str] | None = None, budget: timedelt
         pass
     except PollingError as error:
         pulled.error = error
-    note_outcome(checkpoint_of(sync_state.TABLE), "the pull from Appwrite", pulled.error, now=now)
+    note_outcome(sync_state.TABLE, "the pull from Appwrite", pulled.error, now=now)
     return pulled
 
 
@@ -140,7 +140,7 @@ class _Pass:
             limit = _instant_text((part.server_time or self._now) + MOST_AHEAD)
             ahead = {row_id for row_id, row in part.listed.items() if _kept_position(row) > self._known_to}
             merged = {row_id for row_id, row in part.new.items() if self._inbound.bring_in(row)}
-            count(self._checkpoint, echoes=len(ahead & part.known), overlap_hits=len(merged - ahead))
+            count(sync_state.TABLE, echoes=len(ahead & part.known), overlap_hits=len(merged - ahead))
             if not self._move_checkpoint(part.listed.values(), limit=limit):
                 return
             if part.ends_pass:

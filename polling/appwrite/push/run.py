@@ -9,7 +9,7 @@ from django.db import InterfaceError, OperationalError
 from polling.appwrite import server_probe, sync_state
 from polling.appwrite.api.client import SyncClient, connect
 from polling.appwrite.api.rows import Rows
-from polling.appwrite.checkpoints import checkpoint_of, note_outcome
+from polling.appwrite.checkpoints import note_outcome
 from polling.appwrite.lease import Lease, clear_wait, push_of
 from polling.appwrite.push import logs as push_logs
 from polling.appwrite.push.deleted_races import DeletedRaces
@@ -99,7 +99,7 @@ def _push_logs(pushed: Pushed, rows: Rows, client: SyncClient, *, now: datetime)
     finally:
         pushed.logs = logs.sent
         if had_lease or failure:
-            note_outcome(checkpoint_of(push_logs.TABLE), "the push of poll logs", failure, now=lease.now())
+            note_outcome(push_logs.TABLE, "the push of poll logs", failure, now=lease.now())
 
 
 def _push_all(work: Work, lease: Lease, rows: Rows, client: SyncClient) -> bool:

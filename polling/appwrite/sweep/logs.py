@@ -47,9 +47,9 @@ def run(rows: Rows, *, now: datetime) -> int:
             checkpoints.end_sweep(push_logs.TABLE, now=now)
             break
         after = ids[-1].hex
-        checkpoints.keep_sweep(push_logs.TABLE, after)
+        checkpoints.keep(push_logs.TABLE, sweep_after_id=after)
     if found:
-        checkpoints.count_repairs(push_logs.TABLE, found)
+        checkpoints.count(push_logs.TABLE, repairs=found)
         level = logging.WARNING if found > FEW else logging.INFO
         logger.log(level, "%d poll logs were gone from Appwrite and are sent again", found)
     return found

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from polling.appwrite import checkpoints, deletion_guard, row_compare, sync_state
 from polling.appwrite.api.client import connect
@@ -46,6 +47,7 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Swept:
     this one ended. One sweep runs at a time. `now` is the instant of the run.
     """
     swept = Swept()
+    note_outcome = partial(checkpoints.note_outcome, sync_state.TABLE, "the sweep of Appwrite", now=now, of_sweep=True)
     try:
         client = connect()
         if client is None:
@@ -56,7 +58,7 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Swept:
         rows = Rows.within(client, sync_state.TABLE, budget)
         try:
             _Sweep(rows, lease, swept, now=now).run()
-            _note_outcome(sync_state.TABLE, "the sweep of Appwrite", None, now=now)
+            note_outcome(None)
             _sweep_logs(rows.of_table(push_logs.TABLE), swept, now=now)
         finally:
             lease.release()
@@ -64,7 +66,7 @@ def run(*, now: datetime, budget: timedelta = BUDGET) -> Swept:
         pass
     except PollingError as error:
         swept.error = error
-        _note_outcome(sync_state.TABLE, "the sweep of Appwrite", error, now=now)
+        note_outcome(error)
     return swept
 
 
@@ -94,14 +96,8 @@ def _sweep_logs(rows: Rows, swept: Swept, *, now: datetime) -> None:
         return
     except PollingError as error:
         swept.error = error
-    _note_outcome(push_logs.TABLE, "the sweep of poll logs in Appwrite", swept.error, now=now)
-
-
-def _note_outcome(table: str, what: str, error: PollingError | None, *, now: datetime) -> None:
-    """Pulls and pushes may go well meanwhile, or have logged the same error already."""
-    checkpoint = checkpoints.checkpoint_of(table)
-    if not (error and checkpoint.error):
-        checkpoints.note_outcome(checkpoint, what, error, now=now, of_sweep=True)
+    what = "the sweep of poll logs in Appwrite"
+    checkpoints.note_outcome(push_logs.TABLE, what, swept.error, now=now, of_sweep=True)
 
 
 def _look_closer(
@@ -151,8 +147,7 @@ class _Sweep:
         except _NoTimeLeft:
             pass
         finally:
-            if repairs := self._repairs + self._swept.deleted:
-                checkpoints.count_repairs(sync_state.TABLE, repairs)
+            checkpoints.count(sync_state.TABLE, repairs=self._repairs + self._swept.deleted)
 
     def _sweep_page(self, page: PageDifferences) -> None:
         """Rows of a page that is done only in part are found equal the next time."""
@@ -170,7 +165,7 @@ class _Sweep:
         if page.is_last:
             self._end_sweep()
         else:
-            checkpoints.keep_sweep(sync_state.TABLE, page.last_id)
+            checkpoints.keep(sync_state.TABLE, sweep_after_id=page.last_id)
             self._need_time()
 
     def _need_time(self) -> None:
@@ -205,4 +200,4 @@ class _Sweep:
         after = checkpoints.checkpoint_of(sync_state.TABLE).texts_after_id
         differing, last = row_compare.differing_texts(self._rows, after=after, limit=TEXTS_A_SWEEP)
         self._mend_rows([], differing)
-        checkpoints.keep_texts(sync_state.TABLE, last)
+        checkpoints.keep(sync_state.TABLE, texts_after_id=last)
