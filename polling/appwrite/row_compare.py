@@ -1,6 +1,6 @@
 """A page of the sweep against what is known: which rows need a closer look. Reads, and changes nothing."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,8 +101,12 @@ def differing_texts(rows: Rows, *, after: str, limit: int) -> tuple[list[SyncSta
 
 def differs(row: Row, state: SyncState, columns: Iterable[str] = RACE_FIELDS) -> bool:
     """Whether the row is not as it was agreed on: newer, older, recreated, or with another content of these columns."""
-    if (row.get("$updatedAt"), _sequence_of(row)) != (state.base_updated_at, state.base_sequence):
-        return True
+    as_agreed = (row.get("$updatedAt"), _sequence_of(row)) == (state.base_updated_at, state.base_sequence)
+    return not as_agreed or content_differs(row, state, columns)
+
+
+def content_differs(row: Mapping[str, Any], state: SyncState, columns: Iterable[str]) -> bool:
+    """Whether a row has other values in these columns than those that were agreed on."""
     base = mapping.complete(state.base)
     return any(mapping.readable(RACE_FIELDS[name], row.get(name)) != base[name] for name in columns)
 

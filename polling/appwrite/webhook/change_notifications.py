@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db.models import F
 
 from polling.appwrite import mapping, sync_state
+from polling.appwrite.row_compare import content_differs
 from polling.appwrite.webhook.calls import RowChange
 from polling.models import ChangeNotification, SyncServer, SyncState
 
@@ -39,10 +40,8 @@ def take() -> list[str]:
 
 def _is_agreed(change: RowChange, state: SyncState) -> bool:
     """Whether the row is as it was agreed on: by its content too, as an edit may keep `$updatedAt`."""
-    if change.updated_at != state.base_updated_at:
-        return False
-    fields, base = mapping.RACE_FIELDS, mapping.complete(state.base)
-    return all(mapping.readable(fields[name], change.row[name]) == base[name] for name in fields if name in change.row)
+    reported = [name for name in mapping.RACE_FIELDS if name in change.row]
+    return change.updated_at == state.base_updated_at and not content_differs(change.row, state, reported)
 
 
 def _is_our_write(change: RowChange, state: SyncState) -> bool:
