@@ -180,7 +180,7 @@ def _newest_slots(race_ids: Sequence[int]) -> dict[int, NewestSlots]:
 
 
 def _facts_of(race: Race, slots: NewestSlots, not_before: datetime | None) -> RaceFacts:
-    # Only what a provider called final is looked at again: what staff or Appwrite ended stays as they decided.
+    # Only a provider's own result is rechecked: what staff or Appwrite ended stays as they decided.
     was_decided = race.is_finalized and race.finalized_by != FinalizedBy.PROVIDER
     is_result = race.finalized_by == FinalizedBy.PROVIDER and race.outcome == Outcome.RESULTED
     return RaceFacts(

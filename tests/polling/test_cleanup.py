@@ -316,7 +316,7 @@ def finding(now: datetime = NOW) -> doctor.Finding:
     return found
 
 
-def test_a_race_that_is_opened_between_the_look_and_the_deletion_stays() -> None:
+def test_a_race_that_is_opened_between_the_query_and_the_deletion_stays() -> None:
     race = ended_race(NOW - timedelta(days=91))
     [of_races] = [one for one in OLD_ROWS if one.name == "races"]
     rows = of_races.find(NOW - of_races.kept_for)

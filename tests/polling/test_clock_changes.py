@@ -44,7 +44,7 @@ def known_races(provider: ProviderBox, *starts: datetime, first_poll: datetime) 
     return races
 
 
-def well(now: datetime) -> bool:
+def is_healthy(now: datetime) -> bool:
     """Whether the health check is content; it raises where not."""
     with time_machine.travel(now, tick=False):
         call_command("healthcheck", verbosity=0)
@@ -61,7 +61,7 @@ def test_a_clock_set_back_repeats_no_slot_and_polls_go_on_at_the_first_new_one(d
     before = polled(race)
     for slot in ticks(at(-4), at(-2)):
         driver.tick(slot)
-        assert well(slot + TICK_LATE)
+        assert is_healthy(slot + TICK_LATE)
     assert polled(race) == before == list(ticks(at(-4), at(-2)))
     driver.drive(at(-2, 15), at(0))
     assert polled(race) == list(ticks(at(-4), at(0)))
@@ -102,7 +102,7 @@ def test_a_clock_set_forward_leaves_missed_slots_and_polls_the_newest_at_once(dr
     assert polled(race, PollState.MISSED) == list(ticks(at(-3, 15), at(-1) - STEP))
     assert polled(race) == [*ticks(at(-4), at(-3)), *ticks(at(-1), at(0))]
     assert set(requests_by_instant(driver, race).values()) == {1}
-    assert well(at(0) + TICK_LATE)
+    assert is_healthy(at(0) + TICK_LATE)
 
 
 def test_a_poll_under_way_when_the_clock_is_set_forward_is_lost_once_and_tried_again(driver: Driver) -> None:

@@ -25,7 +25,7 @@ def race(provider: ProviderBox) -> Race:
 
 @pytest.mark.parametrize("by", [KIM, APPWRITE])
 @pytest.mark.parametrize("word", ["Open", "Closed", "Interim", "Final"])
-def test_a_provider_that_contradicts_an_end_set_here_is_one_incident_with_both_words_until_they_agree(
+def test_a_provider_that_contradicts_an_end_set_here_is_one_incident_with_both_reports_until_they_agree(
     race: Race, driver: Driver, admin_client: Client, caplog: pytest.LogCaptureFixture, by: Actor, word: str
 ) -> None:
     staff.finalize([race.pk], by=by, reason="fog", outcome=Outcome.ABANDONED, now=at(-10))
@@ -67,7 +67,7 @@ def test_an_end_without_an_outcome_takes_the_result_and_is_not_disputed_by_an_en
     staff.finalize([race.pk], by=KIM, reason="seen on television", now=at(1))
     driver.provider.steer(race, **RESULT)
     driver.provider.now[0] = at(10)
-    staff.force_poll([race.pk], by=KIM, reason="look", now=at(10))
+    staff.force_poll([race.pk], by=KIM, reason="check", now=at(10))
     driver.work(at(10, 1))
     now = fresh(race)
     assert (now.finalized_by, now.outcome, now.result_state, len(now.results)) == ("staff", "resulted", "final", 4)
@@ -81,7 +81,7 @@ def test_what_staff_called_off_keeps_no_result_whatever_the_provider_has(race: R
     assert (now.finalized_by, now.outcome, now.results, now.dividends) == ("staff", "void", [], [])
     assert (now.result_state, now.result_version) == ("none", 2)
     driver.provider.now[0] = at(11)
-    staff.force_poll([race.pk], by=KIM, reason="look", now=at(11))
+    staff.force_poll([race.pk], by=KIM, reason="check", now=at(11))
     driver.work(at(11, 1))
     now = fresh(race)
     assert (now.outcome, now.results, now.dividends, now.result_version) == ("void", [], [], 2)

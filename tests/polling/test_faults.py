@@ -89,15 +89,15 @@ def test_a_fault_of_one_race_fails_that_race_alone_and_the_next_tick_tries_again
     driver: Driver, races: list[Race], fault: dict[str, Any], error_class: str
 ) -> None:
     driver.tick(at(-2))
-    ill, *well = races
-    before = stored(ill)
-    driver.provider.fault(**fault, times=None, race_id=ill.provider_race_id)
+    failing, *others = races
+    before = stored(failing)
+    driver.provider.fault(**fault, times=None, race_id=failing.provider_race_id)
     began = time.monotonic()
     driver.tick(at(-2, 15))
     assert time.monotonic() - began < SOON_SECONDS
     found = {log.race_id: log.error_class for log in PollLog.objects.filter(slot_at=at(-2, 15))}
-    assert found == {ill.pk: error_class} | dict.fromkeys((race.pk for race in well), "")
-    assert stored(ill) == before
+    assert found == {failing.pk: error_class} | dict.fromkeys((race.pk for race in others), "")
+    assert stored(failing) == before
     assert ProviderState.objects.get().breaker == "closed"
     driver.provider.mend()
     driver.drive(at(-1, -30), at(-1))

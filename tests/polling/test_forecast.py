@@ -225,7 +225,7 @@ def test_plan_day_prints_the_next_24_hours(capsys: pytest.CaptureFixture[str]) -
 def test_plan_day_of_a_day_that_is_under_way_prints_what_is_then_asked(
     provider: ProviderBox, capsys: pytest.CaptureFixture[str], minutes: float
 ) -> None:
-    """Before its start and after it, with an interim result, and between its end and the looks at its result."""
+    """Before its start and after it, with an interim result, and between its end and the rechecks of its result."""
     [race] = open_races(provider, [START])
     moves, now = (at(0), at(4), at(9)), at(minutes) + SECOND
     planning.replan([race.pk], now=min(at(-1), now - 2 * MINUTE))

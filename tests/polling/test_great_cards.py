@@ -80,5 +80,5 @@ def test_a_card_of_5000_races_is_stored_in_chunks_once_and_polled_at_no_greater_
 
     Race.objects.exclude(pk__in=nearest).delete()
     later = slot + timedelta(hours=2)
-    tick_queries(nearest, now=later)  # the first heartbeat after a pause looks at how long it was
+    tick_queries(nearest, now=later)  # the first heartbeat after a pause reads how long it was
     assert tick_queries(nearest, now=later + STEP) == with_all

@@ -83,7 +83,7 @@ def test_a_race_whose_status_moved_is_asked_for_its_detail(provider: ProviderBox
     final = Race.objects.get(pk=races[0].pk)
     assert len(provider.requests("/events/")) == 1
     assert (final.status, final.outcome) == ("finalized", "resulted")
-    assert final.next_poll_at == START + timedelta(minutes=15, seconds=15), "a result is looked at again"
+    assert final.next_poll_at == START + timedelta(minutes=15, seconds=15), "a result is rechecked"
     assert [(r["runner_number"], r["position"]) for r in final.results][:3] == [(2, 1), (1, 2), (4, 2)]
 
 
@@ -269,11 +269,11 @@ def test_a_claim_taken_late_is_held_as_long_as_one_taken_at_once(provider: Provi
     taken = START + timedelta(seconds=21)
     seen = []
 
-    def look() -> datetime:
+    def read_leases() -> datetime:
         seen.append(PollLog.objects.get(pk=log.pk).lease_until)
         return taken
 
-    pollers.run([log.pk], now=taken, finished=look)
+    pollers.run([log.pk], now=taken, finished=read_leases)
     assert seen == [taken + dispatch.run_lease()]
 
 

@@ -44,43 +44,45 @@ def end(race: Race, driver: Driver) -> datetime:
 
 
 CORRECTIONS: list[Any] = [
-    pytest.param(0, {"results": [[1], [2], [3], [4]]}, id="results by the first look"),
-    pytest.param(1, {"dividends": {"Pool Win": 4.2}}, id="dividends by the second look"),
-    pytest.param(1, {"results": [[1], [2], [3], [4]], "dividends": {"Pool Win": 9.9}}, id="both by the second look"),
+    pytest.param(0, {"results": [[1], [2], [3], [4]]}, id="results by the first recheck"),
+    pytest.param(1, {"dividends": {"Pool Win": 4.2}}, id="dividends by the second recheck"),
+    pytest.param(1, {"results": [[1], [2], [3], [4]], "dividends": {"Pool Win": 9.9}}, id="both by the second recheck"),
 ]
 
 
-@pytest.mark.parametrize(("look", "correction"), CORRECTIONS)
-def test_a_corrected_result_is_found_by_a_look_and_counted_once(
-    race: Race, driver: Driver, look: int, correction: dict[str, Any]
+@pytest.mark.parametrize(("recheck", "correction"), CORRECTIONS)
+def test_a_corrected_result_is_found_by_a_recheck_and_counted_once(
+    race: Race, driver: Driver, recheck: int, correction: dict[str, Any]
 ) -> None:
     ended_at = end(race, driver)
     before = (race.result_version, race.version)
-    if look:
+    if recheck:
         driver.drive_due(at(30))
     driver.provider.steer(race, **correction)
     driver.drive_due(at(200))
-    looks = list(race.poll_logs.filter(trigger=Trigger.RECHECK.value).order_by("slot_at"))
-    assert [log.slot_at for log in looks] == [at(25, 15), at(70, 15)]
-    assert all(timedelta() <= log.slot_at - ended_at - wait < STEP for log, wait in zip(looks, RECHECKS, strict=True))
-    assert [log.changed for log in looks] == [look == 0, look == 1]
+    rechecks = list(race.poll_logs.filter(trigger=Trigger.RECHECK.value).order_by("slot_at"))
+    assert [log.slot_at for log in rechecks] == [at(25, 15), at(70, 15)]
+    assert all(
+        timedelta() <= log.slot_at - ended_at - wait < STEP for log, wait in zip(rechecks, RECHECKS, strict=True)
+    )
+    assert [log.changed for log in rechecks] == [recheck == 0, recheck == 1]
     assert (status(race), race.outcome, race.finalized_at) == ("finalized", "resulted", ended_at)
     assert (race.result_version, race.version) == (before[0] + 1, before[1] + 1)
 
 
-def test_a_result_that_stands_raises_nothing_and_is_looked_at_twice_and_no_more(race: Race, driver: Driver) -> None:
+def test_a_result_that_stands_raises_nothing_and_is_rechecked_twice_and_no_more(race: Race, driver: Driver) -> None:
     end(race, driver)
     before: dict[str, Any] = dict(Race.objects.values().get(pk=race.pk))
     driver.drive_due(at(600))
-    looks = race.poll_logs.filter(trigger=Trigger.RECHECK.value)
-    assert [log.changed for log in looks] == [False, False]
+    rechecks = race.poll_logs.filter(trigger=Trigger.RECHECK.value)
+    assert [log.changed for log in rechecks] == [False, False]
     after: dict[str, Any] = dict(Race.objects.values().get(pk=race.pk))
     moved = {name for name, value in after.items() if value != before[name]}
     assert moved == {"last_poll_time", "last_attempt_at", "next_poll_at", "source_time"}
     assert after["next_poll_at"] is None
 
 
-def test_a_look_that_fails_is_repeated_and_the_second_one_still_comes(race: Race, driver: Driver) -> None:
+def test_a_recheck_that_fails_is_repeated_and_the_second_one_still_comes(race: Race, driver: Driver) -> None:
     end(race, driver)
     driver.provider.fault("error", times=2)
     driver.drive_due(at(200))
@@ -93,7 +95,7 @@ def test_a_look_that_fails_is_repeated_and_the_second_one_still_comes(race: Race
     ]
 
 
-def test_a_correction_is_found_by_the_retry_of_a_look_that_failed(race: Race, driver: Driver) -> None:
+def test_a_correction_is_found_by_the_retry_of_a_recheck_that_failed(race: Race, driver: Driver) -> None:
     end(race, driver)
     version = race.result_version
     driver.drive_due(at(30))
@@ -104,7 +106,7 @@ def test_a_correction_is_found_by_the_retry_of_a_look_that_failed(race: Race, dr
     assert race.result_version == version + 1
 
 
-def test_the_last_look_is_made_up_for_where_the_queue_lost_it(race: Race, driver: Driver) -> None:
+def test_the_last_recheck_is_made_later_where_the_queue_lost_it(race: Race, driver: Driver) -> None:
     end(race, driver)
     driver.drive_due(at(30))
     last = at(70, 15)
@@ -113,8 +115,8 @@ def test_the_last_look_is_made_up_for_where_the_queue_lost_it(race: Race, driver
     race.refresh_from_db()
     assert race.next_poll_at is None
     driver.drive(last + STEP, last + 4 * STEP)
-    looks = race.poll_logs.filter(slot_at__gte=last).order_by("slot_at").values_list("trigger", "state")
-    assert list(looks) == [("recheck", "lost"), ("retry", "ok")]
+    rechecks = race.poll_logs.filter(slot_at__gte=last).order_by("slot_at").values_list("trigger", "state")
+    assert list(rechecks) == [("recheck", "lost"), ("retry", "ok")]
 
 
 def test_a_detail_that_the_status_called_for_is_asked_for_until_it_comes(race: Race, driver: Driver) -> None:
@@ -137,7 +139,7 @@ def test_a_detail_that_the_status_called_for_is_asked_for_until_it_comes(race: R
     ("word", "now", "outcome"),
     [("Open", "scheduled", ""), ("Closed", "in_progress", ""), ("Abandoned", "finalized", "abandoned")],
 )
-def test_a_look_that_finds_the_result_taken_back_takes_it_back_and_counts_that(
+def test_a_recheck_that_finds_the_result_taken_back_takes_it_back_and_counts_that(
     race: Race, driver: Driver, word: str, now: str, outcome: str
 ) -> None:
     end(race, driver)
@@ -151,7 +153,7 @@ def test_a_look_that_finds_the_result_taken_back_takes_it_back_and_counts_that(
 @pytest.mark.parametrize(
     ("by", "word"), [(KIM, "Open"), (APPWRITE, "Closed"), (KIM, "Interim"), (APPWRITE, "Final"), (KIM, "Abandoned")]
 )
-def test_what_staff_or_appwrite_ended_is_not_looked_at_again_and_keeps_its_status_whatever_an_answer_says(
+def test_what_staff_or_appwrite_ended_is_not_rechecked_and_keeps_its_status_whatever_an_answer_says(
     race: Race, driver: Driver, by: Actor, word: str
 ) -> None:
     driver.provider.steer(race, status="Closed")

@@ -49,7 +49,7 @@ def audit(race: Race) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("word", "status"), [("Open", "scheduled"), ("Closed", "in_progress"), ("Live", "in_progress")]
 )
-@pytest.mark.parametrize("hears", ["the import", "the detail"])
+@pytest.mark.parametrize("source", ["the import", "the detail"])
 def test_an_abandoned_race_that_the_provider_opens_again_is_open_at_once_and_staff_are_alerted(
     race: Race,
     driver: Driver,
@@ -57,18 +57,18 @@ def test_an_abandoned_race_that_the_provider_opens_again_is_open_at_once_and_sta
     caplog: pytest.LogCaptureFixture,
     word: str,
     status: str,
-    hears: str,
+    source: str,
 ) -> None:
     driver.drive_due(at(-10))
     driver.provider.steer(race, status="Abandoned")
     driver.drive_due(at(-9))
     assert (fresh(race).status, fresh(race).outcome) == ("finalized", "abandoned")
     driver.provider.steer(race, status=word)
-    if hears == "the import":
+    if source == "the import":
         imported(driver, race, at(-8, 5))
     else:
         driver.provider.now[0] = at(-8, 5)
-        staff.force_poll([race.pk], by=KIM, reason="look", now=at(-8, 5))
+        staff.force_poll([race.pk], by=KIM, reason="check", now=at(-8, 5))
         driver.work(at(-8, 6))
     again = fresh(race)
     assert (again.status, again.outcome, again.finalized_by, again.finalized_at) == (status, "", "", None)
@@ -171,14 +171,14 @@ def test_a_final_without_a_placing_counts_a_slot_later_and_is_asked_for_until_th
     )  # fmt: skip
     overdue_races.escalate(now=at(41))
     assert fresh(race).escalation == ""
-    assert ended.next_poll_at is not None, "its result is looked at again"
+    assert ended.next_poll_at is not None, "its result is rechecked"
 
 
 def test_two_answers_in_one_slot_confirm_nothing(race: Race, driver: Driver) -> None:
     driver.provider.steer(race, status="Final", results=[])
     driver.drive_due(at(-10))
     driver.provider.now[0] = at(-10, 2)
-    staff.force_poll([race.pk], by=KIM, reason="look", now=at(-10, 2))
+    staff.force_poll([race.pk], by=KIM, reason="check", now=at(-10, 2))
     driver.work(at(-10, 3))
     assert fresh(race).poll_logs.filter(trigger=Trigger.FORCED.value, state="ok").exists()
     assert fresh(race).status == "scheduled"
@@ -195,13 +195,13 @@ def test_an_early_end_that_is_confirmed_counts(race: Race, driver: Driver) -> No
 # --- Final taken back ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("hears", ["the import", "a look at the result"])
+@pytest.mark.parametrize("source", ["the import", "a recheck"])
 def test_a_final_taken_back_to_interim_is_a_counted_correction_with_the_placings_that_are_now(
-    race: Race, driver: Driver, admin_client: Client, caplog: pytest.LogCaptureFixture, hears: str
+    race: Race, driver: Driver, admin_client: Client, caplog: pytest.LogCaptureFixture, source: str
 ) -> None:
     run_to_its_end(race, driver)
     driver.provider.steer(race, status="Interim", results=[[1], [2], [3], [4]], dividends={"Pool Win": 7.7})
-    if hears == "the import":
+    if source == "the import":
         imported(driver, race, at(10, 5))
         assert (fresh(race).status, fresh(race).result_state) == ("in_progress", "none")
         assert (fresh(race).results, fresh(race).dividends) == ([], [])
@@ -220,19 +220,19 @@ def test_a_final_taken_back_to_interim_is_a_counted_correction_with_the_placings
 
 
 @pytest.mark.parametrize(("word", "outcome"), [("Abandoned", "abandoned"), ("Void", "void")])
-@pytest.mark.parametrize("hears", ["the import", "a look at the result"])
+@pytest.mark.parametrize("source", ["the import", "a recheck"])
 def test_a_race_called_off_after_its_final_keeps_no_dividends_and_that_is_counted(
     race: Race,
     driver: Driver,
     admin_client: Client,
     caplog: pytest.LogCaptureFixture,
-    hears: str,
+    source: str,
     word: str,
     outcome: str,
 ) -> None:
     run_to_its_end(race, driver)
     driver.provider.steer(race, status=word, results=[], dividends={})
-    if hears == "the import":
+    if source == "the import":
         imported(driver, race, at(10, 5))
         assert (fresh(race).outcome, fresh(race).results, fresh(race).dividends) == (outcome, [], [])
     driver.drive_due(at(21))
@@ -257,7 +257,7 @@ def test_an_abandoned_race_that_was_run_after_all_gets_its_result(race: Race, dr
     assert (now.status, now.outcome, now.result_state, now.result_version) == ("finalized", "resulted", "final", 1)
 
 
-# --- what the import hears first ---------------------------------------------------------------------------------
+# --- what the import learns first ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_an_abandoned_race_that_was_run_after_all_gets_its_result(race: Race, dr
         pytest.param({"advertised_start": at(4).isoformat()}, "scheduled", id="another start"),
     ],
 )
-def test_news_that_the_import_hears_first_makes_the_detail_due_at_the_next_tick(
+def test_news_that_the_import_learns_first_makes_the_detail_due_at_the_next_tick(
     race: Race, driver: Driver, news: dict[str, Any], status: str
 ) -> None:
     driver.drive_due(at(12))
@@ -291,7 +291,7 @@ def test_an_import_without_news_makes_nothing_due(race: Race, driver: Driver) ->
     assert imported(driver, race, at(12, 20)).next_poll_at == planned
 
 
-def test_a_protest_after_the_last_look_at_a_result_is_asked_about(race: Race, driver: Driver) -> None:
+def test_a_protest_after_the_last_recheck_makes_the_detail_due(race: Race, driver: Driver) -> None:
     run_to_its_end(race, driver)
     driver.drive_due(at(75))
     assert fresh(race).next_poll_at is None

@@ -64,7 +64,7 @@ def test_each_slot_of_each_race_is_polled_once_and_each_race_that_ended_is_final
     assert_each_request_belongs_to_a_claim(provider)
 
 
-def heard(polls: Sequence[PollLog], imports: Sequence[datetime], *, before: datetime) -> list[datetime]:
+def asked_at(polls: Sequence[PollLog], imports: Sequence[datetime], *, before: datetime) -> list[datetime]:
     """When the provider was asked about the race before an instant: by a poll of its own, or by an import."""
     asked = [log.slot_at + TASK_LATE for log in polls if log.slot_at < before]
     return [*asked, *(instant for instant in imports if instant < before)]
@@ -74,13 +74,13 @@ def reported_start(
     simulated: SimulatedRace, polls: Sequence[PollLog], imports: Sequence[datetime], *, now: datetime
 ) -> datetime:
     """The start that had been reported by `now`."""
-    return simulated.advertised_start(max(heard(polls, imports, before=now)))
+    return simulated.advertised_start(max(asked_at(polls, imports, before=now)))
 
 
 def waits(simulated: SimulatedRace, polls: Sequence[PollLog], imports: Sequence[datetime], *, now: datetime) -> bool:
     """Whether we had no report of its jump by `now`."""
     return not any(
-        simulated.status(instant) not in ("Open", "Abandoned") for instant in heard(polls, imports, before=now)
+        simulated.status(instant) not in ("Open", "Abandoned") for instant in asked_at(polls, imports, before=now)
     )
 
 
@@ -99,7 +99,7 @@ def assert_no_slot_passed(
         start = reported_start(simulated, before_end, imports, now=later.slot_at)
         grid = cadence.for_race(waiting=waits(simulated, before_end, imports, now=later.slot_at))
         assert grid.next_slot(start, after=earlier.slot_at) >= later.slot_at, (simulated.moves, earlier, later)
-    # Off the grid is only what follows an import, which heard some news.
+    # Off the grid is only what follows an import, which learned some news.
     off_grid = [log for log in before_end if log.trigger != Trigger.SLOT.value]
     assert all(any(timedelta() < log.slot_at - instant <= STEP for instant in imports) for log in off_grid)
     if not simulated.moves:
