@@ -193,5 +193,5 @@ def test_the_sync_page_says_what_befell_appwrite(
     appwrite.fault(fault, path_contains="/tables/races/")
     assert isinstance(pull.run(now=NOW).error, Blocked)
     response = admin_client.get(page)
-    assert [words in line for line in response.context["told"].problems] == [True]
+    assert [words in line for line in response.context["sync_status"].problems] == [True]
     assert words in response.content.decode()
