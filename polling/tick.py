@@ -107,10 +107,12 @@ def _dispatch_due(tick: Tick, *, now: datetime) -> None:
     on_grid = {race.pk for race, plan in plans if plan.on_grid}
     won = dispatch.claim_waiting(locked.keys() - on_grid, now=now)
     won += dispatch.claim_waiting(on_grid, now=now, triggers=REQUESTS)
+    failing = [race for race in races if race.failures]
+    failed = PollLog.objects.filter(race__in=failing, state__in=(PollState.FAILED.value, PollState.LOST.value))
+    newest_failures = dict(failed.order_by().values_list("race").annotate(Max("pk")))
     begun = {log.race_id for log in won}
     left = [(race, plan) for race, plan in plans if plan.on_grid or race.pk not in begun]
-    failed = _newest_failures([race for race in races if race.failures])
-    polls = [_wanted_poll(race, plan, failed.get(race.pk)) for race, plan in left]
+    polls = [_wanted_poll(race, plan, newest_failures.get(race.pk)) for race, plan in left]
     won += dispatch.claim(polls, waiting=_postponed_first_polls(left, now=now), now=now)
     replan(locked, now=now)  # also those that were lost and are due for no poll, as after the last recheck
     tick.due, tick.claimed = len(races), len(won)
@@ -171,14 +173,8 @@ def _log_throttled(plans: list[Plan], throttle_factors: Mapping[str, int], *, no
     return [(race, plan) for race, plan in plans if race.pk not in left_out]
 
 
-def _newest_failures(races: list[Race]) -> dict[int, int]:
-    """By race: the failed or lost poll that its retry is a retry of, by primary key."""
-    states = (PollState.FAILED.value, PollState.LOST.value)
-    failed = PollLog.objects.filter(race__in=races, state__in=states).order_by()
-    return dict(failed.values_list("race").annotate(Max("pk"))) if races else {}
-
-
 def _wanted_poll(race: Race, plan: DueSlot, failed: int | None) -> WantedPoll:
+    """The poll that a due race gets; a retry names the newest poll that failed, by primary key."""
     if plan.on_grid:
         return WantedPoll(race, plan.slot_at, Trigger.SLOT)
     off_grid = Trigger.RECHECK if race.is_finalized else Trigger.FOUND
