@@ -53,7 +53,6 @@ HUGE = Plan(races=5000, first_position=2 * 10**9)
 class Day:
     """One racing day; `races` by their first start."""
 
-    begins_at: datetime
     races: tuple[Race, ...]
 
     @cached_property
@@ -89,7 +88,7 @@ def begin_of(number: int) -> datetime:
 
 
 @lru_cache(maxsize=6)
-def racing_day(seed: int, number: int, plan: Plan = BUSY) -> Day:
+def racing_day(seed: int, number: int, plan: Plan) -> Day:
     """A whole racing day, the same in every process.
 
     Its races go as those of the rolling card do, LATENESS of `race` included: two in four are up to 157 s late,
@@ -97,7 +96,7 @@ def racing_day(seed: int, number: int, plan: Plan = BUSY) -> Day:
     """
     places = next(filter(plan.allows, (_place_races(plan, seed, number, attempt) for attempt in count())))
     races = (draw_race(seed, place.position, place.meeting, place.number, place.start) for place in places)
-    return Day(begin_of(number), tuple(races))
+    return Day(tuple(races))
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def inside_the_last_five_minutes(races: tuple[Race, ...]) -> list[int]:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_busy_day_has_750_races_in_27_hours_and_8_at_most_in_their_last_five_minutes(seed: int) -> None:
-    races = racing_day(seed, NUMBER).races
+    races = racing_day(seed, NUMBER, BUSY).races
     assert len({race.id for race in races}) == 750
     assert (races[0].first_start, races[-1].first_start) == (BEGIN, END)
     assert all(before.first_start <= after.first_start for before, after in pairwise(races))
@@ -58,14 +58,14 @@ def test_a_busy_day_has_750_races_in_27_hours_and_8_at_most_in_their_last_five_m
 
 
 def test_the_hours_of_a_busy_day_differ_as_those_of_a_real_one() -> None:
-    hours = Counter((race.first_start - BEGIN) // (60 * MINUTE) for race in racing_day(SEED, NUMBER).races)
+    hours = Counter((race.first_start - BEGIN) // (60 * MINUTE) for race in racing_day(SEED, NUMBER, BUSY).races)
     assert max(hours.values()) >= 45
     assert sum(count <= 20 for count in hours.values()) >= 8
     assert set(hours) == set(range(28))
 
 
 def test_races_of_a_busy_day_are_as_late_as_those_of_the_rolling_card() -> None:
-    late = [race.lateness.total_seconds() for race in racing_day(SEED, NUMBER).races]
+    late = [race.lateness.total_seconds() for race in racing_day(SEED, NUMBER, BUSY).races]
     assert 58 <= median(late) <= 75
     assert 235 <= quantiles(late, n=10)[-1] <= 320
 
@@ -78,7 +78,7 @@ def races_by_meeting(day: Day) -> dict[str, list[Race]]:
 
 
 def test_meetings_of_a_busy_day_run_their_races_in_order() -> None:
-    day = racing_day(SEED, NUMBER)
+    day = racing_day(SEED, NUMBER, BUSY)
     meetings = races_by_meeting(day)
     assert 70 <= len(meetings) <= 80
     for races in meetings.values():
@@ -89,11 +89,14 @@ def test_meetings_of_a_busy_day_run_their_races_in_order() -> None:
 
 
 def test_a_day_is_a_function_of_seed_and_number_alone() -> None:
-    known = racing_day(SEED, NUMBER)
-    program = f"from sandbox.provider.racing_day import racing_day; print(repr(racing_day({SEED}, {NUMBER}).races))"
+    known = racing_day(SEED, NUMBER, BUSY)
+    program = (
+        "from sandbox.provider.racing_day import BUSY, racing_day;"
+        f"print(repr(racing_day({SEED}, {NUMBER}, BUSY).races))"
+    )
     other = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True, capture_output=True, text=True)
     assert other.stdout == f"{known.races!r}\n"
-    others = (racing_day(SEED + 1, NUMBER), racing_day(SEED, NUMBER + 1), racing_day(SEED, NUMBER, HUGE))
+    others = (racing_day(SEED + 1, NUMBER, BUSY), racing_day(SEED, NUMBER + 1, BUSY), racing_day(SEED, NUMBER, HUGE))
     for day in others:
         assert not day.by_id.keys() & known.by_id.keys()
         assert not races_by_meeting(day).keys() & races_by_meeting(known).keys()
@@ -101,23 +104,23 @@ def test_a_day_is_a_function_of_seed_and_number_alone() -> None:
 
 def test_a_day_is_listed_whole_until_the_next_takes_its_place() -> None:
     card = DayCard(SEED, BUSY)
-    day = racing_day(SEED, NUMBER).races
+    day = racing_day(SEED, NUMBER, BUSY).races
     for now in (BEGIN - MARGIN, BEGIN, END, END + MARGIN - TICK):
         assert card.listed(now=now) == day
-    assert card.listed(now=END + MARGIN) == racing_day(SEED, NUMBER + 1).races
+    assert card.listed(now=END + MARGIN) == racing_day(SEED, NUMBER + 1, BUSY).races
 
 
 @pytest.mark.parametrize("days", [-1, 0, 1])
 def test_races_of_yesterday_today_and_tomorrow_are_found_if_they_are_within_36_hours(days: int) -> None:
     card = DayCard(SEED, BUSY)
-    races = racing_day(SEED, NUMBER + days).races
+    races = racing_day(SEED, NUMBER + days, BUSY).races
     near = [race for race in races if abs(race.first_start - BEGIN) <= ADDRESSABLE]
     assert len(near) > 30
     assert {card.find_race(race.id, now=BEGIN) for race in races} - {None} == set(near)
 
 
 def test_a_race_is_found_the_next_day_but_not_for_ever() -> None:
-    card, race = DayCard(SEED, BUSY), racing_day(SEED, NUMBER).races[700]
+    card, race = DayCard(SEED, BUSY), racing_day(SEED, NUMBER, BUSY).races[700]
     assert card.find_race(race.id, now=race.first_start + PERIOD) is race
     assert card.find_race(race.id, now=race.first_start + ADDRESSABLE + TICK) is None
 
@@ -125,9 +128,9 @@ def test_a_race_is_found_the_next_day_but_not_for_ever() -> None:
 def test_a_server_shows_a_busy_day_from_first_to_last() -> None:
     with serving(card="busy", clock=lambda: BEGIN + RACING / 2) as provider:
         rows = provider.race_rows(limit=200)
-        assert {row["id"] for row in rows} == racing_day(SEED, NUMBER).by_id.keys()
+        assert {row["id"] for row in rows} == racing_day(SEED, NUMBER, BUSY).by_id.keys()
         assert {row["status"] for row in rows} >= {"Open", "Interim", "Final", "Abandoned"}
-        race = next(race for race in racing_day(SEED, NUMBER).races if race.number == 1)
+        race = next(race for race in racing_day(SEED, NUMBER, BUSY).races if race.number == 1)
         assert provider.event(race)["race"]["race_number"] == 1
         provider.control("POST", f"races/{race.id}", {"status": "Live"})
         assert provider.event(race)["race"]["status"] == "Live"
