@@ -10,7 +10,6 @@ ERRORS: dict[str, tuple[int, str]] = {
     "general_bad_request": (400, "{detail}"),
     "general_cursor_not_found": (400, "Cursor document '{detail}' for the 'cursor' value not found."),
     "general_query_invalid": (400, "Invalid query: {detail}"),
-    "general_rate_limit_exceeded": (429, "Rate limit for the current endpoint has been exceeded."),
     "general_route_not_found": (404, "Not Found"),
     "general_unauthorized_scope": (401, "{detail}"),
     "general_unknown": (500, "Server Error"),
