@@ -101,9 +101,15 @@ class RowPush:
         state = outcome.state
         level = logging.INFO if sync_state.is_given_up_for(error) else logging.ERROR
         if sync_state.mark_dead(state, error, now=self._lease.now(), version=outcome.version):
-            text = "race %d, row %s, cannot be pushed until a person acts: %s"
             cause = error.__cause__ if isinstance(error, UnmappableRow) else None
-            logger.log(level, text, state.local_pk, state.remote_id, error, exc_info=cause)
+            logger.log(
+                level,
+                "race %d, row %s, cannot be pushed until a person acts: %s",
+                state.local_pk,
+                state.remote_id,
+                error,
+                exc_info=cause,
+            )
             self._counts.dead += 1
 
     def _postpone_rows(self, waiting: Sequence[SyncState], error: Exception, *, own: bool = False) -> None:
