@@ -23,6 +23,7 @@ COMPARISONS = {
     "greaterThan": ">",
     "greaterThanEqual": ">=",
 }
+NULL_TESTS = {"isNull": "IS NULL", "isNotNull": "IS NOT NULL"}
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ class Translator:
             return joined([self.condition(part) for part in wanted.parts], wanted.method.upper())
         expression = self.expression(wanted.attribute)
         values = tuple(self.bound(wanted.attribute, value) for value in wanted.values)
-        if wanted.method == "isNotNull":
-            return Sql(f"{expression} IS NOT NULL")
+        if wanted.method in NULL_TESTS:
+            return Sql(f"{expression} {NULL_TESTS[wanted.method]}")
         if wanted.method == "equal":
             return Sql(f"{expression} IN ({', '.join('?' * len(values))})", values)
         return Sql(f"{expression} {COMPARISONS[wanted.method]} ?", values)

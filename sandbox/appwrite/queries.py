@@ -25,11 +25,12 @@ ARITY: dict[str, int | None] = {
     "lessThanEqual": 1,
     "greaterThan": 1,
     "greaterThanEqual": 1,
+    "isNull": 0,
     "isNotNull": 0,
 }
 # What the real server knows and this one does not: better refused than taken for a bad query.
 NOT_IMPLEMENTED = (
-    *("between", "notBetween", "isNull", "startsWith", "notStartsWith", "endsWith", "notEndsWith", "contains"),
+    *("between", "notBetween", "startsWith", "notStartsWith", "endsWith", "notEndsWith", "contains"),
     *("notContains", "containsAny", "containsAll", "search", "notSearch", "regex", "exists", "notExists"),
     *("cursorBefore", "orderRandom"),
 )

@@ -205,6 +205,7 @@ def test_a_cursor_walks_on_and_dies_with_its_row(races: Client) -> None:
         (query("lessThan", "runners", [2]), ["a"]),
         (query("lessThanEqual", "runners", [2]), ["a", "b"]),
         (query("greaterThan", "off_time", ["2026-11-23T09:30:00Z"]), ["b"]),
+        (query("isNull", "runners"), ["c"]),
         (query("isNotNull", "runners"), ["a", "b"]),
         (query("equal", "active", [True]), ["b"]),
         (query("equal", "distance", [1.5]), ["a"]),
