@@ -27,22 +27,19 @@ class FieldDecision:
 
     permission: str
     decide: Callable[[Mapping[int, Any], Actor, str, datetime], Changed]
-    moves_polls: bool = False
 
 
 def take(values: Mapping[str, Mapping[int, Any]], *, by: Actor, reason: str, now: datetime) -> set[int]:
-    """Writes Appwrite's values into Django as decisions of `by`, with their audit entries, and replans the polls.
+    """Writes Appwrite's values into Django as decisions of `by`, with their audit entries, and plans the races again.
 
     `values` holds for each field canonical values by the keys of their races. Idempotent; returns the keys of the races
     that changed. Call it in a transaction that has locked all of these races.
     """
-    changed, moved = set[int](), set[int]()
+    changed = set[int]()
     for field, decision in FIELD_DECISIONS.items():
         if field in values:
-            found = decision.decide(values[field], by, reason, now)
-            changed.update(found)
-            moved.update(found if decision.moves_polls else ())
-    replan(moved, now=now)
+            changed.update(decision.decide(values[field], by, reason, now))
+    replan(changed, now=now)
     return changed
 
 
@@ -82,9 +79,9 @@ def _request_polls(values: Mapping[int, Any], by: Actor, reason: str, now: datet
 
 
 FIELD_DECISIONS = {
-    "status": FieldDecision("races.finalize_race", _finalize_races, moves_polls=True),
-    "advertised_start": FieldDecision("races.change_race", _move_starts, moves_polls=True),
+    "status": FieldDecision("races.finalize_race", _finalize_races),
+    "advertised_start": FieldDecision("races.change_race", _move_starts),
     "staff_note": FieldDecision("races.change_race", _annotate_races),
-    "polling_paused": FieldDecision("races.pause_race", _pause_polling, moves_polls=True),
+    "polling_paused": FieldDecision("races.pause_race", _pause_polling),
     "poll_requested_at": FieldDecision("", _request_polls),
 }

@@ -109,8 +109,9 @@ def _changed_rows(rows: Rows, checkpoint: SyncCheckpoint) -> Iterator[_ChangedRo
                 return
             listed = {row["$id"]: row for row in part}
             ids = _new_ids(listed)
-            new = {row_id: listed[row_id] for row_id in ids if not is_addressable(row_id)}
-            new |= rows.extended_by(FETCH_SECONDS).by_id(filter(is_addressable, ids))
+            whole = rows.extended_by(FETCH_SECONDS).by_id(filter(is_addressable, ids))
+            whole |= {row_id: listed[row_id] for row_id in ids if not is_addressable(row_id)}
+            new = {row_id: whole[row_id] for row_id in ids if row_id in whole}
             ends_pass = page.is_last and number == len(parts)
             yield _ChangedRows(listed, listed.keys() - ids, new, page.server_time, ends_pass)
         if page.is_last:

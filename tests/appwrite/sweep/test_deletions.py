@@ -1,6 +1,5 @@
 """Rows deleted in Appwrite, and tables that are gone: what a sweep makes of them, and when it waits."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -10,10 +9,8 @@ from django.test import Client
 from django.urls import reverse
 
 from polling.appwrite import checkpoints
-from polling.appwrite.api.client import connect
 from polling.appwrite.pull import run as pull
 from polling.appwrite.push import run as push
-from polling.appwrite.schema.provision import apply
 from polling.appwrite.sweep import run as sweep
 from polling.appwrite.sweep.run import Swept
 from polling.errors import Blocked
@@ -151,15 +148,6 @@ def test_a_table_that_is_emptied_by_a_mishap_is_no_deletion_of_races(appwrite: A
     appwrite.fault("table_recreated", path_contains="/tables/races/")
     assert swept().deletion_guard.startswith("21 of 21 rows")
     assert Race.objects.count() == 21
-
-
-@pytest.fixture
-def doomed(appwrite: Appwrite, race: Race) -> Iterator[Race]:
-    """A race whose database may be deleted; it is created again afterwards."""
-    yield race
-    client = connect()
-    assert client
-    apply(client)
 
 
 @pytest.mark.parametrize("whole", ["database_deleted", "table"])
