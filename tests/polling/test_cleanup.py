@@ -215,7 +215,7 @@ def many_logs(count: int) -> None:
 
 
 def test_each_batch_is_a_short_transaction_of_its_own_and_the_oldest_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cleanup, "LARGEST", 80)
+    monkeypatch.setattr(cleanup, "LARGEST_BATCH", 80)
     many_logs(400)
     left: list[list[int]] = []
 
