@@ -304,7 +304,7 @@ def test_a_push_that_found_no_time_for_all_asks_for_another(
     server.free = server.ends_with_answers = 1
     slow(gate, server, "PATCH")
     asked: list[None] = []
-    monkeypatch.setattr("polling.sync_queue._enqueue", lambda task, **_: asked.append(None))
+    monkeypatch.setattr("polling.sync_queue._enqueue_once", lambda task, **_: asked.append(None))
     monkeypatch.setattr(push.run, "__kwdefaults__", {"budget": BUDGET})
     tasks.push()
     assert len(asked) == 1
