@@ -69,11 +69,17 @@ class DeadlineReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        left = self._seconds_left()
+        self._sock.settimeout(min(left, self._longest_wait or left))
+        count = self._raw.readinto(buffer)
+        self._seconds_left()  # what came after the deadline is too late, though its wait began in time
+        return count
+
+    def _seconds_left(self) -> float:
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("the deadline of the request has passed")
-        self._sock.settimeout(min(left, self._longest_wait or left))
-        return self._raw.readinto(buffer)
+        return left
 
     def close(self) -> None:
         self._raw.close()

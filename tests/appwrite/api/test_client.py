@@ -96,11 +96,6 @@ def test_a_redirect_is_never_followed(server: HTTPServer, client: SyncClient, st
     assert len(server.log) == 2  # the version, and the one call
 
 
-def test_a_redirect_to_nowhere_is_the_set_up_too(server: HTTPServer, client: SyncClient) -> None:
-    server.expect_request("/v1" + PATH).respond_with_data("", 302, {"Location": "http://[::1"})
-    assert "redirects to another path:" in str(raised_by(client))
-
-
 @pytest.mark.parametrize("body", ["[]", '{"rows": [', "", "null", "[" * 100_000])
 def test_a_success_that_cannot_be_read_is_malformed(server: HTTPServer, client: SyncClient, body: str) -> None:
     server.expect_request("/v1" + PATH).respond_with_data(body, content_type="application/json")
@@ -215,6 +210,15 @@ def answer(body: bytes, length: int | None = None) -> bytes:
 
 FOR_EVER = 3600.0  # by far longer than a test may take
 VERSION = answer(b'{"version":"1.9.6"}')
+
+
+def test_a_redirect_to_nowhere_is_the_set_up_too() -> None:
+    redirect = b"HTTP/1.1 302 Found\r\nLocation: http://[::1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    with talking([VERSION], [redirect]) as port:
+        client = SyncClient(f"http://127.0.0.1:{port}/v1", "project", KEY)
+        error = raised_by(client)
+    assert type(error) is Blocked
+    assert "redirects to another path:" in str(error)
 
 
 @pytest.mark.parametrize(("method", "meaning"), [("get", Unavailable), ("post", Ambiguous), ("patch", Ambiguous)])
