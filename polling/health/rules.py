@@ -193,7 +193,7 @@ def appwrite(facts: Facts, *, now: datetime) -> Item:
 
 
 def conflicts(facts: Facts) -> Item:
-    """The conflicts that nobody has settled."""
+    """The conflicts that nobody has resolved."""
     found = facts.sync.conflicts
     if not found.number:
         return Item(Subject.CONFLICTS, Level.WELL, "none open")

@@ -125,7 +125,7 @@ class PollLog(models.Model):
             ),
         ]
         indexes = [
-            # Whole, not partial: SQLite does not use a partial index whose condition meets a bound parameter.
+            # Whole, not partial: SQLite does not use a partial index whose condition has a bound parameter.
             models.Index(fields=["state", "lease_until"], name="poll_log_open"),
             models.Index(fields=["claim"], name="poll_log_claim"),
             models.Index(fields=["run"], name="poll_log_run"),

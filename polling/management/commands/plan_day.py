@@ -73,7 +73,7 @@ def _next_day(what_if: Cadence | None, *, now: datetime) -> tuple[list[Entry], S
         if race.next_poll_at or race.advertised_start < now + DAY + _cadence_for(race, what_if).windows[0].opens
     ]
     facts = planning.standing_facts(races)
-    return [_entry(race, facts[race.pk], what_if, known_at=now) for race in races], Span(now, now + DAY)
+    return [_forecast_entry(race, facts[race.pk], what_if, known_at=now) for race in races], Span(now, now + DAY)
 
 
 def _racing_day(text: str, what_if: Cadence | None, assume: Assumptions) -> tuple[list[Entry], Span]:
@@ -91,7 +91,7 @@ def _racing_day(text: str, what_if: Cadence | None, assume: Assumptions) -> tupl
     for race in races:
         interval = planning.min_interval_of(race.provider)
         facts = RaceFacts(race.advertised_start, waiting=True, min_interval=interval)
-        entry = _entry(race, facts, what_if, known_at=since)
+        entry = _forecast_entry(race, facts, what_if, known_at=since)
         entries.append(replace(entry, ends_at=race.finalized_at, has_detail=False))
     return entries, Span(since, until)
 
@@ -100,7 +100,7 @@ def _cadence_for(race: Race, what_if: Cadence | None) -> Cadence:
     return what_if or planning.cadence_of(race)
 
 
-def _entry(race: Race, facts: RaceFacts, what_if: Cadence | None, *, known_at: datetime) -> Entry:
+def _forecast_entry(race: Race, facts: RaceFacts, what_if: Cadence | None, *, known_at: datetime) -> Entry:
     scope, has_detail = providers.capabilities_of(race.provider).batch_scope, bool(race.content_hash)
     return Entry(race.provider, facts, known_at, _cadence_for(race, what_if), has_detail=has_detail, scope=scope)
 
