@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,8 +35,18 @@ def stop(process: subprocess.Popen[str]) -> None:
 
 
 def kill_leftovers(var: Path) -> None:
-    """Ends whatever still runs in this home: a bench that failed, or killed at random, may have left orphans."""
-    for pid in processes.processes_of(var):
-        if pid != os.getpid():
+    """Ends whatever still runs in this home, and waits until it has ended.
+
+    A bench that failed, or killed at random, may have left orphans.
+    """
+    killed: set[int] = set()
+    deadline = time.monotonic() + STOPPING_SECONDS
+    while time.monotonic() < deadline:
+        found = set(processes.processes_of(var)) - {os.getpid()}
+        killed |= found
+        if not found and not any(map(processes.is_alive, killed)):
+            return
+        for pid in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
