@@ -4,6 +4,7 @@ import http.client
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -38,12 +39,12 @@ def test_what_is_unknown_is_404_with_an_error_in_the_header(provider: Provider, 
 
 
 def test_one_connection_serves_many_requests(provider: Provider) -> None:
-    connection = http.client.HTTPConnection(provider.host, provider.port, timeout=120)
     ports = set()
-    for _ in range(3):
-        connection.request("GET", "/racing/meetings")
-        connection.getresponse().read()
-        ports.add(connection.sock.getsockname()[1])
+    with closing(http.client.HTTPConnection(provider.host, provider.port, timeout=120)) as connection:
+        for _ in range(3):
+            connection.request("GET", "/racing/meetings")
+            connection.getresponse().read()
+            ports.add(connection.sock.getsockname()[1])
     assert len(ports) == 1
 
 
