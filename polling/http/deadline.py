@@ -14,6 +14,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 BUFFER_BYTES = 64 * 1024
+LEAST_SECONDS = 0.001  # urllib3 refuses a timeout of nothing; the deadline may pass while a request is prepared
 
 # Of the request that this thread sends: an adapter can hand a connection no more than the timeout of one wait.
 _deadline_of_request: ContextVar[float] = ContextVar("deadline_of_request")
@@ -33,7 +34,7 @@ class Deadline:
 
     def timeout(self) -> urllib3.Timeout:
         """The timeouts of the single waits, for urllib3."""
-        total = self.at - time.monotonic()
+        total = max(self.at - time.monotonic(), LEAST_SECONDS)
         return urllib3.Timeout(total=total, connect=self.connect_seconds, read=self.silence_seconds)
 
 

@@ -45,11 +45,17 @@ def another_event(simulation: Simulation, target: str, *, now: datetime) -> str:
 
 
 def _answer_meetings(call: Call) -> Answer:
-    """A day selects meetings by their racing day in New Zealand, an instant races by their start."""
+    """A day selects meetings by their racing day in New Zealand, an instant races by their start.
+
+    Meetings named by `ids` come whole, whether they are listed or not.
+    """
     first, last = call.bound("date_from"), call.bound("date_to")
+    ids, card = call.ids(), call.simulation.card
+    named = [race for meeting_id in ids for race in card.find_meeting(meeting_id, now=call.now)]
+    races = named if ids else card.listed(now=call.now)
     states = [
         state
-        for state in call.simulation.report(call.simulation.card.listed(now=call.now), call.target, now=call.now)
+        for state in call.simulation.report(races, call.target, now=call.now)
         if (first is None or _starts_by(state, first) >= 0) and (last is None or _starts_by(state, last) <= 0)
     ]
     groups: dict[str, list[RaceState]] = {}
@@ -58,7 +64,7 @@ def _answer_meetings(call: Call) -> Answer:
     rows = [meeting_row(group) for group in groups.values()][call.offset : call.offset + call.limit]
     minute = call.now.replace(second=0, microsecond=0)
     params = {
-        "ids": None,
+        "ids": ids or None,
         "date_from": echo(first or minute),
         "date_to": echo(last or minute),
         "type": " ",

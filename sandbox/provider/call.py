@@ -35,6 +35,10 @@ class Call:
         except ValueError as exc:
             raise Refused(400, f"{name} must be a number") from exc
 
+    def ids(self) -> list[str]:
+        """The meetings that the request names, comma-separated."""
+        return [name for name in self.query.get("ids", "").split(",") if name]
+
     @property
     def limit(self) -> int:
         return min(max(1, self._read_number("limit", 100)), LARGEST_LIMIT)

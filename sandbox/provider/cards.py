@@ -10,11 +10,13 @@ from sandbox.provider.rolling_card import RollingCard
 
 
 class Card(Protocol):
-    """The races that a provider has at an instant: those in its lists, and those found by an id."""
+    """The races that a provider has at an instant: those it lists, and those found by their id or their meeting's."""
 
     def listed(self, *, now: datetime) -> Sequence[Race]: ...
 
     def find_race(self, wanted: str, *, now: datetime) -> Race | None: ...
+
+    def find_meeting(self, wanted: str, *, now: datetime) -> Sequence[Race]: ...
 
 
 CARDS: Mapping[str, Callable[[int], Card]] = {

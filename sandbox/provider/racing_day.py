@@ -59,6 +59,13 @@ class Day:
     def by_id(self) -> Mapping[str, Race]:
         return {race.id: race for race in self.races}
 
+    @cached_property
+    def by_meeting(self) -> Mapping[str, list[Race]]:
+        meetings: dict[str, list[Race]] = {}
+        for race in self.races:
+            meetings.setdefault(race.meeting.id, []).append(race)
+        return meetings
+
 
 @dataclass(frozen=True)
 class DayCard:
@@ -71,10 +78,16 @@ class DayCard:
         return racing_day(self.seed, day_number(now), self.plan).races
 
     def find_race(self, wanted: str, *, now: datetime) -> Race | None:
-        today = day_number(now)  # first, where nearly every race is that is asked for
-        days = (racing_day(self.seed, number, self.plan) for number in (today, today - 1, today + 1))
-        found = next((day.by_id[wanted] for day in days if wanted in day.by_id), None)
+        found = next((day.by_id[wanted] for day in self._days(now) if wanted in day.by_id), None)
         return found if found and abs(found.first_start - now) <= ADDRESSABLE else None
+
+    def find_meeting(self, wanted: str, *, now: datetime) -> Sequence[Race]:
+        return next((day.by_meeting[wanted] for day in self._days(now) if wanted in day.by_meeting), ())
+
+    def _days(self, now: datetime) -> Iterator[Day]:
+        """Today's first, where nearly every race is that is asked for, then yesterday's and tomorrow's."""
+        today = day_number(now)
+        return (racing_day(self.seed, number, self.plan) for number in (today, today - 1, today + 1))
 
 
 def day_number(now: datetime) -> int:

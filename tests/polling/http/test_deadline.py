@@ -10,12 +10,16 @@ import pytest
 
 from polling.errors import Blocked, PollingError, Unavailable
 from polling.http import transport
-from polling.http.deadline import DeadlineReader
+from polling.http.deadline import Deadline, DeadlineReader
 from polling.http.json_client import HttpClient
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 DEADLINE = 0.6
 SLACK = 5  # for a busy machine; a client without a total deadline would be held for 30 s and more
+
+
+def test_a_deadline_that_passes_while_the_request_is_prepared_still_gives_a_timeout() -> None:
+    assert Deadline(time.monotonic() - 1, connect_seconds=3).timeout().total > 0
 
 
 class Line:

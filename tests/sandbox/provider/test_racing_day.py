@@ -119,10 +119,12 @@ def test_races_of_yesterday_today_and_tomorrow_are_found_if_they_are_within_36_h
     assert {card.find_race(race.id, now=BEGIN) for race in races} - {None} == set(near)
 
 
-def test_a_race_is_found_the_next_day_but_not_for_ever() -> None:
+def test_a_race_is_found_the_next_day_and_with_its_meeting_but_not_for_ever() -> None:
     card, race = DayCard(SEED, BUSY), racing_day(SEED, NUMBER, BUSY).races[700]
     assert card.find_race(race.id, now=race.first_start + PERIOD) is race
     assert card.find_race(race.id, now=race.first_start + ADDRESSABLE + TICK) is None
+    assert race in card.find_meeting(race.meeting.id, now=END + 10 * MARGIN)
+    assert card.find_meeting("nobody", now=END) == ()
 
 
 def test_a_server_shows_a_busy_day_from_first_to_last() -> None:

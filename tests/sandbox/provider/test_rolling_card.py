@@ -12,7 +12,7 @@ import pytest
 
 from sandbox.provider.odds import market
 from sandbox.provider.race import Race, race_at
-from sandbox.provider.race_grid import position_at, positions_of, session_of, start_of
+from sandbox.provider.race_grid import position_at, start_of
 from sandbox.provider.race_state import RaceState, state_of
 from sandbox.provider.rolling_card import RollingCard
 from sandbox.provider.seeded_random import chance
@@ -86,8 +86,7 @@ def test_meetings_have_twelve_races_and_overlap() -> None:
     card = RollingCard(1).listed(now=START)
     meetings = {race.meeting.id for race in card if abs(race.first_start - START) < 10 * MINUTE}
     assert len(meetings) >= 8
-    lane, session, _ = session_of(card[90].position)
-    whole = [race_at(1, position) for position in positions_of(lane, session)]
+    whole = RollingCard(1).find_meeting(card[90].meeting.id, now=START)
     assert [race.number for race in whole] == list(range(1, 13))
     assert {race.meeting for race in whole} == {card[90].meeting}
 

@@ -95,6 +95,14 @@ def test_meetings_are_paged(provider: Provider) -> None:
     assert provider.get("/racing/meetings?limit=900").json()["params"]["limit"] == 200
 
 
+def test_meetings_asked_by_id_come_whole(provider: Provider) -> None:
+    first, second = (row["meeting"] for row in provider.data("/racing/meetings")["meetings"][:2])
+    asked = provider.data("/racing/meetings", ids=f"{second},{first},nobody")["meetings"]
+    assert {row["meeting"] for row in asked} == {first, second}
+    for row in asked:
+        assert [race["race_number"] for race in row["races"] if race["race_number"]] == list(range(1, 13))
+
+
 def test_the_api_is_read_only(provider: Provider) -> None:
     assert requests.post(f"{provider.url}/racing/meetings", json={}, timeout=120).status_code == 405
 
