@@ -13,7 +13,7 @@ from polling.appwrite.merge import Clash, Side
 from polling.appwrite.push.failure_policy import failed_rows
 from polling.appwrite.push.outcomes import Outcome, RowPush
 from polling.appwrite.unread_edits import unread_edits
-from polling.errors import Conflict, NotFound
+from polling.errors import Conflict, NotFound, OutOfTime
 from polling.models import SyncState
 
 logger = logging.getLogger(__name__)
@@ -70,6 +70,7 @@ class DeletedRaces(RowPush):
         yield from (Outcome(state, "deleted") for state in gone)
         yield from self._keep_edited_rows([state for state, answer in answers if isinstance(answer, Conflict)])
         yield from (Outcome(state, error=error) for state, error in answers if isinstance(error, InvalidRequest))
+        yield from (Outcome(state) for state, answer in answers if answer is None or isinstance(answer, OutOfTime))
         yield from (Outcome(state, error=error) for state, error in failed_rows(answers))
 
     def _keep_edited_rows(self, edited: Sequence[SyncState]) -> Iterator[Outcome]:

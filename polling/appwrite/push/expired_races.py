@@ -21,10 +21,12 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 from polling.appwrite import conflicts, sync_state
+from polling.appwrite.api.errors import affects_every_row
 from polling.appwrite.api.rows import MOST_ROWS, Row, is_addressable
 from polling.appwrite.merge import OWNERS, Clash, Owner, Side
 from polling.appwrite.push.outcomes import Outcome, RowPush
 from polling.appwrite.unread_edits import unread_edits
+from polling.errors import OutOfTime, PollingError
 from polling.models import SyncState
 from races.models import Race
 
@@ -58,7 +60,14 @@ class ExpiredRaces(RowPush):
     def step(self) -> bool:
         """Removes a batch; whether it was a full one. Raises the PollingError that stops the push, after noting it."""
         batch = list(expired(now=self._lease.now())[:MOST_ROWS])
-        self._carry_out(batch, self._remove_rows(batch))
+        try:
+            self._carry_out(batch, self._remove_rows(batch))
+        except OutOfTime:
+            raise
+        except PollingError as error:  # noted on the rows, which wait; what is fresh must not wait for them
+            if affects_every_row(error):
+                raise
+            return False
         return len(batch) == MOST_ROWS
 
     def _remove_rows(self, batch: Sequence[SyncState]) -> Iterator[Outcome]:

@@ -1,4 +1,4 @@
-"""What follows from a failure, for everything that is pushed: races, deletions, expired rows, poll logs. Pure.
+"""What follows from a failure, for everything that is pushed: races, deletions, poll logs. Pure.
 
 | error | of a call that writes many rows | of one row |
 |---|---|---|
@@ -10,7 +10,8 @@
 | any other | the push stops | it waits, and is dead after … |
 
 Where nothing that was tried succeeded, the push stops also for the errors of single rows. A push that stops lets all
-rows that it is not done with wait. `OutOfTime` is no failure: what found no time is left as it is.
+rows that it is not done with wait. `OutOfTime` is no failure: what found no time is left as it is. The rows of expired
+races are removed by one call: they wait after any error, and only one that every row would fail with stops the push.
 """
 
 import secrets

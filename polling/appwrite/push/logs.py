@@ -81,19 +81,23 @@ class UnsentLogs:
         documents = {
             log: mapping.log_document(log, race_row=race.row_id) for log, race in zip(logs, races, strict=True)
         }
+        fault: TableRefuses | None = None
         for part in create_rows(documents, self._rows, self._refusals):
             # A log never changes: one that is there was sent by us, and its answer was lost.
             sent = [log for log, _ in (*part.created, *part.existed)]
             self._mark_pushed(sent)
             self.sent += len(sent)
             for log, error in part.failed:
-                self._give_up(log, error)
+                if isinstance(error, TableRefuses):  # the others may be fit, and go
+                    fault = fault or error
+                else:
+                    self._give_up(log, error)
+        if fault:
+            raise fault
         return len(logs) == MOST_ROWS or (self._must_clear() and self._clear_old_rows())
 
     def _give_up(self, log: PollLog, error: PollingError) -> None:
-        """A log is a record of the past: it will not become fit, and is done with, unless its table is at fault."""
-        if isinstance(error, TableRefuses):
-            raise error
+        """A log is a record of the past: it will not become fit, and is done with."""
         level = logging.DEBUG if str(error) in self._logged else logging.ERROR
         self._logged.add(str(error))
         logger.log(level, "poll log %s is not taken by Appwrite: %s", log.pk, error)

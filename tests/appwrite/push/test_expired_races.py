@@ -126,6 +126,19 @@ def test_rows_wait_while_the_server_fails_and_are_gone_afterwards(appwrite: Appw
     assert appwrite.rows() == []
 
 
+def test_what_is_fresh_does_not_wait_for_rows_that_cannot_be_removed(appwrite: Appwrite) -> None:
+    race, *old = [make_race() for _ in range(4)]
+    pushed()
+    remove_by_age(old)
+    appwrite.fault("status", status=400, method="DELETE", times=100)
+    done = push.run(now=NOW)
+    assert (done.error, done.races.waiting, done.races.dead) == (None, 3, 0)
+    change(race, name="Plate")
+    assert pushed().races.changed == 1
+    appwrite.heal()
+    assert pushed(NOW + timedelta(hours=1)).races.expired == 3
+
+
 @pytest.mark.parametrize("answered", [True, False])
 @pytest.mark.parametrize("call", [1, 2])
 def test_a_push_that_is_killed_while_rows_leave_is_finished_by_the_next(

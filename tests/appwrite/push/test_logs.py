@@ -17,6 +17,7 @@ from polling.models import PollLog, PollState, SyncCheckpoint
 from races.models import Race
 from tests.appwrite.conftest import NOW, Appwrite, pushed
 from tests.factories import make_log, make_race
+from tests.sandbox.appwrite_api import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LATER = NOW + timedelta(minutes=2)
@@ -132,6 +133,24 @@ def test_a_table_that_lacks_a_column_is_the_set_up_and_no_log_is_given_up(
     assert len(caplog.records) == 1
     schema.apply(client)
     assert pushed(LATER).logs == 3
+
+
+def test_logs_that_the_change_of_the_table_is_not_about_go_on(appwrite: Appwrite, settings: Any) -> None:
+    """The column was made again with less room: what is too long for it waits, what comes after it goes too."""
+    settings.APPWRITE_DATABASE_ID, settings.APPWRITE_POLL_LOGS = "narrow-logs", "all"
+    client = connect()
+    assert client is not None
+    schema.apply(client)
+    columns = "/tablesdb/narrow-logs/tables/poll_logs/columns"
+    appwrite.api.call("DELETE", f"{columns}/message")
+    appwrite.api.call("POST", f"{columns}/string", {"key": "message", "size": 5, "required": False})
+    wait_until(lambda: appwrite.api.call("GET", f"{columns}/message").json()["status"] == "available")
+    logs = make_logs(make_race(), 6)
+    PollLog.objects.filter(pk=logs[2].pk).update(message="a long message")
+    done = push.run(now=NOW)
+    assert isinstance(done.error, Blocked)
+    assert done.logs == 5
+    assert list(PollLog.objects.filter(pushed_at=None)) == [logs[2]]
 
 
 def test_a_failure_is_logged_once_and_so_is_its_end(
