@@ -13,7 +13,7 @@ from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
 from polling import providers
-from polling.models import REQUESTS, PollingSwitch, PollLog, PollState, SkipReason, Trigger
+from polling.models import FORCED_TRIGGERS, PollingSwitch, PollLog, PollState, SkipReason, Trigger
 from polling.planning import is_urgent
 from polling.request_policy import PollTarget, chunks
 from races.models import Race
@@ -149,11 +149,11 @@ def claim_now(
         # Locked, so that no poller takes a claim between this look at it and its change.
         found = PollLog.objects.unfinished().filter(race__in=race_ids).select_for_update(of=("self",))
         known = list(found.select_related("race").order_by("pk"))
-        if trigger.value not in REQUESTS:
+        if trigger.value not in FORCED_TRIGGERS:
             busy = {log.race_id for log in known}
             return claim([poll for poll in polls if poll.race.pk not in busy], now=now), known
-        planned = [log for log in known if log.state == PollState.CLAIMED.value and log.trigger not in REQUESTS]
-        asked = [log for log in known if log.state != PollState.RUNNING.value and log.trigger in REQUESTS]
+        planned = [log for log in known if log.state == PollState.CLAIMED.value and log.trigger not in FORCED_TRIGGERS]
+        asked = [log for log in known if log.state != PollState.RUNNING.value and log.trigger in FORCED_TRIGGERS]
         running = {log.race_id for log in known if log.state == PollState.RUNNING.value}
         served = {log.race_id for log in planned + asked}
         _take_over_claims(planned, trigger=trigger, requested_by=requested_by, now=now)

@@ -18,7 +18,7 @@ from django.db.models import F
 from polling import clock, dispatch, fetching, sync_queue, unknown_races
 from polling.errors import PollingError
 from polling.fetching import Answer, FetchResult
-from polling.models import REQUESTS, PollLog, PollState, ProviderState, SkipReason, Trigger
+from polling.models import FORCED_TRIGGERS, PollLog, PollState, ProviderState, SkipReason, Trigger
 from polling.monitoring import reversal_alerts
 from polling.monitoring.lasting_problem import LastingProblem
 from polling.planning import is_urgent, newest_slot, replan
@@ -36,7 +36,10 @@ PROVIDER_NOTES = LastingProblem(
     logger, "what answers say of their provider cannot be noted; they are stored all the same"
 )
 OLDER_ANSWER = "the answer was older than what is stored, and was refused"
-WHOLE_TRIGGERS = (*REQUESTS, Trigger.RECHECK.value)  # their races are asked for their detail, whatever the policy
+WHOLE_TRIGGERS = (
+    *FORCED_TRIGGERS,
+    Trigger.RECHECK.value,
+)  # their races are asked for their detail, whatever the policy
 FINISHED_FIELDS = [
     "state", "reason", "run", "started_at", "finished_at", "changed", "http_status", "error_class", "message", "sample",
     "starts_incident",
@@ -75,7 +78,7 @@ def run(log_ids: Sequence[int], *, now: datetime, finished: Callable[[], datetim
 
 
 def _provider_and_kind(log: PollLog) -> tuple[str, bool]:
-    return log.race.provider, log.trigger not in REQUESTS
+    return log.race.provider, log.trigger not in FORCED_TRIGGERS
 
 
 def _take_claims(log_ids: Sequence[int], *, token: str, now: datetime) -> list[PollLog]:
@@ -114,7 +117,7 @@ def _skip_stale(logs: list[PollLog], *, now: datetime) -> list[PollLog]:
 
 def _priority_of(logs: Sequence[PollLog], *, now: datetime) -> Priority:
     """The priority of polls of one kind: neither requests and others nor urgent races and far ones are mixed."""
-    if all(log.trigger in REQUESTS for log in logs):
+    if all(log.trigger in FORCED_TRIGGERS for log in logs):
         return Priority.FORCED
     return Priority.URGENT if any(is_urgent(log.race, now=now) for log in logs) else Priority.FAR
 
@@ -183,7 +186,7 @@ def _count_failures(races: Sequence[Race], errors: dict[int, PollingError], *, n
 
 def _send_waiting(ended: Sequence[PollLog], *, now: datetime) -> None:
     """Sends the polls that were asked for while these were running. Call it with their races locked."""
-    if waited := dispatch.claim_waiting([log.race_id for log in ended], now=now, triggers=REQUESTS):
+    if waited := dispatch.claim_waiting([log.race_id for log in ended], now=now, triggers=FORCED_TRIGGERS):
         transaction.on_commit(lambda: dispatch.send(waited, now=now), robust=True)
 
 

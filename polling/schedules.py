@@ -20,7 +20,6 @@ logger = logging.getLogger(__name__)
 MASTER_TICK = "master tick"
 TICK_SECONDS = 10  # the tick's timeout
 LONG_SECONDS = 40  # the timeout of what takes longer than a poll may: the card of a great day, a sweep, a deletion
-RETIRED = ("prune old records", "tell the monitor")  # rows of earlier versions, which are not in the table any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,6 @@ def longest_timeout() -> int:
 def ensure() -> None:
     """Writes the rows as `rows` has them. Idempotent; `next_run` is kept where the cron is as it was."""
     now = clock.now()
-    Schedule.objects.filter(name__in=RETIRED).delete()
     for row in rows():
         values: dict[str, Any] = {"func": row.func, "cron": row.cron, "kwargs": row.kwargs, "repeats": -1}
         values |= {"schedule_type": Schedule.CRON}

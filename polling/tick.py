@@ -16,7 +16,7 @@ from django.db.models import Exists, Max
 from polling import dispatch
 from polling.cadence import floor
 from polling.dispatch import WantedPoll
-from polling.models import REQUESTS, PollLog, PollState, ProviderState, Tick, Trigger
+from polling.models import FORCED_TRIGGERS, PollLog, PollState, ProviderState, Tick, Trigger
 from polling.monitoring import heartbeat
 from polling.monitoring.lasting_problem import LastingProblem
 from polling.next_poll import DueSlot, due_slot
@@ -106,7 +106,7 @@ def _dispatch_due(tick: Tick, *, now: datetime) -> None:
     # What waits comes before the plan; only a first poll gives way to a slot of its race.
     on_grid = {race.pk for race, plan in plans if plan.on_grid}
     won = dispatch.claim_waiting(locked.keys() - on_grid, now=now)
-    won += dispatch.claim_waiting(on_grid, now=now, triggers=REQUESTS)
+    won += dispatch.claim_waiting(on_grid, now=now, triggers=FORCED_TRIGGERS)
     failing = [race for race in races if race.failures]
     failed = PollLog.objects.filter(race__in=failing, state__in=(PollState.FAILED.value, PollState.LOST.value))
     newest_failures = dict(failed.order_by().values_list("race").annotate(Max("pk")))

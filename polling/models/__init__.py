@@ -6,7 +6,7 @@ architecture page names.
 
 from polling.models.heartbeat import Heartbeat
 from polling.models.incident import Incident, IncidentKind
-from polling.models.poll_log import REQUESTS, PollLog, PollState, SkipReason, Trigger
+from polling.models.poll_log import FORCED_TRIGGERS, PollLog, PollState, SkipReason, Trigger
 from polling.models.provider_state import BreakerState, ProviderState
 from polling.models.retention import RetentionState
 from polling.models.switch import PollingSwitch
@@ -25,7 +25,7 @@ from polling.models.sync import (
 from polling.models.tick import Tick
 
 __all__ = [
-    "REQUESTS",
+    "FORCED_TRIGGERS",
     "BreakerState",
     "ChangeNotification",
     "FullScan",

@@ -59,7 +59,7 @@ class SkipReason(StrEnum):
     THROTTLED = "throttled"
 
 
-REQUESTS = (Trigger.FORCED.value, Trigger.REMOTE.value)  # asked for, not planned
+FORCED_TRIGGERS = (Trigger.FORCED.value, Trigger.REMOTE.value)  # asked for, not planned
 OPEN_STATES = (PollState.CLAIMED.value, PollState.RUNNING.value)
 
 

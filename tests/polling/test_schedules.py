@@ -37,12 +37,6 @@ def test_a_row_that_was_changed_by_hand_is_set_right_and_keeps_its_next_run() ->
     assert (after.func, after.repeats, after.next_run) == ("polling.tasks.master_tick", -1, before.next_run)
 
 
-def test_a_row_of_an_earlier_version_goes() -> None:
-    Schedule.objects.create(name="prune old records", func="polling.tasks.prune", schedule_type="D")
-    schedules.ensure()
-    assert not Schedule.objects.filter(name="prune old records").exists()
-
-
 def test_a_row_left_far_ahead_by_a_wrong_clock_is_due_at_once() -> None:
     Schedule.objects.update(next_run=datetime(2099, 1, 1, tzinfo=UTC))
     schedules.ensure()
