@@ -36,10 +36,8 @@ PROVIDER_NOTES = LastingProblem(
     logger, "what answers say of their provider cannot be noted; they are stored all the same"
 )
 OLDER_ANSWER = "the answer was older than what is stored, and was refused"
-WHOLE_TRIGGERS = (
-    *FORCED_TRIGGERS,
-    Trigger.RECHECK.value,
-)  # their races are asked for their detail, whatever the policy
+# Their races are asked for their detail, whatever the policy.
+WHOLE_TRIGGERS = (*FORCED_TRIGGERS, Trigger.RECHECK.value)
 FINISHED_FIELDS = [
     "state", "reason", "run", "started_at", "finished_at", "changed", "http_status", "error_class", "message", "sample",
     "starts_incident",

@@ -1,6 +1,5 @@
-"""The states of a race, of its outcome and its result, and when a race that does not end is escalated."""
+"""The states of a race, of its outcome and its result, and of its escalation."""
 
-from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -56,20 +55,3 @@ CALLED_OFF = frozenset({Outcome.ABANDONED, Outcome.VOID, Outcome.POSTPONED})  # 
 def choices(states: type[StrEnum]) -> list[tuple[str, str]]:
     """The choices of a model field for these states, labelled in words."""
     return [(state.value, state.value.replace("_", " ")) for state in states]
-
-
-LATE_AFTER, OVERDUE_AFTER = timedelta(hours=1), timedelta(hours=6)
-NO_RESULT_AFTER = timedelta(minutes=30)
-
-
-def escalation(
-    status: RaceStatus, advertised_start: datetime, *, unproven_final_at: datetime | None = None, now: datetime
-) -> Escalation:
-    """The escalation that staff see on a race. A race that does not end is never ended by racepoll itself."""
-    since_start = now - advertised_start
-    is_open = status not in TERMINAL
-    if is_open and since_start >= OVERDUE_AFTER:
-        return Escalation.OVERDUE
-    if unproven_final_at is not None and now - unproven_final_at >= NO_RESULT_AFTER:
-        return Escalation.NO_RESULT
-    return Escalation.LATE if is_open and since_start >= LATE_AFTER else Escalation.NONE

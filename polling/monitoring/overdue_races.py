@@ -1,23 +1,38 @@
 """Flags races that do not end, an hour and six hours past their start, and those whose Final brings no result."""
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
 from polling.planning import is_unknown
 from races.bulk import write_fields
 from races.models import Race
-from races.status import LATE_AFTER, NO_RESULT_AFTER, Escalation, RaceStatus, escalation
+from races.status import TERMINAL, Escalation, RaceStatus
 
 logger = logging.getLogger(__name__)
 
+LATE_AFTER, OVERDUE_AFTER = timedelta(hours=1), timedelta(hours=6)  # the advertised start
+NO_RESULT_AFTER = timedelta(minutes=30)
 MOST_NAMED = 5
 MESSAGES = {
     Escalation.LATE: (logger.warning, "%d races have started long ago and not ended (late): %s"),
     Escalation.OVERDUE: (logger.error, "%d races have started long ago and not ended (overdue): %s"),
     Escalation.NO_RESULT: (logger.error, "%d races have been Final for half an hour without a result: %s"),
 }
+
+
+def escalation(
+    status: RaceStatus, advertised_start: datetime, *, unproven_final_at: datetime | None = None, now: datetime
+) -> Escalation:
+    """The escalation that staff see on a race. A race that does not end is never ended by racepoll itself."""
+    since_start = now - advertised_start
+    is_open = status not in TERMINAL
+    if is_open and since_start >= OVERDUE_AFTER:
+        return Escalation.OVERDUE
+    if unproven_final_at is not None and now - unproven_final_at >= NO_RESULT_AFTER:
+        return Escalation.NO_RESULT
+    return Escalation.LATE if is_open and since_start >= LATE_AFTER else Escalation.NONE
 
 
 def escalate(*, now: datetime) -> None:

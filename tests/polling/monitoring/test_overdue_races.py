@@ -7,9 +7,9 @@ import pytest
 
 from polling import planning, tick
 from polling.models import Tick
-from polling.monitoring.overdue_races import escalate
+from polling.monitoring.overdue_races import escalate, escalation
 from races.models import Race
-from races.status import Escalation, RaceStatus, escalation
+from races.status import Escalation, RaceStatus
 from tests.factories import START, make_race
 
 pytestmark = pytest.mark.django_db
