@@ -1,4 +1,8 @@
-"""The console of staff, on Django's stock admin."""
+"""The console of staff, on Django's stock admin: a page per table, the strip above each, and the page of the sync.
+
+Importing this package registers all pages; `login.login` and `sync.page` are for the URLs, `health_strip.cells` is for
+the template. Filters, columns, forms and confirmations stay inside; what an action does is in `polling.staff`.
+"""
 
 from django.contrib import admin
 

@@ -1,4 +1,8 @@
-"""The providers that are configured, by name."""
+"""The providers that are configured, by name, each behind the protocol `base.Provider`.
+
+Entries: `get` makes or finds an adapter, `capabilities_of` says what it can do, `configured` names all. URLs, payloads
+and status words of a provider stay inside; out come snapshots (`races.snapshots`) and errors (`polling.errors`).
+"""
 
 from functools import cache
 
