@@ -1,4 +1,7 @@
-"""The plan of a race: which cadence and grid it is on, and the one writer of `next_poll_at`."""
+"""The plan of a race: which cadence and grid it is on, and when it is polled next.
+
+This module alone writes `next_poll_at`: `replan` and `spread_first_polls` do.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -22,7 +25,7 @@ from races.bulk import write_fields
 from races.models import Race
 from races.status import FinalizedBy, Outcome
 
-NOT_FOUND_TIMES = 3  # in a row; then the provider no longer knows the race
+NOT_FOUND_TIMES = 3  # failed polls in a row; if the last was not found, the provider no longer knows the race
 RACES_PER_TRANSACTION = 500  # replanned together, so that none of them stays locked for long
 FIRST_POLLS_SHARE = 3, 4  # of the tokens of far races, at each tick; the rest is for what is due beside them
 SPARE_TICKS = 20  # beside those that the new races fill by themselves: others may be planned for some of them
@@ -90,12 +93,12 @@ def window_at(race: Race, *, factor: int, now: datetime) -> Window | None:
 
 
 def is_unknown(last_error: str, failures: int) -> bool:
-    """Whether the provider has answered often enough that it does not know a race any more."""
+    """Whether the provider is taken to know a race no more: several polls in a row failed, the last as not found."""
     return last_error == NotFound.__name__ and failures >= NOT_FOUND_TIMES
 
 
 def replan(race_ids: Iterable[int], *, now: datetime) -> None:
-    """Plans the next poll of each race from stored facts and writes `next_poll_at`; the only writer of that field.
+    """Plans the next poll of each race from stored facts and writes `next_poll_at`.
 
     Call it after whatever changed the facts, in the same transaction. It locks the races by primary key, and makes
     the same few queries however many races there are. Races whose plan stays as it is are not written.
@@ -169,8 +172,8 @@ def spread_first_polls(race_ids: Iterable[int], *, now: datetime) -> None:
 def _newest_slots(race_ids: Sequence[int]) -> dict[int, NewestSlots]:
     """The newest slots of each race, by its primary key, each one step into an index.
 
-    Not together with the lock, which reads again what it waited for, but not what a
-    subquery found.
+    A query of its own, after the races are locked: a locking query reads a row that it waited for once more, but not
+    what its subqueries had found before it waited.
     """
     logs = PollLog.objects.filter(race=OuterRef("pk")).exclude(state=PollState.MISSED.value).order_by("-slot_at")
     asked = logs.exclude(state=PollState.SKIPPED.value)

@@ -1,4 +1,6 @@
-"""What staff, commands and Appwrite can do to races: each decides, plans on, and asks for a push to Appwrite.
+"""What staff and commands can do to races: each decides, plans on, and asks for a push to Appwrite.
+
+Edits in Appwrite become decisions by `polling.appwrite.field_decisions`.
 
 Every function takes the primary keys of races, and returns those of the races that it changed, in one transaction. `by`
 and `reason` go into the audit entry.

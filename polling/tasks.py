@@ -1,6 +1,6 @@
 """The tasks that django-q2 runs, named by path in schedules.py, dispatch.py and sync_queue.py.
 
-Each reads the clock once and calls one function.
+Each reads the clock, calls what does the work, and asks for a push where that is due; no rule stands here.
 """
 
 import logging
@@ -63,7 +63,7 @@ def sync() -> None:
 
 
 def sweep() -> None:
-    """Compares every row in Appwrite with what is known of it, and has mended what it found."""
+    """Compares every row in Appwrite with what is known of it; what is left to write is pushed."""
     swept = appwrite_sweep.run(now=clock.now())
     if swept.changed or swept.deleted or swept.logs:
         sync_queue.request_push()

@@ -1,4 +1,7 @@
-"""Races that their provider no longer knows: a message when that is certain, with the race that took their place."""
+"""Races that their provider no longer knows: a message when polls have failed often, with the race in their place.
+
+That is so once several polls in a row have failed and the last was "not found" (`polling.planning.is_unknown`).
+"""
 
 import logging
 from collections.abc import Sequence

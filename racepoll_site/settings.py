@@ -1,4 +1,4 @@
-"""Django's settings; the only reader of the environment. `.env.example` explains every variable."""
+"""Django's settings, from environment variables, which `racepoll_site/` alone reads; `.env.example` explains each."""
 
 import os
 import secrets

@@ -71,31 +71,35 @@ class RaceQuerySet(models.QuerySet["Race"]):
 
 
 class Race(models.Model):
-    """One contest of a meeting. The comment above each group of fields names its only writers."""
+    """One contest of a meeting. The comment above each group of fields names its only writers.
 
-    # Identity: number and time are attributes, they change. A race made by hand has no provider id.
+    A field marked `decided` has races.decisions for a writer too.
+    """
+
+    # races.ingest, once: the identity. Number and time are attributes, they change. Made by hand it has no provider id.
     provider = models.CharField(max_length=40, blank=True)
     provider_race_id = models.CharField(max_length=80, blank=True)
 
-    # races.ingest
+    # races.ingest: what the provider reports, what follows from it, and how fresh it is
     meeting = models.ForeignKey(Meeting, models.PROTECT, null=True, blank=True, related_name="races")
     number = models.PositiveSmallIntegerField(null=True, blank=True)
     name = models.CharField(max_length=200, blank=True)
     distance_m = models.PositiveIntegerField("distance (m)", null=True, blank=True)
     provider_start = models.DateTimeField(null=True, blank=True)
     original_advertised_start = models.DateTimeField()
-    advertised_start = models.DateTimeField(db_index=True)
+    advertised_start = models.DateTimeField(db_index=True)  # decided
     actual_start = models.DateTimeField(null=True, blank=True)
-    status = models.CharField(
+    status = models.CharField(  # decided
         max_length=16, choices=choices(RaceStatus), default=RaceStatus.SCHEDULED.value, db_index=True
     )
     provider_status = models.CharField(max_length=40, blank=True)
-    outcome = models.CharField(max_length=16, choices=choices(Outcome), blank=True)
+    outcome = models.CharField(max_length=16, choices=choices(Outcome), blank=True)  # decided
+    # result_state and result_version: decided
     result_state = models.CharField(max_length=16, choices=choices(ResultState), default=ResultState.NONE.value)
     result_version = models.PositiveIntegerField(default=0)
     protest = models.BooleanField(default=False)
-    results = models.JSONField(default=list, blank=True)
-    dividends = models.JSONField(default=list, blank=True)
+    results = models.JSONField(default=list, blank=True)  # decided
+    dividends = models.JSONField(default=list, blank=True)  # decided
     source_time = models.DateTimeField(null=True, blank=True, help_text="the provider's clock at its last answer")
     older_answers = models.PositiveSmallIntegerField(
         default=0, help_text="answers in a row that were not stored, because they were older than what is stored"
@@ -107,27 +111,27 @@ class Race(models.Model):
     off_card_since = models.DateTimeField(
         null=True, blank=True, help_text="since when it is no longer on the provider's card"
     )
-    detail_wanted = models.BooleanField(
+    detail_wanted = models.BooleanField(  # decided
         default=False, help_text="its status changed, and the detail has not been fetched since"
     )
-    unproven_final_at = models.DateTimeField(
+    unproven_final_at = models.DateTimeField(  # decided
         null=True, blank=True, help_text="since when the provider reports Final without a placing, or before the start"
     )
-    last_changed_at = models.DateTimeField(null=True, blank=True)
+    last_changed_at = models.DateTimeField(null=True, blank=True)  # decided
 
-    # races.ingest and races.decisions
+    # races.ingest and races.decisions: who ended it and when, and the version that every change of either raises
     finalized_by = models.CharField(max_length=16, choices=choices(FinalizedBy), blank=True)
     finalized_at = models.DateTimeField(null=True, blank=True)
     version = models.PositiveIntegerField(default=1, help_text="rises with every change of its content")
 
-    # races.decisions
+    # races.decisions; races.ingest ends an override when the provider's start moves; nothing in the code sets a snooze
     start_override = models.DateTimeField(null=True, blank=True)
     polling_paused = models.BooleanField(default=False)
     snoozed_until = models.DateTimeField(null=True, blank=True)
     staff_note = models.TextField(blank=True)
     poll_requested_at = models.DateTimeField(null=True, blank=True, help_text="set in Appwrite to force a poll")
 
-    # polling.pollers
+    # polling.pollers; a poll that was lost counts as a failure by polling.dispatch
     last_poll_time = models.DateTimeField(null=True, blank=True, help_text="when an answer last arrived")
     last_attempt_at = models.DateTimeField(null=True, blank=True)
     failures = models.PositiveIntegerField(default=0, help_text="failed polls in a row")

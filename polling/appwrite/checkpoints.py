@@ -58,7 +58,7 @@ def note_outcome(table: str, what: str, error: PollingError | None, *, now: date
 
 
 def level_of(error: Exception | None) -> int:
-    """What a person must mend is logged as an error, what may pass as a warning."""
+    """What a person must correct is logged as an error, what may pass as a warning."""
     return logging.ERROR if isinstance(error, Blocked) else logging.WARNING
 
 

@@ -46,7 +46,8 @@ def take(values: Mapping[str, Mapping[int, Any]], *, by: Actor, reason: str, now
 def force_poll(race: Race, *, now: datetime) -> None:
     """Polls a race as Appwrite's wish, once the transaction is committed."""
     force = partial(dispatch.force, [race], trigger=Trigger.REMOTE, requested_by=APPWRITE.username, now=now)
-    # After the commit: a claim made under the race's lock could deadlock with the tick: it locks the other way round.
+    # After the commit, in a transaction of its own: a claim locks its races and then their poll logs, and must not wait
+    # for those while the locks of the merge, on the row's SyncState and on the race, are held.
     transaction.on_commit(force, robust=True)
 
 

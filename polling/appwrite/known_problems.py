@@ -16,5 +16,5 @@ def is_known(words: str) -> bool:
 
 
 def is_news(error: Exception, words: str, *, before: str) -> bool:
-    """Whether an error begins something, after the words `before`; what a person must mend is news amid any other."""
+    """Whether an error is news after the words `before`; what a person must correct is news amid any other."""
     return not before or (isinstance(error, Blocked) and words != before)

@@ -143,7 +143,7 @@ def _merge_by_owners(state: SyncState, race: Race, remote: Remote) -> MergePlan:
 
 
 def _is_above_ours(race: Race, remote: Remote) -> bool:
-    """Whether a lost backup of this database wrote the row, which knew more: it stands until a poll, or a change."""
+    """Whether the row is ahead of this database, as after a restored backup: it stands until a poll, or a change."""
     return (remote.values["sync_version"] or 0) > race.version
 
 

@@ -133,7 +133,7 @@ class PollLog(models.Model):
             models.Index(
                 fields=["-slot_at", "-id", "state", "trigger", "error_class", "changed", "race"], name="poll_log_list"
             ),
-            # With whether it starts an incident: those that do not are never sent where errors alone are.
+            # With whether it is a race's first failure: the others are never sent where APPWRITE_POLL_LOGS says errors.
             models.Index(
                 fields=["finished_at", "starts_incident"],
                 condition=models.Q(pushed_at__isnull=True),

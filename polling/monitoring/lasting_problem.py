@@ -50,7 +50,7 @@ class LastingProblem:
         """Runs a block that must not stop its caller: any error in it begins the problem, its success ends it."""
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - whatever fails here is a by-product, and the duty goes on
+        except Exception as error:  # noqa: BLE001 - whatever fails here, its caller goes on without it
             self.begin(error_text(error))
         else:
             self.end()

@@ -1,10 +1,10 @@
 """When a failing provider is left alone: a breaker of three states.
 
-    closed     requests are sent               → open after FAILURES requests failed in a row, or one was refused
+    closed     requests are sent               → open after FAILURES requests failed in a row, or we are refused
     open       none is sent, until retry_at    → half-open: one request is let through
     half-open  that request is under way       → closed if it is answered, else open again, for twice as long
 
-Any answer closes it: `Breaker()`.
+Any answer closes it: `Breaker()`. We are refused where a list is, or two races in a row: `refused_races` has the rule.
 """
 
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ class Breaker:
 
 
 def after_failures(breaker: Breaker, requests: int, *, blocked: bool, now: datetime) -> Breaker:
-    """The breaker after so many requests none of which was answered; `blocked` where the provider refused us."""
+    """The breaker after so many requests none of which was answered; `blocked` where it refused us."""
     counted = replace(breaker, failures=breaker.failures + requests)
     if breaker.state is BreakerState.CLOSED and counted.failures < FAILURES and not blocked:
         return counted

@@ -4,7 +4,7 @@ django-q2 looks at its schedules every 30 s, hard coded. But the cluster's senti
 broker once per guard cycle (0.5 s), between its own checks: there, at every tick of the wall clock, these
 brokers call django-q2's own scheduler(), and let the watchdog check the pool.
 
-The statistics that `set_stat` is for are a by-product: neither an error nor a slow disk under them may hold a tick.
+No tick and no poll needs the statistics that `set_stat` stores: neither an error nor a slow disk may hold those.
 """
 
 import contextlib

@@ -22,7 +22,9 @@ LOOK_EVERY = 1.0
 SILENT_AFTER = 30.0  # above the longest wait for SQLite's lock, 20 s, and the tick's own 10 s
 EARLY_DEATH = 10.0  # a pool that ended before has failed at starting
 LONGEST_DELAY = 10.0
-GRACE_SECONDS = 18.0  # a task may take 15 s; whoever supervises us waits 20 s or more
+# A poll may take 12 s. An import or any work of the sync may take longer: it is killed then, and its next run goes on.
+# Whoever supervises us waits 20 s or more.
+GRACE_SECONDS = 18.0
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 logger = logging.getLogger("polling.worker.supervisor")

@@ -74,7 +74,7 @@ class _Provisioning:
         yield from webhook_subscription.steps(self._client)
 
     def drift(self) -> Iterator[str]:
-        """What is there and differs from the declaration: staff must mend it."""
+        """What is there and differs from the declaration: staff must correct it."""
         for table_id, table in TABLES.items():
             found = (self._parts_of(table_id, parts) for parts in ("columns", "indexes"))
             yield from drift.of_table(table_id, table, *found)

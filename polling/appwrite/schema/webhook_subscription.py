@@ -1,4 +1,4 @@
-"""Our webhook as Appwrite keeps it: found among the project's, created, mended."""
+"""Our webhook as Appwrite keeps it: found among the project's, created, corrected."""
 
 import logging
 from collections.abc import Iterator

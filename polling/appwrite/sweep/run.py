@@ -41,7 +41,7 @@ class Swept(Tally):
 
 
 def run(*, now: datetime, budget: timedelta = BUDGET) -> Swept:
-    """Compares every row in Appwrite with what is known of it and mends what differs; sends lost poll logs again.
+    """Compares every row in Appwrite with what is known of it and merges what differs; sends lost poll logs again.
 
     Raises nothing: `error` says what ended it early. `budget` is how long it may take; the next sweep goes on where
     this one ended. One sweep runs at a time. `now` is the instant of the run.
@@ -139,7 +139,7 @@ class _Sweep:
         self._repairs = 0
 
     def run(self) -> None:
-        """All pages, or as many as there is time for. What was mended counts, however it ends."""
+        """All pages, or as many as there is time for. What was merged counts, however it ends."""
         try:
             for page in row_compare.pages(self._rows, after=self._after):
                 self._sweep_page(page)
