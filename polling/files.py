@@ -48,7 +48,7 @@ def write_private(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(path)
-    except BaseException:
+    except BaseException:  # whatever ends it, a signal too: the half-written file must not stay
         Path(name).unlink(missing_ok=True)
         raise
 

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -28,7 +29,7 @@ POSTGRES_SETTINGS = (
 )
 
 
-class Server:
+class Server(ABC):
     """A server program that can be stopped and started again at one address."""
 
     def __init__(self, home: Path, port: int) -> None:
@@ -36,11 +37,13 @@ class Server:
         self.log = home / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
 
+    @abstractmethod
     def command(self) -> list[str]:
-        raise NotImplementedError
+        """The program and its arguments."""
 
+    @abstractmethod
     def answers(self) -> bool:
-        raise NotImplementedError
+        """Whether it takes requests now."""
 
     def start(self) -> None:
         """Starts it; returns when it answers."""

@@ -1,4 +1,4 @@
-"""What somebody changed in a row since both sides last agreed, told apart from what a write of ours has set."""
+"""What somebody changed in a row since both sides last agreed, without what a write of ours has set."""
 
 from typing import Any
 

@@ -15,18 +15,20 @@ from polling.worker.supervisor import PoolProcess, is_silent, restart_delay
 from tests.processes import ROOT, environment, eventually, is_alive, manage, setting_in
 
 CHILD = """
-import json, os, pathlib, subprocess, sys, time
+import json, os, pathlib, signal, subprocess, sys
 below = subprocess.Popen(["sleep", "60"])
 arguments = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 seen = {"pid": os.getpid(), "below": below.pid, "pool": arguments["--pool"], "name": os.environ.get("Q_CLUSTER_NAME")}
 os.write(int(arguments["--keepalive"]), b".")
 pathlib.Path(sys.argv[0]).with_suffix(".json").write_text(json.dumps(seen))
-time.sleep(60)
+signal.pause()
 """
 
 
 @pytest.mark.parametrize(("deaths", "seconds"), [(0, 0), (1, 0), (2, 1), (3, 2), (4, 4), (5, 8), (6, 10), (50, 10)])
-def test_the_first_death_is_mended_at_once_and_more_of_them_ever_later(deaths: int, seconds: float) -> None:
+def test_the_first_death_is_followed_by_a_restart_at_once_and_later_ones_ever_later(
+    deaths: int, seconds: float
+) -> None:
     assert restart_delay(deaths) == seconds
 
 

@@ -1,4 +1,4 @@
-"""How long the stand-in takes when it is told to be as slow as a real server."""
+"""How long the stand-in takes when it is set to be as slow as a real server."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
