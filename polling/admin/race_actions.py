@@ -144,9 +144,11 @@ class RaceActions(ConfirmingAdmin[Race]):
             return self._ask_for_reason(request, chosen, action, form)
         keys = [race.pk for race in chosen]
         with transaction.atomic():
-            if changed := self._lock_and_find_changed(request, action.action, keys):
-                return self._ask_for_reason(request, chosen, action, form, changed=changed)
-            decided = action.decide(keys, by=actor_of(request), now=request_time(request), **form.arguments())
+            changed = self._lock_and_find_changed(request, action.action, keys)
+            arguments = {"by": actor_of(request), "now": request_time(request), **form.arguments()}
+            decided = [] if changed else action.decide(keys, **arguments)
+        if changed:  # asked after the transaction, which holds the races' locks
+            return self._ask_for_reason(request, chosen, action, form, changed=changed)
         if action is FORCE_POLL:
             return self._report_forced(request, chosen, polled=len(decided))
         return self._report_done(request, len(decided), len(chosen), action.done)

@@ -111,7 +111,7 @@ def _create_canary(rows: Rows) -> None:
             rows.create([CANARY_ROW])
     except InvalidRequest as error:
         patient = rows.extended_by(DIAGNOSIS_SECONDS)
-        raise TableRefusals(patient, partial(try_canary, patient)).behind(error) or error from None
+        raise TableRefusals(patient, partial(try_canary, patient)).find_fault() or error from None
 
 
 def try_canary(rows: Rows) -> None:

@@ -97,7 +97,7 @@ def test_an_unmatched_row_that_has_been_mended_becomes_a_race_when_it_is_looked_
 ) -> None:
     for row_id in ("mended", "left"):
         appwrite.create(row_id, provider="sandbox", provider_race_id=row_id)
-    assert pulled().left == 2
+    assert pulled().unmatched == 2
     client = staff_client("view_unmatchedrow", "change_unmatchedrow")
     unmatched = list(UnmatchedRow.objects.order_by("row_id"))
     assert "left" in client.get(UNMATCHED).content.decode()

@@ -57,7 +57,7 @@ def test_sync_says_what_it_did(appwrite: Appwrite) -> None:
     words = output_of("sync", "push")
     assert words == "1 created, 0 changed, 0 deleted, 0 expired, 0 unchanged, 0 merged, 0 waiting, 0 dead, 0 logs\n"
     appwrite.edit(state_of(race).remote_id, staff_note="x")
-    assert output_of("sync", "pull") == "1 changed, 1 taken, 0 conflicts, 0 left, 0 unreadable\n"
+    assert output_of("sync", "pull") == "1 changed, 1 taken, 0 conflicts, 0 unmatched, 0 unreadable\n"
     race.refresh_from_db()
     assert race.staff_note == "x"
 
@@ -66,7 +66,7 @@ def test_sync_counts_in_json(appwrite: Appwrite) -> None:
     make_race()
     counts = json.loads(output_of("sync", "push", "--json"))
     assert (counts["races"]["created"], counts["logs"], counts["error"]) == (1, 0, "")
-    assert json.loads(output_of("sync", "pull", "--json"))["left"] == 0
+    assert json.loads(output_of("sync", "pull", "--json"))["unmatched"] == 0
 
 
 def test_sync_by_hand_tries_at_once_what_waits(appwrite: Appwrite) -> None:

@@ -23,7 +23,7 @@ BULK_ALONE = "its id is one that Appwrite takes in bulk alone"
 
 @dataclass
 class Tally:
-    """What became of rows. `left` belong to no race and cannot become one, `unreadable` could not be merged.
+    """What became of rows. `unmatched` ones belong to no race and cannot become one, `unreadable` could not be merged.
 
     Nothing is raised: `error` says why it ended early, and the next one begins where it ended.
     """
@@ -31,7 +31,7 @@ class Tally:
     changed: int = 0
     taken: int = 0
     conflicts: int = 0
-    left: int = 0
+    unmatched: int = 0
     unreadable: int = 0
     error: PollingError | None = None
 
@@ -109,7 +109,7 @@ class Inbound:
         except Unfit as unfit:
             if isinstance(unfit, SecondRow):
                 self._tally.conflicts += adoption.log_second_row(unfit, row["$id"], now=self._now)
-            self._tally.left += 1
+            self._tally.unmatched += 1
             unmatched_rows.note(row, str(unfit), now=self._now)
             return False
         if state is None:

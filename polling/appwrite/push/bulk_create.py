@@ -42,7 +42,7 @@ def create_rows(documents: Mapping[T, Row], rows: Rows, refusals: TableRefusals)
             yield from create_rows(missing, rows, refusals)
             return
     except InvalidRequest as refusal:
-        error = refusals.behind(refusal) or refusal
+        error = refusals.find_fault() or refusal
     else:
         yield Created(created=[(item, replies[row_id]) for item, row_id in items if row_id in replies])
         return

@@ -128,7 +128,7 @@ class DirtyRaces(RowPush):
         yield from self._merge_current_rows([push for push, error in answers if isinstance(error, Conflict)])
         yield from self._request_recreation([push for push, error in answers if isinstance(error, NotFound)])
         refused = [(push, error) for push, error in answers if isinstance(error, InvalidRequest)]
-        fault = self._refusals.behind(refused[0][1]) if refused else None
+        fault = self._refusals.find_fault() if refused else None
         yield from (push.outcome(error=fault or error) for push, error in refused)
         yield from (push.outcome(error=error) for push, error in failed_rows(answers))
 
@@ -168,7 +168,7 @@ class DirtyRaces(RowPush):
         there = self._rows.by_id([push.row_id for push in pushes]) if pushes else {}
         gone = [push for push in pushes if push.row_id not in there]
         yield from (self._merge_row(push, there[push.row_id]) for push in pushes if push.row_id in there)
-        vanished = Conflict("the row is there, and is not")
+        vanished = Conflict("Appwrite says that the row exists, and does not list it")
         yield from (push.outcome(error=vanished) for push in gone if push.is_new)
         yield from self._request_recreation([push for push in gone if not push.is_new])
 

@@ -1,4 +1,4 @@
-"""What differs in Appwrite from the declaration, in words. Pure; mending it is left to people."""
+"""What differs in Appwrite from the declaration, in words. Pure; correcting it is left to people."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -11,7 +11,7 @@ from polling.appwrite.schema.tables import TABLES
 from polling.errors import Blocked, OutOfTime, PollingError
 
 DIAGNOSIS_SECONDS = 4.0  # that it may take beyond the deadline: a slow server would never be heard out otherwise
-MEND = "mend the table in Appwrite; what waits goes by itself then"
+REMEDY = "correct the table in Appwrite; what waits goes by itself then"
 
 
 @dataclass(eq=False)
@@ -33,8 +33,8 @@ class TableRefusals:
         self._found: TableRefuses | None = None
         self._has_looked = False
 
-    def behind(self, error: InvalidRequest) -> TableRefuses | None:
-        """What is wrong with the table; None where the refused row itself must be at fault.
+    def find_fault(self) -> TableRefuses | None:
+        """What is wrong with the table, after it refused a row; None where that row itself must be at fault.
 
         Raises MissingResource where the table lacks a column of ours, and OutOfTime.
         """
@@ -53,14 +53,14 @@ class TableRefusals:
         except PollingError:  # a key may lack the scope; the control write decides then
             return None
         if wrong := drift.refusals_of(self._rows.table, table, columns):
-            return TableRefuses(f"{'; '.join(wrong)}; {MEND}", every_row=drift.must_be_given(table, columns))
+            return TableRefuses(f"{'; '.join(wrong)}; {REMEDY}", every_row=drift.must_be_given(table, columns))
         return None
 
     def _fault_of_control(self) -> TableRefuses | None:
         try:
             self._control()
         except InvalidRequest as error:
-            return TableRefuses(f"{self._rows.table} refuses every row: {error}; {MEND}", every_row=True)
+            return TableRefuses(f"{self._rows.table} refuses every row: {error}; {REMEDY}", every_row=True)
         except OutOfTime:
             raise
         except PollingError:  # it decides nothing

@@ -49,8 +49,8 @@ def steps(client: SyncClient) -> Iterator[Step]:
         yield Step("create the webhook of APPWRITE_WEBHOOK_URL", partial(create, **options))
     elif wrong := faults(entry):
         events = [*entry["events"], *({event()} - set(entry["events"]))]
-        mend = partial(_update_entry, client, entry, settings.APPWRITE_WEBHOOK_URL, events)
-        yield Step(f"mend the webhook, which {' and '.join(wrong)}", mend)
+        update = partial(_update_entry, client, entry, settings.APPWRITE_WEBHOOK_URL, events)
+        yield Step(f"correct the webhook, which {' and '.join(wrong)}", update)
 
 
 def faults(entry: Entry) -> list[str]:

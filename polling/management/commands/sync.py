@@ -39,7 +39,9 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print the counts, or the plan, as JSON")
         parser.add_argument("--dry-run", action="store_true", help="print the plan, one line per row, and do nothing")
         parser.add_argument("--retry-dead", action="store_true", help="push: also try dead rows again")
-        parser.add_argument("--release", action="store_true", help="sweep: a person has looked; write the rows again")
+        parser.add_argument(
+            "--release", action="store_true", help="sweep: lift the deletion guard, after a look at what was deleted"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.APPWRITE_ENDPOINT:
@@ -73,7 +75,7 @@ class Command(BaseCommand):
         if done.error:
             raise failure(done.error)
         if guarded := counts.get("deletion_guard"):
-            raise CommandError(f"{guarded}; once a person has looked: sync sweep --release", returncode=FAILED)
+            raise CommandError(f"{guarded}; after a look at them: sync sweep --release", returncode=FAILED)
 
     def _print_plan(self, way: str, *, as_json: bool, now: datetime) -> None:
         try:

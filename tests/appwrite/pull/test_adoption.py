@@ -115,7 +115,7 @@ def test_a_second_row_of_a_race_is_one_conflict_and_stays_out(
     assert pulled().conflicts == 1
     appwrite.edit("second", staff_note="again")
     assert pulled().conflicts == 0
-    assert (swept().conflicts, swept().left) == (0, 1)
+    assert (swept().conflicts, swept().unmatched) == (0, 1)
     assert conflicts() == [("$id", first, "second", "local")]
     assert problem_of_row() == f"its race has the row {first} already"
     assert len(caplog.records) == 1
@@ -140,7 +140,7 @@ def test_of_two_new_rows_for_one_race_the_first_makes_it(appwrite: Appwrite) -> 
     appwrite.create("a", **FIT)
     appwrite.create("b", **FIT)
     done = pulled()
-    assert (done.taken, done.left, done.conflicts, Race.objects.count()) == (1, 1, 1, 1)
+    assert (done.taken, done.unmatched, done.conflicts, Race.objects.count()) == (1, 1, 1, 1)
 
 
 def test_a_race_edited_there_after_it_was_deleted_here_comes_back(appwrite: Appwrite) -> None:
@@ -233,9 +233,9 @@ def test_a_row_that_is_unfit_stays_out_with_the_reason_until_it_is_fit(
     appwrite: Appwrite, values: dict[str, Any], problem: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     appwrite.create("unfit", **values)
-    assert (pulled().left, pulled().left) == (1, 0)
+    assert (pulled().unmatched, pulled().unmatched) == (1, 0)
     assert problem_of_row().startswith(problem)
-    assert [swept().left, swept().left] == [1, 1]
+    assert [swept().unmatched, swept().unmatched] == [1, 1]
     assert len(caplog.records) == 1, "it is logged once"
     assert not Race.objects.exists()
     pushed()
@@ -292,8 +292,8 @@ def test_ids_that_appwrite_takes_in_bulk_alone_stay_out_and_are_never_called(app
     appwrite.create_many(*({"$id": row_id, **FIT, "provider_race_id": row_id[-80:]} for row_id in odd))
     appwrite.create("fit", **FIT)
     appwrite.forget()
-    assert (pulled().left, pulled().left) == (len(odd), 0)
-    assert (swept().left, swept().finished) == (len(odd), True)
+    assert (pulled().unmatched, pulled().unmatched) == (len(odd), 0)
+    assert (swept().unmatched, swept().finished) == (len(odd), True)
     pushed()
     assert set(UnmatchedRow.objects.values_list("problem", flat=True)) == {IN_BULK}
     assert UnmatchedRow.objects.filter(row_id__in=["a/b", "two words", "unique()", f"{long}1"]).count() == 4
@@ -317,9 +317,9 @@ def test_a_row_whose_id_differs_by_capitals_alone_stays_out(appwrite: Appwrite, 
         return {**body, "rows": [*body["rows"], *twins]}
 
     gate.answer["GET"] = doubled
-    assert pulled().left == 1
+    assert pulled().unmatched == 1
     assert problem_of_row() == "its id differs from that of another row by capitals alone"
-    assert swept().left == 1
+    assert swept().unmatched == 1
     assert (state_of(race).remote_id, Race.objects.count()) == (row_id, 1)
 
 

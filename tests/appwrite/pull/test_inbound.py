@@ -35,7 +35,7 @@ def test_a_second_row_of_a_race_and_a_row_of_no_race_are_left_and_logged_once(
     appwrite.create("unknown", provider="sandbox", provider_race_id="no-such-race")
     appwrite.create("nameless", staff_note="who am I?")
     with caplog.at_level(logging.INFO, logger="polling"):
-        assert [pulled().left, pulled().left] == [3, 0], "they are looked at again when they change"
+        assert [pulled().unmatched, pulled().unmatched] == [3, 0], "they are looked at again when they change"
     assert len(caplog.records) == 3
     assert (Race.objects.count(), len(appwrite.rows())) == (1, 4)
 

@@ -41,7 +41,7 @@ class Refusals:
     def __init__(self, fault: TableRefuses | None = None) -> None:
         self._fault = fault
 
-    def behind(self, error: InvalidRequest) -> TableRefuses | None:
+    def find_fault(self) -> TableRefuses | None:
         return self._fault
 
 

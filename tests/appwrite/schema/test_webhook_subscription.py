@@ -82,7 +82,7 @@ def test_it_is_mended_and_what_others_set_in_it_stays(hooked: Appwrite, settings
     settings.APPWRITE_WEBHOOK_ID = "theirs"
     stored(hooked, url="http://127.0.0.1:9/old/", events=["databases.*.create"], enabled=False)
     wrong = "leads to another URL and does not report races and is disabled"
-    assert schema.apply(client(settings)) == [f"mend the webhook, which {wrong}"]
+    assert schema.apply(client(settings)) == [f"correct the webhook, which {wrong}"]
     webhook = kept(hooked)
     assert (webhook["url"], webhook["enabled"], webhook["name"], webhook["tls"]) == (URL, True, "Mine", True)
     assert webhook["events"] == ["databases.*.create", webhook_subscription.event()]

@@ -131,7 +131,7 @@ def test_a_row_made_again_in_another_form_of_its_id_is_the_same_row(appwrite: Ap
     appwrite.delete(row_id)
     values = {name: value for name, value in row.items() if name[0] != "$" and value is not None}
     appwrite.create(row_id.upper(), **{**values, "staff_note": "respelt"})
-    assert pulled().left == 1
+    assert pulled().unmatched == 1
     swept()
     race.refresh_from_db()
     assert (race.staff_note, state_of(race).remote_id) == ("respelt", row_id.upper())
