@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from bench.catalog import BENCHES, BY_NAME, Bench
 from bench.figures import Bar, Figure
@@ -25,7 +26,7 @@ KNOBS = ("BENCH_SECONDS", "BENCH_SMALL", "BENCH_KEEP", "BENCH_PROFILE")
 
 def main(arguments: list[str]) -> int:
     """Runs those named, or all. A SIGTERM ends it as Ctrl-C does: with all that it started."""
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, _end_once)
     options = _parse_arguments(arguments)
     if unknown := [name for name in options.names if name not in BY_NAME]:
         sys.stderr.write(f"no bench is called {', '.join(unknown)}; there are {', '.join(BY_NAME)}\n")
@@ -48,6 +49,12 @@ def main(arguments: list[str]) -> int:
                 sys.stdout.flush()
                 cleared &= json.loads(line)["ok"] is not False
     return 0 if cleared else 1
+
+
+def _end_once(number: int, _: object) -> NoReturn:
+    """Ends the process by what stands in its `finally`s, which no further signal of the kind interrupts."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def _parse_arguments(arguments: list[str]) -> argparse.Namespace:
